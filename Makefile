@@ -1,0 +1,36 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint lock clean
+
+demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
+	$(BIN)/snakemake --cores all
+
+test: .venv/dev.done lint  ## install, then all checks and tests
+	$(BIN)/pytest
+
+lint: .venv/dev.done
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check workflow rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+.venv/run.done: requirements.lock
+	$(PYTHON) -m venv .venv
+	$(PIP) torch==2.13.0
+	$(PIP) --require-hashes -r requirements.lock
+	touch $@
+
+.venv/dev.done: .venv/run.done requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $@
+
+lock: .venv/dev.done  ## pin the newest versions that pyproject.toml allows
+	$(PIP) pip-tools
+	$(BIN)/pip-compile -q -U --generate-hashes --unsafe-package torch --strip-extras --no-header --no-annotate --no-emit-find-links --no-emit-index-url -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile -q -U --generate-hashes --unsafe-package torch --strip-extras --no-header --no-annotate --no-emit-find-links --no-emit-index-url --extra dev -o requirements-dev.lock pyproject.toml
+
+clean:  ## remove the environment; results stay
+	rm -rf .venv

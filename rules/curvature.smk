@@ -1,0 +1,26 @@
+# EK-FAC factors of every head at the window's start.
+
+
+rule fit_factors:
+    input:
+        checkpoint="<results>/heads/start",
+        targets="<results>/heads/targets.json",
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        code=modules("fit_factors"),
+    output:
+        "<results>/curvature/start.h5",
+    log:
+        "<logs>/curvature/fit_factors.log",
+    benchmark:
+        "<benchmarks>/curvature/fit_factors.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=section("curvature"),
+    script:
+        "../scripts/fit_factors.py"

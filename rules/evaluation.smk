@@ -1,0 +1,50 @@
+# Metrics of every run's checkpoints, and the effects of the arms.
+
+
+rule evaluate_run:
+    input:
+        checkpoints=run_checkpoints,
+        held_out="<results>/corpus/held_out.zarr",
+        tokenizer="<results>/corpus/tokenizer",
+        code=modules("evaluate_run"),
+    output:
+        "<results>/evaluation/{run}.tsv",
+    log:
+        "<logs>/evaluation/evaluate_run-{run}.log",
+    benchmark:
+        "<benchmarks>/evaluation/evaluate_run-{run}.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=section("evaluation"),
+    script:
+        "../scripts/evaluate_run.py"
+
+
+rule measure_effects:
+    input:
+        runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
+        plans=expand("<results>/interventions/{run}.h5", run=RUNS[1:]),
+        targets="<results>/heads/targets.json",
+        code=modules("measure_effects"),
+    output:
+        effects="<results>/evaluation/effects.tsv",
+        summary="<results>/evaluation/summary.tsv",
+    log:
+        "<logs>/evaluation/measure_effects.log",
+    benchmark:
+        "<benchmarks>/evaluation/measure_effects.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        arm_runs=ARM_RUNS,
+    script:
+        "../scripts/measure_effects.py"

@@ -1,0 +1,25 @@
+# The arms: which row stands at each position of the window, with what weight.
+
+
+rule build_arm:
+    input:
+        scores=arm_scores,
+        targets="<results>/heads/targets.json",
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        code=modules("build_arm"),
+    output:
+        "<results>/interventions/{arm}-seed{draw}.h5",
+    log:
+        "<logs>/interventions/build_arm-{arm}-seed{draw}.log",
+    benchmark:
+        "<benchmarks>/interventions/build_arm-{arm}-seed{draw}.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=lookup(dpath="arms/{arm}", within=config),
+    script:
+        "../scripts/build_arm.py"

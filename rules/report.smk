@@ -1,0 +1,136 @@
+# Figures, pages and the summary.
+
+TEMPLATES = os.path.relpath(
+    Path(workflow.basedir).parent / "scripts" / "headwater" / "report" / "templates"
+)
+
+
+rule plot_emergence:
+    input:
+        targets="<results>/heads/targets.json",
+        scores="<results>/heads/scores.tsv",
+        runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
+        domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
+        code=modules("plot_emergence"),
+    output:
+        png="<results>/report/emergence.png",
+        svg=report(
+            "<results>/report/emergence.svg",
+            caption="../workflow/report/emergence.rst",
+            category="The causal test",
+            labels={"shows": "Curves of all arms"},
+        ),
+    log:
+        "<logs>/report/plot_emergence.log",
+    benchmark:
+        "<benchmarks>/report/plot_emergence.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=section("arms", "window"),
+    script:
+        "../scripts/plot_emergence.py"
+
+
+rule plot_enrichment:
+    input:
+        targets="<results>/heads/targets.json",
+        domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
+        code=modules("plot_enrichment"),
+    output:
+        png="<results>/report/enrichment.png",
+        svg=report(
+            "<results>/report/enrichment.svg",
+            caption="../workflow/report/enrichment.rst",
+            category="The top rows",
+            labels={"shows": "Their domains"},
+        ),
+    log:
+        "<logs>/report/plot_enrichment.log",
+    benchmark:
+        "<benchmarks>/report/plot_enrichment.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/plot_enrichment.py"
+
+
+rule show_top_rows:
+    input:
+        targets="<results>/heads/targets.json",
+        ranked=expand("<results>/influence/{target}.tsv", target=TARGETS),
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        tokenizer="<results>/corpus/tokenizer",
+        code=modules("show_top_rows"),
+        templates=expand(
+            "{folder}/{name}.html",
+            folder=TEMPLATES,
+            name=["page", "top_rows"],
+        ),
+    output:
+        report(
+            "<results>/report/top_rows.html",
+            caption="../workflow/report/top_rows.rst",
+            category="The top rows",
+            labels={"shows": "Their text and sources"},
+        ),
+    log:
+        "<logs>/report/show_top_rows.log",
+    benchmark:
+        "<benchmarks>/report/show_top_rows.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=section("report"),
+    script:
+        "../scripts/show_top_rows.py"
+
+
+rule write_summary:
+    input:
+        targets="<results>/heads/targets.json",
+        baseline="<results>/evaluation/baseline.tsv",
+        summary="<results>/evaluation/summary.tsv",
+        effects="<results>/evaluation/effects.tsv",
+        domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
+        fidelity="<results>/influence/fidelity.tsv",
+        code=modules("write_summary"),
+        templates=expand(
+            "{folder}/{name}.html",
+            folder=TEMPLATES,
+            name=["page", "summary"],
+        ),
+    output:
+        text="<results>/report/summary.md",
+        page=report(
+            "<results>/report/summary.html",
+            caption="../workflow/report/summary.rst",
+            category="The causal test",
+            labels={"shows": "Summary and tables"},
+        ),
+    log:
+        "<logs>/report/write_summary.log",
+    benchmark:
+        "<benchmarks>/report/write_summary.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=section("arms", "window"),
+    script:
+        "../scripts/write_summary.py"

@@ -1,0 +1,27 @@
+# Retraining of every arm from the window's start.
+
+
+rule retrain_arm:
+    input:
+        plan="<results>/interventions/{arm}-seed{draw}.h5",
+        checkpoint="<results>/heads/start",
+        targets="<results>/heads/targets.json",
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        code=modules("retrain_arm"),
+    output:
+        directory("<results>/retraining/{arm}-seed{draw}"),
+    log:
+        "<logs>/retraining/retrain_arm-{arm}-seed{draw}.log",
+    benchmark:
+        "<benchmarks>/retraining/retrain_arm-{arm}-seed{draw}.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=section("retraining"),
+    script:
+        "../scripts/retrain_arm.py"

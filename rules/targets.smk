@@ -1,0 +1,72 @@
+# The targets people type: `snakemake heads`, `snakemake retraining`, ...
+
+
+rule corpus:
+    """Rows in training order, held-out rows and the tokenizer."""
+    input:
+        expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        "<results>/corpus/held_out.zarr",
+        "<results>/corpus/tokenizer",
+
+
+rule heads:
+    """Scores of all heads over the baseline run; the chosen targets and window."""
+    input:
+        "<results>/heads/scores.tsv",
+        "<results>/heads/targets.json",
+
+
+rule curvature:
+    """EK-FAC factors of every head."""
+    input:
+        "<results>/curvature/start.h5",
+
+
+rule gradients:
+    """Projected gradients of every row of the window, and probe gradients."""
+    input:
+        expand("<results>/gradients/start/{shard}.zarr", shard=GRADIENT_SHARDS),
+        expand("<results>/gradients/start/{target}.h5", target=TARGETS),
+
+
+rule influence:
+    """Scores of every row for every target, ranked tables, and their fidelity."""
+    input:
+        expand("<results>/influence/{shard}.zarr", shard=GRADIENT_SHARDS),
+        expand("<results>/influence/{target}.tsv", target=TARGETS),
+        "<results>/influence/fidelity.tsv",
+
+
+rule retraining:
+    """Every arm, retrained."""
+    input:
+        expand("<results>/retraining/{run}", run=RUNS[1:]),
+
+
+rule evaluation:
+    """Metrics of every run, and the effects of the arms."""
+    input:
+        expand("<results>/evaluation/{run}.tsv", run=RUNS),
+        "<results>/evaluation/effects.tsv",
+        "<results>/evaluation/summary.tsv",
+
+
+rule report:
+    """Figures, the highest rows as text, and the summary in words."""
+    input:
+        expand(
+            "<results>/report/{name}",
+            name=[
+                "emergence.png",
+                "enrichment.png",
+                "top_rows.html",
+                "summary.md",
+            ],
+        ),
+
+
+rule all:
+    """The whole experiment."""
+    default_target: True
+    input:
+        rules.report.input,

@@ -1,0 +1,44 @@
+"""Turn one arm into the row and the weight of every position of the window."""
+
+from pathlib import Path
+
+import numpy as np
+
+from headwater import job
+from headwater.heads.targets import read_choice
+from headwater.heads.window import WindowRows
+from headwater.influence.files import read_scores
+from headwater.interventions.arms import build_plan, pick_rows
+from headwater.interventions.files import write_plan
+from headwater.publish import stable_seed
+from headwater.stages import arm_identity
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        arm, draw = snakemake.wildcards.arm, int(snakemake.wildcards.draw)
+        settings = config["arms"][arm]
+        choice = read_choice(Path(snakemake.input.targets), config)
+        window = WindowRows([Path(p) for p in snakemake.input.rows], choice, config)
+        scores = None
+        if "target" in settings:
+            shards = [Path(p) for p in snakemake.input.scores]
+            scores = read_scores(shards, settings["target"], config)
+        seed = stable_seed(config["seed"], "interventions", arm, draw)
+        generator = np.random.default_rng(seed)
+        count = round(settings["fraction"] * len(window))
+        domains = window.domains()
+        picked = pick_rows(settings["rows"], count, domains, scores, generator)
+        plan = build_plan(settings["action"], picked, len(window), generator)
+        stamp = arm_identity("interventions", config, arm, draw)
+        write_plan(Path(snakemake.output[0]), plan, stamp)
+        names = window.rows.domain_names
+        counts = np.bincount(domains[picked], minlength=len(names))
+        job.logger.info(
+            "%s: %s %d of %d rows: %s",
+            *(arm, settings["action"], len(picked), len(window)),
+            ", ".join(f"{n} {c}" for n, c in zip(names, counts, strict=True)),
+        )
+
+
+main(snakemake)  # noqa: F821

@@ -1,0 +1,1 @@
+"""Checkpoints: the model, its optimizer, the trainer that makes them."""

@@ -1,0 +1,22 @@
+"""At which training steps a run is saved.
+
+Pythia (arXiv 2304.01373) saved steps 0, 1, 2, 4, ..., 512 and then every 1000th: early
+training changes fast. The same here, with the interval free.
+"""
+
+LAST_POWER = 512
+
+
+def checkpoint_steps(steps: int, every: int) -> list[int]:
+    """The steps with a checkpoint, ascending.
+
+    They are 0, the powers of two up to 512, the multiples of `every`, and the last
+    step, none of them above `steps`.
+
+    Args:
+        steps: training steps of the run, at least 1.
+        every: steps between the regular checkpoints, at least 1.
+    """
+    powers = {1 << bits for bits in range(LAST_POWER.bit_length())}
+    regular = set(range(0, steps + 1, every))
+    return sorted(step for step in powers | regular | {0, steps} if step <= steps)

@@ -1,0 +1,84 @@
+"""The config file: read, checked and completed before any job runs.
+
+One YAML file is one experiment. The schema (`workflow/schemas/config.schema.yaml`) says
+what may stand in it; `checks` holds what a schema cannot say. Snakemake loads this
+package in every job, so it imports little and reads no data.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headwater.config.checks import PROBES, check_problems
+from headwater.config.problems import ConfigError, Problem, touches
+from headwater.config.schema import fill_defaults, schema_problems
+from headwater.config.sources import (
+    SOURCE_SUFFIX,
+    list_sources,
+    source_name,
+    source_problems,
+)
+
+__all__ = [
+    "PROBES",
+    "SOURCE_SUFFIX",
+    "ConfigError",
+    "arm_runs",
+    "list_sources",
+    "load_config",
+    "source_name",
+]
+
+
+def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]:
+    """Validate a config and fill in its defaults.
+
+    Whole numbers become int where the schema says integer, and float where it says
+    number. Keys come in the schema's order, targets and arms in the file's.
+
+    Args:
+        raw: the config as YAML gave it.
+        file: its name, for the messages.
+        base: the folder that relative paths in the config start from.
+
+    Raises:
+        ConfigError: one line for each problem, all problems at once.
+    """
+    given = _plain(raw)
+    problems = schema_problems(given)
+    config: dict[str, Any] = fill_defaults(given)
+    problems += _further_problems(config, problems, base)
+    if problems:
+        raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems))
+    return config
+
+
+def arm_runs(config: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Every retraining run as (arm, draw from 0), in the order of the config."""
+    return [
+        (name, draw)
+        for name, arm in config["arms"].items()
+        for draw in range(arm["draws"])
+    ]
+
+
+def _further_problems(
+    config: dict[str, Any], known: list[Problem], base: Path
+) -> list[Problem]:
+    # What the schema found wrong is not looked at again, so that one mistake makes
+    # one line.
+    broken = {problem.key for problem in known}
+    broken |= {problem.meant for problem in known if problem.meant}
+    problems = check_problems(config, broken)
+    if not touches(broken, ("corpus", "shards")):
+        problems += source_problems(config["corpus"]["shards"], base)
+    return problems
+
+
+def _plain(value: Any) -> Any:
+    # YAML allows keys that are no text (`on`, 1); as text they fail as unknown.
+    if isinstance(value, Mapping):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value

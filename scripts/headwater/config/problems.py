@@ -1,0 +1,76 @@
+"""One problem in a config: where it is, and what to say about it."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.errors import HeadwaterError
+
+Key = tuple[str | int, ...]
+
+LONGEST_VALUE = 60
+
+
+class ConfigError(HeadwaterError):
+    """A config that cannot be run. One line for each problem."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one key.
+
+    Attributes:
+        key: where, e.g. ("corpus", "shards", 0).
+        text: what is wrong and what to do.
+        meant: the key that was probably meant, for a misspelt one.
+    """
+
+    key: Key
+    text: str
+    meant: Key | None = None
+
+    def __str__(self) -> str:
+        steps = (
+            f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.key
+        )
+        return f"{''.join(steps).removeprefix('.')}: {self.text}"
+
+
+def touches(keys: Iterable[Key], key: Key) -> bool:
+    """Whether one of `keys` is `key`, lies inside it or contains it."""
+    return any(all(a == b for a, b in zip(other, key, strict=False)) for other in keys)
+
+
+def closest(word: object, known: Iterable[str]) -> str | None:
+    """The known word most like `word`, if any is like it."""
+    matches = difflib.get_close_matches(str(word), list(known), n=1)
+    return matches[0] if matches else None
+
+
+def suggestion(word: object, known: Iterable[str], otherwise: str = "") -> str:
+    """`; did you mean "damping"?`, or `otherwise` when nothing is close."""
+    match = closest(word, known)
+    return f'; did you mean "{match}"?' if match else otherwise
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Text for a name that nothing has, e.g. a target that is not in the config."""
+    known = list(known)
+    otherwise = f"; known: {', '.join(known)}"
+    return f'no {kind} "{name}"' + suggestion(name, known, otherwise)
+
+
+def show(value: Any) -> str:
+    """A value as a person would have to write it, or what kind of value it is."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a section" if value else "an empty section"
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    if isinstance(value, str | bool):
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + '..."'
+    return str(value)

@@ -1,0 +1,216 @@
+"""The schema: what it finds wrong, in plain words, and the defaults it gives."""
+
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from headwater.config.problems import Key, Problem, closest, show, suggestion
+
+SCHEMA_FILE = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
+
+Schema = dict[str, Any]
+
+
+@cache
+def load_schema() -> Schema:
+    """The JSON schema of the config."""
+    # The C parser is ten times faster; not every PyYAML has it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    schema: Schema = yaml.load(SCHEMA_FILE.read_text("utf-8"), Loader=loader)
+    return schema
+
+
+def schema_problems(config: dict[str, Any]) -> list[Problem]:
+    """Everything the schema finds wrong, at most one problem for each key."""
+    problems: dict[Key, Problem] = {}
+    for error in _validator().iter_errors(config):
+        for problem in _explain(error):
+            problems.setdefault(problem.key, problem)
+    # A misspelt key is also a missing one: say it once.
+    meant = {problem.meant for problem in problems.values()}
+    return [problem for key, problem in problems.items() if key not in meant]
+
+
+def fill_defaults(config: dict[str, Any]) -> Any:
+    """The config with the schema's defaults, key order and number types."""
+    return _fill(load_schema(), config)
+
+
+def _fill(schema: Schema, value: Any) -> Any:
+    if isinstance(value, dict):
+        return _fill_section(schema, value)
+    if isinstance(value, list):
+        return [_fill(schema.get("items", {}), entry) for entry in value]
+    if isinstance(value, float) and "integer" in _types(schema) and value.is_integer():
+        return int(value)
+    if type(value) is int and "number" in _types(schema):
+        return float(value)
+    return value
+
+
+def _fill_section(schema: Schema, section: dict[str, Any]) -> dict[str, Any]:
+    known = schema.get("properties", {})
+    complete = {**_defaults(schema, section), **section}
+    named: Schema = next(iter(schema.get("patternProperties", {}).values()), {})
+    order = [name for name in known if name in complete]
+    order += [name for name in complete if name not in known]
+    return {name: _fill(known.get(name, named), complete[name]) for name in order}
+
+
+def _defaults(schema: Schema, section: dict[str, Any]) -> dict[str, Any]:
+    needs = schema.get("dependentRequired", {})
+    return {
+        name: entry["default"]
+        for name, entry in schema.get("properties", {}).items()
+        if "default" in entry and section.keys() >= set(needs.get(name, ()))
+    }
+
+
+@cache
+def _validator() -> Any:
+    plain = jsonschema.Draft202012Validator
+    checker = plain.TYPE_CHECKER.redefine("number", _is_finite_number)
+    return jsonschema.validators.extend(plain, type_checker=checker)(load_schema())
+
+
+def _is_finite_number(_checker: Any, value: Any) -> bool:
+    # Not a number passes every comparison with a bound, so it must fail here.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)
+
+
+def _explain(error: Any) -> Iterator[Problem]:
+    key: Key = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        yield from _unknown_keys(key, error)
+    elif error.validator == "required":
+        yield from _missing_keys(key, error)
+    elif error.validator == "dependentRequired":
+        yield from _lonely_keys(key, error)
+    elif error.validator == "not":
+        yield Problem(key, error.schema["errorMessage"])
+    elif error.validator != "oneOf":
+        yield Problem(key, _unexpected(error))
+    elif isinstance(error.instance, dict) and not _extra_keys(error):
+        yield Problem(key, error.schema["errorMessage"])
+
+
+def _extra_keys(error: Any) -> list[str]:
+    known = error.schema.get("properties", {})
+    patterns = error.schema.get("patternProperties", {})
+    return [
+        name
+        for name in error.instance
+        if name not in known and not any(re.search(p, name) for p in patterns)
+    ]
+
+
+def _unknown_keys(key: Key, error: Any) -> Iterator[Problem]:
+    known = error.schema.get("properties", {})
+    for name in _extra_keys(error):
+        if not known:
+            text = (
+                'expected a name of lower-case letters, digits and "_", '
+                "beginning with a letter"
+            )
+            yield Problem((*key, name), text)
+            continue
+        hint = suggestion(name, known, f"; keys here: {', '.join(known)}")
+        match = closest(name, known)
+        meant = (*key, match) if match and match not in error.instance else None
+        yield Problem((*key, name), f"unknown key{hint}", meant)
+
+
+def _missing_keys(key: Key, error: Any) -> Iterator[Problem]:
+    known = error.schema.get("properties", {})
+    for name in error.validator_value:
+        if name not in error.instance:
+            hint = f"; {_expected(known[name])}" if name in known else ""
+            yield Problem((*key, name), f"missing{hint}")
+
+
+def _lonely_keys(key: Key, error: Any) -> Iterator[Problem]:
+    for name, needed in error.validator_value.items():
+        if name in error.instance and not error.instance.keys() >= set(needed):
+            yield Problem((*key, name), f'needs "{needed[0]}" beside it')
+
+
+def _unexpected(error: Any) -> str:
+    schema, value = error.schema, error.instance
+    # A wrong type is said without the bounds: they are not what is wrong.
+    only_type = error.validator == "type"
+    text = f"{_expected(schema, bounds=not only_type)}, found {show(value)}"
+    if "enum" in schema:
+        return text + suggestion(value, schema["enum"])
+    return text + (_rewrite(schema, value) if only_type else "")
+
+
+TYPE_NAMES = {
+    "array": "a list",
+    "integer": "an integer",
+    "number": "a number",
+    "object": "a section (keys and values)",
+    "string": "a string",
+}
+BOUNDS = {
+    "minimum": ">=",
+    "exclusiveMinimum": ">",
+    "maximum": "<=",
+    "exclusiveMaximum": "<",
+    "minLength": "of length >=",
+}
+
+
+def _expected(schema: Schema, bounds: bool = True) -> str:
+    if "errorMessage" in schema:
+        return str(schema["errorMessage"])
+    if "enum" in schema:
+        return "expected " + " or ".join(schema["enum"])
+    text = "expected " + TYPE_NAMES[schema["type"]]
+    if "maxItems" in schema:
+        return f"{text} of {schema['maxItems']}"
+    limits = [f"{sign} {schema[key]}" for key, sign in BOUNDS.items() if key in schema]
+    return f"{text} {' and '.join(limits)}" if bounds and limits else text
+
+
+def _types(schema: Schema) -> list[str]:
+    types = schema.get("type", [])
+    return [types] if isinstance(types, str) else types
+
+
+EXPONENT = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
+
+
+def _rewrite(schema: Schema, value: Any) -> str:
+    """How to write a value that YAML took for another type, if that is clear."""
+    types = _types(schema)
+    if types == ["array"] and isinstance(value, str):
+        return f"; write [{value}]"
+    if types == ["string"] and not isinstance(value, dict | list | bool | None):
+        return f'; write "{value}"'
+    if isinstance(value, str) and {"integer", "number"} & set(types):
+        number = _number_in_yaml(value, whole="number" not in types)
+        return f"; write {number}" if number else ""
+    return ""
+
+
+def _number_in_yaml(text: str, whole: bool) -> str | None:
+    # YAML 1.1 wants a dot and a signed exponent: 3e-3 is text to it, 3.0e-3 a number.
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if whole:
+        return str(int(number)) if number.is_integer() else None
+    parts = EXPONENT.fullmatch(text.strip())
+    if not parts:
+        return text.strip() if math.isfinite(number) else None
+    mantissa, fraction, sign, exponent = parts.groups()
+    return f"{mantissa}{fraction or '.0'}e{sign or '+'}{exponent}"

@@ -1,0 +1,168 @@
+"""One source: its documents to rows, held-out documents apart.
+
+What is left at the end of a source, less than a row, is dropped and counted.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import zarr
+
+from headwater import stores
+from headwater.corpus.encoding import Encoder
+from headwater.corpus.packer import Packer
+from headwater.corpus.rowstore import RowWriter, token_dtype
+from headwater.corpus.shards import Document, ShardReader, Tally
+from headwater.errors import HeadwaterError
+from headwater.progress import Progress
+from headwater.publish import Identity, publish_folder, stable_seed
+from headwater.stages import Config
+
+logger = logging.getLogger("headwater")
+
+SPLITS = ("train", "held_out")
+_MOST_DOMAINS = 255  # a row's domain is one byte, and one is left for "records"
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """What the rows of a source depend on, besides its text and the tokenizer.
+
+    Attributes:
+        seed: the experiment's seed.
+        seq_len: rows hold one token more.
+        on_bad_line: "fail" or "skip".
+        held_out_fraction: share of the documents kept from training.
+    """
+
+    seed: int
+    seq_len: int
+    on_bad_line: str
+    held_out_fraction: float
+
+
+def settings_of(config: Config) -> PackSettings:
+    """The settings in a config."""
+    corpus = config["corpus"]
+    return PackSettings(
+        seed=config["seed"],
+        seq_len=corpus["seq_len"],
+        on_bad_line=corpus["on_bad_line"],
+        held_out_fraction=corpus["held_out"]["fraction"],
+    )
+
+
+def pack_source(
+    target: Path,
+    source: str,
+    path: Path,
+    encoder: Encoder,
+    settings: PackSettings,
+    identity: Identity,
+) -> None:
+    """Write the packed store of one source.
+
+    Args:
+        target: the Zarr store to publish: groups `train` and `held_out`, and
+            `token_counts` of the training documents, int64 [vocabulary].
+        source: the source's name.
+        path: its `.jsonl.zst` file.
+        encoder: the experiment's tokenizer.
+        settings: what the rows depend on.
+        identity: of the store.
+
+    Raises:
+        HeadwaterError: a bad shard (see `shards`), or too many domains.
+    """
+    with publish_folder(target, identity) as part:
+        root = stores.create_group(part, identity, sources=[source])
+        train, held_out = (_Split(root, name, encoder, settings) for name in SPLITS)
+        reader = ShardReader(path, settings.on_bad_line)
+        domains: dict[str, int] = {}
+        for document in _with_progress(reader, source):
+            domain = domains.setdefault(document.domain, len(domains))
+            _check_domains(len(domains), path, document.line)
+            kept_apart = is_held_out(source, document.line, settings)
+            (held_out if kept_apart else train).add(document, domain)
+        root.attrs.update(
+            domains=list(domains),
+            seq_len=settings.seq_len,
+            lines={**vars(reader.tally), "skipped": dict(reader.tally.skipped)},
+            dropped_tokens={"train": train.finish(), "held_out": held_out.finish()},
+            counts={
+                "train": train.counts(list(domains)),
+                "held_out": held_out.counts(list(domains)),
+            },
+        )
+        stores.write_array(root, "token_counts", train.packer.token_counts)
+    _report(source, reader.tally)
+
+
+class _Split:
+    """The training half or the held-out half of a source."""
+
+    def __init__(
+        self, root: zarr.Group, name: str, encoder: Encoder, settings: PackSettings
+    ) -> None:
+        width = settings.seq_len + 1
+        dtype = token_dtype(encoder.vocabulary)
+        writer = RowWriter(root.create_group(name), width, dtype)
+        self.packer = Packer(encoder, width, writer)
+        self._documents: Counter[int] = Counter()
+        self._characters: Counter[int] = Counter()
+
+    def add(self, document: Document, domain: int) -> None:
+        self._documents[domain] += 1
+        self._characters[domain] += len(document.text)
+        self.packer.add(document, domain)
+
+    def finish(self) -> int:
+        return self.packer.finish()
+
+    def counts(self, domains: list[str]) -> dict[str, dict[str, int]]:
+        """What each domain holds; a row counts for the domain of most of its tokens."""
+        return {
+            name: {
+                "documents": self._documents[index],
+                "characters": self._characters[index],
+                "tokens": self.packer.domain_tokens[index],
+                "rows": self.packer.domain_rows[index],
+            }
+            for index, name in enumerate(domains)
+        }
+
+
+def _check_domains(count: int, path: Path, line: int) -> None:
+    if count > _MOST_DOMAINS:
+        raise HeadwaterError(
+            f"{path}: line {line}: more than {_MOST_DOMAINS} domains; merge some of "
+            "the names in meta.pile_set_name"
+        )
+
+
+def is_held_out(source: str, line: int, settings: PackSettings) -> bool:
+    """Whether a document is kept from training: by hash, whatever stands around it."""
+    number = stable_seed(settings.seed, "corpus", "held_out", source, line)
+    return number / 2**63 < settings.held_out_fraction
+
+
+def _report(source: str, tally: Tally) -> None:
+    for reason, count in sorted(tally.skipped.items()):
+        logger.warning("%s: %d lines skipped: %s", source, count, reason)
+    if tally.empty_documents:
+        logger.warning("%s: %d empty documents", source, tally.empty_documents)
+    if tally.lone_surrogates:
+        text = "%s: %d lone surrogates replaced by U+FFFD"
+        logger.warning(text, source, tally.lone_surrogates)
+
+
+def _with_progress(reader: ShardReader, source: str) -> Iterator[Document]:
+    size = reader.path.stat().st_size
+    progress = Progress(f"tokenising {source}", size, "compressed bytes")
+    for document in reader:
+        yield document
+        if reader.bytes_read > progress.done:
+            progress.update(reader.bytes_read - progress.done)

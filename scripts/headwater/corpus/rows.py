@@ -1,0 +1,196 @@
+"""Rows of the training order (or the held-out rows), for every later stage."""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from headwater import stores
+from headwater.corpus import rowstore
+from headwater.errors import HeadwaterError
+from headwater.stages import Config
+
+_CACHE_BYTES = 1 << 27
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a row and the text it was made from.
+
+    Attributes:
+        source: name of the source; "records" for generated rows.
+        line: line of the document in its source, from 1; the number of the record.
+        start: first character within the document's text.
+        stop: last character plus one.
+        token: offset in the row of the first token.
+        domain: name of the domain.
+    """
+
+    source: str
+    line: int
+    start: int
+    stop: int
+    token: int
+    domain: str
+
+
+class Rows:
+    """Stored rows under their global numbers, from 0.
+
+    Whole blocks of rows are read and kept (128 MiB at most), so small batches in order
+    cost no more than a copy.
+
+    Args:
+        paths: all shards of the training order, in order; or the held-out store alone.
+        config: the whole config, to check the stores against.
+
+    Attributes:
+        sources: names of the sources.
+        domain_names: names of the domains.
+
+    Raises:
+        HeadwaterError: a store is missing or made under another config, or the shards
+            are not a whole training order.
+    """
+
+    def __init__(self, paths: Sequence[Path], config: Config) -> None:
+        self._groups = [stores.open_group(path, config) for path in paths]
+        attributes = [rowstore.attributes(group) for group in self._groups]
+        self.sources: list[str] = attributes[0]["sources"]
+        self.domain_names: list[str] = attributes[0]["domains"]
+        self._arrays = [stores.array(group, "tokens") for group in self._groups]
+        sizes = [array.shape[0] for array in self._arrays]
+        self._starts: list[int] = np.cumsum([0, *sizes]).tolist()
+        for path, start, found in zip(paths, self._starts, attributes, strict=False):
+            _check_place(path, start, found, self._starts[-1], config)
+        self._block_rows: int = self._arrays[0].chunks[0]
+        self.width: int = self._arrays[0].shape[1]
+        self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
+        block_bytes = self._block_rows * self.width * self._arrays[0].dtype.itemsize
+        self._most_blocks = max(1, _CACHE_BYTES // block_bytes)
+
+    def __len__(self) -> int:
+        """Rows of all shards."""
+        return self._starts[-1]
+
+    def tokens(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop - 1`, int64 [stop - start, seq_len + 1].
+
+        Raises:
+            IndexError: outside the stored rows.
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"rows {start} to {stop} of {len(self)}")
+        rows = np.empty((stop - start, self.width), np.int64)
+        done = 0
+        while start + done < stop:
+            block, first = self._find(start + done)
+            part = block[first : first + stop - start - done]
+            rows[done : done + len(part)] = part
+            done += len(part)
+        return rows
+
+    def take(self, indices: np.ndarray) -> np.ndarray:
+        """Rows at these global numbers, int64 [k, seq_len + 1].
+
+        Each block that holds some of them is read at most once.
+
+        Args:
+            indices: integers [k], any order, repeats allowed.
+
+        Raises:
+            IndexError: outside the stored rows.
+        """
+        indices = np.asarray(indices, np.int64)
+        rows = np.empty((len(indices), self.width), np.int64)
+        order = np.argsort(indices, kind="stable")
+        ranks = indices[order]
+        if len(ranks) and not 0 <= ranks[0] <= ranks[-1] < len(self):
+            raise IndexError(f"rows {ranks[0]} to {ranks[-1]} of {len(self)}")
+        done = 0
+        while done < len(ranks):
+            block, first = self._find(int(ranks[done]))
+            begin = ranks[done] - first
+            end = int(np.searchsorted(ranks, begin + len(block)))
+            rows[order[done:end]] = block[ranks[done:end] - begin]
+            done = end
+        return rows
+
+    def domains(self, start: int, stop: int) -> np.ndarray:
+        """Domain of rows `start` to `stop - 1`: uint8, indices of `domain_names`."""
+        return self._domain[start:stop]
+
+    def spans(self, row: int) -> list[Span]:
+        """The documents a row was made from, in the order of its tokens."""
+        shard = self._shard(row)
+        local = row - self._starts[shard]
+        begin, end = self._span_offsets(shard)[local : local + 2].tolist()
+        found = stores.read(self._groups[shard], "spans", slice(begin, end))
+        return [self._span(*columns) for columns in found.tolist()]
+
+    def text(self, row: int, tokenizer: Tokenizer) -> str:
+        """The row as text; the end of a document shows as the name of its token."""
+        tokens = self.tokens(row, row + 1)[0].tolist()
+        return tokenizer.decode(tokens, skip_special_tokens=False)
+
+    def _span(
+        self, source: int, line: int, start: int, stop: int, token: int, domain: int
+    ) -> Span:
+        names = self.sources[source], self.domain_names[domain]
+        return Span(names[0], line, start, stop, token, names[1])
+
+    @cached_property
+    def _domain(self) -> np.ndarray:
+        return np.concatenate([stores.read(group, "domain") for group in self._groups])
+
+    def _span_offsets(self, shard: int) -> np.ndarray:
+        if shard not in self._offsets:
+            self._offsets[shard] = stores.read(self._groups[shard], "span_offsets")
+        return self._offsets[shard]
+
+    @cached_property
+    def _offsets(self) -> dict[int, np.ndarray]:
+        return {}
+
+    def _shard(self, row: int) -> int:
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)}")
+        return bisect_right(self._starts, row) - 1
+
+    def _find(self, row: int) -> tuple[np.ndarray, int]:
+        """The block that holds a global row, and the row's place in it."""
+        shard = self._shard(row)
+        number, place = divmod(row - self._starts[shard], self._block_rows)
+        key = shard, number
+        if key not in self._blocks:
+            first = number * self._block_rows
+            array = self._arrays[shard]
+            self._blocks[key] = np.asarray(array[first : first + self._block_rows])
+            if len(self._blocks) > self._most_blocks:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(key)
+        return self._blocks[key], place
+
+
+def _check_place(
+    path: Path, start: int, found: dict, rows: int, config: Config
+) -> None:
+    if found["first_row"] != start or found["total_rows"] != rows:
+        raise HeadwaterError(
+            f"{path}: begins at row {found['first_row']:,} of {found['total_rows']:,}, "
+            f"expected row {start:,} of {rows:,}; the shards are not one whole "
+            "training order: delete them and run again"
+        )
+    training = config["training"]
+    wanted = training["steps"] * training["batch_size"]
+    if found[stores.ATTRIBUTE].get("rows", wanted) != wanted:
+        raise HeadwaterError(
+            f"{path}: made for {found['total_rows']:,} training rows, the config now "
+            f"asks for {wanted:,} (training.steps x training.batch_size); delete it "
+            "and run again"
+        )

@@ -1,0 +1,212 @@
+"""The experiment's tokenizer: trained on the corpus, or fetched from Hugging Face.
+
+Either way it ends in one folder: `tokenizer.json` and `tokenizer_config.json`, which
+`transformers` loads, and `headwater.json` with the identity and what bulk work needs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from headwater.corpus.encoding import (
+    DESCRIPTION_NAME,
+    TOKENIZER_NAME,
+    count_ids,
+    read_description,
+    split_points,
+)
+from headwater.corpus.shards import ShardReader
+from headwater.errors import HeadwaterError
+from headwater.publish import Identity, publish_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+logger = logging.getLogger("headwater")
+
+END_OF_DOCUMENT = "<|endoftext|>"
+SAMPLE_CHARACTERS = 20_000_000
+_END_ID = 0  # special tokens come first
+_SMALLEST_VOCABULARY = 257  # every byte, and the end of a document
+
+
+def make_tokenizer(
+    target: Path,
+    tokenizer: Mapping[str, Any],
+    sources: Sequence[Path],
+    on_bad_line: str,
+    model_vocabulary: int | None,
+    identity: Identity,
+) -> None:
+    """Publish the tokenizer folder that a config asks for.
+
+    Args:
+        target: the folder.
+        tokenizer: `{vocab_size}` to train one, or `{name, revision}` to fetch one.
+        sources: the corpus, `.jsonl.zst` files in order.
+        on_bad_line: "fail" or "skip".
+        model_vocabulary: rows of the model's embedding, if the config says.
+        identity: of the folder.
+
+    Raises:
+        HeadwaterError: a bad shard, a tokenizer that cannot be had, or a vocabulary
+            that does not fit.
+    """
+    with publish_folder(target, identity) as part:
+        if "name" in tokenizer:
+            name, revision = tokenizer["name"], tokenizer.get("revision", "main")
+            label = f"tokenizer {name}"
+            end = fetch(part, name, revision)
+        else:
+            label = "trained tokenizer"
+            texts = sample_texts(sources, on_bad_line, SAMPLE_CHARACTERS)
+            end = save_trained(part, train(texts, tokenizer["vocab_size"]))
+        size = count_ids(Tokenizer.from_file(str(part / TOKENIZER_NAME)))
+        check_vocabulary(label, size, model_vocabulary)
+        logger.info("%s: %s token ids, end of document %s", label, f"{size:,}", end)
+        description = {
+            "headwater": identity,
+            "end_of_document": end,
+            "vocabulary": size,
+        }
+        _write_json(part / DESCRIPTION_NAME, description)
+
+
+def check_vocabulary(label: str, size: int, model_vocabulary: int | None) -> None:
+    """Refuse a tokenizer with ids the model has no embedding for.
+
+    Raises:
+        HeadwaterError: `size` exceeds `model_vocabulary`.
+    """
+    if model_vocabulary is not None and size > model_vocabulary:
+        raise HeadwaterError(
+            f"{label} has {size:,} token ids, but model.vocab_size is "
+            f"{model_vocabulary:,}; raise model.vocab_size to {size} or more, or "
+            "choose a smaller tokenizer"
+        )
+
+
+def sample_texts(
+    sources: Sequence[Path], on_bad_line: str, characters: int
+) -> Iterator[str]:
+    """Text from all over the corpus, at most `characters` and one document in all.
+
+    A document is taken while the text taken so far lags behind the share of the
+    compressed bytes read so far. A corpus smaller than `characters` is taken whole,
+    unless its parts compress very unevenly. Long documents come in pieces.
+    """
+    total = sum(path.stat().st_size for path in sources)
+    passed = taken = 0
+    for path in sources:
+        reader = ShardReader(path, on_bad_line)
+        for document in reader:
+            if taken * total > characters * (passed + reader.bytes_read):
+                continue
+            taken += len(document.text)
+            for start, stop in split_points(document.text):
+                yield document.text[start:stop]
+        passed += reader.bytes_read
+
+
+def train(texts: Iterator[str], vocab_size: int) -> Tokenizer:
+    """Train a byte-level BPE; the same texts give the same tokenizer.
+
+    All 256 bytes are tokens, so no text is ever lost; `<|endoftext|>` is id 0.
+
+    Raises:
+        HeadwaterError: `vocab_size` is below 257.
+    """
+    if vocab_size < _SMALLEST_VOCABULARY:
+        raise HeadwaterError(
+            f"corpus.tokenizer.vocab_size is {vocab_size}; a byte-level tokenizer "
+            f"needs {_SMALLEST_VOCABULARY} or more (256 bytes, the end of a document)"
+        )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END_OF_DOCUMENT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def save_trained(folder: Path, tokenizer: Tokenizer) -> int:
+    """Write a trained tokenizer as `transformers` expects it; returns the end's id."""
+    tokenizer.save(str(folder / TOKENIZER_NAME))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": END_OF_DOCUMENT,
+        "eos_token": END_OF_DOCUMENT,
+        "unk_token": END_OF_DOCUMENT,
+        "clean_up_tokenization_spaces": False,
+    }
+    _write_json(folder / "tokenizer_config.json", settings)
+    return _END_ID
+
+
+def fetch(folder: Path, name: str, revision: str) -> int:
+    """Copy a Hugging Face tokenizer, by hub name or local folder; returns the end's id.
+
+    Raises:
+        HeadwaterError: not found, offline, without `tokenizer.json`, or without an
+            end-of-text token.
+    """
+    tokenizer = _from_hugging_face(name, revision)
+    if not tokenizer.is_fast:
+        raise HeadwaterError(
+            f"corpus.tokenizer.name: {name} has no fast version (tokenizer.json), "
+            "which is needed to trace tokens to characters; choose one that has"
+        )
+    if tokenizer.eos_token_id is None:
+        raise HeadwaterError(
+            f"corpus.tokenizer.name: {name} names no end-of-text token (eos_token in "
+            "tokenizer_config.json), which is needed to end documents"
+        )
+    tokenizer.save_pretrained(folder)
+    return int(tokenizer.eos_token_id)
+
+
+def _from_hugging_face(name: str, revision: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(
+            name, revision=revision, trust_remote_code=False
+        )
+    except Exception as error:  # the hub's, the network's and the parser's own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise HeadwaterError(
+            f"corpus.tokenizer.name: cannot load {name!r} (revision {revision}): "
+            f"{reason} Give a folder with tokenizer.json, or a Hugging Face name that "
+            "this machine can download or has in its cache"
+        ) from error
+
+
+def vocabulary_size(folder: Path) -> int:
+    """Token ids of a published tokenizer folder.
+
+    Raises:
+        HeadwaterError: not such a folder.
+    """
+    return int(read_description(folder)["vocabulary"])
+
+
+def load(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer as `transformers` knows it (importing that takes seconds)."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

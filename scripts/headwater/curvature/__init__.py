@@ -1,0 +1,1 @@
+"""EK-FAC factors of attention heads."""

@@ -1,0 +1,47 @@
+"""EK-FAC factors on disk: one HDF5 file a checkpoint.
+
+/                       attributes: identity (JSON), rows
+/covariances/<side>     float64 [width, width]     e.g. L0/input, L0H1/qk
+/bases/<side>           float64 [width, width]     eigenvectors as columns
+/lambdas/<head>/<block> float64 [rows, columns]    mean squared per-row gradient
+"""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import torch
+
+from headwater.curvature.ekfac import Factors
+from headwater.hdf5 import open_file, publish_hdf5
+
+
+def write_factors(path: Path, factors: Factors, identity: dict[str, Any]) -> None:
+    """Publish factors as an HDF5 file."""
+    with publish_hdf5(path, identity, rows=factors.rows) as file:
+        for group in ("covariances", "bases", "lambdas"):
+            for name, value in getattr(factors, group).items():
+                file.create_dataset(f"{group}/{name}", data=value.numpy())
+
+
+def read_factors(path: Path, config: dict[str, Any]) -> Factors:
+    """Read factors, checked against the config.
+
+    Raises:
+        HeadwaterError: not readable, or made under another config.
+    """
+    with open_file(path, config) as file:
+        return Factors(
+            covariances=_tensors(file["covariances"]),
+            bases=_tensors(file["bases"]),
+            lambdas=_tensors(file["lambdas"]),
+            rows=int(file.attrs["rows"]),
+        )
+
+
+def _tensors(group: h5py.Group) -> dict[str, torch.Tensor]:
+    return {
+        f"{outer}/{inner}": torch.from_numpy(dataset[...])
+        for outer, members in group.items()
+        for inner, dataset in members.items()
+    }

@@ -1,0 +1,1 @@
+"""What each run's checkpoints can do, and how arms differ from the baseline."""

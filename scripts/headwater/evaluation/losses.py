@@ -1,0 +1,55 @@
+"""Losses and in-context learning on held-out rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.loss import token_losses
+from headwater.neox import final_hidden
+
+NATURAL = "natural"
+GENERATED = "records"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out rows.
+
+    Attributes:
+        tokens: ids [rows, length + 1].
+        domains: name of each row's domain [rows].
+    """
+
+    tokens: Tensor
+    domains: np.ndarray
+
+    def groups(self) -> dict[str, np.ndarray]:
+        """Row masks: one a domain, and `natural`, all rows that were not generated."""
+        masks = {str(name): self.domains == name for name in np.unique(self.domains)}
+        return {NATURAL: self.domains != GENERATED, **masks}
+
+
+@torch.no_grad()
+def held_out_losses(
+    model: GPTNeoXForCausalLM, tokens: Tensor, batch_size: int = 64
+) -> np.ndarray:
+    """Cross entropy of every token of held-out rows, nats, float64 [rows, length]."""
+    unembedding = model.get_output_embeddings().weight
+    parts = []
+    for batch in tokens.split(batch_size):
+        hidden = final_hidden(model, batch[:, :-1])
+        losses = token_losses(hidden, unembedding, batch[:, 1:])
+        parts.append(losses.double().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def icl_score(losses: np.ndarray, early: int, late: int) -> float:
+    """Mean loss of the last `late` tokens minus that of the first `early` (nats).
+
+    More negative = more is learned from the context (Olsson et al. 2022, with ranges
+    of positions in place of two single ones).
+    """
+    return float(losses[:, -late:].mean() - losses[:, :early].mean())

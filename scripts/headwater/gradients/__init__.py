@@ -1,0 +1,1 @@
+"""Per-row gradients of attention heads, all heads in one pass."""

@@ -1,0 +1,109 @@
+"""Blocks of a head's parameters, as products of two sides.
+
+Every block's per-row gradient is `left^T right` summed over the row's tokens:
+
+    block  left                      right                   gradient
+    -----  ------------------------  ----------------------  --------------------
+    qk     layer input  [hidden]     dQ, dK of the head       [hidden, 2 * d_head]
+    v      layer input  [hidden]     dV of the head           [hidden, d_head]
+    o      head output z [d_head]    layer output's gradient  [d_head, hidden]
+
+Sides are named, since several blocks share one: `L0/input` serves Q, K and V of all
+heads of layer 0, so its covariance and its rotation are computed once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from headwater.gradients.capture import LayerTrace
+from headwater.neox import Geometry, Head
+
+BLOCKS = {"qk": ("qk",), "qkvo": ("qk", "v", "o")}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of one head: `qk` (Q and K jointly), `v` or `o`."""
+
+    head: Head
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.head}/{self.name}"
+
+    @property
+    def left(self) -> str:
+        """Name of the side with the inputs."""
+        return f"{self.head}/z" if self.name == "o" else f"L{self.head.layer}/input"
+
+    @property
+    def right(self) -> str:
+        """Name of the side with the output gradients."""
+        return f"L{self.head.layer}/output" if self.name == "o" else str(self)
+
+    def shape(self, sizes: Geometry) -> tuple[int, int]:
+        """Rows and columns of the gradient."""
+        return {
+            "qk": (sizes.hidden, 2 * sizes.d_head),
+            "v": (sizes.hidden, sizes.d_head),
+            "o": (sizes.d_head, sizes.hidden),
+        }[self.name]
+
+
+def blocks_of(heads: list[Head], mode: str) -> list[Block]:
+    """The blocks of `heads` under `mode` (`qk` or `qkvo`), head by head."""
+    return [Block(head, name) for head in heads for name in BLOCKS[mode]]
+
+
+def block_sides(
+    traces: Mapping[int, LayerTrace], blocks: list[Block], sizes: Geometry
+) -> dict[str, Tensor]:
+    """Per-token values of every side that `blocks` need: [batch, length, width]."""
+    sides: dict[str, Tensor] = {}
+    for block in blocks:
+        trace = traces[block.head.layer]
+        for name in (block.left, block.right):
+            if name not in sides:
+                sides[name] = _side(trace, block, name, sizes)
+    return sides
+
+
+def _side(trace: LayerTrace, block: Block, name: str, sizes: Geometry) -> Tensor:
+    index = block.head.index
+    if name.endswith("/input"):
+        return trace.qkv_input
+    if name.endswith("/output"):
+        return trace.dense_grad
+    if name.endswith("/z"):
+        return sizes.split_heads(trace.dense_input)[..., index, :]
+    qkv = sizes.split_qkv(trace.qkv_grad)[..., index, :, :]  # [batch, length, 3, k]
+    return qkv[..., :2, :].flatten(-2) if block.name == "qk" else qkv[..., 2, :]
+
+
+def row_gradients(sides: Mapping[str, Tensor], block: Block) -> Tensor:
+    """Per-row gradients of one block: [batch, rows, columns]."""
+    return sides[block.left].mT @ sides[block.right]
+
+
+def rotate(
+    sides: Mapping[str, Tensor], bases: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Every side in the eigenbasis of its covariance; `bases` are column eigenvectors.
+
+    Rotating tokens costs far less than rotating gradients, and serves all blocks that
+    share the side: `(X Q_A)^T (dY Q_S) = Q_A^T (X^T dY) Q_S`.
+    """
+    return {name: values @ bases[name] for name, values in sides.items()}
+
+
+def direct_scores(sides: Mapping[str, Tensor], block: Block, vector: Tensor) -> Tensor:
+    """`<gradient, vector>` of each row without forming the gradient: [batch].
+
+    Args:
+        sides: from `block_sides`.
+        block: which block.
+        vector: [rows, columns] of the block.
+    """
+    return ((sides[block.left] @ vector) * sides[block.right]).sum(dim=(1, 2))

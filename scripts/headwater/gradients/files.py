@@ -1,0 +1,40 @@
+"""Probe gradients on disk: one HDF5 file a target, one dataset a block."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from headwater.hdf5 import open_file
+from headwater.neox import Head
+from headwater.stages import Config
+
+
+@dataclass(frozen=True)
+class ProbeGradient:
+    """A probe's gradient with respect to its head.
+
+    Attributes:
+        head: the head.
+        value: mean f over the probe's sequences.
+        gradient: by block name (`qk`, `v`, `o`), float64 [rows, columns].
+    """
+
+    head: Head
+    value: float
+    gradient: dict[str, torch.Tensor]
+
+
+def read_probe_gradient(path: Path, config: Config) -> ProbeGradient:
+    """Read a probe gradient, checked against the config.
+
+    Raises:
+        HeadwaterError: not readable, or made under another config.
+    """
+    with open_file(path, config) as file:
+        return ProbeGradient(
+            head=Head.parse(json.loads(file.attrs["identity"])["head"]),
+            value=float(file.attrs["value"]),
+            gradient={k: torch.from_numpy(v[...]) for k, v in file.items()},
+        )

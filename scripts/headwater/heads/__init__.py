@@ -1,0 +1,1 @@
+"""Scores of heads at checkpoints, and the choice of targets and window."""

@@ -1,0 +1,72 @@
+"""What every head does at a checkpoint: three standard scores."""
+
+import torch
+from torch import Tensor
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.neox import (
+    Head,
+    attention_patterns,
+    dense_weight,
+    geometry,
+    qkv_weight,
+)
+
+SCORES = ("prefix_matching", "previous_token", "copying")
+
+
+@torch.no_grad()
+def head_scores(
+    model: GPTNeoXForCausalLM, sequences: Tensor
+) -> dict[str, dict[Head, float]]:
+    """Every score of every head.
+
+    Args:
+        model: on its device; switched to eager attention.
+        sequences: random repeated sequences [count, 2 * half].
+
+    Returns:
+        Score name to head to value:
+        `prefix_matching` (Olsson et al. 2022): mean attention from a token of the
+        second half to the token after its first occurrence, 0 to 1.
+        `previous_token`: mean attention from t to t - 1 in the first half, 0 to 1.
+        `copying` (Elhage et al. 2021): sum of the eigenvalues of the full OV circuit
+        over the sum of their magnitudes, -1 to 1 (1 = copies). LayerNorms are ignored.
+    """
+    model.set_attn_implementation("eager")
+    half = sequences.shape[1] // 2
+    patterns = attention_patterns(model, sequences)
+    scores: dict[str, dict[Head, float]] = {name: {} for name in SCORES}
+    for head in geometry(model).all_heads():
+        pattern = patterns[head.layer][:, head.index]
+        scores["prefix_matching"][head] = _prefix_matching(pattern, half)
+        scores["previous_token"][head] = _previous_token(pattern, half)
+        scores["copying"][head] = copying_score(model, head)
+    return scores
+
+
+def _prefix_matching(pattern: Tensor, half: int) -> float:
+    # Query t, key t - half + 1; the first of them is the last of the first half.
+    stripe = pattern.diagonal(offset=1 - half, dim1=1, dim2=2)[:, 1:]
+    return float(stripe.double().mean())
+
+
+def _previous_token(pattern: Tensor, half: int) -> float:
+    stripe = pattern[:, :half, :half].diagonal(offset=-1, dim1=1, dim2=2)
+    return float(stripe.double().mean())
+
+
+def copying_score(model: GPTNeoXForCausalLM, head: Head) -> float:
+    """Eigenvalue copying score of one head's OV circuit, -1 to 1.
+
+    The circuit `W_E W_V W_O W_U` is [vocabulary, vocabulary] of rank d_head; its
+    non-zero eigenvalues are those of the cyclically rotated product, which is only
+    [d_head, d_head].
+    """
+    value = qkv_weight(model, head.layer)[head.index, 2].double()  # [d_head, hidden]
+    output = dense_weight(model, head.layer)[:, head.index].double()  # [hidden, d_head]
+    embedding = model.gpt_neox.embed_in.weight.double()
+    unembedding = model.get_output_embeddings().weight.double()
+    overlap = embedding.T @ unembedding  # [hidden, hidden]
+    eigenvalues = torch.linalg.eigvals(value @ overlap @ output)
+    return float(eigenvalues.real.sum() / eigenvalues.abs().sum().clamp(min=1e-300))

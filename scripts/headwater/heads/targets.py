@@ -1,0 +1,167 @@
+"""Which heads are studied, and over which training steps.
+
+Both may be given in the config or found from the baseline's curves. What is found was
+chosen after seeing the baseline, and every report says so.
+
+Head, `auto`: the head with the highest score at the baseline's last checkpoint, the
+score being the one that the target's probe tracks.
+
+Window, `auto`: from the target's curve between its lowest value (before the peak) and
+its peak. `start` is the last checkpoint before the curve has made 10 % of this rise for
+good; `end` is the first checkpoint after that at which it has made 90 %.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from headwater.errors import HeadwaterError
+from headwater.probes import PROBES
+from headwater.publish import write_json
+from headwater.stages import Config, check_identity
+
+RISE_START, RISE_END = 0.1, 0.9
+Curve = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Training steps [start, end), whose rows are scored and intervened on."""
+
+    start: int
+    end: int
+
+
+def curve_of(scores: pd.DataFrame, head: str, score: str) -> Curve:
+    """(step, value) of one head's score, ascending in step."""
+    picked = scores[scores["head"] == head].sort_values("step")
+    return list(zip(picked["step"].tolist(), picked[score].tolist(), strict=True))
+
+
+def choose_head(scores: pd.DataFrame, score: str) -> str:
+    """The head with the highest `score` at the last checkpoint (ties: the lower)."""
+    last = scores[scores["step"] == scores["step"].max()]
+    return str(
+        last.sort_values([score, "head"], ascending=[False, True])["head"].iloc[0]
+    )
+
+
+def emergence(curve: Curve) -> Window:
+    """The window in which a curve rises, by the rule above.
+
+    Raises:
+        HeadwaterError: the curve never rises after its first checkpoint.
+    """
+    steps = np.array([step for step, _ in curve])
+    values = np.array([value for _, value in curve])
+    peak = int(values.argmax())
+    if peak == 0:
+        raise HeadwaterError(
+            "window: the target's score never rises above its first value; train "
+            "longer (training.steps) or give window.start and window.end"
+        )
+    low = values[: peak + 1].min()
+    rise = values[peak] - low
+    below = np.flatnonzero(values[: peak + 1] < low + RISE_START * rise)
+    above = np.flatnonzero(values >= low + RISE_END * rise)
+    return Window(int(steps[below[-1]]), int(steps[above[above > below[-1]][0]]))
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target: a probe and the head it is asked of.
+
+    Attributes:
+        probe: name of the probe.
+        head: label of the head.
+        chosen: `auto` or `given`.
+        score: the head score that tracks the probe.
+        final: that score at the baseline's last checkpoint.
+        emergence: window of the head's own rise, or None if it does not rise.
+    """
+
+    probe: str
+    head: str
+    chosen: str
+    score: str
+    final: float
+    emergence: Window | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The content of `heads/targets.json`."""
+
+    window: Window
+    window_chosen: str
+    targets: dict[str, Target]
+
+
+def choose(config: Config, scores: pd.DataFrame) -> Choice:
+    """Heads of all targets and the window, found or as given.
+
+    Args:
+        config: the validated config.
+        scores: the table of head scores: step, head, one column a score.
+
+    Raises:
+        HeadwaterError: no window can be found.
+    """
+    targets = {
+        name: _target(settings, scores) for name, settings in config["targets"].items()
+    }
+    wanted = config["window"]
+    given = {k: wanted[k] for k in ("start", "end") if wanted[k] != "auto"}
+    found = Window(**given) if len(given) == 2 else _found(config, scores, targets)
+    window = replace(found, **given)
+    if window.start >= window.end:
+        raise HeadwaterError(
+            f"window: start {window.start} is not before end {window.end}; give both "
+            "window.start and window.end"
+        )
+    chosen = "given" if len(given) == 2 else "auto"
+    return Choice(window, chosen, targets)
+
+
+def _found(config: Config, scores: pd.DataFrame, targets: dict[str, Target]) -> Window:
+    target = targets[config["window"]["target"]]
+    return emergence(curve_of(scores, target.head, target.score))
+
+
+def _target(settings: dict[str, str], scores: pd.DataFrame) -> Target:
+    score = PROBES[settings["probe"]].tracks
+    auto = settings["head"] == "auto"
+    head = choose_head(scores, score) if auto else settings["head"]
+    curve = curve_of(scores, head, score)
+    try:
+        window = emergence(curve)
+    except HeadwaterError:
+        window = None
+    return Target(
+        probe=settings["probe"],
+        head=head,
+        chosen="auto" if auto else "given",
+        score=score,
+        final=curve[-1][1],
+        emergence=window,
+    )
+
+
+def write_choice(path: Path, choice: Choice, identity: dict[str, Any]) -> None:
+    """Publish `targets.json`."""
+    write_json(path, {"identity": identity, **asdict(choice)})
+
+
+def read_choice(path: Path, config: Config) -> Choice:
+    """Read `targets.json`, checked against the config."""
+    value = json.loads(path.read_text())
+    check_identity(value["identity"], config, path)
+    targets = {
+        name: Target(**{**t, "emergence": t["emergence"] and Window(**t["emergence"])})
+        for name, t in value["targets"].items()
+    }
+    return Choice(Window(**value["window"]), value["window_chosen"], targets)

@@ -1,0 +1,63 @@
+"""The rows of the window: what is scored and intervened on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headwater.corpus.rows import Rows
+from headwater.heads.targets import Choice
+from headwater.stages import Config
+
+
+class WindowRows:
+    """The rows trained on in the window, numbered from its first.
+
+    Args:
+        paths: the row shards, in training order.
+        choice: says which training steps the window spans.
+        config: for the batch size and the check of the stores.
+    """
+
+    def __init__(self, paths: Sequence[Path], choice: Choice, config: Config) -> None:
+        self.rows = Rows(list(paths), config)
+        self.batch_size: int = config["training"]["batch_size"]
+        self.first = choice.window.start * self.batch_size
+        self.count = (choice.window.end - choice.window.start) * self.batch_size
+
+    def __len__(self) -> int:
+        return self.count
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Token ids of the given rows: int64 [len(numbers), length + 1]."""
+        return self.rows.take(np.asarray(numbers) + self.first)
+
+    def tokens(self, part: range) -> np.ndarray:
+        """Token ids of a contiguous part: int64 [len(part), length + 1]."""
+        return self.rows.tokens(self.first + part.start, self.first + part.stop)
+
+    def part(self, numbers: range) -> "RowPart":
+        """A contiguous part as a lazy sequence of rows."""
+        return RowPart(self, numbers)
+
+    def domains(self) -> np.ndarray:
+        """Domain of every row, index into `rows.domain_names`: [count]."""
+        return self.rows.domains(self.first, self.first + self.count)
+
+    def step_of(self, numbers: np.ndarray) -> np.ndarray:
+        """The training step each row belongs to."""
+        return (np.asarray(numbers) + self.first) // self.batch_size
+
+
+class RowPart:
+    """A contiguous part of the window; only the sliced rows are read."""
+
+    def __init__(self, window: WindowRows, numbers: range) -> None:
+        self._window, self._numbers = window, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, rows: slice) -> torch.Tensor:
+        return torch.from_numpy(self._window.tokens(self._numbers[rows]))

@@ -1,0 +1,76 @@
+"""Which files of this library a script runs: its imports, followed to the end.
+
+Rules list these files as inputs, so that Snakemake, which compares small inputs by
+content, reruns just the stages that an edit concerns, and nothing after a mere touch.
+"""
+
+import ast
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent  # scripts/
+PACKAGE = "headwater"
+
+# They log, check and report; no byte of a result depends on them.
+PLUMBING = {f"{PACKAGE}.{name}" for name in ("job", "progress", "errors", "config")}
+
+
+def script_modules(script: str) -> list[str]:
+    """Library files that `scripts/<script>.py` imports, and the script itself.
+
+    Returns:
+        Sorted paths relative to the working directory.
+    """
+    start = ROOT / f"{script}.py"
+    names = _closure(tuple(_imported(start)))
+    files = {start, *(_file(name) for name in names)}
+    return sorted(os.path.relpath(path) for path in files)
+
+
+@cache
+def _closure(names: tuple[str, ...]) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in PLUMBING:
+            found.add(name)
+            waiting.extend(_imported_by(name))
+    return frozenset(found)
+
+
+@cache
+def _imported_by(name: str) -> tuple[str, ...]:
+    return tuple(_imported(_file(name)))
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            candidates = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            members = [f"{node.module}.{alias.name}" for alias in node.names]
+            candidates = [node.module, *members]
+        else:
+            continue
+        for name in candidates:
+            if name.split(".")[0] == PACKAGE and name != PACKAGE and _exists(name):
+                yield name
+
+
+def _exists(name: str) -> bool:
+    try:
+        return _file(name).is_file()
+    except FileNotFoundError:
+        return False
+
+
+@cache
+def _file(name: str) -> Path:
+    base = ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(name)

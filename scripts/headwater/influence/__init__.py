@@ -1,0 +1,1 @@
+"""Influence scores: inverse-Hessian-vector products and their products with rows."""

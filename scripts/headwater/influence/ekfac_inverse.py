@@ -1,0 +1,33 @@
+"""The damped inverse of an EK-FAC Fisher matrix, applied to a probe's gradient.
+
+    influence(row) = - grad L(row)^T (H + damping)^-1 grad f            [MDA, Eq. 1]
+
+Sign: giving a row more weight moves the parameters by `-H^-1 grad L(row)`, so the probe
+moves by `-grad f^T H^-1 grad L(row)`. Positive influence = training more on the row
+raises f: the row *helps* the head. Damping is `alpha * mean(lambda)`, block by block.
+"""
+
+import numpy as np
+from torch import Tensor
+
+from headwater.curvature.ekfac import Factors
+from headwater.gradients.blocks import Block
+from headwater.gradients.coordinates import eigen_gradient, flat_lambdas
+
+
+def solve(
+    factors: Factors, blocks: list[Block], gradient: dict[str, Tensor], alpha: float
+) -> np.ndarray:
+    """`(H + alpha mean(lambda))^-1 grad f` in the eigenbasis, flat float64.
+
+    Args:
+        factors: EK-FAC factors.
+        blocks: the blocks of one head.
+        gradient: by block name, [rows, columns].
+        alpha: damping relative to the mean lambda of each block; above 0.
+    """
+    lambdas, means = flat_lambdas(factors, blocks)
+    damped = lambdas + alpha * means
+    # A block that never receives a gradient has lambda 0 throughout: no direction.
+    safe = np.where(damped > 0, damped, np.inf)
+    return eigen_gradient(factors, blocks, gradient) / safe

@@ -1,0 +1,58 @@
+"""Tables made from scores: the extreme rows, and where the highest come from."""
+
+import numpy as np
+import pandas as pd
+
+from headwater.heads.window import WindowRows
+
+EXTREMES = 1000  # rows listed from each end; the stores keep the score of every row
+TOP_FRACTION = 0.1
+
+
+def ranked_table(
+    scores: np.ndarray, losses: np.ndarray, window: WindowRows
+) -> pd.DataFrame:
+    """The highest and the lowest rows: rank (from 1), row, step, domain, score, loss.
+
+    `row` is the global row number in training order; a positive score helps the head;
+    the loss is summed over the row's tokens, in nats.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranks = np.arange(1, len(scores) + 1)
+    if len(order) > 2 * EXTREMES:
+        ends = np.r_[0:EXTREMES, len(order) - EXTREMES : len(order)]
+        order, ranks = order[ends], ranks[ends]
+    names = np.array(window.rows.domain_names)
+    return pd.DataFrame(
+        {
+            "rank": ranks,
+            "row": order + window.first,
+            "step": window.step_of(order),
+            "domain": names[window.domains()[order]],
+            "score": scores[order],
+            "loss": losses[order],
+        }
+    )
+
+
+def domain_table(scores: np.ndarray, window: WindowRows) -> pd.DataFrame:
+    """Each domain's share of the window and of the top 10 %, and their ratio."""
+    domains = window.domains()
+    top = np.argsort(-scores, kind="stable")[: round(TOP_FRACTION * len(scores))]
+    count = len(window.rows.domain_names)
+    rows = np.bincount(domains, minlength=count)
+    share = rows / len(domains)
+    share_top = np.bincount(domains[top], minlength=count) / len(top)
+    sums = np.bincount(domains, weights=scores, minlength=count)
+    present = np.maximum(rows, 1)
+    table = pd.DataFrame(
+        {
+            "domain": window.rows.domain_names,
+            "rows": rows,
+            "share": share,
+            "share_top": share_top,
+            "enrichment": share_top / np.where(share > 0, share, np.nan),
+            "mean_score": sums / present,
+        }
+    )
+    return table.sort_values("enrichment", ascending=False, na_position="last")

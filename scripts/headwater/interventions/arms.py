@@ -1,0 +1,113 @@
+"""The arms of the causal test.
+
+An arm is, for every position of the window, the row trained there and its weight:
+
+    remove   the picked rows get weight 0; the divisor of the loss stays
+    repeat   the picked rows get weight 2, in place
+    insert   random other positions train copies of the picked rows instead of their own
+
+Which rows are picked:
+
+    top      the highest-scoring rows of the arm's target
+    random   a random draw of all rows
+    domain   a random draw of the rows of one domain: the one that has most of the
+             target's top rows (so that `top` can be told from "any row of this domain")
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from headwater.errors import HeadwaterError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an arm trains on, by position in the window.
+
+    Attributes:
+        rows: the row trained at each position, counted from the window's first row,
+            int64 [n].
+        weights: its weight, float32 [n].
+        picked: the rows the arm picked, ascending.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray
+    picked: np.ndarray
+
+
+def top_rows(scores: np.ndarray, count: int) -> np.ndarray:
+    """The `count` rows with the highest scores, ties to the earlier row, ascending."""
+    return np.sort(np.argsort(-scores, kind="stable")[:count])
+
+
+def random_rows(
+    candidates: np.ndarray, count: int, generator: np.random.Generator
+) -> np.ndarray:
+    """A draw of `count` of the candidates without replacement, ascending.
+
+    Raises:
+        HeadwaterError: fewer candidates than rows wanted.
+    """
+    if len(candidates) < count:
+        raise HeadwaterError(
+            f"arm: {count} rows wanted, but only {len(candidates)} to draw from; "
+            "lower the arm's fraction"
+        )
+    return np.sort(generator.choice(candidates, size=count, replace=False))
+
+
+def dominating_domain(domains: np.ndarray, top: np.ndarray) -> int:
+    """The domain that most of the top rows belong to."""
+    return int(np.bincount(domains[top]).argmax())
+
+
+def pick_rows(
+    kind: str,
+    count: int,
+    domains: np.ndarray,
+    scores: np.ndarray | None,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """The rows an arm changes, ascending.
+
+    Args:
+        kind: `top`, `random` or `domain`.
+        count: how many.
+        domains: domain of every row of the window.
+        scores: score of every row for the arm's target; None for `random`.
+        generator: makes the draw of `random` and `domain`.
+    """
+    if kind == "random":
+        return random_rows(np.arange(len(domains)), count, generator)
+    assert scores is not None, "the config check requires a target for this arm"
+    top = top_rows(scores, count)
+    if kind == "top":
+        return top
+    domain = dominating_domain(domains, top)
+    return random_rows(np.flatnonzero(domains == domain), count, generator)
+
+
+def build_plan(
+    action: str, picked: np.ndarray, total: int, generator: np.random.Generator
+) -> Plan:
+    """Turn picked rows into a plan for every position of the window.
+
+    Args:
+        action: `remove`, `repeat` or `insert`.
+        picked: row numbers from the window's first row, ascending.
+        total: rows in the window.
+        generator: chooses the positions that inserted copies replace.
+    """
+    rows = np.arange(total, dtype=np.int64)
+    weights = np.ones(total, np.float32)
+    if action == "remove":
+        weights[picked] = 0.0
+    elif action == "repeat":
+        weights[picked] = 2.0
+    else:
+        others = np.setdiff1d(rows, picked)
+        replaced = random_rows(others, len(picked), generator)
+        rows[replaced] = generator.permutation(picked)
+    return Plan(rows, weights, picked)

@@ -1,0 +1,80 @@
+"""The one module that knows Snakemake: what every rule's script does around its work.
+
+    with job.start(snakemake) as config:
+        ...
+
+sets up logging (the rule's log file and stderr), fixes torch's threads, and turns a
+`HeadwaterError` into one line and exit code 1.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from headwater.errors import ERROR_PREFIX, HeadwaterError
+
+logger = logging.getLogger("headwater")
+
+
+@contextlib.contextmanager
+def start(snakemake: Any) -> Iterator[dict[str, Any]]:
+    """Run a rule's body; yields the whole validated config.
+
+    Args:
+        snakemake: the object Snakemake injects into scripts (or a stand-in).
+    """
+    configure_logging(Path(snakemake.log[0]))
+    try:
+        fix_threads(int(snakemake.threads))
+        yield snakemake.config
+    except HeadwaterError as error:
+        logger.error("%s%s", ERROR_PREFIX, error)
+        sys.exit(1)
+    except Exception:
+        logger.error("%s", traceback.format_exc())
+        raise
+
+
+def configure_logging(path: Path) -> None:
+    """Log to `path` (from its beginning) and to stderr."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    logger.handlers.clear()
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    for handler in (logging.FileHandler(path, mode="w"), logging.StreamHandler()):
+        handler.setFormatter(formatter)
+        logger.addHandler(handler)
+
+
+def fix_threads(count: int) -> None:
+    """Fix the numeric libraries' threads: results must not vary with `--cores`."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(count)
+        _keep_freed_memory()
+
+
+def _keep_freed_memory() -> None:
+    # By default glibc gives every freed megabyte back to the kernel, and a training
+    # step then spends a tenth of its time on page faults. Other C libraries ignore this.
+    mmap_threshold, trim_threshold = -3, -1
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, 1 << 30)
+
+
+def device() -> Any:
+    """The GPU if there is one, else the CPU (a `torch.device`)."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,108 @@
+"""GPT-NeoX geometry: where a head's parameters and activations are.
+
+`query_key_value` is head-major, `[head, (q, k, v), d_head]` along its output; the input
+columns of `dense` are head-major too. Gradients are taken at the output of
+`query_key_value`, before the rotary embedding, and its inputs after the LayerNorm.
+"""
+
+import re
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.errors import HeadwaterError
+
+
+@dataclass(frozen=True, order=True)
+class Head:
+    """One attention head, written `L<layer>H<index>`."""
+
+    layer: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"L{self.layer}H{self.index}"
+
+    @staticmethod
+    def parse(label: str) -> "Head":
+        """Read `L1H3`.
+
+        Raises:
+            HeadwaterError: the label has another form.
+        """
+        match = re.fullmatch(r"L(\d+)H(\d+)", label)
+        if not match:
+            raise HeadwaterError(f"head {label!r}: write L<layer>H<head>, e.g. L1H3")
+        return Head(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of a GPT-NeoX model's attention."""
+
+    layers: int
+    heads: int
+    hidden: int
+
+    @property
+    def d_head(self) -> int:
+        """Width of one head."""
+        return self.hidden // self.heads
+
+    def all_heads(self) -> list[Head]:
+        """Every head, layer by layer."""
+        return [Head(la, he) for la in range(self.layers) for he in range(self.heads)]
+
+    def split_qkv(self, qkv: Tensor) -> Tensor:
+        """View [..., 3 * hidden] as [..., heads, 3, d_head] (q, k, v)."""
+        return qkv.view(*qkv.shape[:-1], self.heads, 3, self.d_head)
+
+    def split_heads(self, values: Tensor) -> Tensor:
+        """View [..., hidden] as [..., heads, d_head]."""
+        return values.view(*values.shape[:-1], self.heads, self.d_head)
+
+
+def geometry(model: GPTNeoXForCausalLM) -> Geometry:
+    """The attention geometry of a loaded model."""
+    config = model.config
+    return Geometry(
+        config.num_hidden_layers, config.num_attention_heads, config.hidden_size
+    )
+
+
+def attention_of(model: GPTNeoXForCausalLM, layer: int) -> nn.Module:
+    """The attention module of a layer (with `query_key_value` and `dense`)."""
+    attention = model.gpt_neox.layers[layer].attention
+    assert isinstance(attention, nn.Module)
+    return attention
+
+
+def qkv_weight(model: GPTNeoXForCausalLM, layer: int) -> Tensor:
+    """Weight of a layer's `query_key_value` by head: [heads, 3, d_head, hidden]."""
+    weight: Tensor = model.gpt_neox.layers[layer].attention.query_key_value.weight
+    sizes = geometry(model)
+    return weight.view(sizes.heads, 3, sizes.d_head, sizes.hidden)
+
+
+def dense_weight(model: GPTNeoXForCausalLM, layer: int) -> Tensor:
+    """Weight of a layer's `dense` by head: [hidden, heads, d_head]."""
+    weight: Tensor = model.gpt_neox.layers[layer].attention.dense.weight
+    return geometry(model).split_heads(weight)
+
+
+def final_hidden(model: GPTNeoXForCausalLM, tokens: Tensor) -> Tensor:
+    """Hidden states before the unembedding: [batch, length, hidden]."""
+    hidden = model.gpt_neox(input_ids=tokens, use_cache=False).last_hidden_state
+    assert isinstance(hidden, Tensor)
+    return hidden
+
+
+def attention_patterns(model: GPTNeoXForCausalLM, tokens: Tensor) -> list[Tensor]:
+    """Post-softmax attention of every layer: a list of [batch, heads, query, key].
+
+    The model must use eager attention (`set_attn_implementation("eager")`), the only
+    implementation that materialises patterns.
+    """
+    output = model.gpt_neox(input_ids=tokens, use_cache=False, output_attentions=True)
+    return list(output.attentions)

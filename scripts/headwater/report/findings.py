@@ -1,0 +1,254 @@
+"""What the numbers allow to be said, and what they do not.
+
+An arm of top rows is compared with its *controls*: random arms with the same action and
+the same number of rows, and the baseline itself. A difference counts only if the arm
+lies outside the range of all these by more than that range is wide, and by more than a
+small floor. The range alone would be a weak test: of four equal draws, one is lowest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from headwater.report.tables import BASELINE, Arms
+
+# A head has emerged if its score ends here and rose by so much over the whole run; the
+# arms can say something if it rose by so much in the window. All on a scale up to 1.
+EMERGED, EMERGED_BY, ROSE_BY = 0.3, 0.2, 0.1
+
+# Smaller differences count for nothing: of area ratios, and of ICL scores in nats.
+AREA_FLOOR, ICL_FLOOR = 0.05, 0.05
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A quantity over the draws of an arm."""
+
+    low: float
+    mean: float
+    high: float
+
+    @property
+    def known(self) -> bool:
+        """Whether every draw has a value."""
+        return bool(np.isfinite([self.low, self.mean, self.high]).all())
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm's settings and effects.
+
+    Attributes:
+        name: in the config, or `baseline`.
+        action: `remove`, `insert`, `repeat`, or `none`.
+        rows: `top`, `random`, `domain`, or `none`.
+        fraction: of the window's rows.
+        target: whose scores rank the rows; None for random rows.
+        draws: runs.
+        never: runs that never reach half of the baseline's maximum.
+        area: under the head-score curve, over the baseline's.
+        shift: of the onset, in steps; over the runs that reach it.
+        score: of the head at the window's end.
+        icl: ICL score at the window's end, nats.
+    """
+
+    name: str
+    action: str
+    rows: str
+    fraction: float
+    target: str | None
+    draws: int
+    never: int
+    area: Spread
+    shift: Spread
+    score: Spread
+    icl: Spread
+
+
+def read_arms(summary: pd.DataFrame, settings: Arms) -> dict[str, Arm]:
+    """The arms of `evaluation/summary.tsv` by name, the baseline among them.
+
+    Args:
+        summary: one line an arm.
+        settings: the config's arms.
+    """
+    return {
+        str(line["arm"]): _arm(line, settings.get(str(line["arm"]), {}))
+        for _, line in summary.iterrows()
+    }
+
+
+def _arm(line: pd.Series, settings: Mapping[str, Any]) -> Arm:
+    def spread(name: str) -> Spread:
+        return Spread(*(float(line[f"{name}_{how}"]) for how in ("min", "mean", "max")))
+
+    return Arm(
+        name=str(line["arm"]),
+        action=str(line["action"]),
+        rows=str(line["rows"]),
+        fraction=float(settings.get("fraction", 0)),
+        target=settings.get("target"),
+        draws=int(line["draws"]),
+        never=int(line["never_reached"]),
+        area=spread("area_ratio"),
+        shift=spread("onset_shift"),
+        score=spread("final_score"),
+        icl=spread("final_icl"),
+    )
+
+
+@dataclass(frozen=True)
+class Emergence:
+    """How the baseline's head score went.
+
+    Attributes:
+        first: score at the run's first checkpoint.
+        last: at its last.
+        start: at the window's start.
+        end: at its end.
+    """
+
+    first: float
+    last: float
+    start: float
+    end: float
+
+    @property
+    def emerged(self) -> bool:
+        """Whether there is a head at all."""
+        return self.last >= EMERGED and self.last - self.first >= EMERGED_BY
+
+    @property
+    def in_window(self) -> bool:
+        """Whether it rose enough in the window for the arms to change something."""
+        return self.emerged and self.end - self.start >= ROSE_BY
+
+
+def emergence(curve: pd.Series, start: int, end: int) -> Emergence:
+    """Read off the baseline's head score, a series by step."""
+    window = curve.loc[start:end]
+    places = curve.iloc[0], curve.iloc[-1], window.iloc[0], window.iloc[-1]
+    return Emergence(*(float(value) for value in places))
+
+
+class Finding(Enum):
+    """How an arm compares with its controls."""
+
+    UNKNOWN = "no controls, or nothing measured"
+    WITHIN = "within their range"
+    CLOSE = "just outside their range: too close to call"
+    LOWER = "clearly below their range"
+    HIGHER = "clearly above their range"
+
+
+def compare(arm: Spread, controls: Spread | None, floor: float) -> Finding:
+    """Compare an arm with the range of its controls, by the rule above.
+
+    Args:
+        arm: all its draws must be outside the range to count.
+        controls: random draws and baseline; None if there are no random draws.
+        floor: smallest difference that counts.
+    """
+    if controls is None or not (arm.known and controls.known):
+        return Finding.UNKNOWN
+    margin = max(controls.high - controls.low, floor)
+    below, above = controls.low - arm.high, arm.low - controls.high
+    if max(below, above) <= 0:
+        return Finding.WITHIN
+    if max(below, above) <= margin:
+        return Finding.CLOSE
+    return Finding.LOWER if below > 0 else Finding.HIGHER
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The random arms that an arm is measured against, merged.
+
+    Attributes:
+        draws: runs in all.
+        area: of these runs.
+        icl: of these runs.
+    """
+
+    draws: int
+    area: Spread
+    icl: Spread
+
+
+def random_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
+    """The random arms with the same action and number of rows; None without any."""
+    return _merged([a for a in arms.values() if _alike(a, arm) and a.rows == "random"])
+
+
+def domain_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
+    """Arms of random rows of the same target's main domain; None without any."""
+    return _merged(
+        [
+            other
+            for other in arms.values()
+            if _alike(other, arm)
+            and other.rows == "domain"
+            and other.target == arm.target
+        ]
+    )
+
+
+def _alike(one: Arm, other: Arm) -> bool:
+    return (one.action, one.fraction) == (other.action, other.fraction)
+
+
+def _merged(arms: Sequence[Arm]) -> Controls | None:
+    if not arms:
+        return None
+    draws = [arm.draws for arm in arms]
+    return Controls(
+        draws=sum(draws),
+        area=_joined([arm.area for arm in arms], draws),
+        icl=_joined([arm.icl for arm in arms], draws),
+    )
+
+
+def _joined(spreads: Sequence[Spread], draws: Sequence[int]) -> Spread:
+    """The spread over all draws of several arms."""
+    mean = float(np.average([spread.mean for spread in spreads], weights=draws))
+    low = min(spread.low for spread in spreads)
+    return Spread(low, mean, max(spread.high for spread in spreads))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """An arm's finding on the head's rise and on in-context learning.
+
+    Attributes:
+        controls: the random draws it was compared with.
+        area: how the head's rise compares.
+        icl: how the ICL score at the end compares; lower = more is learned.
+    """
+
+    controls: Controls | None
+    area: Finding
+    icl: Finding
+
+
+def judge(arm: Arm, arms: Mapping[str, Arm]) -> Judgement:
+    """Compare an arm with random draws and baseline."""
+    controls, baseline = random_controls(arm, arms), arms[BASELINE]
+    if controls is None:
+        return Judgement(None, Finding.UNKNOWN, Finding.UNKNOWN)
+    area = _joined([controls.area, baseline.area], [controls.draws, 1])
+    icl = _joined([controls.icl, baseline.icl], [controls.draws, 1])
+    return Judgement(
+        controls,
+        compare(arm.area, area, AREA_FLOOR),
+        compare(arm.icl, icl, ICL_FLOOR),
+    )
+
+
+def domain_share(arm: Arm, random: Controls, domain: Controls) -> float:
+    """The part of a top arm's effect that random rows of the same domain have, too."""
+    effect = random.area.mean - arm.area.mean
+    return (random.area.mean - domain.area.mean) / effect

@@ -1,0 +1,131 @@
+"""The report's HTML pages: self-contained, without scripts, everything escaped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tokenizers import Tokenizer
+
+from headwater.corpus.records import DOMAIN as RECORDS
+from headwater.corpus.rows import Rows, Span
+from headwater.heads.targets import Choice, Target
+from headwater.report import TEMPLATES, words
+from headwater.report.visible import visible
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of a row from one document."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True)
+class TopRow:
+    """One of a target's highest rows; `loss` in nats, summed over its tokens."""
+
+    rank: int
+    row: int
+    step: int
+    domain: str
+    score: float
+    loss: float
+    passages: list[Passage]
+
+
+@dataclass(frozen=True)
+class TopRows:
+    """The highest rows of one target."""
+
+    name: str
+    target: Target
+    rows: list[TopRow]
+
+
+def top_rows(
+    ranked: pd.DataFrame, rows: Rows, tokenizer: Tokenizer, count: int
+) -> list[TopRow]:
+    """The `count` highest rows of a ranked table, with their text and sources."""
+    return [
+        TopRow(
+            rank=int(line.rank),
+            row=int(line.row),
+            step=int(line.step),
+            domain=str(line.domain),
+            score=float(line.score),
+            loss=float(line.loss),
+            passages=passages(rows, int(line.row), tokenizer),
+        )
+        for line in ranked.nsmallest(count, "rank").itertuples()
+    ]
+
+
+def passages(rows: Rows, row: int, tokenizer: Tokenizer) -> list[Passage]:
+    """A row's text, document by document."""
+    tokens = rows.tokens(row, row + 1)[0]
+    spans = rows.spans(row)
+    parts = np.split(tokens, [span.token for span in spans[1:]])
+    return [
+        Passage(span, tokenizer.decode(part.tolist(), skip_special_tokens=False))
+        for span, part in zip(spans, parts, strict=True)
+    ]
+
+
+def top_rows_page(
+    experiment: str, targets: Sequence[TopRows], choice: Choice, seq_len: int
+) -> str:
+    """The page of the highest rows of all targets."""
+    return _render(
+        "top_rows.html",
+        experiment=experiment,
+        targets=targets,
+        choice=choice,
+        seq_len=seq_len,
+        planted=any(row.domain == RECORDS for part in targets for row in part.rows),
+    )
+
+
+def tables_page(
+    experiment: str, summary: str, tables: Mapping[str, tuple[str, pd.DataFrame]]
+) -> str:
+    """The summary and the tables behind it.
+
+    Args:
+        experiment: its name.
+        summary: the summary as plain text.
+        tables: title to an explanation and the table itself.
+    """
+    return _render(
+        "summary.html", experiment=experiment, summary=summary, tables=tables
+    )
+
+
+def cell(value: Any) -> str:
+    """A table's cell as text: three decimals, none from 100 on, `–` for nothing."""
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if np.isnan(value):
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+
+
+def _render(template: str, **values: object) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = visible
+    environment.filters["cell"] = cell
+    environment.globals.update(
+        RECORDS=RECORDS,
+        meaning=words.score_meaning,
+        how_chosen=words.how_chosen,
+    )
+    return environment.get_template(template).render(**values)

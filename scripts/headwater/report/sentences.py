@@ -1,0 +1,222 @@
+"""Findings as sentences. No sentence claims more than its finding."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from headwater.corpus.records import DOMAIN as RECORDS
+from headwater.heads.targets import Choice, Target
+from headwater.report import words
+from headwater.report.findings import (
+    AREA_FLOOR,
+    Arm,
+    Controls,
+    Emergence,
+    Finding,
+    Judgement,
+    Spread,
+    compare,
+    domain_controls,
+    domain_share,
+)
+from headwater.report.visible import plain
+
+ENRICHED = 1.2  # times its share of the window
+CLOSE_FIDELITY, FAIR_FIDELITY = 0.95, 0.8
+CLEAR = (Finding.LOWER, Finding.HIGHER)
+
+
+def number(value: float) -> str:
+    """A score or loss with two decimals; `unknown` if there is none."""
+    return f"{value:.2f}" if np.isfinite(value) else "unknown"
+
+
+def between(spread: Spread, form: str = ".2f", unit: str = "") -> str:
+    """The range of a spread, or its one value."""
+    if not spread.known:
+        return "unknown"
+    low, high = f"{spread.low:{form}}", f"{spread.high:{form}}"
+    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
+
+
+def area(spread: Spread) -> str:
+    """An area ratio as a percentage of the baseline's."""
+    low, mean, high = (100 * v for v in (spread.low, spread.mean, spread.high))
+    return between(Spread(low, mean, high), ".0f", " %")
+
+
+def head_sentence(target: Target, rise: Emergence, choice: Choice) -> str:
+    """Whether the head emerged, from what score to what score, when; how chosen."""
+    score = words.score_name(target.score)
+    over = f"from {number(rise.first)} to {number(rise.last)}"
+    chosen = words.how_chosen(target, choice)
+    if not rise.emerged:
+        best = ", the highest of all heads," if target.chosen == "auto" else ""
+        return (
+            f"No head emerged: the {score} of {target.head}{best} went {over}. "
+            f"{chosen} The arms had nothing to change; read no effect into their "
+            "numbers."
+        )
+    start, end = words.steps(choice.window.start), words.steps(choice.window.end)
+    text = (
+        f"Head {target.head} emerged: it {words.score_meaning(target.score)}. Its "
+        f"{score} rose {over} over the run; in the window, steps {start} to {end}, it "
+        f"went from {number(rise.start)} to {number(rise.end)}. {chosen}"
+    )
+    if not rise.in_window:
+        text += (
+            " That is too small a rise for the arms to change; read no effect into "
+            "their numbers."
+        )
+    return text
+
+
+def arm_sentences(arm: Arm, judgement: Judgement, baseline: Arm) -> str:
+    """What an arm of top rows did to the head and to in-context learning."""
+    learning = _learning(arm, judgement, baseline)
+    return " ".join([_rise_sentence(arm, judgement), *learning])
+
+
+def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
+    what = doing(arm)
+    if not arm.area.known:
+        return f"{what}: no effect could be measured."
+    if judgement.controls is None:
+        return (
+            f"{what} gave {area(arm.area)} of the baseline's area, but without random "
+            "draws of the same kind and size nothing follows from that."
+        )
+    against = _draws(judgement.controls.draws, area(judgement.controls.area))
+    if judgement.area is Finding.UNKNOWN:
+        return f"{what} gave {area(arm.area)} of the area; its controls gave none."
+    if judgement.area is Finding.WITHIN:
+        return (
+            f"{what} did not change the head's rise beyond chance: {area(arm.area)} of "
+            f"the baseline's area, {against}."
+        )
+    if judgement.area is Finding.CLOSE:
+        return (
+            f"{what} is too close to call: {area(arm.area)} of the baseline's area, "
+            f"just outside the range of its controls ({against})."
+        )
+    verb = "slowed" if judgement.area is Finding.LOWER else "hastened"
+    text = (
+        f"{what} {verb} the head's rise: {area(arm.area)} of the baseline's area, "
+        f"{against}."
+    )
+    if arm.never == arm.draws:
+        text += " It never reached half of the baseline's peak in the window."
+    return text
+
+
+def _learning(arm: Arm, judgement: Judgement, baseline: Arm) -> Iterator[str]:
+    if judgement.controls is None or judgement.icl is Finding.UNKNOWN:
+        return
+    words_of = {
+        Finding.WITHIN: "did not change beyond chance",
+        Finding.CLOSE: "changed too little to call",
+        Finding.LOWER: "was stronger",
+        Finding.HIGHER: "was weaker",
+    }
+    yield (
+        f"In-context learning {words_of[judgement.icl]}: ICL {between(arm.icl)}, "
+        f"baseline {between(baseline.icl)}, random "
+        f"{between(judgement.controls.icl)}."
+    )
+
+
+def _draws(count: int, result: str) -> str:
+    return f"{result} in {count} random draw{'s' if count > 1 else ''}"
+
+
+def doing(arm: Arm) -> str:
+    """An arm of top rows as the beginning of a sentence."""
+    rows = f"the top {words.percent(arm.fraction)} of rows"
+    if arm.action == "insert":
+        rows = f"copies of {rows}"
+    return f"{words.DOINGS[arm.action].capitalize()} {rows}"
+
+
+def domain_sentence(
+    arm: Arm,
+    judgement: Judgement,
+    arms: Mapping[str, Arm],
+    domains: Mapping[str, pd.DataFrame],
+) -> str:
+    """How much of a top arm's effect belongs to the domain alone; "" without effect."""
+    if judgement.area not in CLEAR or judgement.controls is None:
+        return ""
+    control, action = domain_controls(arm, arms), words.DOINGS[arm.action].capitalize()
+    if control is None:
+        return (
+            f"{action} had no control of the top rows' domain: how much of its effect "
+            "is the domain's is not known."
+        )
+    settings = {"fraction": arm.fraction, "target": arm.target}
+    return (
+        f"{action} as many random {words.domain_of(settings, domains)} gave "
+        f"{area(control.area)} of the area (top rows {area(arm.area)}, any rows "
+        f"{area(judgement.controls.area)}): {_verdict(arm, judgement, control)}."
+    )
+
+
+def _verdict(arm: Arm, judgement: Judgement, control: Controls) -> str:
+    """What a domain control says of an arm that has an effect."""
+    assert judgement.controls is not None
+    if not control.area.known:
+        return "nothing follows from that"
+    if compare(control.area, judgement.controls.area, AREA_FLOOR) not in CLEAR:
+        return "not clearly unlike any rows, so the effect is not the domain's"
+    if compare(arm.area, control.area, AREA_FLOOR) is not judgement.area:
+        return "the top rows did not clearly do more, so the ranking may add nothing"
+    share = domain_share(arm, judgement.controls, control)
+    if share < 0:
+        return "the opposite of the top rows' effect"
+    return (
+        f"the domain alone accounts for about {100 * share:.0f} % of the effect, the "
+        "ranking within it for the rest"
+    )
+
+
+def origin_sentence(name: str, target: Target, table: pd.DataFrame) -> str:
+    """Which domains a target's top rows come from."""
+    ordered = table.sort_values("share_top", ascending=False).head(3)
+    parts = [
+        f"{plain(str(line['domain']))} {100 * line['share_top']:.0f} % "
+        f"({words.factor(line['enrichment'])})"
+        for _, line in ordered.iterrows()
+        if np.isfinite(line["enrichment"])
+    ]
+    stands_out = ((table["enrichment"] >= ENRICHED) & (table["share_top"] > 0)).any()
+    text = f"{name} ({target.head}): {', '.join(parts)}"
+    return text if stands_out else f"{text}; no domain stands out"
+
+
+def fidelity_sentence(table: pd.DataFrame) -> str:
+    """How well the stored scores agree with exact ones."""
+    lowest = table["spearman"].min(skipna=False)
+    how = "could not be compared with exact ones"
+    if lowest >= CLOSE_FIDELITY:
+        how = "agree closely with exact ones"
+    elif lowest >= FAIR_FIDELITY:
+        how = "agree fairly with exact ones"
+    elif np.isfinite(lowest):
+        how = "agree poorly with exact ones: do not trust the ranking"
+    values = ", ".join(number(value) for value in table["spearman"])
+    rows = f"{table['rows'].max():,} sampled rows"
+    return f"The scores {how} (Spearman {values}; {rows})."
+
+
+def planted_sentence(domains: Mapping[str, pd.DataFrame]) -> str:
+    """That the records are planted; "" if there are none."""
+    planted = any(
+        ((table["domain"] == RECORDS) & (table["rows"] > 0)).any()
+        for table in domains.values()
+    )
+    if not planted:
+        return ""
+    return (
+        f"'{RECORDS}' is planted: rows generated to make an induction head form. To "
+        "find them is a test of the method, no discovery about natural text."
+    )

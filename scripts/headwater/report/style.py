@@ -1,0 +1,141 @@
+"""How the figures look, and how they are saved: the same data gives the same bytes.
+
+Colours are told apart by colour-blind readers (ColorBrewer's RdBu, PuOr and BrBG), and
+kinds of arms differ in line width and dashes too: top rows thick and solid, controls
+thinner and dashed.
+"""
+
+import textwrap
+from collections import Counter
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from headwater.publish import publish_file
+from headwater.report.tables import Arms
+
+WIDTH = 1600 / 150  # inches: 1600 pixels at 150 a inch
+DPI = 150
+TITLE_LETTERS, LINE_LETTERS = 78, 124  # that fit beside each other
+INK, FAINT, SHADE = "#1a1a1a", "#5f5f5f", "#e9e9e9"
+
+_SETTINGS = {
+    "svg.hashsalt": "headwater",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.parse_math": False,  # names of domains may hold any letter
+    "text.color": INK,
+    "axes.edgecolor": "#8a8a8a",
+    "axes.labelcolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "lines.solid_capstyle": "round",
+}
+
+_COLOURS = {
+    ("remove", "top"): "#b2182b",
+    ("remove", "random"): "#ef8a62",
+    ("remove", "domain"): "#762a83",
+    ("insert", "top"): "#2166ac",
+    ("insert", "random"): "#67a9cf",
+    ("insert", "domain"): "#9970ab",
+    ("repeat", "top"): "#01665e",
+    ("repeat", "random"): "#5ab4ac",
+    ("repeat", "domain"): "#b07aa1",
+}
+_DASHES = {"top": "solid", "random": (0, (4, 1.6)), "domain": (0, (7, 1.6, 1.4, 1.6))}
+_WIDTHS = {"top": 2.8, "random": 1.7, "domain": 2.0}
+_MARKERS = ("", "o", "s", "^", "D", "v")
+
+
+@dataclass(frozen=True)
+class Line:
+    """How the curve of an arm is drawn."""
+
+    colour: str
+    width: float
+    dashes: object
+    marker: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """As keywords of matplotlib's `plot`."""
+        return {
+            "color": self.colour,
+            "linewidth": self.width,
+            "linestyle": self.dashes,
+            "marker": self.marker,
+            "markersize": 4.5,
+        }
+
+
+BASELINE_LINE = Line("#000000", 2.4, "solid")
+
+
+def arm_lines(arms: Arms) -> dict[str, Line]:
+    """The line of every arm; arms of one kind differ in their markers."""
+    seen: Counter[tuple[str, str]] = Counter()
+    lines = {}
+    for name, arm in arms.items():
+        kind = arm["action"], arm["rows"]
+        marker = _MARKERS[seen[kind] % len(_MARKERS)]
+        width, dashes = _WIDTHS[arm["rows"]], _DASHES[arm["rows"]]
+        lines[name] = Line(_COLOURS[kind], width, dashes, marker)
+        seen[kind] += 1
+    return lines
+
+
+def applied() -> AbstractContextManager[None]:
+    """Drawing and saving inside this context depend on no setting of the machine's."""
+    return matplotlib.style.context(["default", _SETTINGS])
+
+
+def heading(figure: Figure, title: str, paragraph: str) -> None:
+    """Title and explanation at the top left of a figure; about 0.2 inches a line."""
+    height = figure.get_figheight()
+    figure.text(
+        *(0.3 / WIDTH, 1 - 0.18 / height, title),
+        fontsize=min(15, 15 * TITLE_LETTERS / len(title)),
+        fontweight="bold",
+        verticalalignment="top",
+    )
+    figure.text(
+        *(0.3 / WIDTH, 1 - 0.56 / height, textwrap.fill(paragraph, LINE_LETTERS)),
+        color=FAINT,
+        linespacing=1.35,
+        verticalalignment="top",
+    )
+
+
+def axes_at(
+    figure: Figure, left: float, top: float, width: float, height: float
+) -> Axes:
+    """Axes at a place given in inches from the figure's top left corner."""
+    whole = figure.get_figheight()
+    return figure.add_axes(
+        (left / WIDTH, 1 - (top + height) / whole, width / WIDTH, height / whole)
+    )
+
+
+def save_figure(figure: Figure, png: Path, svg: Path) -> None:
+    """Publish a figure in both formats, without dates or version marks."""
+    with publish_file(png) as part:
+        figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
+    with publish_file(svg) as part:
+        nothing = {"Date": None, "Creator": None}
+        figure.savefig(part, format="svg", metadata=nothing)

@@ -1,0 +1,171 @@
+"""The summary: what was found, in plain words with numbers, for a terminal."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from headwater.heads.targets import Choice, Target
+from headwater.report import findings, sentences, words
+from headwater.report.findings import Arm, Emergence, Judgement
+from headwater.report.tables import BASELINE, TOP_FRACTION, Arms, series
+
+WIDTH = 88
+LONGEST_NAME = 28
+NOTE = (
+    "area: under the head-score curve, above its start. half-way: steps until half of "
+    "the baseline's peak. Score and ICL at the window's end; lower ICL = learns more."
+)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All that the summary is made of.
+
+    Attributes:
+        experiment: its name.
+        window_target: the target whose head the arms are measured on.
+        arms: the config's arms.
+        choice: heads and window.
+        baseline: long table of the baseline's metrics.
+        summary: `evaluation/summary.tsv`.
+        domains: domain table of every target.
+        fidelity: `influence/fidelity.tsv`.
+    """
+
+    experiment: str
+    window_target: str
+    arms: Arms
+    choice: Choice
+    baseline: pd.DataFrame
+    summary: pd.DataFrame
+    domains: Mapping[str, pd.DataFrame]
+    fidelity: pd.DataFrame
+
+    @property
+    def target(self) -> Target:
+        """The target whose head the arms are measured on."""
+        return self.choice.targets[self.window_target]
+
+    def rise(self) -> Emergence:
+        """How the baseline's head score went."""
+        curve = series(self.baseline, self.target.score, self.target.head)
+        window = self.choice.window
+        return findings.emergence(curve, window.start, window.end)
+
+
+def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
+    """The summary, lines of at most 88 characters.
+
+    Args:
+        tables: what was measured.
+        places: path to what is there, for "where to look".
+    """
+    arms, rise = findings.read_arms(tables.summary, tables.arms), tables.rise()
+    judged = _judged(arms) if rise.in_window else {}
+    blocks = [
+        f"# {tables.experiment}: which training rows build head {tables.target.head}?",
+        _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
+        "\n".join([*_table(arms), *_wrapped(NOTE).splitlines()]),
+        "\n".join(_effects(judged, arms)),
+        "\n".join(_origins(tables)),
+        "\n".join(_limits(tables, judged, arms)),
+        "\n".join(_places(places)),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _judged(arms: Mapping[str, Arm]) -> dict[str, Judgement]:
+    return {
+        name: findings.judge(arm, arms)
+        for name, arm in arms.items()
+        if arm.rows == "top"
+    }
+
+
+def _effects(judged: Mapping[str, Judgement], arms: Mapping[str, Arm]) -> Iterator[str]:
+    for name, judgement in judged.items():
+        yield _item(sentences.arm_sentences(arms[name], judgement, arms[BASELINE]))
+
+
+def _origins(tables: Tables) -> Iterator[str]:
+    top = words.percent(TOP_FRACTION)
+    yield f"Where the top {top} of rows come from (in brackets: against all rows)"
+    for name, table in tables.domains.items():
+        target = tables.choice.targets[name]
+        yield _item(sentences.origin_sentence(name, target, table))
+    yield _wrapped(sentences.fidelity_sentence(tables.fidelity))
+
+
+def _limits(
+    tables: Tables, judged: Mapping[str, Judgement], arms: Mapping[str, Arm]
+) -> Iterator[str]:
+    texts = [sentences.planted_sentence(tables.domains)]
+    for name, judgement in judged.items():
+        arm = arms[name]
+        texts.append(sentences.domain_sentence(arm, judgement, arms, tables.domains))
+    if any(judgement.area in sentences.CLEAR for judgement in judged.values()):
+        texts.append("An arm of top rows is one run: how far chance moves it is open.")
+    found = [_item(text) for text in texts if text]
+    if found:
+        yield "What this does not show"
+        yield from found
+
+
+def _places(places: Mapping[str, str]) -> Iterator[str]:
+    width = max(len(path) for path in places)
+    for number, (path, what) in enumerate(places.items()):
+        yield f"{'' if number else 'Look at':<8} {path:<{width}}  {what}"
+
+
+def _table(arms: Mapping[str, Arm]) -> Iterator[str]:
+    head = "arm", "area", "half-way", "head score", "ICL"
+    rows = [head, *((_name(arm), *_cells(arm)) for arm in arms.values())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        yield "    " + "  ".join(cells).rstrip()
+
+
+def _name(arm: Arm) -> str:
+    name = textwrap.shorten(arm.name, LONGEST_NAME, placeholder="...")
+    return f"{name} ({arm.draws})" if arm.draws > 1 else name
+
+
+def _cells(arm: Arm) -> tuple[str, str, str, str]:
+    return (
+        sentences.area(arm.area),
+        _half_way(arm),
+        sentences.between(arm.score),
+        sentences.between(arm.icl),
+    )
+
+
+def _half_way(arm: Arm) -> str:
+    if arm.never == arm.draws:
+        return "never"
+    text = sentences.between(arm.shift, "+.0f")
+    return f"{text}, {arm.never} never" if arm.never else text
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH)
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
+
+
+def places(folder: Path) -> dict[str, str]:
+    """Where to look, in the report's folder."""
+    return {
+        str(folder / name): what
+        for name, what in (
+            ("emergence.png", "the curves of all arms"),
+            ("enrichment.png", "the domains of the top rows"),
+            ("top_rows.html", "the highest rows as text"),
+            ("summary.html", "every number behind this page"),
+        )
+    }

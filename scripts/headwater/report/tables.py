@@ -1,0 +1,98 @@
+"""The tables of the other stages, read back for the report.
+
+Names that these tables use: `baseline` is the run without intervention, `natural` the
+held-out rows of real text, `<arm>-seed<draw>` a run of an arm.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from headwater.errors import HeadwaterError
+
+BASELINE = "baseline"
+NATURAL = "natural"
+TOP_FRACTION = 0.1  # of the rows: what `share_top` of a domain table is counted over
+
+Arms = Mapping[str, Mapping[str, Any]]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A tab-separated table; only an empty field is a missing value.
+
+    Raises:
+        HeadwaterError: no table can be read from the file.
+    """
+    try:
+        # A domain may be called "nan" or "NA": these are names here.
+        return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise HeadwaterError(
+            f"{path}: not a readable table ({error}); delete it and run again"
+        ) from error
+
+
+def read_tables(paths: Iterable[Path], suffix: str = ".tsv") -> dict[str, pd.DataFrame]:
+    """Tables by file name without `suffix`, in the order of the paths."""
+    return {path.name.removesuffix(suffix): read_table(path) for path in paths}
+
+
+def series(table: pd.DataFrame, metric: str, name: str) -> pd.Series:
+    """One metric's values by step, ascending, of a run's long table.
+
+    Args:
+        table: columns step, metric, name, value.
+        metric: such as `prefix_matching` or `icl`.
+        name: of the head or domain.
+    """
+    picked = table[(table["metric"] == metric) & (table["name"] == name)]
+    return picked.set_index("step")["value"].astype(float).sort_index()
+
+
+def runs_of(arm: str, runs: Iterable[str]) -> list[str]:
+    """The names of an arm's runs, by draw."""
+    names = [name for name in runs if name.rpartition("-seed")[0] == arm]
+    return sorted(names, key=lambda name: int(name.rpartition("-seed")[2]))
+
+
+def main_domain(domains: pd.DataFrame) -> str:
+    """The domain that most of a target's top 10 % of rows belong to."""
+    return str(domains.loc[domains["share_top"].idxmax(), "domain"])
+
+
+def titled(
+    summary: pd.DataFrame,
+    effects: pd.DataFrame,
+    domains: Mapping[str, pd.DataFrame],
+    fidelity: pd.DataFrame,
+) -> dict[str, tuple[str, pd.DataFrame]]:
+    """The report's tables: title to an explanation and the table itself.
+
+    Args:
+        summary: one line an arm.
+        effects: one line a run.
+        domains: domain table of every target.
+        fidelity: one line a target.
+    """
+    ratio = (
+        "area_ratio: area under the head-score curve over the window, above its value "
+        "at the start, divided by the baseline's (1 = no effect, 0 = no rise). onset: "
+        "step at which the score reaches half of the baseline's highest; a dash means "
+        "never. Scores at the window's end; lower icl = more in-context learning."
+    )
+    share = (
+        "share: of the window's rows. share_top: of its 10 % with the highest scores. "
+        "enrichment: one divided by the other. A positive score helps the head."
+    )
+    return {
+        "Effects, arm by arm": (f"Mean, lowest and highest draw. {ratio}", summary),
+        "Effects, run by run": (ratio, effects),
+        **{f"Domains: {name}": (share, table) for name, table in domains.items()},
+        "Fidelity of the scores": (
+            "Stored scores against exact ones on sampled rows: Spearman correlation, "
+            "and overlap of the two top 10 %.",
+            fidelity,
+        ),
+    }

@@ -1,0 +1,122 @@
+"""Arms, heads and scores in plain words, for figures, pages and the summary."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from headwater.heads.targets import Choice, Target
+from headwater.report.tables import TOP_FRACTION, Arms, main_domain
+from headwater.report.visible import plain
+
+SCORE_NAMES = {
+    "prefix_matching": "prefix-matching score",
+    "previous_token": "previous-token score",
+    "copying": "copying score",
+}
+SCORE_MEANINGS = {
+    "prefix_matching": "attends to what followed the last occurrence of the current "
+    "token",
+    "previous_token": "attends to the token just before the current one",
+    "copying": "writes copies of the tokens that it attends to",
+}
+SCORE_RANGES = {
+    "prefix_matching": "0 to 1",
+    "previous_token": "0 to 1",
+    "copying": "-1 to 1",
+}
+ACTIONS = {
+    "remove": "remove {rows}",
+    "insert": "insert copies of {rows}",
+    "repeat": "count {rows} twice",
+}
+DOINGS = {"remove": "removing", "insert": "inserting", "repeat": "repeating"}
+
+
+def score_name(score: str) -> str:
+    """A head score's name as people write it."""
+    return SCORE_NAMES.get(score, f"{score.replace('_', ' ')} score")
+
+
+def score_meaning(score: str) -> str:
+    """What a head with a high score does, as a verb phrase."""
+    return SCORE_MEANINGS.get(score, f"has a high {score_name(score)}")
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, such as `10 %` or `2.5 %`."""
+    return f"{100 * share:.3g} %"
+
+
+def factor(value: float) -> str:
+    """A ratio, such as `2.7x` or `0.60x`."""
+    digits = 0 if value >= 10 else 1 if value >= 1 else 2
+    return f"{value:.{digits}f}x"
+
+
+def steps(count: int) -> str:
+    """A training step with separated thousands."""
+    return f"{count:,}"
+
+
+def how_chosen(target: Target, choice: Choice) -> str:
+    """How head and window came about, in one honest sentence."""
+    head, window = target.chosen == "auto", choice.window_chosen == "auto"
+    if not (head or window):
+        return "Head and window are given in the config."
+    what = "Head and window were"
+    if not (head and window):
+        what = "The head was" if head else "The window was"
+    return f"{what} chosen after seeing the baseline."
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as in a sentence: `a`, `a and b`, `a, b and c`; each once."""
+    *most, last = dict.fromkeys(words)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def arm_labels(
+    arms: Arms, domains: Mapping[str, pd.DataFrame], window_target: str
+) -> dict[str, str]:
+    """Every arm in words; no two arms get the same.
+
+    Args:
+        arms: the config's arms.
+        domains: domain table of every target.
+        window_target: the target whose head the arms are measured on.
+    """
+    labels = {}
+    for name, arm in arms.items():
+        label = ACTIONS[arm["action"]].format(rows=_rows(arm, domains))
+        if arm.get("target", window_target) != window_target:
+            label += f" for {arm['target']}"
+        labels[name] = label + _draws(arm)
+    often = Counter(labels.values())
+    return {
+        name: f"{label} [{name}]" if often[label] > 1 else label
+        for name, label in labels.items()
+    }
+
+
+def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
+    """The rows that a `domain` arm draws from, in words."""
+    # The domain tables count the top 10 %. For arms of another size the domain of most
+    # top rows could be another one, so it is not named.
+    if arm["fraction"] != TOP_FRACTION:
+        return "rows of the top domain"
+    return f"'{plain(main_domain(domains[arm['target']]))}' rows"
+
+
+def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
+    share = percent(arm["fraction"])
+    if arm["rows"] == "top":
+        return f"the top {share} of rows"
+    if arm["rows"] == "random":
+        return f"a random {share} of rows"
+    return f"{share}: random {domain_of(arm, domains)}"
+
+
+def _draws(arm: Mapping[str, Any]) -> str:
+    return f" ({arm['draws']} draws)" if arm["draws"] > 1 else ""

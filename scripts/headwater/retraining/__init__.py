@@ -1,0 +1,1 @@
+"""Retraining of arms from the window's start."""

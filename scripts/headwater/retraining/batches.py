@@ -1,0 +1,31 @@
+"""The batches of an arm: the baseline's, with the plan's rows and weights."""
+
+import numpy as np
+import torch
+
+from headwater.checkpoints.trainer import Batch
+from headwater.heads.window import WindowRows
+from headwater.interventions.arms import Plan
+
+
+def arm_batches(window: WindowRows, plan: Plan, first_step: int) -> Batch:
+    """A function from training step to (rows, weights) for one arm.
+
+    Args:
+        window: the rows of the window.
+        plan: the row and weight of every position.
+        first_step: the window's first step.
+    """
+    size = window.batch_size
+
+    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        positions = np.arange(size) + (step - first_step) * size
+        rows = window.take(plan.rows[positions])
+        return torch.from_numpy(rows), torch.from_numpy(plan.weights[positions])
+
+    return batch
+
+
+def arm_schedule(start: int, end: int, every: int) -> list[int]:
+    """Steps at which an arm is kept: every `every` steps from `start`, and `end`."""
+    return sorted({*range(start, end, every), end})

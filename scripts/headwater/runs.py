@@ -1,0 +1,59 @@
+"""Beginning and end of a Snakemake run: its lock, its summary, why it failed."""
+
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from headwater.errors import ERROR_PREFIX, HeadwaterError
+from headwater.publish import exclusive
+
+
+class RunGuard:
+    """Held by Snakemake's main process while it works on one experiment.
+
+    Snakemake's own lock outlives a killed process and then blocks the next run; this
+    one ends with its process.
+
+    Args:
+        experiment: name of the experiment.
+    """
+
+    def __init__(self, experiment: str) -> None:
+        self._results = Path("results") / experiment
+        self._logs = Path("logs") / experiment
+        self._stack = ExitStack()
+        self._started = time.time()
+
+    def begin(self) -> None:
+        """Take the lock; exit with one line if another run holds it."""
+        try:
+            self._stack.enter_context(exclusive(self._results))
+        except HeadwaterError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
+
+    def finish(self) -> None:
+        """Release the lock and print the experiment's summary if this run made it."""
+        self._stack.close()
+        summary = self._results / "report" / "summary.md"
+        if summary.is_file() and summary.stat().st_mtime >= self._started:
+            print("\n" + summary.read_text(), file=sys.stderr)
+
+    def explain(self) -> None:
+        """Release the lock and print why jobs failed, one line each."""
+        self._stack.close()
+        lines = [line for log in self._recent_logs() for line in _errors(log)]
+        if lines:
+            print("\nHeadwater stopped:", *lines, sep="\n  ", file=sys.stderr)
+        print(f"Logs of all jobs: {self._logs}/", file=sys.stderr)
+
+    def _recent_logs(self) -> list[Path]:
+        logs = sorted(self._logs.rglob("*.log"))
+        return [log for log in logs if log.stat().st_mtime >= self._started]
+
+
+def _errors(log: Path) -> list[str]:
+    text = log.read_text(errors="replace").splitlines()
+    found = [line.split(ERROR_PREFIX, 1)[1] for line in text if ERROR_PREFIX in line]
+    return [f"{line}  (log: {log})" for line in found]

@@ -1,0 +1,111 @@
+"""Which parts of the config each stage's results depend on, and the check of it.
+
+Every stored result carries its *identity*: the stage, a format version, and the config
+sections it was made under. A job that reads a result compares these with its own
+config, so that a store from another config is refused, both sides named, never reused.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headwater.errors import HeadwaterError
+
+Config = Mapping[str, Any]
+
+_CORPUS = ("seed", "corpus")
+_CHECKPOINTS = (*_CORPUS, "model", "training")
+_HEADS = (*_CHECKPOINTS, "heads", "targets", "window")
+_CURVATURE = (*_HEADS, "curvature")
+_GRADIENTS = (*_CURVATURE, "gradients")
+_INFLUENCE = (*_GRADIENTS, "influence")
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "corpus": _CORPUS,
+    "checkpoints": _CHECKPOINTS,
+    "heads": _HEADS,
+    "curvature": _CURVATURE,
+    "gradients": _GRADIENTS,
+    "influence": _INFLUENCE,
+}
+
+# An arm that picks rows by score depends on all that made the scores; a random arm only
+# on the window. So a changed damping leaves the random arms as they are.
+_ARM_BASE = {True: _INFLUENCE, False: _HEADS}
+_ARM_OWN: dict[str, tuple[str, ...]] = {
+    "interventions": (),
+    "retraining": ("retraining",),
+    "evaluation": ("retraining", "evaluation"),
+}
+
+FORMAT = 1
+
+
+def identity(stage: str, config: Config, **extra: Any) -> dict[str, Any]:
+    """The identity of a result of `stage` made under `config`.
+
+    Args:
+        stage: a key of `SECTIONS`.
+        config: the whole validated config.
+        extra: what else tells this result from its siblings (shard, arm, ...).
+    """
+    settings = {section: config[section] for section in SECTIONS[stage]}
+    return {"stage": stage, "format": FORMAT, "settings": settings, **extra}
+
+
+def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, Any]:
+    """The identity of a result of one arm.
+
+    Args:
+        stage: `interventions`, `retraining` or `evaluation`.
+        config: the whole validated config.
+        arm: a name under `arms`.
+        draw: which of the arm's draws.
+    """
+    settings = config["arms"][arm]
+    sections = (*_ARM_BASE["target" in settings], *_ARM_OWN[stage])
+    return {
+        "stage": stage,
+        "format": FORMAT,
+        "settings": {
+            **{section: config[section] for section in sections},
+            "arms": {arm: settings},
+        },
+        "arm": arm,
+        "draw": draw,
+    }
+
+
+def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None:
+    """Refuse a stored result that was made under another config.
+
+    Raises:
+        HeadwaterError: names the file, the key, the stored value and the config's.
+    """
+    if found.get("format") != FORMAT:
+        raise HeadwaterError(
+            f"{path}: format version {found.get('format')}, this Headwater reads "
+            f"{FORMAT}; delete it and run again"
+        )
+    for section, stored in found["settings"].items():
+        wanted = config.get(section, {})
+        if section == "arms":  # a result knows its own arm only
+            wanted = {name: wanted.get(name) for name in stored}
+        difference = _first_difference(section, stored, wanted)
+        if difference:
+            raise HeadwaterError(
+                f"{path}: made under another config: {difference}; delete it "
+                "(snakemake makes it again) or use another `experiment` name"
+            )
+
+
+def _first_difference(key: str, stored: Any, wanted: Any) -> str | None:
+    if isinstance(stored, Mapping) and isinstance(wanted, Mapping):
+        for name in sorted({*stored, *wanted}):
+            found = _first_difference(
+                f"{key}.{name}", stored.get(name), wanted.get(name)
+            )
+            if found:
+                return found
+        return None
+    return None if stored == wanted else f"{key} is {stored!r} there, {wanted!r} here"

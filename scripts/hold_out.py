@@ -1,0 +1,31 @@
+"""Write the held-out rows, the token counts and the summary of the corpus."""
+
+from pathlib import Path
+
+from headwater import job, stages
+from headwater.corpus import holdout, ordering
+from headwater.corpus.collection import Collection
+from headwater.corpus.encoding import Encoder
+from headwater.publish import write_json
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        packed = [Path(p) for p in snakemake.input.packed]
+        train = Collection(packed, config, "train")
+        held_out = Collection(packed, config, "held_out")
+        encoder = Encoder.open(Path(snakemake.input.tokenizer), config)
+        settings = holdout.HoldOutSettings(
+            config["corpus"]["held_out"]["rows_per_domain"],
+            ordering.settings_of(config),
+        )
+        identity = stages.identity(
+            "corpus", config, part="held_out", rows=settings.order.rows
+        )
+        target = Path(snakemake.output.held_out)
+        holdout.hold_out(target, held_out, encoder, settings, identity)
+        summary = holdout.summarize(train, held_out, encoder, settings)
+        write_json(Path(snakemake.output.summary), summary)
+
+
+main(snakemake)  # noqa: F821

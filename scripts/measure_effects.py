@@ -1,0 +1,52 @@
+"""Compare every arm with the baseline: one line a draw, and one line an arm."""
+
+from pathlib import Path
+
+import h5py
+import pandas as pd
+
+from headwater import job
+from headwater.evaluation.effects import BASELINE, curves, effect, summarise
+from headwater.heads.targets import read_choice
+from headwater.publish import write_text
+from headwater.retraining.batches import arm_schedule
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        choice = read_choice(Path(snakemake.input.targets), config)
+        target = choice.targets[config["window"]["target"]]
+        start, end = choice.window.start, choice.window.end
+        steps = arm_schedule(start, end, config["retraining"]["checkpoint_every"])
+        tables = {Path(p).stem: pd.read_csv(p, sep="\t") for p in snakemake.input.runs}
+        picked = {Path(p).stem: p for p in snakemake.input.plans}
+        runs = {
+            k: curves(t, target.score, target.head, steps) for k, t in tables.items()
+        }
+        none = {"action": "none", "rows": "none", "draw": 0, "rows_changed": 0}
+        base = effect(runs[BASELINE], runs[BASELINE])
+        lines = [{"arm": BASELINE, **none, **base}]
+        for arm, draw in snakemake.params.arm_runs:
+            settings = config["arms"][arm]
+            name = f"{arm}-seed{draw}"
+            with h5py.File(picked[name], "r") as plan:
+                changed = len(plan["picked"])
+            lines.append(
+                {
+                    "arm": arm,
+                    "action": settings["action"],
+                    "rows": settings["rows"],
+                    "draw": draw,
+                    "rows_changed": changed,
+                    **effect(runs[name], runs[BASELINE]),
+                }
+            )
+        effects = pd.DataFrame(lines)
+        for table, path in (
+            (effects, snakemake.output.effects),
+            (summarise(effects), snakemake.output.summary),
+        ):
+            write_text(Path(path), table.to_csv(sep="\t", index=False))
+
+
+main(snakemake)  # noqa: F821

@@ -1,0 +1,41 @@
+"""Score every head at every checkpoint of the baseline."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from headwater import job
+from headwater.checkpoints.files import load_model
+from headwater.checkpoints.run import step_numbers
+from headwater.heads.scores import head_scores
+from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
+from headwater.heads.tables import scores_table
+from headwater.progress import Progress
+from headwater.publish import stable_seed, write_text
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        settings = config["heads"]
+        sequences = repeated_sequences(
+            settings["sequences"],
+            settings["half_length"],
+            load_probe_vocabulary(
+                Path(snakemake.input.held_out),
+                Path(snakemake.input.tokenizer),
+                config,
+            ),
+            stable_seed(config["seed"], "heads"),
+        )
+        checkpoints = step_numbers(Path(p) for p in snakemake.input.checkpoints)
+        progress = Progress("head scores", len(checkpoints), "checkpoints")
+        tables = []
+        for step, folder in checkpoints:
+            model = load_model(folder, config)
+            tables.append(scores_table(step, head_scores(model, sequences)))
+            progress.update()
+        table = pd.concat(tables, ignore_index=True)
+        write_text(Path(snakemake.output[0]), table.to_csv(sep="\t", index=False))
+
+
+main(snakemake)  # noqa: F821

@@ -1,0 +1,35 @@
+"""What was found, in plain words; and a page with the tables behind it."""
+
+from pathlib import Path
+
+from headwater import job
+from headwater.heads.targets import read_choice
+from headwater.publish import write_text
+from headwater.report.pages import tables_page
+from headwater.report.summary import Tables, places, summary_text
+from headwater.report.tables import read_table, read_tables, titled
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        inputs = snakemake.input
+        domains = read_tables(map(Path, inputs.domains), ".domains.tsv")
+        tables = Tables(
+            experiment=config["experiment"],
+            window_target=config["window"]["target"],
+            arms=config["arms"],
+            choice=read_choice(Path(inputs.targets), config),
+            baseline=read_table(Path(inputs.baseline)),
+            summary=read_table(Path(inputs.summary)),
+            domains=domains,
+            fidelity=read_table(Path(inputs.fidelity)),
+        )
+        text = summary_text(tables, places(Path(snakemake.output.text).parent))
+        effects = read_table(Path(inputs.effects))
+        shown = titled(tables.summary, effects, domains, tables.fidelity)
+        page = tables_page(config["experiment"], text, shown)
+        write_text(Path(snakemake.output.page), page)
+        write_text(Path(snakemake.output.text), text)
+
+
+main(snakemake)  # noqa: F821

@@ -1,0 +1,554 @@
+"""The config: shipped files, defaults, and the words of every message."""
+
+import copy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.config import (
+    PROBES,
+    ConfigError,
+    arm_runs,
+    list_sources,
+    load_config,
+    source_name,
+)
+from headwater.config.schema import load_schema
+from headwater.errors import HeadwaterError
+
+ROOT = Path(__file__).parents[1]
+REMOVE = object()
+
+SMALLEST = """
+experiment: tiny
+corpus: {shards: [text], seq_len: 64, tokenizer: {vocab_size: 300}}
+model:
+  hidden_size: 32
+  num_hidden_layers: 2
+  num_attention_heads: 4
+  intermediate_size: 64
+training: {steps: 1000, batch_size: 8, learning_rate: 0.003}
+targets: {induction: {probe: induction}}
+window: {target: induction}
+arms:
+  top: {action: remove, rows: top, target: induction, fraction: 0.1}
+  random: {action: remove, rows: random, fraction: 0.1, draws: 2}
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A working directory with a corpus where the configs expect one."""
+    for folder in ("text", "resources/corpus"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.jsonl.zst").touch()
+    return tmp_path
+
+
+def changed(*changes: tuple[str, Any]) -> dict[str, Any]:
+    """The smallest config with dotted keys set, or removed by `REMOVE`."""
+    config: dict[str, Any] = yaml.safe_load(SMALLEST)
+    for key, value in changes:
+        *parents, last = key.split(".")
+        section = config
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        if value is REMOVE:
+            del section[last]
+        else:
+            section[last] = value
+    return config
+
+
+def problems(config: dict[str, Any], base: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(config, "c.yaml", base)
+    return str(caught.value).split("\n")
+
+
+# --- what is right ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["config", "smoke"])
+def test_shipped_config_is_valid(name: str, base: Path) -> None:
+    raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+    config = load_config(raw, name, base)
+    assert set(config) == set(load_schema()["properties"])
+
+
+def test_laptop_config_states_every_key(base: Path) -> None:
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config = load_config(raw, "config.yaml", base)
+    for section in set(raw) - {"targets", "arms"}:
+        assert config[section] == raw[section]
+
+
+def test_defaults_are_filled(base: Path) -> None:
+    config = load_config(changed(), "c.yaml", base)
+    assert config["seed"] == 0
+    assert config["corpus"]["held_out"] == {"fraction": 0.06, "rows_per_domain": 128}
+    assert config["corpus"]["records"]["fraction"] == 0.0
+    assert config["corpus"]["tokenizer"] == {"vocab_size": 300}
+    assert config["training"]["betas"] == [0.9, 0.95]
+    assert config["targets"] == {"induction": {"probe": "induction", "head": "auto"}}
+    assert config["window"] == {"target": "induction", "start": "auto", "end": "auto"}
+    assert config["influence"] == {"method": "projected", "damping": 0.1}
+    assert config["arms"]["top"]["draws"] == 1
+    assert "target" not in config["arms"]["random"]
+    assert "vocab_size" not in config["model"]
+
+
+def test_named_tokenizer_gets_a_revision(base: Path) -> None:
+    raw = changed(("corpus.tokenizer", {"name": "gpt2"}))
+    config = load_config(raw, "c.yaml", base)
+    assert config["corpus"]["tokenizer"] == {"name": "gpt2", "revision": "main"}
+
+
+def test_numbers_get_the_type_of_the_schema(base: Path) -> None:
+    raw = changed(("training.steps", 1000.0), ("training.max_grad_norm", 1))
+    training = load_config(raw, "c.yaml", base)["training"]
+    assert (training["steps"], type(training["steps"])) == (1000, int)
+    assert (training["max_grad_norm"], type(training["max_grad_norm"])) == (1.0, float)
+
+
+def test_loading_changes_neither_input_nor_a_loaded_config(base: Path) -> None:
+    raw = changed()
+    before = copy.deepcopy(raw)
+    config = load_config(raw, "c.yaml", base)
+    config["training"]["betas"].append(0.5)
+    assert raw == before
+    again = load_config(raw, "c.yaml", base)
+    assert again["training"]["betas"] == [0.9, 0.95]
+    assert load_config(again, "c.yaml", base) == again
+
+
+def test_arm_runs_follow_the_config(base: Path) -> None:
+    config = load_config(changed(), "c.yaml", base)
+    assert arm_runs(config) == [("top", 0), ("random", 0), ("random", 1)]
+
+
+def test_checkpoint_steps() -> None:
+    assert checkpoint_steps(48, 8) == [0, 1, 2, 4, 8, 16, 24, 32, 40, 48]
+    assert checkpoint_steps(45, 20) == [0, 1, 2, 4, 8, 16, 20, 32, 40, 45]
+    assert checkpoint_steps(3000, 1000)[-5:] == [256, 512, 1000, 2000, 3000]
+
+
+# --- what is wrong, word for word ---------------------------------------------
+
+MISTAKES = [
+    # keys
+    (
+        ("influence.dampingg", 1),
+        'influence.dampingg: unknown key; did you mean "damping"?',
+    ),
+    (
+        ("report.colour", 1),
+        "report.colour: unknown key; keys here: top_rows",
+    ),
+    (
+        ("trainning", {}),
+        'trainning: unknown key; did you mean "training"?',
+    ),
+    (
+        ("training.steps", REMOVE),
+        "training.steps: missing; expected an integer >= 2 and <= 10000000",
+    ),
+    (("model", REMOVE), "model: missing; expected a section (keys and values)"),
+    (
+        ("arms.top.target", REMOVE),
+        "arms.top.target: missing; expected the name of a target",
+    ),
+    (
+        ("arms.random.action", REMOVE),
+        "arms.random.action: missing; expected remove or insert or repeat",
+    ),
+    (
+        ("arms.Remove-Top", {"action": "remove", "rows": "random", "fraction": 0.1}),
+        'arms.Remove-Top: expected a name of lower-case letters, digits and "_", '
+        "beginning with a letter",
+    ),
+    (
+        ("corpus.tokenizer.revision", "main"),
+        'corpus.tokenizer.revision: needs "name" beside it',
+    ),
+    # types
+    (("training.steps", "many"), 'training.steps: expected an integer, found "many"'),
+    (("training.steps", True), "training.steps: expected an integer, found true"),
+    (("training.steps", 2.5), "training.steps: expected an integer, found 2.5"),
+    (
+        ("training.steps", "1e3"),
+        'training.steps: expected an integer, found "1e3"; write 1000',
+    ),
+    (
+        ("training.learning_rate", "3e-3"),
+        'training.learning_rate: expected a number, found "3e-3"; write 3.0e-3',
+    ),
+    (
+        ("training.learning_rate", "1.5e4"),
+        'training.learning_rate: expected a number, found "1.5e4"; write 1.5e+4',
+    ),
+    (
+        ("training.learning_rate", "0.1"),
+        'training.learning_rate: expected a number, found "0.1"; write 0.1',
+    ),
+    (
+        ("training.eps", float("nan")),
+        "training.eps: expected a number, found nan",
+    ),
+    (
+        ("training", None),
+        "training: expected a section (keys and values), found nothing",
+    ),
+    (
+        ("window.target", 3),
+        'window.target: expected a string, found 3; write "3"',
+    ),
+    (
+        ("corpus.shards", "text"),
+        "corpus.shards: expected a list of files and folders, "
+        'found "text"; write [text]',
+    ),
+    (
+        ("corpus.shards", []),
+        "corpus.shards: expected a list of files and folders, found an empty list",
+    ),
+    (
+        ("corpus.tokenizer", "gpt2"),
+        'corpus.tokenizer: expected either "vocab_size" (train a tokenizer) or "name" '
+        '(use one that exists), not both or none, found "gpt2"',
+    ),
+    (
+        ("corpus.tokenizer.name", "gpt2"),
+        'corpus.tokenizer: expected either "vocab_size" (train a tokenizer) or "name" '
+        "(use one that exists), not both or none",
+    ),
+    (
+        ("corpus.tokenizer", 300),
+        'corpus.tokenizer: expected either "vocab_size" (train a tokenizer) or "name" '
+        "(use one that exists), not both or none, found 300",
+    ),
+    (
+        ("training.steps", 10**30),
+        "training.steps: expected an integer >= 2 and <= 10000000, found 1" + 30 * "0",
+    ),
+    # values
+    (
+        ("arms.top.fraction", 1),
+        "arms.top.fraction: expected a number > 0 and < 1, found 1",
+    ),
+    (
+        ("corpus.tokenizer.vocab_size", 257),
+        "corpus.tokenizer.vocab_size: expected an integer >= 258, found 257",
+    ),
+    (
+        ("training.betas", [0.9]),
+        "training.betas: expected a list of 2, found a list of 1",
+    ),
+    (
+        ("training.betas", [0.9, 1.5]),
+        "training.betas[1]: expected a number >= 0 and < 1, found 1.5",
+    ),
+    (
+        ("corpus.on_bad_line", "skipp"),
+        'corpus.on_bad_line: expected fail or skip, found "skipp"; '
+        'did you mean "skip"?',
+    ),
+    (
+        ("gradients.mode", True),
+        "gradients.mode: expected qk or qkvo, found true",
+    ),
+    (
+        ("experiment", "my run"),
+        'experiment: expected a name of letters, digits, "." "_" "-", beginning with a '
+        'letter or digit, found "my run"',
+    ),
+    (
+        ("targets.induction.head", "1.3"),
+        'targets.induction.head: expected auto or a head such as L1H3, found "1.3"',
+    ),
+    (
+        ("window.start", "early"),
+        'window.start: expected auto or a training step, found "early"',
+    ),
+    (("window.start", -1), "window.start: expected auto or a training step, found -1"),
+    (
+        ("arms.random.target", "induction"),
+        "arms.random.target: random rows have no target; remove this key",
+    ),
+    (
+        ("arms.top.draws", 3),
+        "arms.top.draws: expected 1, since the top rows are always the same, found 3",
+    ),
+    (("targets", {}), "targets: expected at least one target, found an empty section"),
+    (("arms", {}), "arms: expected at least one arm, found an empty section"),
+    # keys that must fit each other
+    (
+        ("targets.induction.head", "L5H0"),
+        "targets.induction.head: L5H0: the model has layers 0..1",
+    ),
+    (
+        ("targets.induction.head", "L1H4"),
+        "targets.induction.head: L1H4: the model has heads 0..3 in each layer",
+    ),
+    (
+        ("targets.induction.probe", "inducton"),
+        'targets.induction.probe: no probe "inducton"; did you mean "induction"?',
+    ),
+    (
+        ("targets.induction.probe", "copying"),
+        'targets.induction.probe: no probe "copying"; known: induction, previous_token',
+    ),
+    (
+        ("model.hidden_size", 30),
+        "model.hidden_size: 30 is no multiple of num_attention_heads (4)",
+    ),
+    (
+        ("model.rotary_pct", 0.1),
+        "model.rotary_pct: 0.1 of the 8 dimensions of a head is 0; "
+        "it must be even and not 0",
+    ),
+    (
+        ("model.vocab_size", 280),
+        "model.vocab_size: 280 is less than corpus.tokenizer.vocab_size (300)",
+    ),
+    (
+        ("training.warmup_steps", 1000),
+        "training.warmup_steps: 1000 is not less than training.steps (1000)",
+    ),
+    (
+        ("corpus.records", {"fraction": 0.2, "min_length": 9, "max_length": 8}),
+        "corpus.records.min_length: 9 is more than max_length (8)",
+    ),
+    (
+        ("corpus.records", {"fraction": 0.2, "max_length": 33}),
+        "corpus.records.max_length: 2 * 33 tokens do not fit in a row of 65 "
+        "(corpus.seq_len + 1)",
+    ),
+    (
+        ("corpus.row_shards", 8001),
+        "corpus.row_shards: 8001 shards for the 8000 rows of the training",
+    ),
+    (
+        ("heads.half_length", 33),
+        "heads.half_length: 2 * 33 tokens are more than corpus.seq_len (64)",
+    ),
+    (
+        ("evaluation", {"early_tokens": 40, "late_tokens": 30}),
+        "evaluation.late_tokens: 30 and early_tokens (40) are more than "
+        "corpus.seq_len (64)",
+    ),
+    (
+        ("window.target", "inductoin"),
+        'window.target: no target "inductoin"; did you mean "induction"?',
+    ),
+    (
+        ("arms.top.target", "copy"),
+        'arms.top.target: no target "copy"; known: induction',
+    ),
+    (
+        ("window.end", 1200),
+        "window.end: 1200 is after the last step, training.steps (1000)",
+    ),
+    (
+        ("window.start", 1000),
+        "window.start: 1000 is not before training.steps (1000)",
+    ),
+    (
+        ("window", {"target": "induction", "start": 600, "end": 400}),
+        "window.start: 600 is not before window.end (400)",
+    ),
+    (
+        ("window.start", 37),
+        "window.start: step 37 has no checkpoint; the nearest are 32 and 50",
+    ),
+    (
+        ("window", {"target": "induction", "start": 800, "end": 1000}),
+        "curvature.rows: 2000 is more than the 1600 rows that the window can have",
+    ),
+    (
+        ("gradients.shards", 8001),
+        "gradients.shards: 8001 is more than the 8000 rows that the window can have",
+    ),
+    (
+        ("retraining.checkpoint_every", 70),
+        "retraining.checkpoint_every: 70 is no multiple of "
+        "training.checkpoint_every (50)",
+    ),
+    (
+        ("retraining.checkpoint_every", 1050),
+        "retraining.checkpoint_every: 1050 is more than the 1000 steps that the window "
+        "can have",
+    ),
+    (
+        ("arms.baseline", {"action": "remove", "rows": "random", "fraction": 0.1}),
+        "arms.baseline: the name is reserved for the run without intervention",
+    ),
+    (
+        ("arms.more", {"action": "insert", "rows": "random", "fraction": 0.6}),
+        "arms.more.fraction: 0.6 is more than 0.5; insert puts each copy in place of "
+        "another row",
+    ),
+    # sources
+    (
+        ("corpus.shards", ["text", "nowhere"]),
+        'corpus.shards[1]: "nowhere": no such file or folder',
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), MISTAKES, ids=lambda v: str(v)[:60])
+def test_mistake_makes_exactly_one_line(
+    change: tuple[str, Any], message: str, base: Path
+) -> None:
+    assert problems(changed(change), base) == [f"c.yaml: {message}"]
+
+
+def test_all_problems_at_once(base: Path) -> None:
+    raw = changed(
+        ("seeed", 1),
+        ("corpus.shards", ["nowhere"]),
+        ("model.hidden_size", 33),
+        ("training.stepps", 10),
+        ("training.steps", REMOVE),
+        ("targets.late", {"probe": "induction", "head": "L9H0"}),
+        ("arms.top.fraction", "0.1"),
+        ("arms.random.fraction", 7),
+        ("arms.other", {"action": "remove", "rows": "top", "target": "lat"}),
+        ("arms.domain", {"action": "remove", "rows": "domain", "target": "lat"}),
+        ("arms.domain.fraction", 0.1),
+    )
+    assert problems(raw, base) == [
+        'c.yaml: seeed: unknown key; did you mean "seed"?',
+        'c.yaml: training.stepps: unknown key; did you mean "steps"?',
+        'c.yaml: arms.top.fraction: expected a number, found "0.1"; write 0.1',
+        "c.yaml: arms.random.fraction: expected a number > 0 and < 1, found 7",
+        "c.yaml: arms.other.fraction: missing; expected a number > 0 and < 1",
+        "c.yaml: model.hidden_size: 33 is no multiple of num_attention_heads (4)",
+        "c.yaml: targets.late.head: L9H0: the model has layers 0..1",
+        'c.yaml: arms.domain.target: no target "lat"; did you mean "late"?',
+        'c.yaml: corpus.shards[0]: "nowhere": no such file or folder',
+    ]
+
+
+def test_keys_that_are_no_text(base: Path) -> None:
+    raw = changed()
+    raw["arms"][1] = raw["arms"].pop("top")
+    assert problems(raw, base) == [
+        'c.yaml: arms.1: expected a name of lower-case letters, digits and "_", '
+        "beginning with a letter"
+    ]
+
+
+def test_long_values_are_cut(base: Path) -> None:
+    [line] = problems(changed(("training.steps", "x" * 500)), base)
+    assert len(line) < 120
+
+
+def test_unplanted_records_need_not_fit(base: Path) -> None:
+    load_config(changed(("corpus.records", {"max_length": 500})), "c.yaml", base)
+
+
+def test_config_error_is_meant_for_people() -> None:
+    assert issubclass(ConfigError, HeadwaterError)
+
+
+# --- sources ------------------------------------------------------------------
+
+
+def source_errors(shards: list[str], base: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        list_sources(shards, base)
+    return str(caught.value).split("\n")
+
+
+def test_sources_are_sorted_by_name_and_relative(tmp_path: Path) -> None:
+    for name in ("b/02.jsonl.zst", "b/00.jsonl.zst", "b/._00.jsonl.zst", "b/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "01.jsonl.zst").touch()
+    far = tmp_path / "far.jsonl.zst"
+    far.touch()
+    found = list_sources(["b/", "./01.jsonl.zst", str(far)], tmp_path)
+    assert found == ["b/00.jsonl.zst", "01.jsonl.zst", "b/02.jsonl.zst", str(far)]
+    assert [source_name(file) for file in found] == ["00", "01", "02", "far"]
+
+
+def test_every_bad_source_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.jsonl").touch()
+    (tmp_path / "two words.jsonl.zst").touch()
+    (tmp_path / "gone.jsonl.zst").symlink_to("nowhere")
+    shards = ["nowhere", "empty", "text.jsonl", "two words.jsonl.zst", "gone.jsonl.zst"]
+    assert source_errors(shards, tmp_path) == [
+        'corpus.shards[0]: "nowhere": no such file or folder',
+        'corpus.shards[1]: "empty": no *.jsonl.zst files in this folder',
+        'corpus.shards[2]: "text.jsonl": expected a file that ends in .jsonl.zst',
+        'corpus.shards[3]: "two words.jsonl.zst": use only letters, digits, ".", "_" '
+        'and "-" in its name',
+        'corpus.shards[4]: "gone.jsonl.zst": cannot be read; check its permissions, '
+        "or where it links to",
+    ]
+
+
+def test_two_sources_of_one_name(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "00.jsonl.zst").touch()
+    assert source_errors(["a", "b", "a/00.jsonl.zst"], tmp_path) == [
+        'corpus.shards[1]: "b/00.jsonl.zst": has the same name as "a/00.jsonl.zst"; '
+        "rename one",
+        'corpus.shards[2]: "a/00.jsonl.zst": listed twice; remove one',
+    ]
+
+
+# --- the schema and what is written about it ----------------------------------
+
+
+def entries(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict]]:
+    """Every key of the schema with its dotted path."""
+    for name, entry in schema.get("properties", {}).items():
+        key = f"{path}.{name}".lstrip(".")
+        yield key, entry
+        yield from entries(entry, key)
+        for named in entry.get("patternProperties", {}).values():
+            yield from entries(named, f"{key}.<name>")
+
+
+def test_every_key_is_described_in_the_readme() -> None:
+    readme = (ROOT / "config/README.md").read_text()
+    rows = {line.split("`")[1]: line for line in readme.splitlines() if "| `" in line}
+    for key, entry in entries(load_schema()):
+        assert rows[key].endswith(f"| {entry['description']} |")
+
+
+def test_every_section_is_closed() -> None:
+    sections = [e for _, e in entries(load_schema()) if e["type"] == "object"]
+    assert len(sections) > 10
+    for section in [load_schema(), *sections]:
+        assert section["additionalProperties"] is False
+
+
+def test_probes_are_those_of_the_library() -> None:
+    from headwater import probes
+
+    assert set(PROBES) == set(probes.PROBES)
+
+
+def test_import_stays_light() -> None:
+    # Every cluster job loads the config before it does anything.
+    code = "import sys, headwater.config; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    heavy = {"numpy", "pandas", "torch", "transformers", "zarr", "snakemake"}
+    assert not heavy & set(run.stdout.split())

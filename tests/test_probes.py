@@ -1,0 +1,204 @@
+"""Probes and their gradients against plain loops, autograd and finite differences."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from headwater.gradients.probe import probe_gradient
+from headwater.neox import Head, attention_patterns
+from headwater.probes import PROBES
+from tiny import (
+    attention_weights,
+    head_gradient,
+    head_slices,
+    random_rows,
+    repeated_rows,
+    tiny_model,
+)
+
+HEAD = Head(1, 2)
+
+
+def induction_loop(model, row: Tensor, shift: int) -> float:
+    """Mean log-probability of each repeated token, read `shift` positions before it."""
+    half = len(row) // 2
+    with torch.no_grad():
+        log_probability = model(input_ids=row[None]).logits[0].log_softmax(dim=-1)
+    values = []
+    for position in range(half + 1, 2 * half):
+        assert row[position] == row[position - half]
+        values.append(float(log_probability[position - shift, row[position]]))
+    return sum(values) / len(values)
+
+
+def test_induction_is_the_log_probability_of_the_right_continuation():
+    model, tokens = tiny_model(), repeated_rows(4)
+    found = PROBES["induction"].function(model, HEAD, tokens).tolist()
+    right = [induction_loop(model, row, shift=1) for row in tokens]
+    early = [induction_loop(model, row, shift=2) for row in tokens]
+    assert found == pytest.approx(right, rel=1e-10)
+    assert all(abs(f - e) > 1e-2 for f, e in zip(found, early, strict=True))
+
+
+def rotated(values: Tensor, dims: int) -> Tensor:
+    """Rotary embedding of [length, width]: turns the pairs (i, i + dims / 2)."""
+    result = values.clone()
+    for position in range(len(values)):
+        for i in range(dims // 2):
+            angle = position * 10_000 ** (-2 * i / dims)
+            cosine, sine = math.cos(angle), math.sin(angle)
+            a, b = values[position, i], values[position, i + dims // 2]
+            result[position, i] = a * cosine - b * sine
+            result[position, i + dims // 2] = b * cosine + a * sine
+    return result
+
+
+def pattern_by_hand(model, head: Head, tokens: Tensor, dims: int) -> Tensor:
+    """Attention pattern of one head on one sequence, from its q and k."""
+    layer = model.gpt_neox.layers[head.layer]
+    states = model(input_ids=tokens[None], output_hidden_states=True).hidden_states
+    inputs = layer.input_layernorm(states[head.layer][0])
+    weight, bias = layer.attention.query_key_value.parameters()
+    rows = range(24 * head.index, 24 * head.index + 16)
+    both = inputs @ weight[list(rows)].T + bias[list(rows)]
+    query, key = rotated(both[:, :8], dims), rotated(both[:, 8:], dims)
+    scores = query @ key.T / math.sqrt(8)
+    causal = torch.ones_like(scores).tril().bool()
+    return scores.masked_fill(~causal, -torch.inf).softmax(dim=-1)
+
+
+@pytest.mark.parametrize(("rotary_pct", "dims"), [(0.25, 2), (0.5, 4)])
+def test_previous_token_is_the_hand_made_attention_one_back(rotary_pct, dims):
+    model, tokens = tiny_model(rotary_pct=rotary_pct).eval(), repeated_rows(3)
+    model.set_attn_implementation("eager")
+    for head in (Head(0, 0), HEAD, Head(2, 1)):
+        found = PROBES["previous_token"].function(model, head, tokens).detach()
+        assert found.std() > 1e-3, "attention is uniform; the test says nothing"
+        for value, row in zip(found, tokens, strict=True):
+            with torch.no_grad():
+                pattern = pattern_by_hand(model, head, row[:6], dims)
+            expected = sum(float(pattern[t, t - 1]) for t in range(1, 6)) / 5
+            assert float(value) == pytest.approx(expected, abs=1e-6)
+
+
+def test_previous_token_looks_at_the_first_half_only():
+    model, tokens = tiny_model(), repeated_rows(2)
+    model.set_attn_implementation("eager")
+    other = torch.cat([tokens[:, :6], random_rows(2, 5, seed=9)], dim=1)
+    function = PROBES["previous_token"].function
+    assert torch.equal(function(model, HEAD, tokens), function(model, HEAD, other))
+
+
+def test_attention_patterns_equal_the_models_own():
+    model, tokens = tiny_model(), repeated_rows(2)
+    model.set_attn_implementation("eager")
+    expected = model(input_ids=tokens, output_attentions=True).attentions
+    found = attention_patterns(model, tokens)
+    assert len(found) == 3
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == (2, 3, 12, 12)
+        assert torch.equal(a, b)
+
+
+def eager_value(model, name: str, head: Head, tokens: Tensor) -> Tensor:
+    model.set_attn_implementation("eager")
+    return PROBES[name].function(model, head, tokens).mean()
+
+
+@pytest.mark.parametrize("name", sorted(PROBES))
+@pytest.mark.parametrize("head", [Head(0, 1), HEAD, Head(2, 0)])
+def test_probe_gradient_equals_autograd(name, head):
+    model, tokens = tiny_model(), repeated_rows(5)
+    found, mean = probe_gradient(model, PROBES[name], head, tokens, "qkvo", 2)
+    model.requires_grad_(True)
+    value = eager_value(model, name, head, tokens)
+    expected = head_gradient(model, head, value)
+    assert mean == pytest.approx(value.item(), rel=1e-6)
+    assert found["qk"].norm() > 1e-3
+    for block, gradient in expected.items():
+        torch.testing.assert_close(found[block], gradient, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", sorted(PROBES))
+def test_probe_gradient_equals_finite_differences(name):
+    """Along random directions of the head's parameters, by a five-point stencil.
+
+    Eager attention takes its softmax in float32, hence the large step and tolerance.
+    """
+    model, tokens = tiny_model(), repeated_rows(3)
+    found, _ = probe_gradient(model, PROBES[name], HEAD, tokens, "qkvo")
+    generator = torch.Generator().manual_seed(8)
+    weights = attention_weights(model, HEAD.layer)
+    for block in ("qk", "v", "o"):
+        moves = [torch.randn(w.shape, generator=generator).double() for w in weights]
+        only = one_block(model, moves, block)
+        predicted = sum((found[block] * only[block]).sum() for block in only)
+        measured = stencil(model, name, tokens, weights, moves)
+        assert measured == pytest.approx(float(predicted), rel=1e-3, abs=1e-5)
+        if name == "induction" or block == "qk":
+            assert abs(measured) > 1e-3, "a vanishing test case"
+
+
+def one_block(model, moves: list[Tensor], block: str) -> dict[str, Tensor]:
+    """Zero `moves` outside one block of HEAD, in place; return its slices."""
+    masks = [torch.zeros_like(move) for move in moves]
+    start = 24 * HEAD.index
+    rows = {"qk": slice(start, start + 16), "v": slice(start + 16, start + 24)}
+    if block == "o":
+        masks[1][:, 8 * HEAD.index : 8 * HEAD.index + 8] = 1
+    else:
+        masks[0][rows[block]] = 1
+    for move, mask in zip(moves, masks, strict=True):
+        move.mul_(mask / (move * mask).norm().clamp(min=1e-9))
+    assert sum(int(mask.sum()) for mask in masks) == (384 if block == "qk" else 192)
+    return head_slices(model, HEAD, *moves)
+
+
+def stencil(model, name: str, tokens: Tensor, weights, moves, step: float = 0.02):
+    """Fourth-order central difference of the probe along `moves`."""
+
+    def value(scale: float) -> float:
+        for weight, move in zip(weights, moves, strict=True):
+            weight.add_(move, alpha=scale * step)
+        result = float(eager_value(model, name, HEAD, tokens))
+        for weight, move in zip(weights, moves, strict=True):
+            weight.sub_(move, alpha=scale * step)
+        return result
+
+    with torch.no_grad():
+        outer, inner = value(2) - value(-2), value(1) - value(-1)
+    return (8 * inner - outer) / (12 * step)
+
+
+def test_values_and_output_do_not_enter_the_previous_token_probe():
+    model, tokens = tiny_model(), repeated_rows(3)
+    probe = PROBES["previous_token"]
+    found, _ = probe_gradient(model, probe, HEAD, tokens, "qkvo")
+    assert found["v"].count_nonzero() == 0
+    assert found["o"].count_nonzero() == 0
+    assert found["qk"].norm() > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(PROBES))
+def test_probe_gradient_does_not_depend_on_the_batch_size(name):
+    model, tokens = tiny_model(), repeated_rows(8)
+    results = [
+        probe_gradient(model, PROBES[name], HEAD, tokens, "qkvo", size)
+        for size in (1, 3, 8)
+    ]
+    for gradient, mean in results[1:]:
+        assert mean == pytest.approx(results[0][1], rel=1e-6)
+        for block, value in gradient.items():
+            torch.testing.assert_close(
+                value, results[0][0][block], rtol=1e-5, atol=1e-7
+            )
+
+
+def test_probe_gradient_restores_the_attention_implementation():
+    model, tokens = tiny_model(), repeated_rows(2)
+    before = model.config._attn_implementation
+    assert before != "eager"
+    probe_gradient(model, PROBES["induction"], HEAD, tokens, "qk")
+    assert model.config._attn_implementation == before

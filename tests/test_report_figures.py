@@ -1,0 +1,177 @@
+"""The figures: every run has its line, and the same tables give the same bytes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from headwater.heads.targets import Window
+from headwater.report import emergence, enrichment, style, words
+from test_report_example import DOMAINS, Example, domain_table, example
+
+
+def draw(tables: Example) -> Figure:
+    """The figure of the curves."""
+    with style.applied():
+        return emergence.draw(
+            emergence.Emergence(
+                choice=tables.choice,
+                window_target="induction",
+                arms=tables.arms,
+                labels=tables.labels,
+                scores=tables.scores,
+                runs=tables.runs,
+            )
+        )
+
+
+def drawn_runs(figure: Figure, panel: int) -> dict[str, np.ndarray]:
+    """Run to the values of its line, of one panel."""
+    lines = figure.axes[panel].lines
+    return {
+        str(line.get_gid()).split("-", 1)[1]: np.asarray(line.get_ydata())
+        for line in lines
+        if line.get_gid()
+    }
+
+
+def texts(figure: Figure) -> str:
+    """All that the figure says."""
+    said = [text.get_text() for text in figure.texts]
+    for axes in figure.axes:
+        said += [text.get_text() for text in axes.texts]
+        said += [axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel()]
+    return " ".join(" ".join(said).split())
+
+
+@pytest.mark.parametrize("panel", [0, 1])
+def test_every_run_has_its_line(panel: int) -> None:
+    tables = example()
+    assert set(drawn_runs(draw(tables), panel)) == set(tables.runs)
+
+
+def test_lines_hold_the_values_of_the_window() -> None:
+    tables = example()
+    lines = drawn_runs(draw(tables), 0)
+    table = tables.runs["baseline"]
+    score = table[
+        table["metric"].eq("prefix_matching") & table["step"].between(1500, 2100)
+    ]
+    np.testing.assert_array_equal(lines["baseline"], score["value"])
+
+
+def test_arms_with_several_draws_have_a_mean_line_too() -> None:
+    tables = example()
+    figure = draw(tables)
+    lines = drawn_runs(figure, 0)
+    draws = [lines[f"remove_domain-seed{draw}"] for draw in range(3)]
+    mean = np.mean(draws, axis=0)
+    nameless = [line for line in figure.axes[0].lines if not line.get_gid()]
+    assert len(nameless) == 3
+    assert any(np.allclose(np.asarray(line.get_ydata()), mean) for line in nameless)
+
+
+def test_a_missing_draw_is_left_out() -> None:
+    tables = example()
+    del tables.runs["remove_random-seed1"]
+    assert set(drawn_runs(draw(tables), 0)) == set(tables.runs)
+
+
+def test_it_says_what_it_shows() -> None:
+    said = texts(draw(example()))
+    for part in (
+        "Which training rows build head L1H3? Tested by removing and inserting them",
+        "How much head L1H3 attends to what followed the last occurrence",
+        "lower = learns more",
+        "chosen after seeing the baseline",
+        "remove a random 10 % of rows (3 draws)",
+        "generated, planted domain",
+        "steps 1,500 to 2,100",
+    ):
+        assert part in said
+
+
+def test_the_legend_follows_the_ends_of_the_curves() -> None:
+    tables = example()
+    legend = [text.get_text() for text in draw(tables).axes[3].texts]
+    places = [legend.index(tables.labels[arm]) for arm in ("insert_top", "remove_top")]
+    assert places == [1, 6]
+
+
+def test_arms_of_one_kind_differ_in_their_markers() -> None:
+    arm = {"action": "remove", "rows": "top"}
+    lines = style.arm_lines({"one": arm, "two": arm})
+    assert lines["one"].colour == lines["two"].colour
+    assert lines["one"].marker != lines["two"].marker
+
+
+def test_few_points_nothing_measured_and_another_score() -> None:
+    tables = example({"remove_top": [(300, 1)]}, window=Window(1500, 1550))
+    for table in tables.runs.values():
+        table.loc[table["metric"] == "icl", "value"] = np.nan
+    target = replace(tables.choice.targets["induction"], score="previous_token")
+    tables.choice.targets["induction"] = target
+    figure = draw(tables)
+    assert "attends to the token just before the current one" in texts(figure)
+    markers = {line.get_marker() for line in figure.axes[0].lines}
+    assert markers == {"."}
+
+
+def save(figure: Figure, folder: Path) -> tuple[bytes, bytes]:
+    """The figure's PNG and SVG."""
+    png, svg = folder / "figure.png", folder / "figure.svg"
+    with style.applied():
+        style.save_figure(figure, png, svg)
+    return png.read_bytes(), svg.read_bytes()
+
+
+def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
+    first = save(draw(example()), tmp_path)
+    again = save(draw(example()), tmp_path)
+    assert first == again
+    assert first[0].startswith(b"\x89PNG")
+    assert b"Software" not in first[0]
+    assert b"<dc:date>" not in first[1]
+    assert b'id="prefix_matching-remove_top-seed0"' in first[1]
+
+
+def test_enrichment_shows_both_shares_and_the_factor() -> None:
+    tables = example()
+    with style.applied():
+        figure = enrichment.draw(tables.domains, tables.choice)
+    said = texts(figure)
+    assert len(figure.axes) == 2
+    assert "67 % (2.7x)" in said
+    assert "'records' is no real text" in said
+    assert len(figure.axes[0].patches) == 2 * len(DOMAINS)
+
+
+def test_enrichment_survives_odd_names_and_empty_domains(tmp_path: Path) -> None:
+    table = domain_table([0.5, 0.5, 0, 0, 0, 0])
+    table["domain"] = ["a $x_1$ \u202e", "b", "c" * 80, "d", "e", "f"]
+    table.loc[table["domain"] == "f", ["share", "share_top", "enrichment"]] = [
+        0,
+        0,
+        np.nan,
+    ]
+    with style.applied():
+        figure = enrichment.draw({"induction": table}, example().choice)
+    save(figure, tmp_path)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert "a $x_1$ \\u202e" in labels
+    assert "records" not in texts(figure)
+    assert max(map(len, labels)) < 40
+
+
+def test_factors_keep_two_digits() -> None:
+    values = pd.Series([0.046, 0.6, 1.0, 2.73, 104.5])
+    assert values.map(words.factor).tolist() == [
+        "0.05x",
+        "0.60x",
+        "1.0x",
+        "2.7x",
+        "104x",
+    ]

@@ -1,0 +1,154 @@
+"""The HTML pages: hostile text is harmless and visible, every source is shown."""
+
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from tokenizers import Tokenizer
+
+from headwater.corpus.rows import Rows, Span
+from headwater.report import pages
+from headwater.report.tables import titled
+from headwater.report.visible import plain, visible
+from test_report_example import example
+
+HOSTILE = "<script>alert(1)</script>&amp;\x00\u202eevil\u202c\u200b</pre><img src=x>"
+
+
+class Page(HTMLParser):
+    """The tags and the text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+class Letters:
+    """Stands in for a tokenizer: a letter is a token."""
+
+    def decode(self, tokens: list[int], skip_special_tokens: bool) -> str:
+        assert not skip_special_tokens
+        return "".join(map(chr, tokens))
+
+
+def page_of(first: str, second: str = "", domain: str = "code") -> str:
+    """The page of one top row made from two documents."""
+    spans = [Span("00.jsonl.zst", 7, 120, 155, 0, domain)]
+    if second:
+        spans.append(Span("01.jsonl.zst", 9, 0, 20, len(first), "prose"))
+    letters = np.array([[ord(letter) for letter in first + second]])
+    rows = SimpleNamespace(tokens=lambda start, stop: letters, spans=lambda row: spans)
+    ranked = pd.DataFrame(
+        {"rank": [1], "row": [48123], "step": [1503], "domain": [domain]}
+    ).assign(score=212.5, loss=180.25)
+    letters_tokenizer = cast(Tokenizer, Letters())
+    top = pages.top_rows(ranked, cast(Rows, rows), letters_tokenizer, 10)
+    choice = example().choice
+    targets = [pages.TopRows("induction", choice.targets["induction"], top)]
+    return pages.top_rows_page("laptop", targets, choice, 64)
+
+
+def test_hostile_text_stays_text() -> None:
+    page = page_of(HOSTILE + "\ud800", HOSTILE, domain=HOSTILE)
+    page.encode("utf-8")  # no lone surrogate is left
+    read = Page(page)
+    assert {"script", "img"}.isdisjoint(read.tags)
+    assert not any(letter in page for letter in "\x00\u202e\u202c\u200b")
+    assert read.text.count(r"<script>alert(1)</script>&amp;\x00\u202eevil") == 3
+    assert r"</pre><img src=x>\ud800" in read.text
+
+
+def test_the_page_loads_nothing() -> None:
+    page = Page(page_of("text"))
+    assert {"script", "link", "img", "iframe"}.isdisjoint(page.tags)
+    assert not [value for name, value in page.attributes if name in ("src", "href")]
+    assert (
+        "content",
+        "default-src 'none'; style-src 'unsafe-inline'",
+    ) in page.attributes
+
+
+def test_a_row_shows_its_facts_and_each_documents_source() -> None:
+    text = " ".join(Page(page_of("import os", "Chapter I")).text.split())
+    for part in (
+        "A positive score means that training more on the row helps the head",
+        "score +212.5",
+        "step 1,503",
+        "loss 180.2",
+        "row 48,123",
+        "00.jsonl.zst, line 7, characters 120 to 155 import os",
+        "01.jsonl.zst, line 9, characters 0 to 20 · domain prose Chapter I",
+    ):
+        assert part in text
+
+
+def test_generated_rows_are_said_to_be_planted() -> None:
+    assert "is no real text" in Page(page_of("a b a b", domain="records")).text
+    assert "is no real text" not in Page(page_of("a b a b")).text
+
+
+def test_only_the_wanted_rows_are_shown() -> None:
+    letters = np.array([[65]])
+    span = Span("00.jsonl.zst", 1, 0, 1, 0, "code")
+    rows = SimpleNamespace(tokens=lambda a, b: letters, spans=lambda row: [span])
+    ranked = pd.DataFrame({"rank": [1, 2, 3, 1000], "row": [5, 6, 7, 8]}).assign(
+        step=1, domain="code", score=1.0, loss=1.0
+    )
+    top = pages.top_rows(ranked, cast(Rows, rows), cast(Tokenizer, Letters()), 2)
+    assert [row.row for row in top] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\tb\n", 'a<span class="mark">⇥\t</span>b<span class="mark">↵\n</span>'),
+        ("\x00", '<span class="mark">\\x00</span>'),
+        ("\r", '<span class="mark">\\x0d</span>'),
+        ("\u2067", '<span class="mark">\\u2067</span>'),
+        ("\U000e0041", '<span class="mark">\\U000e0041</span>'),
+        ("<é&>", "&lt;é&amp;&gt;"),
+        ("\\u202e", "\\u202e"),  # typed by the author: no mark
+        ("", ""),
+    ],
+)
+def test_what_cannot_be_seen_is_marked(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_names_stay_on_one_line() -> None:
+    assert plain("a\n\tb\u202e\x1b[31m") == "a b\\u202e\\x1b[31m"
+
+
+def test_the_tables_page_holds_every_table() -> None:
+    tables = example()
+    shown = titled(tables.summary, tables.effects, tables.domains, tables.fidelity)
+    page = Page(pages.tables_page("laptop", "a < b", shown))
+    assert page.tags.count("table") == 5
+    assert page.tags.count("tr") == sum(1 + len(table) for _, table in shown.values())
+    assert "a < b" in page.text
+    assert "nan" not in page.text.lower()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1, "1"), (48123, "48,123"), (0.12345, "0.123"), (1831.6, "1,832"), ("x", "x")],
+)
+def test_cells_are_short(value: object, text: str) -> None:
+    assert pages.cell(value) == text
+
+
+def test_a_missing_number_is_a_dash() -> None:
+    assert pages.cell(float("nan")) == "–"

@@ -1,0 +1,217 @@
+"""The summary: what it says of clear, absent, reversed and missing effects."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headwater.heads.targets import Window
+from headwater.report.findings import (
+    AREA_FLOOR,
+    Finding,
+    Spread,
+    compare,
+    judge,
+    read_arms,
+)
+from headwater.report.summary import Tables, places, summary_text
+from test_report_example import CLEAR, Example, Shapes, example
+
+CLAIMS = ("slowed", "hastened", "was weaker", "was stronger", "accounts for")
+
+
+def write(tables: Example, **changes: Any) -> str:
+    """The summary of an example."""
+    inputs = Tables(
+        experiment="laptop",
+        window_target="induction",
+        arms=tables.arms,
+        choice=tables.choice,
+        baseline=tables.runs["baseline"],
+        summary=tables.summary,
+        domains=tables.domains,
+        fidelity=tables.fidelity,
+    )
+    where = places(Path("results/laptop/report"))
+    return summary_text(replace(inputs, **changes), where)
+
+
+def prose(text: str) -> str:
+    """The text on one line."""
+    return " ".join(text.split())
+
+
+def shapes(**changes: list[tuple[float, float]]) -> Shapes:
+    return {**CLEAR, **changes}
+
+
+def test_it_fits_a_terminal() -> None:
+    lines = write(example()).splitlines()
+    assert max(map(len, lines)) <= 88
+    assert len(lines) <= 45
+
+
+def test_a_clear_effect_is_told_with_its_numbers() -> None:
+    tables = example()
+    text = prose(write(tables))
+    ratios = tables.summary.set_index("arm")["area_ratio_mean"]
+    assert "Head L1H3 emerged: it attends to what followed" in text
+    assert "from 0.03 to 0.77 over the run" in text
+    assert "chosen after seeing the baseline" in text
+    assert (
+        f"Removing the top 10 % of rows slowed the head's rise: "
+        f"{100 * ratios['remove_top']:.0f} % of the baseline's area" in text
+    )
+    assert "It never reached half of the baseline's peak" in text
+    assert "In-context learning was weaker" in text
+    assert (
+        f"Inserting copies of the top 10 % of rows hastened the head's rise: "
+        f"{100 * ratios['insert_top']:.0f} % of the baseline's area" in text
+    )
+    assert "induction (L1H3): records 67 % (2.7x)" in text
+    assert "agree closely with exact ones (Spearman 0.99, 0.98; 512" in text
+    assert "results/laptop/report/emergence.png" in text
+
+
+def test_the_domain_takes_its_share_of_the_effect() -> None:
+    tables = example()
+    mean = tables.summary.set_index("arm")["area_ratio_mean"]
+    share = (mean["remove_random"] - mean["remove_domain"]) / (
+        mean["remove_random"] - mean["remove_top"]
+    )
+    text = prose(write(tables))
+    assert f"the domain alone accounts for about {100 * share:.0f} % of" in text
+    assert "Inserting had no control of the top rows' domain" in text
+    assert "'records' is planted" in text
+
+
+def test_without_planted_records_nothing_is_said_of_them() -> None:
+    tables = example()
+    natural = {
+        name: table[table["domain"] != "records"]
+        for name, table in tables.domains.items()
+    }
+    assert "records" not in write(tables, domains=natural)
+
+
+def test_no_effect_is_no_claim() -> None:
+    tables = example(
+        shapes(remove_top=[(15, 1)], remove_domain=[(12, 1)] * 3, insert_top=[(-10, 1)])
+    )
+    text = prose(write(tables))
+    assert "Removing the top 10 % of rows did not change the head's rise" in text
+    assert "Inserting copies of the top 10 % of rows did not change" in text
+    assert not any(claim in text for claim in CLAIMS)
+
+
+def test_a_reversed_effect_is_told_as_it_is() -> None:
+    tables = example(shapes(remove_top=[(-150, 1)], insert_top=[(200, 1)]))
+    text = prose(write(tables))
+    assert "Removing the top 10 % of rows hastened the head's rise" in text
+    assert "Inserting copies of the top 10 % of rows slowed the head's rise" in text
+    assert "the opposite of the top rows' effect" in text
+
+
+def test_an_arm_just_outside_its_controls_is_too_close_to_call() -> None:
+    tables = example(shapes(remove_top=[(45, 1)]))
+    text = prose(write(tables))
+    assert "Removing the top 10 % of rows is too close to call" in text
+    assert "slowed" not in text
+
+
+def test_top_rows_that_do_no_better_than_their_domain_add_nothing() -> None:
+    tables = example(shapes(remove_top=[(170, 1)]))
+    text = prose(write(tables))
+    assert "slowed the head's rise" in text
+    assert (
+        "the top rows did not clearly do more, so the ranking may add nothing" in text
+    )
+
+
+def test_an_effect_that_the_domain_lacks_is_not_the_domains() -> None:
+    tables = example(shapes(remove_domain=[(15, 1), (20, 1), (25, 1)]))
+    assert "so the effect is not the domain's" in prose(write(tables))
+
+
+def test_without_random_draws_nothing_follows() -> None:
+    tables = example({"remove_top": [(330, 0.9)], "insert_random": [(0, 1)]})
+    text = prose(write(tables))
+    assert "without random draws of the same kind and size nothing follows" in text
+    assert not any(claim in text for claim in CLAIMS)
+
+
+def test_random_draws_of_another_size_are_no_controls() -> None:
+    tables = example()
+    tables.arms["remove_random"]["fraction"] = 0.05
+    assert "slowed" not in write(tables)
+
+
+def test_without_a_head_no_effect_is_claimed() -> None:
+    text = prose(write(example(final=0.03)))
+    assert "No head emerged: the prefix-matching score of L1H3" in text
+    assert "read no effect into their numbers" in text
+    assert not any(claim in text for claim in CLAIMS)
+
+
+def test_a_window_before_the_rise_gives_no_effect() -> None:
+    text = prose(write(example(window=Window(1500, 1550))))
+    assert "too small a rise for the arms to change" in text
+    assert not any(claim in text for claim in CLAIMS)
+
+
+def test_the_table_shows_runs_that_never_get_half_way() -> None:
+    tables = example(shapes(remove_domain=[(150, 1), (190, 1), (500, 1)]))
+    table = {
+        line.split()[0]: line
+        for line in write(tables).splitlines()
+        if line[:4] == "    "
+    }
+    assert " never " in table["remove_top"]
+    assert ", 1 never " in table["remove_domain"]
+    assert "never" not in table["remove_random"]
+
+
+def test_unknown_numbers_are_said_to_be_unknown() -> None:
+    tables = example()
+    measured = ("area_ratio", "onset", "final")
+    numbers = [name for name in tables.summary if name.startswith(measured)]
+    tables.summary[numbers] = np.nan
+    tables.fidelity["spearman"] = np.nan
+    text = prose(write(tables))
+    assert "Removing the top 10 % of rows: no effect could be measured." in text
+    assert "could not be compared with exact ones" in text
+    assert not any(claim in text for claim in CLAIMS)
+
+
+def test_a_poor_fidelity_is_a_warning() -> None:
+    tables = example()
+    tables.fidelity["spearman"] = [0.99, 0.5]
+    assert "do not trust the ranking" in prose(write(tables))
+
+
+@pytest.mark.parametrize(
+    ("arm", "finding"),
+    [
+        ((0.95, 0.95), Finding.WITHIN),
+        ((0.89, 0.91), Finding.WITHIN),  # one draw inside is enough
+        ((0.85, 0.85), Finding.CLOSE),
+        ((0.79, 0.79), Finding.LOWER),
+        ((1.11, 1.2), Finding.HIGHER),
+        ((np.nan, np.nan), Finding.UNKNOWN),
+    ],
+)
+def test_a_difference_must_exceed_the_range_of_the_controls(
+    arm: tuple[float, float], finding: Finding
+) -> None:
+    low, high = arm
+    spread = Spread(low, (low + high) / 2, high)
+    assert compare(spread, Spread(0.9, 0.95, 1.0), AREA_FLOOR) is finding
+
+
+def test_the_baseline_counts_among_the_controls() -> None:
+    # All random draws slow the head a little; an arm that does not is no acceleration.
+    tables = example(shapes(remove_top=[(0, 1)], remove_random=[(60, 1)] * 3))
+    arms = read_arms(tables.summary, tables.arms)
+    assert judge(arms["remove_top"], arms).area is not Finding.HIGHER
