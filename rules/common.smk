@@ -64,10 +64,10 @@ def arm_scores(wildcards):
 
 
 def run_checkpoints(wildcards):
-    """The checkpoints of the baseline, or the folder of an arm."""
+    """The checkpoints of the baseline, or the folder of an arm's; always a list."""
     if wildcards.run == "baseline":
         return expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS)
-    return f"<results>/retraining/{wildcards.run}"
+    return [f"<results>/retraining/{wildcards.run}"]
 
 
 wildcard_constraints:

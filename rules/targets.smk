@@ -63,10 +63,3 @@ rule report:
                 "summary.md",
             ],
         ),
-
-
-rule all:
-    """The whole experiment."""
-    default_target: True
-    input:
-        rules.report.input,

@@ -9,7 +9,7 @@ from headwater import job
 from headwater.evaluation.effects import BASELINE, curves, effect, summarise
 from headwater.heads.targets import read_choice
 from headwater.publish import write_text
-from headwater.retraining.batches import arm_schedule
+from headwater.retraining.schedule import arm_schedule
 
 
 def main(snakemake):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from headwater import job
 from headwater.checkpoints.files import load_model
+from headwater.geometry import Head
 from headwater.gradients.probe import probe_gradient
 from headwater.hdf5 import publish_hdf5
 from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
 from headwater.heads.targets import read_choice
-from headwater.neox import Head
 from headwater.probes import PROBES
 from headwater.publish import stable_seed
 from headwater.stages import identity

@@ -9,7 +9,8 @@ from headwater.heads.targets import read_choice
 from headwater.heads.window import WindowRows
 from headwater.interventions.files import read_plan
 from headwater.publish import publish_folder
-from headwater.retraining.batches import arm_batches, arm_schedule
+from headwater.retraining.batches import arm_batches
+from headwater.retraining.schedule import arm_schedule
 from headwater.stages import arm_identity
 
 

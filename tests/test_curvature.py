@@ -14,11 +14,11 @@ from headwater.curvature.ekfac import (
     fit_factors,
     fit_lambdas,
 )
+from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.passes import row_uniforms, sides_of_rows
 from headwater.influence.ekfac_inverse import solve
 from headwater.influence.scores import standard_basis
-from headwater.neox import Geometry, Head
 from headwater.publish import stable_seed
 from tiny import loop_gradients, random_rows, tiny_model
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
+from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import (
     Block,
     blocks_of,
@@ -15,7 +16,7 @@ from headwater.gradients.blocks import (
 )
 from headwater.gradients.coordinates import choose_coordinates, project
 from headwater.gradients.passes import row_uniforms, sides_of_rows
-from headwater.neox import Geometry, Head, geometry
+from headwater.neox import geometry
 from tiny import (
     attention_weights,
     head_slices,
@@ -159,12 +160,21 @@ def random_factors(sizes: Geometry, blocks: list[Block]) -> Factors:
     return Factors({}, bases, lambdas, 1)
 
 
+def random_probe(sizes: Geometry, blocks: list[Block], seed: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        b.name: torch.randn(b.shape(sizes), generator=generator).double()
+        for b in blocks
+    }
+
+
 def test_projection_is_the_whitened_gradient_in_the_eigenbasis():
     model = tiny_model()
     rows, head = random_rows(3), Head(1, 1)
     sizes, blocks = geometry(model), blocks_of([head], "qkvo")
     factors = random_factors(sizes, blocks)
-    kept = choose_coordinates(factors, blocks, 200)
+    kept = choose_coordinates(factors, blocks, [random_probe(sizes, blocks, 5)], 200)
+    assert len(kept.index) == 200
     ((_, sides, _),) = sides_of_rows(model, rows, blocks, 3)
     found = project(rotate(sides, factors.bases), blocks, kept)
     loop = loop_gradients(model, rows, rows[:, 1:], [head])
@@ -179,22 +189,35 @@ def test_projection_is_the_whitened_gradient_in_the_eigenbasis():
         torch.testing.assert_close(found[i], expected[torch.from_numpy(kept.index)])
 
 
-def test_chosen_coordinates_have_the_largest_share_and_a_nested_order():
+def score_terms(
+    factors: Factors, blocks: list[Block], probe: dict[str, Tensor]
+) -> np.ndarray:
+    """Variance over rows of each coordinate's term of a score, by the dense product."""
+    pieces = []
+    for block in blocks:
+        left, right = factors.bases[block.left], factors.bases[block.right]
+        eigen = np.kron(left, right).T @ probe[block.name].numpy().ravel()
+        lambdas = factors.lambdas[str(block)].numpy().ravel()
+        pieces.append(lambdas * (eigen / (lambdas + 0.1 * lambdas.mean())) ** 2)
+    return np.concatenate(pieces)
+
+
+@pytest.mark.parametrize("probes", [1, 2])
+def test_chosen_coordinates_carry_most_of_the_scores_variance(probes):
+    """Probes count alike whatever their size: the second is a thousand times larger."""
     sizes = Geometry(layers=1, heads=3, hidden=24)
     blocks = blocks_of([Head(0, 2)], "qkvo")
     factors = random_factors(sizes, blocks)
-    share = np.concatenate(
-        [
-            (lam / (lam + 0.1 * lam.mean())).numpy().ravel()
-            for lam in (factors.lambdas[str(b)] for b in blocks)
-        ]
-    )
-    kept = choose_coordinates(factors, blocks, 100)
+    gradients = [random_probe(sizes, blocks, seed) for seed in range(probes)]
+    gradients[-1] = {name: 1e3 * value for name, value in gradients[-1].items()}
+    terms = [score_terms(factors, blocks, gradient) for gradient in gradients]
+    share = sum(term / term.sum() for term in terms)
+    kept = choose_coordinates(factors, blocks, gradients, 100)
     assert np.array_equal(kept.index, np.sort(kept.index))
     assert len(set(kept.index)) == 100
     left_out = np.setdiff1d(np.arange(len(share)), kept.index)
     assert share[kept.index].min() > share[left_out].max()
-    everything = choose_coordinates(factors, blocks, 10**6)
+    everything = choose_coordinates(factors, blocks, gradients, 10**6)
     assert np.array_equal(everything.index, np.arange(24 * 16 + 24 * 8 + 8 * 24))
 
 
@@ -204,11 +227,14 @@ def test_a_block_without_curvature_projects_to_finite_values():
     sizes, blocks = geometry(model), blocks_of([Head(1, 1)], "qkvo")
     factors = random_factors(sizes, blocks)
     factors.lambdas["L1H1/v"].zero_()
-    kept = choose_coordinates(factors, blocks, 10**6)
+    probe = random_probe(sizes, blocks, 5)
+    kept = choose_coordinates(factors, blocks, [probe], 10**6)
     ((_, sides, _),) = sides_of_rows(model, random_rows(2), blocks, 2)
     sides = {name: side.float() for name, side in sides.items()}
     bases = {name: basis.float() for name, basis in factors.bases.items()}
     sides["L1H1/v"] = torch.zeros_like(sides["L1H1/v"])
+    few = choose_coordinates(factors, blocks, [probe], 100).index
+    assert not np.isin(few, np.arange(24 * 16, 24 * 24)).any()
     assert project(rotate(sides, bases), blocks, kept).isfinite().all()
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from headwater.geometry import Head
 from headwater.gradients.probe import probe_gradient
-from headwater.neox import Head, attention_patterns
+from headwater.neox import attention_patterns
 from headwater.probes import PROBES
 from tiny import (
     attention_weights,

@@ -32,7 +32,7 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 # (delay in steps, height) of the head's rise in each draw of an arm.
-CLEAR = {
+CLEAR: dict[str, list[tuple[float, float]]] = {
     "remove_top": [(330, 0.9)],
     "remove_random": [(11, 1.0), (20, 1.0), (25, 1.0)],
     "remove_domain": [(164, 1.0), (150, 1.0), (190, 1.0)],

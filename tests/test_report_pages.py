@@ -46,9 +46,9 @@ class Letters:
 
 def page_of(first: str, second: str = "", domain: str = "code") -> str:
     """The page of one top row made from two documents."""
-    spans = [Span("00.jsonl.zst", 7, 120, 155, 0, domain)]
+    spans = [Span("00", 7, 120, 155, 0, domain)]
     if second:
-        spans.append(Span("01.jsonl.zst", 9, 0, 20, len(first), "prose"))
+        spans.append(Span("01", 9, 0, 20, len(first), "prose"))
     letters = np.array([[ord(letter) for letter in first + second]])
     rows = SimpleNamespace(tokens=lambda start, stop: letters, spans=lambda row: spans)
     ranked = pd.DataFrame(
@@ -102,7 +102,7 @@ def test_generated_rows_are_said_to_be_planted() -> None:
 
 def test_only_the_wanted_rows_are_shown() -> None:
     letters = np.array([[65]])
-    span = Span("00.jsonl.zst", 1, 0, 1, 0, "code")
+    span = Span("00", 1, 0, 1, 0, "code")
     rows = SimpleNamespace(tokens=lambda a, b: letters, spans=lambda row: [span])
     ranked = pd.DataFrame({"rank": [1, 2, 3, 1000], "row": [5, 6, 7, 8]}).assign(
         step=1, domain="code", score=1.0, loss=1.0

@@ -16,6 +16,7 @@ from headwater.report.findings import (
     judge,
     read_arms,
 )
+from headwater.report.sentences import between
 from headwater.report.summary import Tables, places, summary_text
 from test_report_example import CLEAR, Example, Shapes, example
 
@@ -215,3 +216,8 @@ def test_the_baseline_counts_among_the_controls() -> None:
     tables = example(shapes(remove_top=[(0, 1)], remove_random=[(60, 1)] * 3))
     arms = read_arms(tables.summary, tables.arms)
     assert judge(arms["remove_top"], arms).area is not Finding.HIGHER
+
+
+def test_no_number_is_a_negative_zero() -> None:
+    assert between(Spread(-0.001, 0.0, 0.001)) == "0.00"
+    assert between(Spread(-0.2, 0, 12), "+z.0f") == "+0 to +12"

@@ -9,7 +9,7 @@ from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.checkpoints.trainer import weighted_loss
-from headwater.neox import Head
+from headwater.geometry import Head
 
 torch.set_num_threads(1)
 

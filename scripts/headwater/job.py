@@ -65,7 +65,7 @@ def fix_threads(count: int) -> None:
 
 def _keep_freed_memory() -> None:
     # By default glibc gives every freed megabyte back to the kernel, and a training
-    # step then spends a tenth of its time on page faults. Other C libraries ignore this.
+    # step then spends a tenth of its time on page faults. Other C libraries lack it.
     mmap_threshold, trim_threshold = -3, -1
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -26,8 +26,9 @@ class _TokenLosses(torch.autograd.Function):
             target = labels[block, None]
             norm = scores.logsumexp(dim=1, keepdim=True)
             losses[block] = (norm - scores.gather(1, target))[:, 0]
-            probability = scores.sub_(norm).exp_()
-            slopes[block] = probability @ unembedding - unembedding[labels[block]]
+            if ctx.needs_input_grad[0]:
+                probability = scores.sub_(norm).exp_()
+                slopes[block] = probability @ unembedding - unembedding[labels[block]]
         ctx.save_for_backward(slopes)
         return losses
 

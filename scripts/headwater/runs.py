@@ -8,6 +8,8 @@ from pathlib import Path
 from headwater.errors import ERROR_PREFIX, HeadwaterError
 from headwater.publish import exclusive
 
+TRACEBACK = "Traceback (most recent call last):"
+
 
 class RunGuard:
     """Held by Snakemake's main process while it works on one experiment.
@@ -56,4 +58,6 @@ class RunGuard:
 def _errors(log: Path) -> list[str]:
     text = log.read_text(errors="replace").splitlines()
     found = [line.split(ERROR_PREFIX, 1)[1] for line in text if ERROR_PREFIX in line]
+    if not found and any(line.endswith(TRACEBACK) for line in text):
+        found = [f"a bug in Headwater: {text[-1] or text[-2]}"]
     return [f"{line}  (log: {log})" for line in found]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from headwater.evaluation.losses import NATURAL
+from headwater.evaluation.domains import NATURAL
 
 EFFECTS = ("area_ratio", "onset_shift", "final_score", "final_icl")
 BASELINE = "baseline"

@@ -7,11 +7,9 @@ import torch
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.evaluation.domains import GENERATED, NATURAL
 from headwater.loss import token_losses
 from headwater.neox import final_hidden
-
-NATURAL = "natural"
-GENERATED = "records"
 
 
 @dataclass(frozen=True)

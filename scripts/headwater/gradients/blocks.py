@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from headwater.geometry import Geometry, Head
 from headwater.gradients.capture import LayerTrace
-from headwater.neox import Geometry, Head
 
 BLOCKS = {"qk": ("qk",), "qkvo": ("qk", "v", "o")}
 

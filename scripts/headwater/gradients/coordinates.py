@@ -86,7 +86,8 @@ def choose_coordinates(
         count: how many to keep; all of them if there are fewer.
     """
     lambdas, means = flat_lambdas(factors, blocks)
-    damped = np.maximum(lambdas + REFERENCE_DAMPING * means, 1e-300)
+    damped = lambdas + REFERENCE_DAMPING * means
+    damped[damped == 0] = 1.0  # a block without curvature: no variance, any scale
     variance = np.zeros_like(lambdas)
     for probe in probes:
         terms = (eigen_gradient(factors, blocks, probe) / damped) ** 2 * lambdas

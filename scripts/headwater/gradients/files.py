@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from headwater.geometry import Head
 from headwater.hdf5 import open_file
-from headwater.neox import Head
 from headwater.stages import Config
 
 

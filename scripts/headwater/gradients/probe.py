@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.geometry import Head
 from headwater.gradients.blocks import block_sides, blocks_of, row_gradients
 from headwater.gradients.capture import Capture
-from headwater.neox import Head, geometry
+from headwater.neox import geometry
 from headwater.probes import Probe
 
 

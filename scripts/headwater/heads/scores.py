@@ -4,13 +4,8 @@ import torch
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.neox import (
-    Head,
-    attention_patterns,
-    dense_weight,
-    geometry,
-    qkv_weight,
-)
+from headwater.geometry import Head
+from headwater.neox import attention_patterns, dense_weight, geometry, qkv_weight
 
 SCORES = ("prefix_matching", "previous_token", "copying")
 

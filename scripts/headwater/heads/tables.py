@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from headwater.geometry import Head
 from headwater.heads.scores import SCORES
-from headwater.neox import Head
 
 
 def scores_table(step: int, scores: dict[str, dict[Head, float]]) -> pd.DataFrame:

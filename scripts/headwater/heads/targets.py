@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 from headwater.errors import HeadwaterError
-from headwater.probes import PROBES
 from headwater.publish import write_json
 from headwater.stages import Config, check_identity
 
@@ -133,6 +132,8 @@ def _found(config: Config, scores: pd.DataFrame, targets: dict[str, Target]) -> 
 
 
 def _target(settings: dict[str, str], scores: pd.DataFrame) -> Target:
+    from headwater.probes import PROBES  # brings torch, which most readers do not need
+
     score = PROBES[settings["probe"]].tracks
     auto = settings["head"] == "auto"
     head = choose_head(scores, score) if auto else settings["head"]

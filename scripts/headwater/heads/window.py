@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from headwater.corpus.rows import Rows
 from headwater.heads.targets import Choice
 from headwater.stages import Config
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class WindowRows:
@@ -59,5 +62,7 @@ class RowPart:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def __getitem__(self, rows: slice) -> torch.Tensor:
+    def __getitem__(self, rows: slice) -> "Tensor":
+        import torch  # slow to import, and most readers of the window do without
+
         return torch.from_numpy(self._window.tokens(self._numbers[rows]))

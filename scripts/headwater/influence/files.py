@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from headwater.geometry import Head
 from headwater.hdf5 import open_file
-from headwater.neox import Head
 from headwater.stages import Config
 from headwater.stores import open_group, read
 

@@ -9,11 +9,12 @@ from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.curvature.ekfac import Factors
+from headwater.geometry import Geometry
 from headwater.gradients.blocks import Block, blocks_of, direct_scores
 from headwater.gradients.passes import RowSource, sides_of_rows
 from headwater.gradients.store import read_head
 from headwater.influence.files import Product
-from headwater.neox import Geometry, geometry
+from headwater.neox import geometry
 from headwater.progress import Progress
 from headwater.stores import array
 

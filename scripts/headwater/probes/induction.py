@@ -3,8 +3,9 @@
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.geometry import Head
 from headwater.loss import token_losses
-from headwater.neox import Head, final_hidden
+from headwater.neox import final_hidden
 from headwater.probes.registry import probe
 
 

@@ -3,7 +3,8 @@
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.neox import Head, attention_patterns
+from headwater.geometry import Head
+from headwater.neox import attention_patterns
 from headwater.probes.registry import probe
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.neox import Head
+from headwater.geometry import Head
 
 ProbeFunction = Callable[[GPTNeoXForCausalLM, Head, Tensor], Tensor]
 

@@ -103,9 +103,9 @@ def _draw_score(axes: Axes, data: Emergence) -> None:
     span = words.SCORE_RANGES.get(score)
     name = words.score_name(score)
     axes.set_ylabel(f"{name} ({span})" if span else name)
+    _no_smaller(axes)
     if axes.get_ylim()[0] < 0 <= min(_lowest(line) for line in axes.lines):
         axes.set_ylim(bottom=0)
-    _no_smaller(axes)
 
 
 def _draw_learning(axes: Axes, data: Emergence) -> None:
@@ -121,8 +121,9 @@ def _draw_learning(axes: Axes, data: Emergence) -> None:
 def _no_smaller(axes: Axes) -> None:
     """Do not blow up small differences to the height of the panel."""
     low, high = axes.get_ylim()
-    if high - low < LEAST_HEIGHT:
-        axes.set_ylim(low, low + LEAST_HEIGHT)
+    missing = LEAST_HEIGHT - (high - low)
+    if missing > 0:
+        axes.set_ylim(low - missing / 2, high + missing / 2)
 
 
 def _broken(title: str, width: int = 48) -> str:

@@ -15,6 +15,7 @@ from headwater.report.tables import TOP_FRACTION
 from headwater.report.visible import plain
 
 DOMAIN_LINE = 0.46  # inches: two bars and a gap
+TITLE_LETTERS = 40  # of a panel's title that fit
 TOP_COLOUR, WINDOW_COLOUR = "#2166ac", "#b5b5b5"
 
 
@@ -40,8 +41,8 @@ def draw(domains: Mapping[str, pd.DataFrame], choice: Choice) -> Figure:
         top = 1.8 + line * height
         axes = style.axes_at(figure, left, top, width, DOMAIN_LINE * len(names))
         _draw_target(axes, table.set_index("domain").reindex(names), highest)
-        target = choice.targets[name]
-        axes.set_title(f"Rows that help head {target.head} ({name})")
+        title = f"Rows that help head {choice.targets[name].head} ({name})"
+        axes.set_title(title, fontsize=min(11, 11 * TITLE_LETTERS / len(title)))
     return figure
 
 

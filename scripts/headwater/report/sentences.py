@@ -29,21 +29,21 @@ CLEAR = (Finding.LOWER, Finding.HIGHER)
 
 def number(value: float) -> str:
     """A score or loss with two decimals; `unknown` if there is none."""
-    return f"{value:.2f}" if np.isfinite(value) else "unknown"
+    return f"{value:z.2f}" if np.isfinite(value) else "unknown"
 
 
-def between(spread: Spread, form: str = ".2f", unit: str = "") -> str:
+def between(spread: Spread, form: str = "z.2f", unit: str = "") -> str:
     """The range of a spread, or its one value."""
     if not spread.known:
         return "unknown"
-    low, high = f"{spread.low:{form}}", f"{spread.high:{form}}"
+    low, high = (format(value, form) for value in (spread.low, spread.high))
     return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
 
 
 def area(spread: Spread) -> str:
     """An area ratio as a percentage of the baseline's."""
     low, mean, high = (100 * v for v in (spread.low, spread.mean, spread.high))
-    return between(Spread(low, mean, high), ".0f", " %")
+    return between(Spread(low, mean, high), "z.0f", " %")
 
 
 def head_sentence(target: Target, rise: Emergence, choice: Choice) -> str:

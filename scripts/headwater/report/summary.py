@@ -146,7 +146,7 @@ def _cells(arm: Arm) -> tuple[str, str, str, str]:
 def _half_way(arm: Arm) -> str:
     if arm.never == arm.draws:
         return "never"
-    text = sentences.between(arm.shift, "+.0f")
+    text = sentences.between(arm.shift, "+z.0f")
     return f"{text}, {arm.never} never" if arm.never else text
 
 

@@ -24,8 +24,3 @@ def arm_batches(window: WindowRows, plan: Plan, first_step: int) -> Batch:
         return torch.from_numpy(rows), torch.from_numpy(plan.weights[positions])
 
     return batch
-
-
-def arm_schedule(start: int, end: int, every: int) -> list[int]:
-    """Steps at which an arm is kept: every `every` steps from `start`, and `end`."""
-    return sorted({*range(start, end, every), end})

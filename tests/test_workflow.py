@@ -1,0 +1,215 @@
+"""The whole workflow on the smoke config, with real Snakemake, in fresh clones."""
+
+import os
+import random
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+import zarr
+
+from clone import contents, jobs, make_clone, run, run_and_kill
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which the smoke experiment has run. Tests leave its results whole."""
+    clone = make_clone(tmp_path_factory.mktemp("finished"))
+    result = run(clone)
+    assert result.returncode == 0, result.stdout[-4000:]
+    (clone / "output.txt").write_text(result.stdout)
+    return clone
+
+
+def edited_config(clone: Path, name: str, **changes: dict) -> str:
+    """A copy of the smoke config with some sections' keys changed; its path."""
+    config = yaml.safe_load((clone / "config/smoke.yaml").read_text())
+    for section, keys in changes.items():
+        config[section].update(keys)
+    path = clone / "config" / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return str(path.relative_to(clone))
+
+
+def planned(clone: Path, *arguments: str, **options: str) -> dict[str, int]:
+    """Jobs that a dry run would do."""
+    result = run(clone, "-n", *arguments, **options)
+    assert result.returncode == 0, result.stdout[-4000:]
+    return jobs(result.stdout)
+
+
+def test_every_row_has_a_score_for_every_target(finished: Path) -> None:
+    config = yaml.safe_load((finished / "config/smoke.yaml").read_text())
+    window = config["window"]
+    rows = (window["end"] - window["start"]) * config["training"]["batch_size"]
+    shards = sorted((finished / "results/smoke/influence").glob("*.zarr"))
+    scores = [np.asarray(zarr.open_group(s, mode="r")["scores"][...]) for s in shards]
+    together = np.concatenate(scores)
+    assert together.shape == (rows, len(config["targets"]))
+    assert np.isfinite(together).all()
+    assert (together.std(axis=0) > 0).all()
+
+
+def test_report_is_there_and_summary_is_printed(finished: Path) -> None:
+    report = finished / "results/smoke/report"
+    summary = (report / "summary.md").read_text()
+    assert summary in (finished / "output.txt").read_text()
+    assert (report / "emergence.png").read_bytes().startswith(b"\x89PNG")
+    assert "<script" not in (report / "top_rows.html").read_text()
+
+
+def test_effects_have_a_line_for_every_run(finished: Path) -> None:
+    config = yaml.safe_load((finished / "config/smoke.yaml").read_text())
+    effects = pd.read_csv(finished / "results/smoke/evaluation/effects.tsv", sep="\t")
+    draws = sum(arm.get("draws", 1) for arm in config["arms"].values())
+    assert len(effects) == 1 + draws
+    assert effects.loc[effects["arm"] == "baseline", "area_ratio"].isin([1]).all()
+
+
+def test_second_run_has_nothing_to_do(finished: Path) -> None:
+    assert "Nothing to be done" in run(finished).stdout
+
+
+def test_touching_every_file_reruns_nothing(finished: Path) -> None:
+    for path in finished.rglob("*"):
+        inside = path.relative_to(finished).parts[0]
+        if path.is_file() and inside not in ("results", "logs", ".snakemake"):
+            os.utime(path)
+    assert planned(finished) == {}
+
+
+def test_changed_damping_reruns_influence_and_what_follows(finished: Path) -> None:
+    config = edited_config(finished, "damping", influence={"damping": 0.3})
+    rerun = planned(finished, config=config)
+    assert {"solve_ihvp", "score_rows", "rank_rows", "check_fidelity"} <= set(rerun)
+    unaffected = {"row_gradients", "probe_gradient", "fit_factors", "train_baseline"}
+    assert not unaffected & set(rerun)
+    arms = yaml.safe_load((finished / config).read_text())["arms"]
+    by_score = [arm for arm in arms.values() if "target" in arm]
+    assert rerun["retrain_arm"] == sum(arm.get("draws", 1) for arm in by_score)
+
+
+def test_stale_results_of_another_config_are_refused(finished: Path) -> None:
+    # Without Snakemake's records only the stores themselves know what they are.
+    clone = finished.parent / "stale"
+    shutil.copytree(finished, clone)
+    shutil.rmtree(clone / ".snakemake")
+    config = edited_config(clone, "stale", curvature={"rows": 40})
+    (clone / "results/smoke/influence/induction.ihvp.h5").unlink()
+    result = run(clone, "results/smoke/influence/induction.ihvp.h5", config=config)
+    assert result.returncode != 0
+    assert (
+        "results/smoke/curvature/start.h5: made under another config: "
+        "curvature.rows is 64 there, 40 here"
+    ) in result.stdout
+    shutil.rmtree(clone)
+
+
+def test_edited_module_reruns_the_stages_that_use_it(finished: Path) -> None:
+    module = finished / "scripts/headwater/influence/ekfac_inverse.py"
+    before = module.read_text()
+    module.write_text(before + "\nUNUSED = 1\n")
+    rerun = planned(finished)
+    module.write_text(before)
+    assert "solve_ihvp" in rerun
+    assert not {"row_gradients", "fit_factors", "train_baseline"} & set(rerun)
+
+
+def test_deleted_arm_is_the_only_one_retrained(finished: Path) -> None:
+    before = contents(finished)
+    arm = "remove_top-seed0"
+    shutil.rmtree(finished / f"results/smoke/retraining/{arm}")
+    (finished / f"results/smoke/interventions/{arm}.h5").unlink()
+    (finished / f"results/smoke/evaluation/{arm}.tsv").unlink()
+    result = run(finished)
+    assert result.returncode == 0, result.stdout[-4000:]
+    done = jobs(result.stdout)
+    assert done["retrain_arm"] == done["build_arm"] == done["evaluate_run"] == 1
+    assert "train_baseline" not in done
+    assert contents(finished) == before
+
+
+def test_any_file_is_a_target_by_its_path(finished: Path) -> None:
+    steps = "results/smoke/checkpoints/step16"
+    assert planned(finished, steps, "--forcerun", "train_baseline")["train_baseline"]
+    for target in ("corpus", "heads", "gradients", "retraining", "report"):
+        assert planned(finished, target) == {}
+
+
+def test_report_collects_figures_pages_and_captions(finished: Path) -> None:
+    result = run(finished, "--report", "report.zip")
+    assert result.returncode == 0, result.stdout[-4000:]
+    names = zipfile.ZipFile(finished / "report.zip").namelist()
+    for wanted in ("emergence.svg", "enrichment.svg", "top_rows.html"):
+        assert any(name.endswith(wanted) for name in names), (wanted, names)
+
+
+def test_exact_scores_need_no_gradient_store(finished: Path) -> None:
+    config = edited_config(finished, "exact", influence={"method": "exact"})
+    target = "results/smoke/influence/0000.zarr"
+    rerun = planned(finished, target, "--forcerun", "score_rows", config=config)
+    assert "score_rows" in rerun
+    assert "row_gradients" not in rerun
+
+
+def test_killed_run_ends_with_the_same_bytes(
+    finished: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    clone = make_clone(tmp_path)
+    moments = random.Random(os.urandom(8))
+    seconds = [moments.uniform(8, 30) for _ in range(2)]
+    print("killed after", seconds)  # shown by pytest if the test fails
+    killed = [run_and_kill(clone, each) for each in seconds]
+    assert any(killed)
+    result = run(clone)
+    assert result.returncode == 0, result.stdout[-4000:]
+    ours, theirs = contents(clone), contents(finished)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+
+
+def test_two_runs_of_one_experiment_do_not_mix(finished: Path) -> None:
+    import fcntl
+
+    path = finished / "results" / ".smoke.lock"
+    with path.open("a+") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.write("pid 1 on elsewhere")
+        handle.flush()
+        result = run(finished, "--forcerun", "write_summary")
+    path.unlink()
+    assert result.returncode != 0
+    assert "results/smoke: another process is writing it" in result.stdout
+
+
+def test_mistakes_in_the_config_end_before_any_job(finished: Path) -> None:
+    config = edited_config(
+        finished, "typo", influence={"dampingg": 0.1}, training={"steps": "many"}
+    )
+    result = run(finished, config=config)
+    assert result.returncode == 1
+    assert (
+        'config/typo.yaml: influence.dampingg: unknown key; did you mean "damping"?'
+        in result.stdout
+    )
+    assert "config/typo.yaml: training.steps: " in result.stdout
+    assert "Traceback" not in result.stdout
+    assert "Job stats" not in result.stdout
+
+
+def test_bad_shard_is_named_and_nothing_is_published(tmp_path: Path) -> None:
+    clone = make_clone(tmp_path)
+    shard = clone / "resources/corpus/00.jsonl.zst"
+    shard.write_bytes(shard.read_bytes()[:-1000])
+    result = run(clone, "corpus")
+    assert result.returncode != 0
+    ending = result.stdout.split("Headwater stopped:")[-1]
+    assert "resources/corpus/00.jsonl.zst" in ending
+    assert "truncated" in ending
+    assert not (clone / "results/smoke/corpus/tokenizer").exists()
