@@ -1,4 +1,5 @@
 # EK-FAC factors of every head at the window's start.
+# Prioritised: the arms of top rows wait for the scores, the random ones for nothing.
 
 
 rule fit_factors:
@@ -13,6 +14,7 @@ rule fit_factors:
         "<logs>/curvature/fit_factors.log",
     benchmark:
         "<benchmarks>/curvature/fit_factors.tsv"
+    priority: 10
     conda:
         "../envs/headwater.yaml"
     threads: 1

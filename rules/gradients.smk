@@ -14,6 +14,7 @@ rule probe_gradient:
         "<logs>/gradients/probe_gradient-{target}.log",
     benchmark:
         "<benchmarks>/gradients/probe_gradient-{target}.tsv"
+    priority: 10
     conda:
         "../envs/headwater.yaml"
     threads: 1
@@ -41,6 +42,7 @@ rule row_gradients:
         "<logs>/gradients/row_gradients-{shard}.log",
     benchmark:
         "<benchmarks>/gradients/row_gradients-{shard}.tsv"
+    priority: 10
     conda:
         "../envs/headwater.yaml"
     threads: 1

@@ -12,6 +12,7 @@ rule solve_ihvp:
         "<logs>/influence/solve_ihvp-{target}.log",
     benchmark:
         "<benchmarks>/influence/solve_ihvp-{target}.tsv"
+    priority: 10
     conda:
         "../envs/headwater.yaml"
     threads: 1
@@ -37,6 +38,7 @@ rule score_rows:
         "<logs>/influence/score_rows-{shard}.log",
     benchmark:
         "<benchmarks>/influence/score_rows-{shard}.tsv"
+    priority: 10
     conda:
         "../envs/headwater.yaml"
     threads: 1

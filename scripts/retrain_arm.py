@@ -30,6 +30,7 @@ def main(snakemake):
                 schedule=arm_schedule(start, end, settings["checkpoint_every"]),
                 keep_optimizer=False,
                 identity=stamp,
+                device=str(job.device()),
             )
             train_run(
                 run,

@@ -37,7 +37,7 @@ def main(snakemake):
             return torch.from_numpy(tokens), ones
 
         with work_folder(folder / "baseline", stamp) as part:
-            run = Run("baseline", part, schedule, keep_optimizer=True, identity=stamp)
+            run = Run("baseline", part, schedule, True, stamp, str(job.device()))
             train_run(run, model, recipe_of(config), batch, config)
             for step in schedule:
                 publish_links(part / f"step{step}", folder / f"step{step}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 BLOCK_TOKENS = 1024
 
@@ -33,6 +34,7 @@ class _TokenLosses(torch.autograd.Function):
         return losses
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (slopes,) = ctx.saved_tensors
         return grads[0][:, None] * slopes, None, None
@@ -73,7 +75,10 @@ def sample_labels(hidden: Tensor, unembedding: Tensor, uniforms: Tensor) -> Tens
     for block, draw in zip(
         flat.split(BLOCK_TOKENS), draws.split(BLOCK_TOKENS), strict=True
     ):
-        cumulative = (block @ unembedding.T).double().softmax(dim=1).cumsum(dim=1)
-        chosen = torch.searchsorted(cumulative, draw.double()[:, None])[:, 0]
+        probability = (block @ unembedding.T).softmax(dim=1)
+        cumulative = probability.cumsum(dim=1, dtype=torch.float64)
+        # The sum may miss 1 by a rounding error: draw from what there is.
+        threshold = draw.double()[:, None] * cumulative[:, -1:]
+        chosen = torch.searchsorted(cumulative, threshold)[:, 0]
         pieces.append(chosen.clamp_(max=len(unembedding) - 1))
     return torch.cat(pieces).view(uniforms.shape)

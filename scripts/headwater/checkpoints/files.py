@@ -110,7 +110,7 @@ def load_optimizer(
     for name, parameter in model.named_parameters():
         state = optimizer.state[parameter]
         if f"{name}.exp_avg" in moments:
-            state["step"] = step.clone()
+            state["step"] = step.to(parameter.device, copy=True)
             for moment in MOMENTS:
                 state[moment] = moments[f"{name}.{moment}"].to(parameter.device)
 

@@ -37,6 +37,7 @@ class Run:
         keep_optimizer: whether kept checkpoints hold optimizer state; if not, the state
             to resume from is kept apart in `folder/resume` until the run ends.
         identity: stamped into every checkpoint.
+        device: where to train.
     """
 
     label: str
@@ -44,6 +45,7 @@ class Run:
     schedule: list[int]
     keep_optimizer: bool
     identity: dict[str, Any]
+    device: str = "cpu"
 
 
 def recipe_of(config: Config, divisor: str = "fixed") -> Recipe:
@@ -110,8 +112,9 @@ def _state(
         start = resumable
         logger.info("%s: resuming from %s", run.label, resumable.name)
     if isinstance(start, GPTNeoXForCausalLM):
-        return start, make_optimizer(start, recipe), 0
-    model = load_model(start, config)
+        model = start.to(run.device)
+        return model, make_optimizer(model, recipe), 0
+    model = load_model(start, config).to(run.device)
     optimizer = make_optimizer(model, recipe)
     load_optimizer(start, model, optimizer)
     return model, optimizer, load_state(start, config).step

@@ -109,4 +109,4 @@ def project(
     flat = torch.cat([row_gradients(rotated, b).flatten(1) for b in blocks], dim=1)
     index = torch.from_numpy(kept.index).to(flat.device)
     scale = torch.from_numpy(kept.scale).to(flat)
-    return flat[:, index] / scale
+    return flat.index_select(1, index) / scale

@@ -25,6 +25,7 @@ from headwater.stores import array, create_group, write_array
 
 CHUNK_ROWS = 2048
 SHARD_CHUNKS = 8
+SHARD_BYTES = 1 << 28  # a shard is buffered whole before it is written
 
 
 class GradientWriter:
@@ -63,7 +64,9 @@ class GradientWriter:
     def _create(self, rows: int, count: int) -> zarr.Array:
         chunk = min(CHUNK_ROWS, rows)
         chunks = (chunk, 1, count)
-        shard = (chunk * min(SHARD_CHUNKS, -(-rows // chunk)), len(self._heads), count)
+        most = SHARD_BYTES // (chunk * len(self._heads) * count * 2)
+        per_shard = max(1, min(SHARD_CHUNKS, -(-rows // chunk), most))
+        shard = (chunk * per_shard, len(self._heads), count)
         return self._group.create_array(
             "values",
             shape=(rows, len(self._heads), count),
