@@ -98,7 +98,11 @@ def test_defaults_are_filled(base: Path) -> None:
     assert config["training"]["betas"] == [0.9, 0.95]
     assert config["targets"] == {"induction": {"probe": "induction", "head": "auto"}}
     assert config["window"] == {"target": "induction", "start": "auto", "end": "auto"}
-    assert config["influence"] == {"method": "projected", "damping": 0.1}
+    assert config["influence"] == {
+        "method": "projected",
+        "damping": 0.1,
+        "fidelity_rows": 512,
+    }
     assert config["arms"]["top"]["draws"] == 1
     assert "target" not in config["arms"]["random"]
     assert "vocab_size" not in config["model"]
