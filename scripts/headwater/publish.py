@@ -86,8 +86,8 @@ def publish_links(source: Path, target: Path) -> None:
     """Publish a finished folder under another name, by hard links (no bytes copied)."""
     temporary = part_of(target)
     shutil.rmtree(temporary, ignore_errors=True)
-    # Snakemake's time stamp must stay the source's own: linked, it would be touched with
-    # the target and make the source look newer than what was made from it.
+    # Snakemake's time stamp must stay the source's own: linked, it would be touched
+    # with the target and make the source look newer than what was made from it.
     ignore = shutil.ignore_patterns(".snakemake_timestamp")
     shutil.copytree(source, temporary, copy_function=os.link, ignore=ignore)
     if target.exists():
