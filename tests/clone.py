@@ -30,7 +30,8 @@ def make_clone(folder: Path) -> Path:
 
 def command(*arguments: str, config: str = "config/smoke.yaml") -> list[str]:
     """The command line of a run on two cores."""
-    return [*SNAKEMAKE, "--cores", "2", "--configfile", config, *arguments]
+    # --configfile takes every word that follows it, so it comes last.
+    return [*SNAKEMAKE, "--cores", "2", *arguments, "--configfile", config]
 
 
 def run(clone: Path, *arguments: str, **options: str) -> subprocess.CompletedProcess:

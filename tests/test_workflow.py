@@ -31,7 +31,7 @@ def edited_config(clone: Path, name: str, **changes: dict) -> str:
     """A copy of the smoke config with some sections' keys changed; its path."""
     config = yaml.safe_load((clone / "config/smoke.yaml").read_text())
     for section, keys in changes.items():
-        config[section].update(keys)
+        config.setdefault(section, {}).update(keys)
     path = clone / "config" / f"{name}.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     return str(path.relative_to(clone))
