@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -100,6 +101,9 @@ def test_stale_results_of_another_config_are_refused(finished: Path) -> None:
     clone = finished.parent / "stale"
     shutil.copytree(finished, clone)
     shutil.rmtree(clone / ".snakemake")
+    now = time.time()
+    for path in (clone / "results").rglob("*"):
+        os.utime(path, (now, now))  # nothing looks older than what it was made from
     config = edited_config(clone, "stale", curvature={"rows": 40})
     (clone / "results/smoke/influence/induction.ihvp.h5").unlink()
     result = run(clone, "results/smoke/influence/induction.ihvp.h5", config=config)
