@@ -36,8 +36,9 @@ def open_file(path: Path, config: Config) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
         identity = json.loads(file.attrs["identity"])
     except (OSError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())  # HDF5's can have a line break
         raise HeadwaterError(
-            f"{path}: not a readable Headwater file ({error}); delete it and run again"
+            f"{path}: not a readable Headwater file ({reason}); delete it and run again"
         ) from error
     with file:
         check_identity(identity, config, path)

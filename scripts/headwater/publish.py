@@ -31,12 +31,6 @@ from headwater.errors import HeadwaterError
 Identity = dict[str, Any]
 
 
-def digest(value: Any) -> str:
-    """SHA-256 (first 16 hex digits) of a JSON-able value, keys sorted."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def stable_seed(*parts: object) -> int:
     """A 63-bit seed from identity (experiment seed, stage, shard, ...), never time."""
     text = "/".join(str(part) for part in parts)
@@ -71,29 +65,35 @@ def publish_folder(target: Path, identity: Identity) -> Iterator[Path]:
 def work_folder(target: Path, identity: Identity) -> Iterator[Path]:
     """Like `publish_folder`, but what happens to the part is left to the caller."""
     part = part_of(target)
-    with exclusive(target), _one_line_disk_errors(target):
+    with _one_line_disk_errors(target), exclusive(target):
         _open_part(target, identity)
         yield part
 
 
 def discard_work(target: Path) -> None:
     """Remove the part of a finished `work_folder`."""
+    _identity_file(target).unlink()  # first: a part half removed is never resumed
     shutil.rmtree(part_of(target))
-    _identity_file(target).unlink()
 
 
 def publish_links(source: Path, target: Path) -> None:
-    """Publish a finished folder under another name, by hard links (no bytes copied)."""
+    """Publish a finished folder under another name, by hard links (no bytes copied).
+
+    Raises:
+        HeadwaterError: no space left.
+    """
     temporary = part_of(target)
-    shutil.rmtree(temporary, ignore_errors=True)
     # Snakemake's time stamp must stay the source's own: linked, it would be touched
     # with the target and make the source look newer than what was made from it.
     ignore = shutil.ignore_patterns(".snakemake_timestamp")
-    shutil.copytree(source, temporary, copy_function=os.link, ignore=ignore)
-    if target.exists():
-        shutil.rmtree(target)
-    os.replace(temporary, target)
-    fsync_path(target.parent)
+    with _one_line_disk_errors(target):
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(source, temporary, copy_function=os.link, ignore=ignore)
+        fsync_tree(temporary)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+        fsync_path(target.parent)
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def publish_file(target: Path) -> Iterator[Path]:
         HeadwaterError: another live process writes the same output, or no space left.
     """
     part = part_of(target)
-    with exclusive(target), _one_line_disk_errors(target):
+    with _one_line_disk_errors(target), exclusive(target):
         part.unlink(missing_ok=True)
         yield part
         fsync_path(part)
@@ -136,6 +136,7 @@ def _open_part(target: Path, identity: Identity) -> None:
     part, known = part_of(target), _identity_file(target)
     text = json.dumps(identity, sort_keys=True)
     if part.exists() and not (known.exists() and known.read_text() == text):
+        known.unlink(missing_ok=True)  # first, see `discard_work`
         shutil.rmtree(part)
     if not part.exists():
         part.mkdir(parents=True)
@@ -187,10 +188,11 @@ def _one_line_disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _is_disk_error(error):
+        if isinstance(error, HeadwaterError) or not _is_disk_error(error):
             raise
+        reason = " ".join(str(error).split())  # HDF5's has a line break
         raise HeadwaterError(
-            f"{target}: cannot write ({error}); nothing was published. "
+            f"{target}: cannot write ({reason}); nothing was published. "
             "Free space or fix the folder, then run the same command again"
         ) from error
 

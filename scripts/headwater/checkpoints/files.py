@@ -13,6 +13,8 @@ refused. Weights alone (`optimizer=None`) make a checkpoint that cannot be resum
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,8 @@ def load_state(folder: Path, config: Config) -> TrainerState:
     """Read and check `trainer.json`.
 
     Raises:
-        HeadwaterError: a file is missing, or the checkpoint is of another config.
+        HeadwaterError: a file is missing, it is damaged, or the checkpoint is of
+            another config.
     """
     missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
     if missing:
@@ -75,7 +78,8 @@ def load_state(folder: Path, config: Config) -> TrainerState:
             f"{folder}: checkpoint without {', '.join(missing)}; delete the folder and "
             "run again"
         )
-    state = TrainerState(**json.loads((folder / "trainer.json").read_text()))
+    with _one_line_if_damaged(folder / "trainer.json") as path:
+        state = TrainerState(**json.loads(path.read_text()))
     check_identity(state.identity, config, folder)
     return state
 
@@ -87,7 +91,9 @@ def load_model(folder: Path, config: Config) -> GPTNeoXForCausalLM:
         HeadwaterError: missing or damaged files, or a checkpoint of another config.
     """
     load_state(folder, config)
-    model = GPTNeoXForCausalLM(GPTNeoXConfig.from_json_file(folder / "config.json"))
+    with _one_line_if_damaged(folder / "config.json") as path:
+        model_config = GPTNeoXConfig.from_json_file(path)
+    model = GPTNeoXForCausalLM(model_config)
     model.load_state_dict(_load_tensors(folder / "model.safetensors"))
     return model.eval()
 
@@ -98,7 +104,7 @@ def load_optimizer(
     """Put a checkpoint's moments and step count into a new optimizer.
 
     Raises:
-        HeadwaterError: the checkpoint holds no optimizer state.
+        HeadwaterError: the checkpoint holds no optimizer state, or a damaged one.
     """
     if not (folder / OPTIMIZER_FILE).is_file():
         raise HeadwaterError(
@@ -115,10 +121,24 @@ def load_optimizer(
                 state[moment] = moments[f"{name}.{moment}"].to(parameter.device)
 
 
+def can_resume(folder: Path) -> bool:
+    """Whether a folder holds all files of a checkpoint with optimizer state.
+
+    A killed process may have left it half deleted.
+    """
+    return all((folder / name).is_file() for name in (*MODEL_FILES, OPTIMIZER_FILE))
+
+
 def _load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
+    with _one_line_if_damaged(path):
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+
+
+@contextmanager
+def _one_line_if_damaged(path: Path) -> Iterator[Path]:
+    try:
+        yield path
+    except (SafetensorError, OSError, ValueError) as error:
         raise HeadwaterError(
             f"{path}: damaged ({error}); delete the checkpoint's folder and run again"
         ) from error

@@ -1,6 +1,7 @@
 """A training run that saves checkpoints on a schedule and resumes from the last."""
 
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.checkpoints.files import (
     TrainerState,
+    can_resume,
     load_model,
     load_optimizer,
     load_state,
     save_checkpoint,
 )
 from headwater.checkpoints.trainer import Batch, Recipe, make_optimizer, train
+from headwater.errors import HeadwaterError
 from headwater.progress import Progress
 from headwater.stages import Config
 
@@ -89,6 +92,9 @@ def train_run(
         config: for checking the checkpoints that are read.
 
     A resumed run ends with the same bytes as an undisturbed one (on the CPU).
+
+    Raises:
+        HeadwaterError: the training diverged, or a checkpoint cannot be read.
     """
     model, optimizer, step = _state(run, start, recipe, config)
     end = run.schedule[-1]
@@ -97,6 +103,11 @@ def train_run(
         _save(run, model, optimizer, step, float("nan"))
 
     def after(finished: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise HeadwaterError(
+                f"{run.label}: the loss is not finite at step {finished}; lower "
+                "training.learning_rate"
+            )
         if finished in run.schedule:
             _save(run, model, optimizer, finished, loss)
         progress.update(note=f"loss {loss:.3f}")
@@ -107,7 +118,7 @@ def train_run(
 def _state(
     run: Run, start: Path | GPTNeoXForCausalLM, recipe: Recipe, config: Config
 ) -> tuple[GPTNeoXForCausalLM, torch.optim.AdamW, int]:
-    resumable = _latest(run, config)
+    resumable = _latest(run)
     if resumable is not None:
         start = resumable
         logger.info("%s: resuming from %s", run.label, resumable.name)
@@ -120,13 +131,11 @@ def _state(
     return model, optimizer, load_state(start, config).step
 
 
-def _latest(run: Run, config: Config) -> Path | None:
+def _latest(run: Run) -> Path | None:
     """The furthest checkpoint of this run that can be resumed from."""
-    if not run.keep_optimizer:
-        folder = run.folder / RESUME
-        return folder if folder.is_dir() else None
-    saved = [s for s in run.schedule if (run.folder / f"step{s}").is_dir()]
-    return run.folder / f"step{saved[-1]}" if saved else None
+    names = [f"step{s}" for s in run.schedule] if run.keep_optimizer else [RESUME]
+    saved = [run.folder / n for n in names if can_resume(run.folder / n)]
+    return saved[-1] if saved else None
 
 
 def _save(

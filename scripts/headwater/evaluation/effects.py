@@ -34,16 +34,19 @@ class Curves:
 
 
 def curves(table: pd.DataFrame, score: str, head: str, steps: list[int]) -> Curves:
-    """A run's curves at the given steps, from its long table of metrics."""
-    picked = table[table["step"].isin(steps)]
-    head_curve = _series(picked, score, head)
-    icl = _series(picked, "icl", NATURAL)
-    return Curves(head_curve.index.to_numpy(), head_curve.to_numpy(), icl.to_numpy())
+    """A run's curves at the given steps, from its long table of metrics.
+
+    Raises:
+        KeyError: a step is not in the table; areas over other steps cannot be compared.
+    """
+    head_curve = _series(table, score, head).loc[steps]
+    icl = _series(table, "icl", NATURAL).loc[steps]
+    return Curves(np.array(steps), head_curve.to_numpy(), icl.to_numpy())
 
 
 def _series(table: pd.DataFrame, metric: str, name: str) -> pd.Series:
     rows = table[(table["metric"] == metric) & (table["name"] == name)]
-    return rows.set_index("step")["value"].sort_index()
+    return rows.set_index("step")["value"]
 
 
 def area(run: Curves) -> float:

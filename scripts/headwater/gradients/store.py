@@ -121,8 +121,9 @@ class GradientWriter:
         self._written += count
 
     def close(self) -> None:
-        """Write what is buffered, the norms and the losses."""
+        """Write what is buffered, the norms and the losses; every row has come."""
         self._flush(everything=True)
+        assert self._written == len(self._losses), "the rest would read as zeros"
         write_array(self._group, "norms", self._norms)
         write_array(self._group, "losses", self._losses)
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from headwater.errors import HeadwaterError
+from headwater.geometry import Head
 from headwater.publish import write_json
 from headwater.stages import Config, check_identity
 
@@ -44,9 +45,8 @@ def curve_of(scores: pd.DataFrame, head: str, score: str) -> Curve:
 def choose_head(scores: pd.DataFrame, score: str) -> str:
     """The head with the highest `score` at the last checkpoint (ties: the lower)."""
     last = scores[scores["step"] == scores["step"].max()]
-    return str(
-        last.sort_values([score, "head"], ascending=[False, True])["head"].iloc[0]
-    )
+    best = last["head"][last[score] == last[score].max()]
+    return str(min(Head.parse(label) for label in best))
 
 
 def emergence(curve: Curve) -> Window:

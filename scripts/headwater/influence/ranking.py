@@ -38,7 +38,8 @@ def ranked_table(
 def domain_table(scores: np.ndarray, window: WindowRows) -> pd.DataFrame:
     """Each domain's share of the window and of the top 10 %, and their ratio."""
     domains = window.domains()
-    top = np.argsort(-scores, kind="stable")[: round(TOP_FRACTION * len(scores))]
+    top_count = max(1, round(TOP_FRACTION * len(scores)))
+    top = np.argsort(-scores, kind="stable")[:top_count]
     count = len(window.rows.domain_names)
     rows = np.bincount(domains, minlength=count)
     share = rows / len(domains)

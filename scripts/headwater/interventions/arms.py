@@ -78,7 +78,15 @@ def pick_rows(
         domains: domain of every row of the window.
         scores: score of every row for the arm's target; None for `random`.
         generator: makes the draw of `random` and `domain`.
+
+    Raises:
+        HeadwaterError: no row to pick, or more than there are.
     """
+    if count == 0:
+        raise HeadwaterError(
+            f"arm: its fraction of the window's {len(domains)} rows is not one row; "
+            "raise it"
+        )
     if kind == "random":
         return random_rows(np.arange(len(domains)), count, generator)
     assert scores is not None, "the config check requires a target for this arm"

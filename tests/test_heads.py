@@ -1,0 +1,445 @@
+"""Head scores, repeated sequences, the choice of heads and window, its rows."""
+
+import copy
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from headwater.corpus.rowstore import RowBlock, RowWriter
+from headwater.errors import HeadwaterError
+from headwater.geometry import Head
+from headwater.heads import scores as scoring
+from headwater.heads import sequences as sequencing
+from headwater.heads.scores import SCORES, copying_score, head_scores
+from headwater.heads.sequences import (
+    load_probe_vocabulary,
+    probe_vocabulary,
+    repeated_sequences,
+)
+from headwater.heads.tables import scores_table
+from headwater.heads.targets import (
+    Choice,
+    Window,
+    choose,
+    choose_head,
+    curve_of,
+    emergence,
+    read_choice,
+    write_choice,
+)
+from headwater.heads.window import WindowRows
+from headwater.stages import identity
+from headwater.stores import create_group
+from test_corpus_support import small_config
+from tiny import repeated_rows, tiny_model
+
+# Scores from hand-made attention. The model has 3 layers of 3 heads.
+
+HALF, COUNT = 6, 4
+
+
+def all_attention_to(key_of) -> torch.Tensor:
+    """[count, heads, query, key]: query t looks at `key_of(t)`, else at token 0."""
+    pattern = torch.zeros(2 * HALF, 2 * HALF)
+    for query in range(2 * HALF):
+        key = key_of(query)
+        pattern[query, key if 0 <= key <= query else 0] = 1
+    return pattern.expand(COUNT, 3, -1, -1).clone()
+
+
+def scores_of(monkeypatch, *layers: torch.Tensor) -> dict[str, dict[Head, float]]:
+    monkeypatch.setattr(scoring, "attention_patterns", lambda *_: list(layers))
+    return head_scores(tiny_model(), repeated_rows(COUNT, HALF))
+
+
+def test_perfect_heads_score_one_and_others_zero(monkeypatch):
+    """Layer 0 looks one back, layer 1 after the earlier occurrence, layer 2 on it."""
+    found = scores_of(
+        monkeypatch,
+        all_attention_to(lambda t: t - 1),
+        all_attention_to(lambda t: t - HALF + 1),
+        all_attention_to(lambda t: t - HALF),
+    )
+    assert set(found) == set(SCORES)
+    for head in (Head(layer, index) for layer in range(3) for index in range(3)):
+        assert found["prefix_matching"][head] == (1 if head.layer == 1 else 0)
+        # Token 1 looks at token 0 in every layer, as there is no other.
+        one_back = 1 if head.layer == 0 else 1 / (HALF - 1)
+        assert found["previous_token"][head] == pytest.approx(one_back)
+        assert -1 <= found["copying"][head] <= 1
+
+
+def test_scores_are_means_over_sequences_and_belong_to_their_head(monkeypatch):
+    induction = all_attention_to(lambda t: t - HALF + 1)
+    elsewhere = all_attention_to(lambda t: 0)
+    mixed = elsewhere.clone()
+    mixed[1, 2] = induction[1, 2]  # one of four sequences, head 2
+    found = scores_of(monkeypatch, elsewhere, mixed, elsewhere)["prefix_matching"]
+    assert found.pop(Head(1, 2)) == pytest.approx(1 / COUNT)
+    assert not any(found.values())
+
+
+def test_the_previous_token_score_does_not_count_the_second_half(monkeypatch):
+    found = scores_of(
+        monkeypatch,
+        all_attention_to(lambda t: t - 1 if t >= HALF else t),
+        all_attention_to(lambda t: t - 1 if t < HALF else t),
+        all_attention_to(lambda t: t),
+    )["previous_token"]
+    assert [found[Head(layer, 0)] for layer in range(3)] == [0, 1, 0]
+
+
+def test_every_token_of_the_second_half_counts_once(monkeypatch):
+    """The stripe has one entry a query of the second half, and no other."""
+    for counted in range(2 * HALF):
+        wanted = counted - HALF + 1
+        pattern = torch.zeros(COUNT, 3, 2 * HALF, 2 * HALF)
+        pattern[:, :, counted, max(wanted, 0)] = 1
+        found = scores_of(monkeypatch, pattern, pattern, pattern)["prefix_matching"]
+        expected = 1 / HALF if counted >= HALF else 0
+        assert found[Head(0, 0)] == pytest.approx(expected)
+
+
+def test_scores_come_from_the_models_own_attention():
+    model, sequences = tiny_model(), repeated_rows(COUNT, HALF)
+    found = head_scores(model, sequences)
+    patterns = model.gpt_neox(sequences, output_attentions=True).attentions
+    for head in (Head(0, 0), Head(2, 1)):
+        pattern = patterns[head.layer][:, head.index].detach().numpy()
+        queries = range(HALF, 2 * HALF)
+        stripe = [pattern[:, t, t - HALF + 1].mean() for t in queries]
+        assert found["prefix_matching"][head] == pytest.approx(np.mean(stripe))
+        back = [pattern[:, t, t - 1].mean() for t in range(1, HALF)]
+        assert found["previous_token"][head] == pytest.approx(np.mean(back))
+
+
+# Copying
+
+
+@torch.no_grad()
+def copying(model, layer: int = 0, index: int = 0) -> float:
+    return copying_score(model, Head(layer, index))
+
+
+def copier(value: np.ndarray, output: np.ndarray):
+    """Head L0H0 with these OV weights; tokens are the axes of the hidden space."""
+    model = tiny_model(layers=1, hidden=8, heads=2)
+    model.resize_token_embeddings(8)
+    with torch.no_grad():
+        model.gpt_neox.embed_in.weight.copy_(torch.eye(8))
+        model.get_output_embeddings().weight.copy_(torch.eye(8))
+        attention = model.gpt_neox.layers[0].attention
+        attention.query_key_value.weight[8:12] = torch.tensor(value).double()
+        attention.dense.weight[:, :4] = torch.tensor(output).double()
+    return model
+
+
+def test_a_copying_head_scores_one_and_an_anti_copying_head_minus_one():
+    basis = np.random.default_rng(0).normal(size=(4, 8))
+    assert copying(copier(basis, basis.T)) == pytest.approx(1)
+    assert copying(copier(basis, -basis.T)) == pytest.approx(-1)
+
+
+def test_a_head_that_turns_tokens_into_others_scores_zero():
+    """Tokens 0, 1, 2, 3 become 1, 2, 3, 0: eigenvalues 1, i, -1, -i."""
+    value, output = np.eye(4, 8), np.zeros((8, 4))
+    for token in range(4):
+        output[(token + 1) % 4, token] = 1
+    assert copying(copier(value, output)) == pytest.approx(0)
+
+
+def test_a_head_without_output_scores_zero():
+    assert copying(copier(np.zeros((4, 8)), np.zeros((8, 4)))) == 0
+
+
+@pytest.mark.parametrize("head", [Head(0, 0), Head(1, 2), Head(2, 1)])
+def test_copying_equals_the_eigenvalues_of_the_full_circuit(head):
+    model = tiny_model(seed=head.layer)
+    attention, width = model.gpt_neox.layers[head.layer].attention, 8
+    first = 3 * width * head.index + 2 * width
+    value = attention.query_key_value.weight[first : first + width]
+    output = attention.dense.weight[:, width * head.index : width * (head.index + 1)]
+    embedding = model.get_input_embeddings().weight
+    unembedding = model.get_output_embeddings().weight
+    # Logits of every next token (columns) from every token attended to (rows).
+    circuit = embedding @ value.T @ output.T @ unembedding.T
+    assert circuit.shape == (31, 31)
+    eigenvalues = np.linalg.eigvals(circuit.detach().numpy())
+    expected = eigenvalues.sum().real / np.abs(eigenvalues).sum()
+    assert abs(expected) > 0.01
+    assert copying(model, head.layer, head.index) == pytest.approx(expected, abs=1e-9)
+
+
+# Sequences
+
+VOCABULARY = np.array([3, 5, 8, 13, 21, 34, 55, 89, 144])
+
+
+def test_sequences_repeat_distinct_tokens_of_the_vocabulary():
+    found = repeated_sequences(50, 6, VOCABULARY, seed=0)
+    assert found.dtype == torch.int64
+    assert found.shape == (50, 12)
+    assert torch.equal(found[:, :6], found[:, 6:])
+    assert all(len(set(row)) == 6 for row in found[:, :6].tolist())
+    assert set(found.flatten().tolist()) == set(VOCABULARY.tolist())
+    assert len({tuple(row) for row in found.tolist()}) == 50
+
+
+def test_sequences_do_not_depend_on_their_number_but_on_the_seed():
+    few, many = (repeated_sequences(n, 6, VOCABULARY, seed=7) for n in (3, 20))
+    assert torch.equal(few, many[:3])
+    assert not torch.equal(few, repeated_sequences(3, 6, VOCABULARY, seed=8))
+    largest = repeated_sequences(3, 6, VOCABULARY, seed=(1 << 63) - 1)
+    assert largest.shape == (3, 12)
+
+
+def test_untrained_and_special_tokens_are_not_drawn():
+    counts = np.array([9, 0, 4, 1, 0, 7])
+    assert probe_vocabulary(counts, [0]).tolist() == [2, 3, 5]
+    assert probe_vocabulary(counts, [5, 4]).tolist() == [0, 2, 3]
+
+
+def test_a_vocabulary_too_small_for_a_sequence_says_what_to_change(monkeypatch):
+    encoder = SimpleNamespace(special_ids=[0])
+    monkeypatch.setattr(sequencing.Encoder, "open", lambda *_: encoder)
+    monkeypatch.setattr(sequencing, "token_counts", lambda *_: np.array([9, 1, 1, 0]))
+    config = {"heads": {"half_length": 2}}
+    assert load_probe_vocabulary(None, None, config).tolist() == [1, 2]
+    config["heads"]["half_length"] = 3
+    with pytest.raises(HeadwaterError, match=r"heads\.half_length: 3 .* only 2 occur"):
+        load_probe_vocabulary(None, None, config)
+
+
+# The window of a rise
+
+STEPS = list(range(0, 2001, 50))
+
+
+def sigmoid(middle: float, width: float = 60, low: float = 0.02, high: float = 0.9):
+    values = low + (high - low) / (1 + np.exp(-(np.array(STEPS) - middle) / width))
+    return list(zip(STEPS, values.tolist(), strict=True))
+
+
+def share(curve, step: int) -> float:
+    """How much of its rise the curve has made at a step."""
+    values = dict(curve)
+    low, high = min(values.values()), max(values.values())
+    return (values[step] - low) / (high - low)
+
+
+@pytest.mark.parametrize("middle", [500, 730, 1210])
+@pytest.mark.parametrize("low", [0.02, -0.5])
+def test_the_window_spans_the_rise_of_a_sigmoid(middle, low):
+    curve = sigmoid(middle, low=low)
+    window = emergence(curve)
+    assert share(curve, window.start) < 0.1 <= share(curve, window.start + 50)
+    assert share(curve, window.end - 50) < 0.9 <= share(curve, window.end)
+    assert window.start < middle < window.end
+    assert isinstance(window.start, int)
+
+
+def test_early_noise_does_not_open_the_window():
+    quiet = sigmoid(1000)
+    noisy = [(s, v + (0.25 if 100 <= s <= 250 else 0)) for s, v in quiet]
+    assert emergence(noisy) == emergence(quiet)
+
+
+def test_an_early_spike_does_not_close_the_window():
+    curve = [(0, 0.0), (1, 0.95), (2, 0.0), (3, 0.5), (4, 1.0)]
+    assert emergence(curve) == Window(2, 4)
+
+
+def test_a_fall_after_the_peak_does_not_move_the_window():
+    rise = sigmoid(700)
+    fallen = [(s, v if s <= 1500 else 0.01) for s, v in rise]
+    window = emergence(fallen)
+    assert window.start < 700 < window.end <= 1500
+    assert window == emergence([(s, v) for s, v in rise if s <= 1500])
+
+
+def test_the_rise_is_counted_from_the_lowest_value_before_the_peak():
+    """It may fall first: then its low, not its first value, is where it begins."""
+    curve = [(0, 0.3), (1, 0.0), (2, 0.05), (3, 0.2), (4, 0.85), (5, 0.95), (6, 1.0)]
+    assert emergence(curve) == Window(2, 5)
+
+
+def test_a_step_function_has_a_window_of_one_checkpoint():
+    assert emergence([(0, 0.0), (8, 0.0), (16, 1.0), (32, 1.0)]) == Window(8, 16)
+    assert emergence([(0, 0.0), (8, 1.0)]) == Window(0, 8)
+
+
+@pytest.mark.parametrize(
+    "values", [[0.5, 0.5, 0.5], [0.9, 0.5, 0.1], [0.9, 0.1, 0.8], [0.3]]
+)
+def test_a_curve_that_never_rises_above_its_start_is_an_error(values):
+    with pytest.raises(HeadwaterError, match=r"never rises .*window\.start"):
+        emergence(list(enumerate(values)))
+
+
+# Targets
+
+
+def table(**curves: list[float]) -> pd.DataFrame:
+    """Prefix matching by head; the other scores run the other way."""
+    lines = [
+        {
+            "step": 10 * place,
+            "head": head,
+            "prefix_matching": value,
+            "previous_token": 1 - value,
+            "copying": 0.0,
+        }
+        for head, values in curves.items()
+        for place, value in enumerate(values)
+    ]
+    return pd.DataFrame(lines).sort_values("step", kind="stable", ignore_index=True)
+
+
+TABLE = table(
+    L0H0=[0.9, 0.5, 0.3, 0.2, 0.1],
+    L0H1=[0.0, 0.9, 0.9, 0.9, 0.2],
+    L1H0=[0.0, 0.0, 0.1, 0.7, 0.8],
+)
+CONFIG = small_config(
+    targets={
+        "copies": {"probe": "induction", "head": "auto"},
+        "back": {"probe": "previous_token", "head": "auto"},
+        "asked": {"probe": "induction", "head": "L0H0"},
+    },
+    window={"target": "copies", "start": "auto", "end": "auto"},
+)
+
+
+def with_window(**window: object) -> dict:
+    config = copy.deepcopy(CONFIG)
+    config["window"].update(window)
+    return config
+
+
+def test_the_chosen_head_is_the_highest_at_the_last_checkpoint():
+    assert choose_head(TABLE, "prefix_matching") == "L1H0"
+    assert choose_head(TABLE, "previous_token") == "L0H0"
+
+
+def test_a_tie_goes_to_the_lower_head():
+    heads = {f"L{layer}H{head}": [0.0, 0.5] for layer in (2, 10) for head in (2, 10)}
+    assert choose_head(table(L0H3=[1.0, 0.1], **heads), "prefix_matching") == "L2H2"
+
+
+def test_a_curve_ascends_in_step():
+    mixed = TABLE.sample(frac=1, random_state=0)
+    curve = curve_of(mixed, "L1H0", "prefix_matching")
+    assert curve == [(0, 0.0), (10, 0.0), (20, 0.1), (30, 0.7), (40, 0.8)]
+
+
+def test_targets_and_window_are_found():
+    choice = choose(CONFIG, TABLE)
+    assert choice.window == Window(10, 40)
+    assert choice.window_chosen == "auto"
+    copies, back, asked = (choice.targets[name] for name in ("copies", "back", "asked"))
+    assert (copies.head, copies.chosen, copies.final) == ("L1H0", "auto", 0.8)
+    assert (copies.probe, copies.score) == ("induction", "prefix_matching")
+    assert copies.emergence == Window(10, 40)
+    assert (back.head, back.score, back.final) == ("L0H0", "previous_token", 0.9)
+    assert (asked.head, asked.chosen, asked.emergence) == ("L0H0", "given", None)
+
+
+@pytest.mark.parametrize(
+    ("given", "window", "chosen"),
+    [
+        ({"start": 0, "end": 20}, Window(0, 20), "given"),
+        ({"start": 20}, Window(20, 40), "auto"),
+        ({"end": 30}, Window(10, 30), "auto"),
+        ({"start": 0, "end": 20, "target": "asked"}, Window(0, 20), "given"),
+    ],
+)
+def test_a_window_may_be_given_whole_or_in_part(given, window, chosen):
+    choice = choose(with_window(**given), TABLE)
+    assert choice.window == window
+    assert choice.window_chosen == chosen
+
+
+@pytest.mark.parametrize("given", [{"start": 40}, {"end": 10}, {"end": 0}])
+def test_a_window_that_ends_before_it_starts_is_an_error(given):
+    with pytest.raises(HeadwaterError, match=r"is not before end .*window\.end"):
+        choose(with_window(**given), TABLE)
+
+
+def test_a_window_cannot_be_found_for_a_head_that_does_not_rise():
+    with pytest.raises(HeadwaterError, match="never rises"):
+        choose(with_window(target="asked"), TABLE)
+
+
+def test_a_choice_comes_back_from_disk_and_is_refused_by_another_config(tmp_path):
+    stamp = {**identity("corpus", CONFIG)}
+    choice = choose(CONFIG, TABLE)
+    write_choice(tmp_path / "targets.json", choice, stamp)
+    found = read_choice(tmp_path / "targets.json", json.loads(json.dumps(CONFIG)))
+    assert isinstance(found, Choice)
+    assert found == choice
+    assert found.targets["asked"].emergence is None
+    with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
+        read_choice(tmp_path / "targets.json", {**CONFIG, "seed": 1})
+
+
+def test_the_table_of_scores_goes_by_layer_and_head():
+    heads = [Head(1, 0), Head(0, 10), Head(0, 2)]
+    values = {name: dict(zip(heads, (1, 2, 3), strict=True)) for name in SCORES}
+    found = scores_table(8, values)
+    assert list(found.columns) == ["step", "head", *SCORES]
+    assert found["head"].tolist() == ["L0H2", "L0H10", "L1H0"]
+    assert found["copying"].tolist() == [3, 2, 1]
+    assert found["step"].tolist() == [8, 8, 8]
+
+
+# The rows of the window: steps 3 to 7 of 10 steps with batches of 8
+
+NAMES = ["code", "prose", "records"]
+ALL = np.random.default_rng(0).integers(0, 300, (80, 17)).astype(np.uint16)
+DOMAINS = np.random.default_rng(1).integers(0, 3, 80).astype(np.uint8)
+WINDOW = Choice(Window(3, 7), "given", {})
+
+
+def window_rows(folder, choice: Choice = WINDOW) -> WindowRows:
+    """Training rows on disk in two shards, and the window on them."""
+    config, paths = small_config(), []
+    for part in (slice(0, 30), slice(30, 80)):
+        paths.append(folder / f"{part.start:04d}.zarr")
+        group = create_group(
+            paths[-1],
+            identity("corpus", config),
+            sources=["s"],
+            domains=NAMES,
+            first_row=part.start,
+            total_rows=80,
+        )
+        tokens, domain = ALL[part], DOMAINS[part]
+        ones = np.ones(len(tokens), np.int64)
+        spans = np.ones((len(tokens), 6), np.int64)
+        writer = RowWriter(group, 17, tokens.dtype)
+        writer.append(RowBlock(tokens, domain, ones, spans))
+        writer.close()
+    return WindowRows(paths, choice, config)
+
+
+def test_the_window_numbers_its_rows_from_its_first(tmp_path):
+    window = window_rows(tmp_path)
+    assert len(window) == 4 * 8
+    assert window.first == 24
+    numbers = np.array([31, 0, 6, 5, 0])  # across the two shards, one row twice
+    np.testing.assert_array_equal(window.take(numbers), ALL[24 + numbers])
+    np.testing.assert_array_equal(window.tokens(range(4, 9)), ALL[28:33])
+    np.testing.assert_array_equal(window.domains(), DOMAINS[24:56])
+    assert window.step_of(np.array([0, 7, 8, 31])).tolist() == [3, 3, 4, 6]
+
+
+def test_a_part_of_the_window_is_sliced_like_a_sequence(tmp_path):
+    part = window_rows(tmp_path).part(range(5, 20))
+    assert len(part) == 15
+    np.testing.assert_array_equal(part[0:4], ALL[29:33])
+    np.testing.assert_array_equal(part[10:20], ALL[39:44])  # to its own end only
+    assert part[4:8].dtype == torch.int64

@@ -1,0 +1,180 @@
+"""Which library files a script runs."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headwater import imports
+from headwater.imports import PLUMBING, ROOT, script_modules
+
+SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    """A small library: write its files, then ask for the modules of `work.py`."""
+    caches = (imports._closure, imports._imported_by, imports._file)
+    for cached in caches:
+        cached.cache_clear()
+    monkeypatch.setattr(imports, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def modules(work: str, **files: str) -> list[str]:
+        for name, text in {"work": work, **files}.items():
+            folder = "" if name == "work" else "headwater"
+            path = tmp_path / folder / f"{name}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return script_modules("work")
+
+    yield modules
+    for cached in caches:
+        cached.cache_clear()
+
+
+def test_imports_are_followed_to_the_end(library):
+    found = library(
+        work="from headwater.a import f\nimport numpy",
+        a="import headwater.b.c",
+        **{"b/c": "def late():\n    from headwater import d\n"},
+        d="import os",
+        unused="",
+    )
+    assert found == [
+        "headwater/a.py",
+        "headwater/b/c.py",
+        "headwater/d.py",
+        "work.py",
+    ]
+
+
+def test_every_form_of_import_counts(library):
+    found = library(
+        work=(
+            "import headwater.a as short, headwater.b\n"
+            "from headwater import c, d as other\n"
+            "from headwater.e import f, number\n"
+            "from headwater.g import *\n"
+        ),
+        **dict.fromkeys((*"abcdg", "e/f"), ""),
+        **{"e/__init__": "number = 1"},
+    )
+    names = [*"abcd", "e/__init__", "e/f", "g"]
+    assert found == [*(f"headwater/{name}.py" for name in names), "work.py"]
+
+
+def test_modules_that_import_each_other_end(library):
+    found = library(
+        work="import headwater.a",
+        a="import headwater.b",
+        b="import headwater.a",
+    )
+    assert found == ["headwater/a.py", "headwater/b.py", "work.py"]
+
+
+def test_what_no_result_depends_on_is_left_out_with_what_it_imports(library):
+    found = library(
+        work="from headwater import job\nfrom headwater.a import f",
+        a="from headwater.errors import HeadwaterError",
+        job="import headwater.behind",
+        errors="",
+        behind="",
+    )
+    assert found == ["headwater/a.py", "work.py"]
+
+
+def test_other_packages_of_a_like_name_are_left_out(library):
+    found = library(
+        work="import headwaters.a\nfrom headwater_tools import b\nimport numpy as a",
+        a="",
+    )
+    assert found == ["work.py"]
+
+
+def test_paths_are_relative_to_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = script_modules("rank_rows")
+    assert all(not os.path.isabs(path) and Path(path).is_file() for path in found)
+    monkeypatch.chdir(ROOT)
+    assert "rank_rows.py" in script_modules("rank_rows")
+    assert len(found) == len(script_modules("rank_rows"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_has_itself_and_no_plumbing(script, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = script_modules(script)
+    assert f"{script}.py" in found
+    assert found == sorted(set(found))
+    plumbing = {name.replace(".", "/") + ".py" for name in PLUMBING}
+    assert not plumbing & set(found)
+
+
+@pytest.mark.parametrize(
+    ("script", "needed", "not_needed"),
+    [
+        ("retrain_arm", "checkpoints/trainer", "influence/scores"),
+        ("retrain_arm", "corpus/rowstore", "gradients/store"),
+        ("score_rows", "influence/scores", "interventions/arms"),
+        ("row_gradients", "loss", "influence/scores"),
+        ("probe_gradient", "probes/induction", "corpus/packing"),
+        ("solve_ihvp", "curvature/ekfac", "checkpoints/trainer"),
+        ("fit_factors", "publish", "evaluation/effects"),
+    ],
+)
+def test_an_edit_concerns_the_scripts_that_run_it(
+    monkeypatch, script, needed, not_needed
+):
+    monkeypatch.chdir(ROOT)
+    found = script_modules(script)
+    assert f"headwater/{needed}.py" in found
+    assert (ROOT / "headwater" / f"{not_needed}.py").is_file()
+    assert f"headwater/{not_needed}.py" not in found
+
+
+def test_plumbing_names_modules_that_exist():
+    for name in PLUMBING:
+        path = ROOT.joinpath(*name.split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+LOADED = """
+import json, runpy, sys
+try:
+    runpy.run_path(sys.argv[1])
+except NameError as error:
+    assert "snakemake" in str(error)
+files = [m.__file__ for n, m in sys.modules.items() if n.startswith("headwater.")]
+print(json.dumps(files))
+"""
+
+
+@pytest.mark.parametrize("script", ["order_rows", "hold_out"])
+def test_the_modules_are_those_that_python_loads(script):
+    """What is loaded and not listed is plumbing or has no code."""
+    path = ROOT / f"{script}.py"
+    output = subprocess.run(
+        [sys.executable, "-c", LOADED, path],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    loaded = {Path(name) for name in json.loads(output)}
+    listed = {Path(name).resolve() for name in script_modules(script)} - {path}
+    assert listed <= loaded
+    assert len(listed) > 4
+    for extra in loaded - listed:
+        name = ".".join(extra.relative_to(ROOT).with_suffix("").parts)
+        plumbing = any(f"{name}.".startswith(f"{p}.") for p in PLUMBING)
+        assert plumbing or not code_of(extra), f"{name} is missing"
+
+
+def code_of(path: Path) -> list[ast.stmt]:
+    body = ast.parse(path.read_text()).body
+    return [node for node in body if not isinstance(node, ast.Expr)]

@@ -1,0 +1,173 @@
+"""Arms: which rows are picked, and what stands at every position then."""
+
+import json
+
+import numpy as np
+import pytest
+
+from headwater.errors import HeadwaterError
+from headwater.interventions.arms import (
+    Plan,
+    build_plan,
+    dominating_domain,
+    pick_rows,
+    random_rows,
+    top_rows,
+)
+from headwater.interventions.files import read_plan, write_plan
+from headwater.stages import identity
+from test_corpus_support import small_config
+
+TOTAL = 200
+PICKED = np.array([0, 3, 50, 51, 199])
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize(("action", "weight"), [("remove", 0.0), ("repeat", 2.0)])
+def test_removed_and_repeated_rows_stay_in_place(action, weight):
+    plan = build_plan(action, PICKED, TOTAL, generator())
+    assert plan.rows.tolist() == list(range(TOTAL))
+    expected = np.ones(TOTAL, np.float32)
+    expected[PICKED] = weight
+    np.testing.assert_array_equal(plan.weights, expected)
+    assert plan.weights.dtype == np.float32
+    assert plan.rows.dtype == np.int64
+    assert plan.picked.tolist() == PICKED.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("count", [1, 20, 100])
+def test_an_insert_puts_one_copy_of_each_picked_row_elsewhere(count, seed):
+    picked = random_rows(np.arange(TOTAL), count, generator(seed))
+    plan = build_plan("insert", picked, TOTAL, generator(seed))
+    assert len(plan.rows) == TOTAL
+    assert (plan.weights == 1).all()
+    np.testing.assert_array_equal(plan.rows[picked], picked)  # itself never replaced
+    replaced = np.flatnonzero(plan.rows != np.arange(TOTAL))
+    assert len(replaced) == count
+    assert sorted(plan.rows[replaced]) == picked.tolist()
+    times = np.bincount(plan.rows, minlength=TOTAL)
+    assert (times[picked] == 2).all()
+    assert (times[replaced] == 0).all()
+
+
+def test_copies_go_anywhere_and_in_any_order():
+    places, orders = set(), set()
+    for seed in range(40):
+        plan = build_plan("insert", PICKED, 20 + TOTAL, generator(seed))
+        replaced = np.flatnonzero(plan.rows != np.arange(len(plan.rows)))
+        places.update(replaced.tolist())
+        orders.add(tuple(plan.rows[replaced]))
+    assert len(places) > 100
+    assert min(places) < 20
+    assert max(places) > TOTAL
+    assert len(orders) > 20
+
+
+def test_an_insert_without_room_says_so():
+    with pytest.raises(HeadwaterError, match=r"6 rows wanted, but only 4 to draw from"):
+        build_plan("insert", np.arange(6), 10, generator())
+    everything = build_plan("insert", np.arange(5), 10, generator())
+    assert sorted(everything.rows) == sorted([*range(5), *range(5)])
+
+
+def test_top_rows_are_the_highest_with_ties_to_the_earlier_row():
+    scores = np.array([1.0, 5.0, -9.0, 5.0, 5.0, 2.0, 5.0, -1.0])
+    assert top_rows(scores, 3).tolist() == [1, 3, 4]
+    assert top_rows(scores, 5).tolist() == [1, 3, 4, 5, 6]
+    assert top_rows(np.zeros(100), 7).tolist() == list(range(7))
+    assert top_rows(scores, 0).tolist() == []
+
+
+def test_top_rows_are_signed_not_by_magnitude():
+    assert top_rows(np.array([-100.0, 0.0, 1.0]), 1).tolist() == [2]
+
+
+def test_a_draw_repeats_by_seed_and_differs_by_seed():
+    draws = [random_rows(np.arange(TOTAL), 20, generator(s)) for s in (0, 0, 1)]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert draws[0].tolist() != draws[2].tolist()
+    for draw in draws:
+        assert len(set(draw.tolist())) == 20
+        assert (np.diff(draw) > 0).all()
+        assert set(draw.tolist()) <= set(range(TOTAL))
+
+
+def test_every_candidate_is_drawn_at_times():
+    candidates = np.array([3, 8, 11, 40])
+    seen = {
+        int(row) for s in range(50) for row in random_rows(candidates, 1, generator(s))
+    }
+    assert seen == set(candidates.tolist())
+
+
+def test_too_few_candidates_say_what_to_change():
+    with pytest.raises(HeadwaterError) as caught:
+        random_rows(np.arange(4), 5, generator())
+    message = str(caught.value)
+    assert "5 rows wanted, but only 4 to draw from; lower the arm's fraction" in message
+    assert "\n" not in message
+
+
+# Domain 1 has most of the rows, domain 2 most of the highest.
+DOMAINS = np.repeat([0, 1, 2], [20, 150, 30]).astype(np.uint8)
+SCORES = np.where(DOMAINS == 2, 10.0, 0.0) + np.random.default_rng(3).random(TOTAL)
+SCORES[:2] = 100.0
+
+
+def test_the_dominating_domain_is_that_of_most_top_rows():
+    assert dominating_domain(DOMAINS, top_rows(SCORES, 12)) == 2
+    assert dominating_domain(DOMAINS, top_rows(SCORES, 2)) == 0
+    assert dominating_domain(DOMAINS, np.arange(TOTAL)) == 1
+    assert dominating_domain(np.array([3, 1, 3, 1]), np.arange(4)) == 1  # a tie
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_domain_arm_draws_from_the_dominating_domain_only(seed):
+    picked = pick_rows("domain", 12, DOMAINS, SCORES, generator(seed))
+    assert len(picked) == 12
+    assert (DOMAINS[picked] == 2).all()
+    assert picked.tolist() != top_rows(SCORES, 12).tolist()
+
+
+def test_a_domain_arm_larger_than_its_domain_says_so():
+    scores = np.where(DOMAINS == 0, 1.0, 0.0)  # 20 rows of domain 0 are on top
+    with pytest.raises(
+        HeadwaterError, match="30 rows wanted, but only 20 to draw from"
+    ):
+        pick_rows("domain", 30, DOMAINS, scores, generator())
+
+
+def test_a_top_arm_takes_the_top_rows_whatever_the_generator():
+    for seed in range(3):
+        picked = pick_rows("top", 12, DOMAINS, SCORES, generator(seed))
+        np.testing.assert_array_equal(picked, top_rows(SCORES, 12))
+
+
+def test_a_random_arm_needs_no_scores_and_draws_from_all_rows():
+    picked = pick_rows("random", 150, DOMAINS, None, generator())
+    assert set(DOMAINS[picked].tolist()) == {0, 1, 2}
+    scored = pick_rows("random", 150, DOMAINS, SCORES, generator())
+    np.testing.assert_array_equal(picked, scored)
+
+
+@pytest.mark.parametrize("kind", ["top", "random", "domain"])
+def test_an_arm_that_would_change_nothing_is_an_error(kind):
+    with pytest.raises(HeadwaterError, match="fraction"):
+        pick_rows(kind, 0, DOMAINS, SCORES, generator())
+
+
+def test_a_plan_comes_back_from_disk_and_is_refused_by_another_config(tmp_path):
+    config = small_config()
+    plan = build_plan("insert", PICKED, TOTAL, generator())
+    write_plan(tmp_path / "plan.h5", plan, identity("corpus", config))
+    found = read_plan(tmp_path / "plan.h5", json.loads(json.dumps(config)))
+    for name in Plan.__dataclass_fields__:
+        wanted = getattr(plan, name)
+        np.testing.assert_array_equal(getattr(found, name), wanted)
+        assert getattr(found, name).dtype == wanted.dtype
+    with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
+        read_plan(tmp_path / "plan.h5", small_config(seed=1))

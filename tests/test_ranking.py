@@ -1,0 +1,170 @@
+"""Tables made from scores, scores on disk, and the division of rows among jobs."""
+
+import numpy as np
+import pytest
+
+from headwater.errors import HeadwaterError
+from headwater.geometry import Head
+from headwater.hdf5 import publish_hdf5
+from headwater.influence import ranking
+from headwater.influence.fidelity import agreement
+from headwater.influence.files import read_losses, read_product, read_scores
+from headwater.influence.ranking import domain_table, ranked_table
+from headwater.shards import shard_range
+from headwater.stages import identity
+from headwater.stores import create_group, write_array
+from test_corpus_support import small_config
+from test_heads import DOMAINS, NAMES, window_rows
+
+CONFIG = small_config()
+ROWS = 32  # of the window: global rows 24 to 55
+WINDOW_DOMAINS = DOMAINS[24:56]
+SCORES = np.random.default_rng(5).normal(size=ROWS).astype(np.float32)
+LOSSES = np.random.default_rng(6).random(ROWS).astype(np.float32)
+
+
+@pytest.fixture
+def window(tmp_path):
+    return window_rows(tmp_path)
+
+
+def check_lines(table) -> None:
+    """Each line tells of one row of the window, whatever its rank."""
+    local = table["row"].to_numpy() - 24
+    assert table["step"].tolist() == ((local + 24) // 8).tolist()
+    assert table["domain"].tolist() == [NAMES[i] for i in WINDOW_DOMAINS[local]]
+    assert table["score"].tolist() == SCORES[local].tolist()
+    assert table["loss"].tolist() == LOSSES[local].tolist()
+
+
+def test_few_rows_are_all_ranked(window):
+    table = ranked_table(SCORES, LOSSES, window)
+    assert table["rank"].tolist() == list(range(1, ROWS + 1))
+    assert sorted(table["row"]) == list(range(24, 56))
+    assert (np.diff(table["score"]) <= 0).all()
+    check_lines(table)
+
+
+@pytest.mark.parametrize("count", [5, 15, 16])
+def test_the_highest_and_the_lowest_are_listed_in_order(window, monkeypatch, count):
+    monkeypatch.setattr(ranking, "EXTREMES", count)
+    table = ranked_table(SCORES, LOSSES, window)
+    ranks = [*range(1, count + 1), *range(ROWS - count + 1, ROWS + 1)]
+    assert table["rank"].tolist() == ranks
+    ordered = np.sort(SCORES)[::-1]
+    assert table["score"].tolist() == [ordered[rank - 1] for rank in ranks]
+    check_lines(table)
+
+
+def test_equal_scores_keep_the_order_of_training(window):
+    table = ranked_table(np.zeros(ROWS), LOSSES, window)
+    assert table["row"].tolist() == list(range(24, 56))
+
+
+def test_shares_of_domains_add_up_and_their_ratio_is_the_enrichment(window):
+    table = domain_table(SCORES, window).set_index("domain")
+    assert set(table.index) == set(NAMES)
+    assert table["share"].sum() == pytest.approx(1)
+    assert table["share_top"].sum() == pytest.approx(1)
+    assert table["rows"].sum() == ROWS
+    ratio = table["share_top"] / table["share"]
+    np.testing.assert_allclose(table["enrichment"], ratio)
+    assert table["enrichment"].is_monotonic_decreasing
+    top = np.argsort(-SCORES)[:3]  # 10 % of 32 rows
+    for number, name in enumerate(NAMES):
+        line, mine = table.loc[name], number == WINDOW_DOMAINS
+        assert line["rows"] == mine.sum()
+        assert line["share"] == pytest.approx(mine.mean())
+        assert line["share_top"] == pytest.approx(
+            (WINDOW_DOMAINS[top] == number).mean()
+        )
+        assert line["mean_score"] == pytest.approx(SCORES[mine].mean(), rel=1e-5)
+
+
+def test_a_domain_without_rows_is_listed_last_without_enrichment(window, monkeypatch):
+    domains = np.minimum(WINDOW_DOMAINS, 1)
+    monkeypatch.setattr(window, "domains", lambda: domains)
+    line = domain_table(SCORES, window).iloc[-1]
+    assert line["domain"] == "records"
+    assert line["rows"] == line["share"] == line["share_top"] == 0
+    assert np.isnan(line["enrichment"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_smallest_windows_have_a_top(window, monkeypatch):
+    """10 % of four rows is less than half a row."""
+    monkeypatch.setattr(window, "domains", lambda: np.array([0, 1, 1, 2]))
+    table = domain_table(np.array([1.0, 4.0, 2.0, 3.0]), window).set_index("domain")
+    assert table["share_top"].to_dict() == {"code": 0, "prose": 1, "records": 0}
+
+
+# Agreement of stored with exact scores
+
+
+def test_equal_orders_agree_and_opposite_ones_do_not():
+    exact = np.arange(40.0)
+    assert agreement(exact**3, exact) == (pytest.approx(1), 1)
+    assert agreement(-exact, exact) == (pytest.approx(-1), 0)
+
+
+def test_agreement_of_known_vectors():
+    exact = np.arange(20.0)
+    stored = exact.copy()
+    stored[[19, 17]] = stored[[17, 19]]  # the highest and the third change places
+    spearman, overlap = agreement(stored, exact)
+    assert overlap == 0.5  # one of the two highest
+    # Spearman's formula: two ranks are 2 off.
+    assert spearman == pytest.approx(1 - 6 * (4 + 4) / (20 * (400 - 1)))
+
+
+def test_a_small_sample_still_has_a_top_row():
+    assert agreement(np.array([1.0, 2, 3]), np.array([1.0, 2, 4]))[1] == 1
+
+
+# On disk
+
+
+def write_scores(folder, sizes, targets=("first", "second")) -> list:
+    paths, start = [], 0
+    values = np.stack([SCORES, -10 * SCORES], axis=1)
+    for number, size in enumerate(sizes):
+        part = slice(start, start + size)
+        paths.append(folder / f"{number:04d}.zarr")
+        stamp = identity("corpus", CONFIG, shard=f"{number:04d}")
+        group = create_group(paths[-1], stamp, first_row=start, targets=list(targets))
+        write_array(group, "scores", values[part])
+        write_array(group, "losses", LOSSES[part])
+        start += size
+    return paths
+
+
+@pytest.mark.parametrize("sizes", [[32], [10, 22], [1, 30, 1]])
+def test_scores_of_a_target_come_back_in_order_whatever_the_shards(tmp_path, sizes):
+    paths = write_scores(tmp_path, sizes)
+    np.testing.assert_array_equal(read_scores(paths, "first", CONFIG), SCORES)
+    np.testing.assert_array_equal(read_scores(paths, "second", CONFIG), -10 * SCORES)
+    np.testing.assert_array_equal(read_losses(paths, CONFIG), LOSSES)
+    with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
+        read_scores(paths, "first", small_config(seed=1))
+
+
+def test_a_product_comes_back_with_its_target_and_head(tmp_path):
+    vector = np.random.default_rng(0).normal(size=50)
+    stamp = identity("corpus", CONFIG, target="copies", head="L1H3")
+    with publish_hdf5(tmp_path / "a.h5", stamp) as file:
+        file["product"] = vector
+    found = read_product(tmp_path / "a.h5", CONFIG)
+    assert (found.target, found.head) == ("copies", Head(1, 3))
+    assert found.vector.dtype == np.float64
+    np.testing.assert_array_equal(found.vector, vector)
+
+
+# Jobs
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 7, 32, 40])
+def test_shards_partition_the_rows_evenly(shards):
+    parts = [shard_range(ROWS, shards, index) for index in range(shards)]
+    assert [row for part in parts for row in part] == list(range(ROWS))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1

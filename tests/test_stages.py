@@ -1,0 +1,206 @@
+"""What results depend on, and the refusal of results of another config."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import HeadwaterError
+from headwater.stages import SECTIONS, arm_identity, check_identity, identity
+
+CONFIG = {
+    "experiment": "test",
+    "seed": 0,
+    "corpus": {"seq_len": 16, "tokenizer": {"vocab_size": 300}},
+    "model": {"hidden_size": 16},
+    "training": {"steps": 10, "betas": [0.9, 0.95]},
+    "heads": {"sequences": 4},
+    "targets": {"induction": {"probe": "induction", "head": "auto"}},
+    "window": {"start": "auto"},
+    "curvature": {"rows": 10},
+    "gradients": {"mode": "qkvo"},
+    "influence": {"damping": 0.1},
+    "arms": {
+        "top": {"action": "remove", "rows": "top", "target": "induction"},
+        "domain": {"action": "remove", "rows": "domain", "target": "induction"},
+        "random": {"action": "remove", "rows": "random"},
+    },
+    "retraining": {"divisor": "fixed"},
+    "evaluation": {"early_tokens": 8},
+    "report": {"top_rows": 10},
+}
+STORE = Path("results/test/store.zarr")
+
+
+def changed(key: str, value: object) -> dict:
+    config = copy.deepcopy(CONFIG)
+    *path, last = key.split(".")
+    section = config
+    for name in path:
+        section = section[name]
+    section[last] = value
+    return config
+
+
+def is_stale(found: dict, config: dict) -> bool:
+    try:
+        check_identity(json.loads(json.dumps(found)), config, STORE)
+    except HeadwaterError:
+        return True
+    return False
+
+
+# A change of the key makes these stages stale, in the order of the workflow.
+CHANGES = {
+    "seed": 1,
+    "corpus.seq_len": 32,
+    "model.hidden_size": 32,
+    "training.steps": 20,
+    "heads.sequences": 8,
+    "targets.induction.head": "L0H0",
+    "window.start": 4,
+    "curvature.rows": 20,
+    "gradients.mode": "qk",
+    "influence.damping": 0.2,
+}
+FIRST_STALE = {
+    "seed": "corpus",
+    "corpus.seq_len": "corpus",
+    "model.hidden_size": "checkpoints",
+    "training.steps": "checkpoints",
+    "heads.sequences": "heads",
+    "targets.induction.head": "heads",
+    "window.start": "heads",
+    "curvature.rows": "curvature",
+    "gradients.mode": "gradients",
+    "influence.damping": "influence",
+}
+
+
+@pytest.mark.parametrize("key", list(CHANGES))
+def test_a_change_makes_its_own_stage_and_all_later_ones_stale(key):
+    stages = ["corpus", "checkpoints", "heads", "curvature", "gradients", "influence"]
+    assert stages == list(SECTIONS)
+    config = changed(key, CHANGES[key])
+    stale = [stage for stage in stages if is_stale(identity(stage, CONFIG), config)]
+    assert stale == stages[stages.index(FIRST_STALE[key]) :]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("experiment", "x"), ("report.top_rows", 3), ("evaluation.early_tokens", 4)],
+)
+def test_no_stage_minds_what_it_does_not_read(key, value):
+    config = changed(key, value)
+    assert not any(is_stale(identity(stage, CONFIG), config) for stage in SECTIONS)
+
+
+ARM_STAGES = ["interventions", "retraining", "evaluation"]
+
+
+def stale_arms(config: dict, stage: str = "interventions") -> set[str]:
+    return {
+        arm
+        for arm in CONFIG["arms"]
+        if is_stale(arm_identity(stage, CONFIG, arm, 0), config)
+    }
+
+
+@pytest.mark.parametrize("stage", ARM_STAGES)
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("influence.damping", 1), ("gradients.mode", "qk"), ("curvature.rows", 5)],
+)
+def test_only_arms_that_pick_by_score_depend_on_the_scores(stage, key, value):
+    assert stale_arms(changed(key, value), stage) == {"top", "domain"}
+
+
+@pytest.mark.parametrize("stage", ARM_STAGES)
+@pytest.mark.parametrize(
+    ("key", "value"), [("window.start", 3), ("training.steps", 99), ("seed", 1)]
+)
+def test_every_arm_depends_on_the_window(stage, key, value):
+    assert stale_arms(changed(key, value), stage) == set(CONFIG["arms"])
+
+
+def test_an_arm_depends_on_its_own_settings_only():
+    assert stale_arms(changed("arms.random.fraction", 0.2)) == {"random"}
+    assert stale_arms(changed("arms.another", {"action": "insert"})) == set()
+    without = copy.deepcopy(CONFIG)
+    del without["arms"]["random"]
+    assert stale_arms(without) == {"random"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stale"),
+    [
+        ("retraining.divisor", "kept", ["retraining", "evaluation"]),
+        ("evaluation.early_tokens", 4, ["evaluation"]),
+        ("report.top_rows", 3, []),
+    ],
+)
+def test_later_stages_of_an_arm_depend_on_more(key, value, stale):
+    config = changed(key, value)
+    assert [stage for stage in ARM_STAGES if stale_arms(config, stage)] == stale
+
+
+def test_identities_tell_siblings_apart():
+    assert identity("gradients", CONFIG, shard="0000") != identity(
+        "gradients", CONFIG, shard="0001"
+    )
+    stamps = [
+        arm_identity(stage, CONFIG, arm, draw)
+        for stage in ARM_STAGES
+        for arm in CONFIG["arms"]
+        for draw in (0, 1)
+    ]
+    texts = {json.dumps(stamp) for stamp in stamps}
+    assert len(texts) == len(stamps)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        (
+            "corpus.tokenizer.vocab_size",
+            400,
+            "corpus.tokenizer.vocab_size is 300 there, 400 here",
+        ),
+        (
+            "corpus.tokenizer",
+            {"name": "pythia"},
+            "corpus.tokenizer.name is None there, 'pythia' here",
+        ),
+        (
+            "training.betas",
+            [0.9, 0.99],
+            "training.betas is [0.9, 0.95] there, [0.9, 0.99] here",
+        ),
+        ("seed", 7, "seed is 0 there, 7 here"),
+        ("corpus.new", True, "corpus.new is None there, True here"),
+    ],
+)
+def test_the_refusal_names_file_key_and_both_values(key, value, words):
+    with pytest.raises(HeadwaterError) as caught:
+        check_identity(identity("checkpoints", CONFIG), changed(key, value), STORE)
+    message = str(caught.value)
+    assert message.startswith(f"{STORE}: made under another config: {words}; ")
+    assert "\n" not in message
+
+
+def test_the_refusal_of_an_arm_names_its_key():
+    with pytest.raises(HeadwaterError, match=r"arms\.top\.rows is 'top' there, 'all'"):
+        check_identity(
+            arm_identity("retraining", CONFIG, "top", 0),
+            changed("arms.top.rows", "all"),
+            STORE,
+        )
+
+
+def test_another_format_is_refused_before_its_settings_are_read():
+    for found in ({"format": 0, "other": 1}, {}):
+        with pytest.raises(HeadwaterError) as caught:
+            check_identity(found, CONFIG, STORE)
+        wanted = f"{STORE}: format version {found.get('format')}, this Headwater reads"
+        assert str(caught.value).startswith(wanted)

@@ -1,0 +1,294 @@
+"""Zarr stores, HDF5 files and the store of gradients."""
+
+import time
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import zarr
+
+from headwater.errors import HeadwaterError
+from headwater.gradients import store as gradient_store
+from headwater.gradients.coordinates import Coordinates
+from headwater.gradients.store import GradientWriter, read_head
+from headwater.hdf5 import open_file, publish_hdf5
+from headwater.stages import identity
+from headwater.stores import array, create_group, open_group, read, write_array
+from test_corpus_support import folder_bytes, small_config
+
+CONFIG = small_config()
+STAMP = identity("corpus", CONFIG)
+OTHER = small_config(corpus__seq_len=32)
+
+
+def refusal(opener, path, config=CONFIG) -> str:
+    with pytest.raises(HeadwaterError) as caught, opener(path, config):
+        pass
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
+
+
+def open_store(path, config):
+    """`open_group` as a block, like `open_file`."""
+    open_group(path, config)
+    pytest.fail("the store was opened")
+
+
+@pytest.fixture
+def store(tmp_path):
+    path = tmp_path / "a.zarr"
+    group = create_group(path, STAMP, names=["x", "y"])
+    write_array(group, "table", np.arange(30, dtype=np.int16).reshape(10, 3), 4)
+    return path
+
+
+# Zarr
+
+
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("shape", [(10,), (10, 3), (9, 2, 2), (1,), (0, 3)])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int64, np.float16, np.float32])
+def test_arrays_come_back_as_they_were(tmp_path, dtype, shape, compress):
+    values = np.random.default_rng(0).integers(0, 1000, shape).astype(dtype)
+    group = create_group(tmp_path / "a.zarr", STAMP)
+    write_array(group, "values", values, chunk_rows=4, compress=compress)
+    found = read(open_group(tmp_path / "a.zarr", CONFIG), "values")
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, values)
+
+
+def test_attributes_and_ranges_of_rows_come_back(store):
+    group = open_group(store, CONFIG)
+    assert group.attrs["names"] == ["x", "y"]
+    found = read(group, "table", slice(3, 9))
+    np.testing.assert_array_equal(found, np.arange(9, 27).reshape(6, 3))
+
+
+def test_a_new_group_holds_nothing_of_an_older_one(store):
+    create_group(store, STAMP)
+    assert list(open_group(store, CONFIG).array_keys()) == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_timestamp_file_of_the_workflow_does_no_harm(store):
+    for folder in (store, store / "table"):
+        (folder / ".snakemake_timestamp").touch()
+    group = open_group(store, CONFIG)
+    assert read(group, "table").sum() == sum(range(30))
+    with pytest.raises(HeadwaterError, match="no array 'other'"):
+        array(group, "other")
+
+
+def test_a_missing_array_is_named(store):
+    with pytest.raises(HeadwaterError, match=r"a\.zarr: no array 'other'"):
+        read(open_group(store, CONFIG), "other")
+
+
+def test_a_store_of_another_config_is_refused(store):
+    assert "corpus.seq_len is 16 there, 32 here" in refusal(open_store, store, OTHER)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file", "group", "array", "v2"])
+def test_what_is_no_store_of_headwater_is_refused(tmp_path, kind):
+    path = tmp_path / kind
+    if kind == "empty":
+        path.mkdir()
+    elif kind == "file":
+        path.write_text("text")
+    elif kind == "array":
+        zarr.create_array(path, shape=(3,), dtype="i4")
+    elif kind != "missing":
+        zarr.create_group(path, zarr_format=2 if kind == "v2" else 3)
+    assert "delete it and run again" in refusal(open_store, path)
+
+
+@pytest.mark.parametrize("text", ["", '{"zarr_format": 3, "node'])
+def test_a_store_with_damaged_metadata_is_refused(store, text):
+    (store / "zarr.json").write_text(text)
+    assert "not a readable store" in refusal(open_store, store)
+
+
+# HDF5
+
+
+def write_hdf5(path, stamp=STAMP):
+    with publish_hdf5(path, stamp, value=1.5) as file:
+        noise = np.random.default_rng(0).random((200, 3))
+        file.create_dataset("noise", data=noise, compression="gzip", shuffle=True)
+        file["group/counts"] = np.arange(7)
+
+
+def test_the_same_content_is_the_same_bytes_at_any_time(tmp_path):
+    write_hdf5(tmp_path / "a.h5")
+    time.sleep(1 - time.time() % 1)  # HDF5 knows the time in whole seconds
+    write_hdf5(tmp_path / "b.h5", dict(reversed(STAMP.items())))
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    with open_file(tmp_path / "a.h5", CONFIG) as file:
+        assert file.attrs["value"] == 1.5
+        assert file["group/counts"][...].tolist() == list(range(7))
+
+
+def test_an_error_while_writing_publishes_no_file(tmp_path):
+    with pytest.raises(ZeroDivisionError), publish_hdf5(tmp_path / "a.h5", STAMP):
+        raise ZeroDivisionError
+    assert not (tmp_path / "a.h5").exists()
+    write_hdf5(tmp_path / "a.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_an_hdf5_file_of_another_config_is_refused(tmp_path):
+    write_hdf5(tmp_path / "a.h5")
+    message = refusal(open_file, tmp_path / "a.h5", OTHER)
+    assert "corpus.seq_len is 16 there, 32 here" in message
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "cut", "foreign", "folder"])
+def test_what_is_no_hdf5_file_of_headwater_is_refused(tmp_path, kind):
+    path = tmp_path / "a.h5"
+    if kind == "text":
+        path.write_text("text")
+    elif kind == "cut":
+        write_hdf5(path)
+        path.write_bytes(path.read_bytes()[:-100])
+    elif kind == "foreign":
+        h5py.File(path, "w").close()
+    elif kind == "folder":
+        path.mkdir()
+    assert "not a readable Headwater file" in refusal(open_file, path)
+
+
+# Gradients
+
+HEADS, COUNT, ROWS = ["L0H1", "L1H0"], 16, 41
+
+
+def coordinates(seed: int) -> Coordinates:
+    generator = np.random.default_rng(seed)
+    index = np.sort(generator.choice(100, COUNT, replace=False))
+    return Coordinates(index, generator.random(COUNT))
+
+
+KEPT = {head: coordinates(seed) for seed, head in enumerate(HEADS)}
+
+
+def projected(dtype=torch.float32) -> dict[str, torch.Tensor]:
+    """Rows whose norms span many orders of magnitude, one of them 0."""
+    generator = torch.Generator().manual_seed(0)
+    scale = torch.logspace(-12, 6, ROWS, dtype=torch.float64)[:, None]
+    rows = {}
+    for head in HEADS:
+        noise = torch.randn(ROWS, COUNT, generator=generator, dtype=torch.float64)
+        rows[head] = (noise * scale).to(dtype)
+        rows[head][7] = 0
+    return rows
+
+
+LOSSES = torch.arange(ROWS, dtype=torch.float32) / 3
+
+
+def write_gradients(path, sizes, rows=None, first_row=100):
+    rows = rows or projected()
+    writer = GradientWriter(path, STAMP, first_row, ROWS, KEPT)
+    start = 0
+    for size in sizes:
+        part = slice(start, start + size)
+        writer.append(
+            {head: rows[head][part] for head in reversed(HEADS)}, LOSSES[part]
+        )
+        start += size
+    writer.close()
+    return open_group(path, CONFIG)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Chunks of 4 rows in shards of 12, so that 41 rows are 3 shards and a piece."""
+    monkeypatch.setattr(gradient_store, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(gradient_store, "SHARD_CHUNKS", 3)
+
+
+@pytest.mark.parametrize(
+    "sizes", [[1] * ROWS, [5] * 8 + [1], [12, 12, 12, 5], [3, 30, 8], [40, 1]]
+)
+@pytest.mark.usefixtures("small_chunks")
+def test_the_store_does_not_depend_on_the_batches(tmp_path, sizes):
+    assert sum(sizes) == ROWS
+    write_gradients(tmp_path / "whole.zarr", [ROWS])
+    write_gradients(tmp_path / "batches.zarr", sizes)
+    whole = folder_bytes(tmp_path / "whole.zarr")
+    assert folder_bytes(tmp_path / "batches.zarr") == whole
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.usefixtures("small_chunks")
+def test_unit_values_times_norms_are_the_gradients(tmp_path, dtype):
+    rows = projected(dtype)
+    group = write_gradients(tmp_path / "a.zarr", [10, 31], rows)
+    values, norms = read(group, "values"), read(group, "norms")
+    assert values.dtype == np.float16
+    assert values.shape == (ROWS, len(HEADS), COUNT)
+    assert norms.dtype == np.float32
+    for place, head in enumerate(HEADS):
+        wanted = rows[head].double().numpy()
+        found = values[:, place].astype(np.float64) * norms[:, place, None]
+        errors = np.linalg.norm(found - wanted, axis=1)
+        assert (errors <= 1e-3 * np.linalg.norm(wanted, axis=1)).all()
+        sizes = np.linalg.norm(values[:, place].astype(np.float64), axis=1)
+        assert sizes[7] == 0
+        np.testing.assert_allclose(np.delete(sizes, 7), 1, atol=1e-3)
+    np.testing.assert_array_equal(read(group, "losses"), LOSSES.numpy())
+    for name in ("index", "scale"):
+        wanted = np.stack([getattr(KEPT[head], name) for head in HEADS])
+        np.testing.assert_array_equal(read(group, name), wanted)
+    assert group.attrs["first_row"] == 100
+    assert group.attrs["heads"] == HEADS
+
+
+@pytest.mark.parametrize("block_rows", [7, 12, 41, 100])
+@pytest.mark.usefixtures("small_chunks")
+def test_one_head_streams_in_order(tmp_path, block_rows):
+    group = write_gradients(tmp_path / "a.zarr", [ROWS])
+    for place, head in enumerate(HEADS):
+        stop = 0
+        for rows, unit, norms in read_head(group, head, block_rows):
+            assert rows.start == stop
+            assert len(unit) == len(norms) == rows.stop - rows.start <= block_rows
+            np.testing.assert_array_equal(unit, read(group, "values")[rows, place])
+            np.testing.assert_array_equal(norms, read(group, "norms")[rows, place])
+            stop = rows.stop
+        assert stop == ROWS
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_row_that_is_not_finite_is_named(tmp_path, value):
+    rows = projected()
+    rows["L1H0"][33, 5] = value
+    with pytest.raises(HeadwaterError, match=r"row 133: its gradient is not finite"):
+        write_gradients(tmp_path / "a.zarr", [20, 21], rows)
+
+
+def test_a_store_that_lacks_rows_is_not_closed(tmp_path):
+    """Rows that never came would read as zeros."""
+    with pytest.raises(AssertionError):
+        write_gradients(tmp_path / "a.zarr", [ROWS - 1])
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("limit", [1, 2 * 4 * 2 * COUNT * 2])
+def test_a_shard_holds_few_bytes_and_the_same_rows(tmp_path, monkeypatch, limit):
+    """The limits are less than one chunk of all heads, and two such chunks."""
+    whole = write_gradients(tmp_path / "whole.zarr", [ROWS])
+    monkeypatch.setattr(gradient_store, "SHARD_BYTES", limit)
+    found = write_gradients(tmp_path / "small.zarr", [5] * 8 + [1])
+    assert array(found, "values").shards[0] == (4 if limit == 1 else 8)
+    np.testing.assert_array_equal(read(found, "values"), read(whole, "values"))
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_store_has_few_files(tmp_path):
+    write_gradients(tmp_path / "a.zarr", [5] * 8 + [1])
+    data = [name for name in folder_bytes(tmp_path / "a.zarr") if "values/c" in name]
+    assert len(data) == 4, "22 chunks of two heads in four shards"
