@@ -6,7 +6,7 @@ Since `lambda_k` is the mean of `g_k^2`, term k has variance `u_k^2 lambda_k /
 (lambda_k + d)^2` over rows. The store keeps, for each head, the coordinates with the
 largest variance, summed over the head's probes (each scaled to the same total).
 
-On the laptop experiment a whitened row and probe have a cosine near 0.01, so
+On a small trained model a whitened row and probe had a cosine near 0.01, so
 projections that know nothing of the probe (random ones, or the largest lambdas) lose
 the ranking: docs/projection.md has the measurements. Damping can change after the store
 is written.
