@@ -37,6 +37,9 @@ SOURCES = {source_name(f): f for f in list_sources(config["corpus"]["shards"], P
 SHARDS = [f"{i:04d}" for i in range(config["corpus"]["row_shards"])]
 GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])
+# The checkpoints at which influence is measured, by role: which steps they are is found
+# in the baseline's curve. The first is the window's start.
+POINTS = ["start", *(f"point{i}" for i in range(1, config["window"]["checkpoints"]))]
 ARM_RUNS = arm_runs(config)
 RUNS = ["baseline", *(f"{arm}-seed{draw}" for arm, draw in ARM_RUNS)]
 CHECKPOINT_STEPS = checkpoint_steps(
@@ -46,21 +49,39 @@ CHECKPOINT_STEPS = checkpoint_steps(
 # Inputs that depend on the config or on which run is meant.
 
 
-def scoring_inputs(wildcards):
-    """The gradient store, or the model itself where scores are streamed exactly."""
-    if config["influence"]["method"] == "projected":
-        return {"gradients": f"<results>/gradients/start/{wildcards.shard}.zarr"}
-    return {
-        "checkpoint": "<results>/heads/start",
-        "factors": "<results>/curvature/start.h5",
-    }
+def probe_file(wildcards):
+    """The rows of a dataset probe."""
+    return config["targets"][wildcards.target].get("data", [])
+
+
+def stored_probes(wildcards):
+    """Probe gradients, where the store keeps only the coordinates that they need."""
+    if config["gradients"]["coordinates"] == "all":
+        return []
+    return expand(
+        "<results>/gradients/{point}/{target}.h5",
+        point=wildcards.point,
+        target=TARGETS,
+    )
+
+
+def stored_targets(wildcards):
+    """The targets, where the store holds their heads only."""
+    if config["gradients"]["heads"] != "targets":
+        return []
+    return expand("<results>/heads/targets/{target}.json", target=TARGETS)
 
 
 def arm_scores(wildcards):
     """Scores, for the arms that pick rows by score; random arms do not wait for them."""
-    if "target" not in config["arms"][wildcards.arm]:
+    arm = config["arms"][wildcards.arm]
+    if "target" not in arm:
         return []
-    return expand("<results>/influence/{shard}.zarr", shard=GRADIENT_SHARDS)
+    return expand(
+        "<results>/influence/{target}/{shard}.zarr",
+        target=arm["target"],
+        shard=GRADIENT_SHARDS,
+    )
 
 
 def run_checkpoints(wildcards):
@@ -75,6 +96,7 @@ wildcard_constraints:
     shard=r"\d{4}",
     step=r"\d+",
     target="[a-z][a-z0-9_]*",
+    point=r"start|point[1-9]\d*",
     arm="[a-z][a-z0-9_]*",
     draw=r"\d+",
     run=r"baseline|[a-z][a-z0-9_]*-seed\d+",

@@ -1,19 +1,20 @@
-# EK-FAC factors of every head at the window's start.
+# Factors of every head at each point of the window.
 # Prioritised: the arms of top rows wait for the scores, the random ones for nothing.
 
 
 rule fit_factors:
     input:
-        checkpoint="<results>/heads/start",
-        targets="<results>/heads/targets.json",
+        checkpoint="<results>/heads/{point}",
+        window="<results>/heads/window.json",
+        held_out="<results>/corpus/held_out.zarr",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         code=modules("fit_factors"),
     output:
-        "<results>/curvature/start.h5",
+        "<results>/curvature/{point}.h5",
     log:
-        "<logs>/curvature/fit_factors.log",
+        "<logs>/curvature/fit_factors-{point}.log",
     benchmark:
-        "<benchmarks>/curvature/fit_factors.tsv"
+        "<benchmarks>/curvature/fit_factors-{point}.tsv"
     priority: 10
     conda:
         "../envs/headwater.yaml"
@@ -23,6 +24,6 @@ rule fit_factors:
         mem_mb=4000,
         runtime=120,
     params:
-        settings=section("curvature"),
+        settings=section("as_released", "curvature"),
     script:
         "../scripts/fit_factors.py"

@@ -29,7 +29,11 @@ rule measure_effects:
     input:
         runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
         plans=expand("<results>/interventions/{run}.h5", run=RUNS[1:]),
-        targets="<results>/heads/targets.json",
+        window="<results>/heads/window.json",
+        target=expand(
+            "<results>/heads/targets/{target}.json",
+            target=config["window"]["target"],
+        ),
         code=modules("measure_effects"),
     output:
         effects="<results>/evaluation/effects.tsv",

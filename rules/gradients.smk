@@ -1,19 +1,20 @@
-# Gradients of probes, and projected gradients of every row.
+# Gradients of probes, and projected gradients of every row, at each point of the window.
 
 
 rule probe_gradient:
     input:
-        checkpoint="<results>/heads/start",
-        targets="<results>/heads/targets.json",
+        checkpoint="<results>/heads/{point}",
+        target="<results>/heads/targets/{target}.json",
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
+        data=probe_file,
         code=modules("probe_gradient"),
     output:
-        "<results>/gradients/start/{target}.h5",
+        "<results>/gradients/{point}/{target}.h5",
     log:
-        "<logs>/gradients/probe_gradient-{target}.log",
+        "<logs>/gradients/probe_gradient-{point}-{target}.log",
     benchmark:
-        "<benchmarks>/gradients/probe_gradient-{target}.tsv"
+        "<benchmarks>/gradients/probe_gradient-{point}-{target}.tsv"
     priority: 10
     conda:
         "../envs/headwater.yaml"
@@ -23,25 +24,26 @@ rule probe_gradient:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=section("gradients"),
+        settings=section("as_released", "gradients"),
     script:
         "../scripts/probe_gradient.py"
 
 
 rule row_gradients:
     input:
-        checkpoint="<results>/heads/start",
-        targets="<results>/heads/targets.json",
+        checkpoint="<results>/heads/{point}",
+        window="<results>/heads/window.json",
+        targets=stored_targets,
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        factors="<results>/curvature/start.h5",
-        probes=expand("<results>/gradients/start/{target}.h5", target=TARGETS),
+        factors="<results>/curvature/{point}.h5",
+        probes=stored_probes,
         code=modules("row_gradients"),
     output:
-        directory("<results>/gradients/start/{shard}.zarr"),
+        directory("<results>/gradients/{point}/{shard}.zarr"),
     log:
-        "<logs>/gradients/row_gradients-{shard}.log",
+        "<logs>/gradients/row_gradients-{point}-{shard}.log",
     benchmark:
-        "<benchmarks>/gradients/row_gradients-{shard}.tsv"
+        "<benchmarks>/gradients/row_gradients-{point}-{shard}.tsv"
     priority: 10
     conda:
         "../envs/headwater.yaml"
@@ -51,6 +53,7 @@ rule row_gradients:
         mem_mb=4000,
         runtime=120,
     params:
-        settings=section("gradients"),
+        settings=section("as_released", "gradients"),
+        position=lambda wildcards: POINTS.index(wildcards.point),
     script:
         "../scripts/row_gradients.py"

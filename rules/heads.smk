@@ -1,4 +1,4 @@
-# Scores of all heads, and the choice of targets and window.
+# Scores of all heads, and the choice of the window and of each target's head.
 
 
 rule score_heads:
@@ -25,18 +25,18 @@ rule score_heads:
         "../scripts/score_heads.py"
 
 
-rule select_targets:
+rule select_window:
     input:
         scores="<results>/heads/scores.tsv",
         checkpoints=expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS),
-        code=modules("select_targets"),
+        code=modules("select_window"),
     output:
-        targets="<results>/heads/targets.json",
-        start=directory("<results>/heads/start"),
+        window="<results>/heads/window.json",
+        points=directory(expand("<results>/heads/{point}", point=POINTS)),
     log:
-        "<logs>/heads/select_targets.log",
+        "<logs>/heads/select_window.log",
     benchmark:
-        "<benchmarks>/heads/select_targets.tsv"
+        "<benchmarks>/heads/select_window.tsv"
     conda:
         "../envs/headwater.yaml"
     threads: 1
@@ -44,6 +44,29 @@ rule select_targets:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=section("targets", "window"),
+        settings=section("window"),
+        target=config["targets"][config["window"]["target"]],
     script:
-        "../scripts/select_targets.py"
+        "../scripts/select_window.py"
+
+
+rule select_target:
+    input:
+        scores="<results>/heads/scores.tsv",
+        code=modules("select_target"),
+    output:
+        "<results>/heads/targets/{target}.json",
+    log:
+        "<logs>/heads/select_target-{target}.log",
+    benchmark:
+        "<benchmarks>/heads/select_target-{target}.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=lookup(dpath="targets/{target}", within=config),
+    script:
+        "../scripts/select_target.py"

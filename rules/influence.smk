@@ -3,15 +3,15 @@
 
 rule solve_ihvp:
     input:
-        factors="<results>/curvature/start.h5",
-        probe="<results>/gradients/start/{target}.h5",
+        factors="<results>/curvature/{point}.h5",
+        probe="<results>/gradients/{point}/{target}.h5",
         code=modules("solve_ihvp"),
     output:
-        "<results>/influence/{target}.ihvp.h5",
+        "<results>/influence/ihvp/{point}/{target}.h5",
     log:
-        "<logs>/influence/solve_ihvp-{target}.log",
+        "<logs>/influence/solve_ihvp-{point}-{target}.log",
     benchmark:
-        "<benchmarks>/influence/solve_ihvp-{target}.tsv"
+        "<benchmarks>/influence/solve_ihvp-{point}-{target}.tsv"
     priority: 10
     conda:
         "../envs/headwater.yaml"
@@ -25,37 +25,83 @@ rule solve_ihvp:
         "../scripts/solve_ihvp.py"
 
 
-rule score_rows:
-    input:
-        unpack(scoring_inputs),
-        products=expand("<results>/influence/{target}.ihvp.h5", target=TARGETS),
-        targets="<results>/heads/targets.json",
-        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("score_rows"),
-    output:
-        directory("<results>/influence/{shard}.zarr"),
-    log:
-        "<logs>/influence/score_rows-{shard}.log",
-    benchmark:
-        "<benchmarks>/influence/score_rows-{shard}.tsv"
-    priority: 10
-    conda:
-        "../envs/headwater.yaml"
-    threads: 1
-    resources:
-        gpu=1 if config["influence"]["method"] == "exact" else 0,
-        mem_mb=4000,
-        runtime=120,
-    params:
-        settings=section("influence"),
-    script:
-        "../scripts/score_rows.py"
+if config["influence"]["method"] == "projected":
+
+    rule score_rows:
+        input:
+            gradients=expand(
+                "<results>/gradients/{point}/{{shard}}.zarr",
+                point=POINTS,
+            ),
+            products=expand(
+                "<results>/influence/ihvp/{point}/{{target}}.h5",
+                point=POINTS,
+            ),
+            window="<results>/heads/window.json",
+            rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+            code=modules("score_rows"),
+        output:
+            directory("<results>/influence/{target}/{shard}.zarr"),
+        log:
+            "<logs>/influence/score_rows-{target}-{shard}.log",
+        benchmark:
+            "<benchmarks>/influence/score_rows-{target}-{shard}.tsv"
+        priority: 10
+        conda:
+            "../envs/headwater.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=120,
+        params:
+            settings=section("influence"),
+        script:
+            "../scripts/score_rows.py"
+
+else:
+
+    rule stream_scores:
+        input:
+            checkpoints=expand("<results>/heads/{point}", point=POINTS),
+            factors=expand("<results>/curvature/{point}.h5", point=POINTS),
+            products=expand(
+                "<results>/influence/ihvp/{point}/{target}.h5",
+                target=TARGETS,
+                point=POINTS,
+            ),
+            window="<results>/heads/window.json",
+            rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+            code=modules("stream_scores"),
+        output:
+            directory(
+                expand("<results>/influence/{target}/{{shard}}.zarr", target=TARGETS),
+            ),
+        log:
+            "<logs>/influence/stream_scores-{shard}.log",
+        benchmark:
+            "<benchmarks>/influence/stream_scores-{shard}.tsv"
+        priority: 10
+        conda:
+            "../envs/headwater.yaml"
+        threads: 1
+        resources:
+            gpu=1,
+            mem_mb=4000,
+            runtime=120,
+        params:
+            settings=section("as_released", "gradients", "influence"),
+            targets=TARGETS,
+        script:
+            "../scripts/stream_scores.py"
 
 
 rule rank_rows:
     input:
-        scores=expand("<results>/influence/{shard}.zarr", shard=GRADIENT_SHARDS),
-        targets="<results>/heads/targets.json",
+        scores=expand(
+            "<results>/influence/{{target}}/{shard}.zarr",
+            shard=GRADIENT_SHARDS,
+        ),
+        window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         code=modules("rank_rows"),
     output:
@@ -75,13 +121,52 @@ rule rank_rows:
         "../scripts/rank_rows.py"
 
 
+rule score_tokens:
+    input:
+        ranked="<results>/influence/{target}.tsv",
+        checkpoints=expand("<results>/heads/{point}", point=POINTS),
+        factors=expand("<results>/curvature/{point}.h5", point=POINTS),
+        products=expand(
+            "<results>/influence/ihvp/{point}/{{target}}.h5",
+            point=POINTS,
+        ),
+        window="<results>/heads/window.json",
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        code=modules("score_tokens"),
+    output:
+        "<results>/influence/{target}.tokens.h5",
+    log:
+        "<logs>/influence/score_tokens-{target}.log",
+    benchmark:
+        "<benchmarks>/influence/score_tokens-{target}.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        rows=config["report"]["top_rows"],
+    script:
+        "../scripts/score_tokens.py"
+
+
 rule check_fidelity:
     input:
-        scores=expand("<results>/influence/{shard}.zarr", shard=GRADIENT_SHARDS),
-        products=expand("<results>/influence/{target}.ihvp.h5", target=TARGETS),
-        factors="<results>/curvature/start.h5",
-        checkpoint="<results>/heads/start",
-        targets="<results>/heads/targets.json",
+        scores=expand(
+            "<results>/influence/{target}/{shard}.zarr",
+            target=TARGETS,
+            shard=GRADIENT_SHARDS,
+        ),
+        checkpoints=expand("<results>/heads/{point}", point=POINTS),
+        factors=expand("<results>/curvature/{point}.h5", point=POINTS),
+        products=expand(
+            "<results>/influence/ihvp/{point}/{target}.h5",
+            target=TARGETS,
+            point=POINTS,
+        ),
+        window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         code=modules("check_fidelity"),
     output:
@@ -99,5 +184,34 @@ rule check_fidelity:
         runtime=60,
     params:
         settings=section("influence"),
+        targets=TARGETS,
     script:
         "../scripts/check_fidelity.py"
+
+
+rule compare_variants:
+    input:
+        checkpoint="<results>/heads/start",
+        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
+        held_out="<results>/corpus/held_out.zarr",
+        tokenizer="<results>/corpus/tokenizer",
+        window="<results>/heads/window.json",
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        code=modules("compare_variants"),
+    output:
+        "<results>/influence/variants.tsv",
+    log:
+        "<logs>/influence/compare_variants.log",
+    benchmark:
+        "<benchmarks>/influence/compare_variants.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=section("curvature", "gradients", "influence", "targets"),
+    script:
+        "../scripts/compare_variants.py"

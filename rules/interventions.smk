@@ -4,7 +4,7 @@
 rule build_arm:
     input:
         scores=arm_scores,
-        targets="<results>/heads/targets.json",
+        window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         code=modules("build_arm"),
     output:

@@ -7,7 +7,8 @@ TEMPLATES = os.path.relpath(
 
 rule plot_emergence:
     input:
-        targets="<results>/heads/targets.json",
+        window="<results>/heads/window.json",
+        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
         scores="<results>/heads/scores.tsv",
         runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
         domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
@@ -38,7 +39,8 @@ rule plot_emergence:
 
 rule plot_enrichment:
     input:
-        targets="<results>/heads/targets.json",
+        window="<results>/heads/window.json",
+        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
         domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
         code=modules("plot_enrichment"),
     output:
@@ -65,8 +67,10 @@ rule plot_enrichment:
 
 rule show_top_rows:
     input:
-        targets="<results>/heads/targets.json",
+        window="<results>/heads/window.json",
+        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
         ranked=expand("<results>/influence/{target}.tsv", target=TARGETS),
+        tokens=expand("<results>/influence/{target}.tokens.h5", target=TARGETS),
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         tokenizer="<results>/corpus/tokenizer",
         code=modules("show_top_rows"),
@@ -100,7 +104,8 @@ rule show_top_rows:
 
 rule write_summary:
     input:
-        targets="<results>/heads/targets.json",
+        window="<results>/heads/window.json",
+        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
         baseline="<results>/evaluation/baseline.tsv",
         summary="<results>/evaluation/summary.tsv",
         effects="<results>/evaluation/effects.tsv",

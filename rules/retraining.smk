@@ -5,7 +5,7 @@ rule retrain_arm:
     input:
         plan="<results>/interventions/{arm}-seed{draw}.h5",
         checkpoint="<results>/heads/start",
-        targets="<results>/heads/targets.json",
+        window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         code=modules("retrain_arm"),
     output:

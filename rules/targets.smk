@@ -13,28 +13,43 @@ rule heads:
     """Scores of all heads over the baseline run; the chosen targets and window."""
     input:
         "<results>/heads/scores.tsv",
-        "<results>/heads/targets.json",
+        "<results>/heads/window.json",
+        expand("<results>/heads/targets/{target}.json", target=TARGETS),
 
 
 rule curvature:
     """EK-FAC factors of every head."""
     input:
-        "<results>/curvature/start.h5",
+        expand("<results>/curvature/{point}.h5", point=POINTS),
 
 
 rule gradients:
     """Projected gradients of every row of the window, and probe gradients."""
     input:
-        expand("<results>/gradients/start/{shard}.zarr", shard=GRADIENT_SHARDS),
-        expand("<results>/gradients/start/{target}.h5", target=TARGETS),
+        expand(
+            "<results>/gradients/{point}/{shard}.zarr",
+            point=POINTS,
+            shard=GRADIENT_SHARDS,
+        ),
+        expand("<results>/gradients/{point}/{target}.h5", point=POINTS, target=TARGETS),
 
 
 rule influence:
     """Scores of every row for every target, ranked tables, and their fidelity."""
     input:
-        expand("<results>/influence/{shard}.zarr", shard=GRADIENT_SHARDS),
+        expand(
+            "<results>/influence/{target}/{shard}.zarr",
+            target=TARGETS,
+            shard=GRADIENT_SHARDS,
+        ),
         expand("<results>/influence/{target}.tsv", target=TARGETS),
         "<results>/influence/fidelity.tsv",
+
+
+rule variants:
+    """How far the released code's choices, or a simpler Hessian, change the ranking."""
+    input:
+        "<results>/influence/variants.tsv",
 
 
 rule retraining:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from headwater import job
-from headwater.heads.targets import read_choice
+from headwater.heads.targets import read_window
 from headwater.heads.window import WindowRows
 from headwater.influence.files import read_scores
 from headwater.interventions.arms import build_plan, pick_rows
@@ -18,12 +18,13 @@ def main(snakemake):
     with job.start(snakemake) as config:
         arm, draw = snakemake.wildcards.arm, int(snakemake.wildcards.draw)
         settings = config["arms"][arm]
-        choice = read_choice(Path(snakemake.input.targets), config)
-        window = WindowRows([Path(p) for p in snakemake.input.rows], choice, config)
+        choice = read_window(Path(snakemake.input.window), config)
+        rows = [Path(p) for p in snakemake.input.rows]
+        window = WindowRows(rows, choice.window, config)
         scores = None
         if "target" in settings:
             shards = [Path(p) for p in snakemake.input.scores]
-            scores = read_scores(shards, settings["target"], config)
+            scores = read_scores(shards, config)
         seed = stable_seed(config["seed"], "interventions", arm, draw)
         generator = np.random.default_rng(seed)
         count = round(settings["fraction"] * len(window))

@@ -1,4 +1,4 @@
-"""Compare stored scores with exact ones on a sample of the window's rows."""
+"""Compare the scores of all rows with exact ones on a sample."""
 
 from pathlib import Path
 
@@ -7,40 +7,57 @@ import pandas as pd
 import torch
 
 from headwater import job
-from headwater.checkpoints.files import load_model
 from headwater.curvature.files import read_factors
-from headwater.heads.targets import read_choice
+from headwater.gradients.models import load_for_pass
+from headwater.gradients.passes import PassOptions
+from headwater.heads.targets import read_window
 from headwater.heads.window import WindowRows
+from headwater.influence.average import Average
 from headwater.influence.fidelity import agreement
 from headwater.influence.files import read_product, read_scores
 from headwater.influence.scores import stream_scores
 from headwater.publish import stable_seed, write_text
 
 
+def exact_scores(snakemake, config, window, points, sample):
+    """Float32 scores of the sampled rows, [rows, targets]."""
+    inputs, targets = snakemake.input, snakemake.params.targets
+    average = Average(len(sample), len(targets))
+    for position, step in enumerate(points):
+        after = np.flatnonzero(window.step_of(sample) >= step)
+        paths = inputs.products[position :: len(points)]
+        options = PassOptions(
+            config["gradients"]["batch_size"], numbers=window.numbers(sample[after])
+        )
+        scores, losses = stream_scores(
+            load_for_pass(Path(inputs.checkpoints[position]), config, job.device()),
+            torch.from_numpy(window.take(sample[after])),
+            read_factors(Path(inputs.factors[position]), config),
+            [read_product(Path(p), config) for p in paths],
+            config["gradients"]["mode"],
+            options,
+            as_released=config["as_released"],
+        )
+        average.add(after, scores, losses)
+    return average.scores
+
+
 def main(snakemake):
     with job.start(snakemake) as config:
-        choice = read_choice(Path(snakemake.input.targets), config)
-        window = WindowRows([Path(p) for p in snakemake.input.rows], choice, config)
+        choice = read_window(Path(snakemake.input.window), config)
+        rows = [Path(p) for p in snakemake.input.rows]
+        window = WindowRows(rows, choice.window, config)
         generator = np.random.default_rng(stable_seed(config["seed"], "fidelity"))
         count = min(config["influence"]["fidelity_rows"], len(window))
         sample = np.sort(generator.choice(len(window), count, replace=False))
-        products = [read_product(Path(p), config) for p in snakemake.input.products]
-        exact, _ = stream_scores(
-            load_model(Path(snakemake.input.checkpoint), config).to(job.device()),
-            torch.from_numpy(window.take(sample)),
-            read_factors(Path(snakemake.input.factors), config),
-            products,
-            config["gradients"]["mode"],
-            config["gradients"]["batch_size"],
-        )
-        lines = []
-        shards = [Path(p) for p in snakemake.input.scores]
-        for product, column in zip(products, exact.T, strict=True):
-            stored = read_scores(shards, product.target, config)[sample]
-            spearman, overlap = agreement(stored, column)
-            lines.append((product.target, count, spearman, overlap))
+        exact = exact_scores(snakemake, config, window, choice.points, sample)
+        lines, shards = [], config["gradients"]["shards"]
+        for position, target in enumerate(snakemake.params.targets):
+            own = snakemake.input.scores[position * shards : (position + 1) * shards]
+            stored = read_scores([Path(p) for p in own], config)[sample]
+            lines.append((target, count, *agreement(stored, exact[:, position])))
             job.logger.info(
-                "%s: stored against exact scores on %d rows: Spearman %.4f, "
+                "%s: scores against exact ones on %d rows: Spearman %.4f, "
                 "overlap of the top 10 %% %.3f",
                 *lines[-1],
             )

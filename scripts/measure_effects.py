@@ -7,15 +7,15 @@ import pandas as pd
 
 from headwater import job
 from headwater.evaluation.effects import BASELINE, curves, effect, summarise
-from headwater.heads.targets import read_choice
+from headwater.heads.targets import read_target, read_window
 from headwater.publish import write_text
 from headwater.retraining.schedule import arm_schedule
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
-        choice = read_choice(Path(snakemake.input.targets), config)
-        target = choice.targets[config["window"]["target"]]
+        choice = read_window(Path(snakemake.input.window), config)
+        target = read_target(Path(snakemake.input.target[0]), config)
         start, end = choice.window.start, choice.window.end
         steps = arm_schedule(start, end, config["retraining"]["checkpoint_every"])
         tables = {Path(p).stem: pd.read_csv(p, sep="\t") for p in snakemake.input.runs}

@@ -14,7 +14,9 @@ def main(snakemake):
         target, arms = config["window"]["target"], config["arms"]
         domains = read_tables(map(Path, snakemake.input.domains), ".domains.tsv")
         data = emergence.Emergence(
-            choice=read_choice(Path(snakemake.input.targets), config),
+            choice=read_choice(
+                Path(snakemake.input.window), map(Path, snakemake.input.targets), config
+            ),
             window_target=target,
             arms=arms,
             labels=arm_labels(arms, domains, target),

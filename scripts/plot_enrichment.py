@@ -10,7 +10,9 @@ from headwater.report.tables import read_tables
 
 def main(snakemake):
     with job.start(snakemake) as config, style.applied():
-        choice = read_choice(Path(snakemake.input.targets), config)
+        choice = read_choice(
+            Path(snakemake.input.window), map(Path, snakemake.input.targets), config
+        )
         domains = read_tables(map(Path, snakemake.input.domains), ".domains.tsv")
         figure = enrichment.draw(domains, choice)
         outputs = snakemake.output

@@ -5,39 +5,36 @@ from pathlib import Path
 from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.geometry import Head
-from headwater.gradients.probe import probe_gradient
-from headwater.hdf5 import publish_hdf5
-from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
-from headwater.heads.targets import read_choice
-from headwater.probes import PROBES
-from headwater.publish import stable_seed
+from headwater.gradients.files import write_probe_gradient
+from headwater.gradients.probe import probe_gradient, probe_gradient_as_released
+from headwater.heads.probe_data import probe_data
+from headwater.heads.targets import read_target
+from headwater.probes import find_probe
 from headwater.stages import identity
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
         name, settings = snakemake.wildcards.target, config["gradients"]
-        target = read_choice(Path(snakemake.input.targets), config).targets[name]
-        sequences = repeated_sequences(
-            settings["probe_sequences"],
-            config["heads"]["half_length"],
-            load_probe_vocabulary(
-                Path(snakemake.input.held_out),
-                Path(snakemake.input.tokenizer),
-                config,
-            ),
-            stable_seed(config["seed"], "probe", target.probe),
-        ).to(job.device())
+        target = read_target(Path(snakemake.input.target), config)
         model = load_model(Path(snakemake.input.checkpoint), config).to(job.device())
-        head, probe = Head.parse(target.head), PROBES[target.probe]
-        gradient, value = probe_gradient(
-            model, probe, head, sequences, settings["mode"]
-        )
-        stamp = identity("gradients", config, target=name, head=target.head)
-        with publish_hdf5(Path(snakemake.output[0]), stamp, value=value) as file:
-            for block, matrix in gradient.items():
-                file[block] = matrix.numpy()
+        held_out, tokenizer = snakemake.input.held_out, snakemake.input.tokenizer
+        data = probe_data(config["targets"][name], held_out, tokenizer, config)
+        head = Head.parse(target.head)
+        released = config["as_released"]
+        probe = find_probe(target.probe, released)
+        compute = probe_gradient_as_released if released else probe_gradient
+        gradient, value = compute(model, probe, head, data, settings["mode"])
+        stamp = identity("gradients", config, [name], target=name, head=target.head)
+        write_probe_gradient(Path(snakemake.output[0]), gradient, value, stamp)
         job.logger.info("probe %s of %s: f = %.4f", target.probe, head, value)
+        if not any(matrix.any() for matrix in gradient.values()):
+            job.logger.warning(
+                "WARNING: target %s: the probe does not depend on %s's parameters "
+                "(its gradient is zero), so all scores are zero and their ranking "
+                "means nothing",
+                *(name, head),
+            )
 
 
 main(snakemake)  # noqa: F821

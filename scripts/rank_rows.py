@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.heads.targets import read_choice
+from headwater.heads.targets import read_window
 from headwater.heads.window import WindowRows
 from headwater.influence.files import read_losses, read_scores
 from headwater.influence.ranking import domain_table, ranked_table
@@ -13,9 +13,10 @@ from headwater.publish import write_text
 def main(snakemake):
     with job.start(snakemake) as config:
         shards = [Path(p) for p in snakemake.input.scores]
-        scores = read_scores(shards, snakemake.wildcards.target, config)
-        choice = read_choice(Path(snakemake.input.targets), config)
-        window = WindowRows([Path(p) for p in snakemake.input.rows], choice, config)
+        scores = read_scores(shards, config)
+        choice = read_window(Path(snakemake.input.window), config)
+        rows = [Path(p) for p in snakemake.input.rows]
+        window = WindowRows(rows, choice.window, config)
         ranked = ranked_table(scores, read_losses(shards, config), window)
         domains = domain_table(scores, window)
         for table, path in (

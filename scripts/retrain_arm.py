@@ -5,7 +5,7 @@ from pathlib import Path
 
 from headwater import job
 from headwater.checkpoints.run import RESUME, Run, recipe_of, train_run
-from headwater.heads.targets import read_choice
+from headwater.heads.targets import read_window
 from headwater.heads.window import WindowRows
 from headwater.interventions.files import read_plan
 from headwater.publish import publish_folder
@@ -18,8 +18,9 @@ def main(snakemake):
     with job.start(snakemake) as config:
         arm, draw = snakemake.wildcards.arm, int(snakemake.wildcards.draw)
         settings = config["retraining"]
-        choice = read_choice(Path(snakemake.input.targets), config)
-        window = WindowRows([Path(p) for p in snakemake.input.rows], choice, config)
+        choice = read_window(Path(snakemake.input.window), config)
+        rows = [Path(p) for p in snakemake.input.rows]
+        window = WindowRows(rows, choice.window, config)
         plan = read_plan(Path(snakemake.input.plan), config)
         start, end = choice.window.start, choice.window.end
         stamp = arm_identity("retraining", config, arm, draw)

@@ -1,58 +1,89 @@
-"""Projected per-row gradients of the target heads, one store a shard."""
+"""Projected gradients of every row of a shard, for all heads wanted, in one pass."""
 
-from collections import defaultdict
 from pathlib import Path
 
 from headwater import job
-from headwater.checkpoints.files import load_model
 from headwater.curvature.files import read_factors
-from headwater.gradients.blocks import blocks_of, rotate
-from headwater.gradients.coordinates import choose_coordinates, project
+from headwater.geometry import Head
+from headwater.gradients.blocks import blocks_of
+from headwater.gradients.coordinates import (
+    Projection,
+    all_coordinates,
+    choose_coordinates,
+)
 from headwater.gradients.files import read_probe_gradient
-from headwater.gradients.passes import sides_of_rows
-from headwater.gradients.store import GradientWriter
-from headwater.heads.targets import read_choice
+from headwater.gradients.models import load_for_pass
+from headwater.gradients.passes import PassOptions
+from headwater.gradients.store import GradientWriter, fill_store
+from headwater.heads.targets import read_target, read_window
 from headwater.heads.window import WindowRows
+from headwater.neox import geometry
 from headwater.progress import Progress
-from headwater.publish import publish_folder
+from headwater.publish import publish_folder, stable_seed
 from headwater.shards import shard_range
 from headwater.stages import identity
+
+
+def wanted_heads(settings, targets, model):
+    """The heads of `gradients.heads`."""
+    if settings["heads"] == "all":
+        return geometry(model).all_heads()
+    labels = settings["heads"]
+    if labels == "targets":
+        labels = [target.head for target in targets]
+    return sorted({Head.parse(label) for label in labels})
+
+
+def projections(snakemake, config, heads, mode):
+    """What is stored of each head."""
+    settings = config["gradients"]
+    seed = stable_seed(config["seed"], "gradients", "rotation")
+    factors = read_factors(Path(snakemake.input.factors), config)
+    probes = [read_probe_gradient(Path(p), config) for p in snakemake.input.probes]
+    kept = {}
+    for head in heads:
+        blocks, count = blocks_of([head], mode), settings["coordinates"]
+        own = [probe.gradient for probe in probes if probe.head == head]
+        kept[head] = (
+            all_coordinates(factors, blocks)
+            if count == "all"
+            else choose_coordinates(factors, blocks, own, count)
+        )
+    made = {h: Projection(k, settings["bits"], seed) for h, k in kept.items()}
+    return factors.bases, made
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
         settings, shard = config["gradients"], snakemake.wildcards.shard
-        choice = read_choice(Path(snakemake.input.targets), config)
-        window = WindowRows([Path(p) for p in snakemake.input.rows], choice, config)
+        choice = read_window(Path(snakemake.input.window), config)
+        rows = [Path(p) for p in snakemake.input.rows]
+        window = WindowRows(rows, choice.window, config)
+        step = choice.points[snakemake.params.position]
         part = shard_range(len(window), settings["shards"], int(shard))
-        factors = read_factors(Path(snakemake.input.factors), config)
-        probes = defaultdict(list)
-        for path in snakemake.input.probes:
-            probe = read_probe_gradient(Path(path), config)
-            probes[probe.head].append(probe.gradient)
-        count, blocks, kept = settings["coordinates"], {}, {}
-        for head in sorted(probes):
-            blocks[str(head)] = own = blocks_of([head], settings["mode"])
-            kept[str(head)] = choose_coordinates(factors, own, probes[head], count)
-        model = load_model(Path(snakemake.input.checkpoint), config).to(job.device())
-        every = [block for own in blocks.values() for block in own]
-        stamp = identity("gradients", config, shard=shard)
-        progress = Progress(f"gradients {shard}", len(part), "rows")
-        with publish_folder(Path(snakemake.output[0]), stamp) as folder:
-            writer = GradientWriter(folder, stamp, part.start, len(part), kept)
-            bases = None
-            passes = sides_of_rows(
-                model, window.part(part), every, settings["batch_size"]
+        part = window.after(step, part)
+        targets = [read_target(Path(p), config) for p in snakemake.input.targets]
+        folder = Path(snakemake.input.checkpoint)
+        model = load_for_pass(folder, config, job.device(), settings["precision"])
+        heads, mode = wanted_heads(settings, targets, model), settings["mode"]
+        bases, kept = projections(snakemake, config, heads, mode)
+        point = snakemake.wildcards.point
+        names = config["targets"] if settings["heads"] == "targets" else []
+        stamp = identity("gradients", config, names, shard=shard, point=point)
+        options = PassOptions(settings["batch_size"], numbers=window.numbers(part))
+        progress = Progress(f"gradients {point} {shard}", len(part), "rows")
+        with publish_folder(Path(snakemake.output[0]), stamp) as target:
+            writer = GradientWriter(target, stamp, part.start, len(part), kept)
+            fill_store(
+                writer,
+                model,
+                window.part(part),
+                bases,
+                mode,
+                options,
+                as_released=config["as_released"],
+                update=progress.update,
             )
-            for batch, sides, losses in passes:
-                bases = bases or factors.bases_like(sides)
-                rotated = rotate(sides, bases)
-                writer.append(
-                    {h: project(rotated, own, kept[h]) for h, own in blocks.items()},
-                    losses,
-                )
-                progress.update(batch.stop - batch.start)
-            writer.close()
 
 
 main(snakemake)  # noqa: F821

@@ -1,49 +1,47 @@
-"""A signed influence score for every row of a shard and every target."""
+"""A signed influence score for every row of a shard, from the gradient stores."""
 
 from pathlib import Path
 
-import numpy as np
-
 from headwater import job
-from headwater.checkpoints.files import load_model
-from headwater.curvature.files import read_factors
-from headwater.heads.targets import read_choice
+from headwater.gradients.store import HeadRows
+from headwater.heads.targets import read_window
 from headwater.heads.window import WindowRows
-from headwater.influence.files import read_product
-from headwater.influence.scores import score_store, stream_scores
-from headwater.publish import publish_folder
+from headwater.influence.average import Average, within
+from headwater.influence.files import read_product, write_scores
+from headwater.influence.scores import score_store
 from headwater.shards import shard_range
 from headwater.stages import identity
-from headwater.stores import create_group, open_group, read, write_array
+from headwater.stores import open_group, read
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
-        shard = snakemake.wildcards.shard
-        products = [read_product(Path(p), config) for p in snakemake.input.products]
-        choice = read_choice(Path(snakemake.input.targets), config)
-        window = WindowRows([Path(p) for p in snakemake.input.rows], choice, config)
+        target, shard = snakemake.wildcards.target, snakemake.wildcards.shard
+        choice = read_window(Path(snakemake.input.window), config)
+        rows = [Path(p) for p in snakemake.input.rows]
+        window = WindowRows(rows, choice.window, config)
         part = shard_range(len(window), config["gradients"]["shards"], int(shard))
-        if config["influence"]["method"] == "projected":
-            store = open_group(Path(snakemake.input.gradients), config)
-            columns = [score_store(store, product) for product in products]
-            scores, losses = np.stack(columns, axis=1), read(store, "losses")
-        else:
-            model = load_model(Path(snakemake.input.checkpoint), config)
-            scores, losses = stream_scores(
-                model.to(job.device()),
-                window.part(part),
-                read_factors(Path(snakemake.input.factors), config),
-                products,
-                config["gradients"]["mode"],
-                config["gradients"]["batch_size"],
+        average = Average(len(part), 1)
+        inputs = zip(
+            choice.points,
+            snakemake.input.gradients,
+            snakemake.input.products,
+            strict=True,
+        )
+        for step, gradients, path in inputs:
+            product = read_product(Path(path), config)
+            store = open_group(Path(gradients), config)
+            head_rows = HeadRows(store, product.head)
+            average.add(
+                within(window.after(step, part), part),
+                score_store(head_rows, [product.vector]),
+                read(store, "losses"),
             )
-        stamp = identity("influence", config, shard=shard)
-        names = [product.target for product in products]
-        with publish_folder(Path(snakemake.output[0]), stamp) as folder:
-            group = create_group(folder, stamp, first_row=part.start, targets=names)
-            write_array(group, "scores", scores)
-            write_array(group, "losses", losses)
+        stamp = identity("influence", config, [target], shard=shard, target=target)
+        scores = average.scores[:, 0]
+        write_scores(
+            Path(snakemake.output[0]), part.start, scores, average.losses, stamp
+        )
 
 
 main(snakemake)  # noqa: F821

@@ -6,8 +6,8 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.files import read_probe_gradient
-from headwater.hdf5 import publish_hdf5
-from headwater.influence.ekfac_inverse import solve
+from headwater.influence.files import Product, write_product
+from headwater.influence.inverse import solve
 from headwater.stages import identity
 
 
@@ -17,11 +17,11 @@ def main(snakemake):
         probe = read_probe_gradient(Path(snakemake.input.probe), config)
         blocks = blocks_of([probe.head], config["gradients"]["mode"])
         damping = config["influence"]["damping"]
-        product = solve(factors, blocks, probe.gradient, damping)
+        vector = solve(factors, blocks, probe.gradient, damping)
         name = snakemake.wildcards.target
-        stamp = identity("influence", config, target=name, head=str(probe.head))
-        with publish_hdf5(Path(snakemake.output[0]), stamp) as file:
-            file["product"] = product
+        product = Product(name, probe.head, vector)
+        stamp = identity("influence", config, [name])
+        write_product(Path(snakemake.output[0]), product, stamp)
 
 
 main(snakemake)  # noqa: F821

@@ -18,7 +18,7 @@ def main(snakemake):
             experiment=config["experiment"],
             window_target=config["window"]["target"],
             arms=config["arms"],
-            choice=read_choice(Path(inputs.targets), config),
+            choice=read_choice(Path(inputs.window), map(Path, inputs.targets), config),
             baseline=read_table(Path(inputs.baseline)),
             summary=read_table(Path(inputs.summary)),
             domains=domains,

@@ -21,7 +21,7 @@ def random_case(batch: int = 3, length: int = 7, width: int = 5, vocabulary: int
 @pytest.mark.parametrize("block", [1, 4, 20, 21, 1024])
 def test_token_losses_and_their_gradient_equal_cross_entropy(monkeypatch, block):
     """21 tokens: blocks of 4 and 20 leave a ragged last block."""
-    monkeypatch.setattr(loss, "BLOCK_TOKENS", block)
+    monkeypatch.setattr(loss, "CHUNK_TOKENS", block)
     hidden, unembedding, labels = random_case()
     hidden.requires_grad_(True)
     weights = torch.linspace(-1, 2, labels.numel()).double().view(labels.shape)
@@ -51,7 +51,7 @@ def test_token_losses_survive_large_scores():
 
 
 def test_token_losses_of_a_model_equal_its_logits(monkeypatch):
-    monkeypatch.setattr(loss, "BLOCK_TOKENS", 7)
+    monkeypatch.setattr(loss, "CHUNK_TOKENS", 7)
     model, rows = tiny_model(), random_rows(4)
     logits = model(input_ids=rows[:, :-1]).logits
     expected = cross_entropy(logits.mT, rows[:, 1:], reduction="none")
@@ -87,7 +87,7 @@ def test_sampled_labels_invert_the_cumulative_distribution():
 
 @pytest.mark.parametrize("block", [1, 5, 1024])
 def test_sampled_labels_do_not_depend_on_batch_or_block(monkeypatch, block):
-    monkeypatch.setattr(loss, "BLOCK_TOKENS", block)
+    monkeypatch.setattr(loss, "CHUNK_TOKENS", block)
     hidden, unembedding, _ = random_case(batch=6)
     generator = torch.Generator().manual_seed(6)
     uniforms = torch.rand(6, 7, generator=generator)

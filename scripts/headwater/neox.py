@@ -26,6 +26,13 @@ def attention_of(model: GPTNeoXForCausalLM, layer: int) -> nn.Module:
     return attention
 
 
+def dense_of(model: GPTNeoXForCausalLM, layer: int) -> nn.Module:
+    """The output projection of a layer's attention."""
+    dense = attention_of(model, layer).dense
+    assert isinstance(dense, nn.Module)
+    return dense
+
+
 def qkv_weight(model: GPTNeoXForCausalLM, layer: int) -> Tensor:
     """Weight of a layer's `query_key_value` by head: [heads, 3, d_head, hidden]."""
     weight: Tensor = model.gpt_neox.layers[layer].attention.query_key_value.weight

@@ -5,7 +5,7 @@ sections it was made under. A job that reads a result compares these with its ow
 config, so that a store from another config is refused, both sides named, never reused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ Config = Mapping[str, Any]
 
 _CORPUS = ("seed", "corpus")
 _CHECKPOINTS = (*_CORPUS, "model", "training")
-_HEADS = (*_CHECKPOINTS, "heads", "targets", "window")
-_CURVATURE = (*_HEADS, "curvature")
+_HEADS = (*_CHECKPOINTS, "heads")
+_WINDOW = (*_HEADS, "window")
+_CURVATURE = (*_WINDOW, "as_released", "curvature")
 _GRADIENTS = (*_CURVATURE, "gradients")
 _INFLUENCE = (*_GRADIENTS, "influence")
 
@@ -24,6 +25,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "corpus": _CORPUS,
     "checkpoints": _CHECKPOINTS,
     "heads": _HEADS,
+    "window": _WINDOW,
     "curvature": _CURVATURE,
     "gradients": _GRADIENTS,
     "influence": _INFLUENCE,
@@ -31,26 +33,42 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 # An arm that picks rows by score depends on all that made the scores; a random arm only
 # on the window. So a changed damping leaves the random arms as they are.
-_ARM_BASE = {True: _INFLUENCE, False: _HEADS}
+_ARM_BASE = {True: _INFLUENCE, False: _WINDOW}
 _ARM_OWN: dict[str, tuple[str, ...]] = {
     "interventions": (),
     "retraining": ("retraining",),
     "evaluation": ("retraining", "evaluation"),
 }
 
-FORMAT = 1
+# Of these a result knows its own entries only, so that a new target or arm leaves the
+# results of the others as they are.
+_BY_NAME = ("targets", "arms")
+
+FORMAT = 2
 
 
-def identity(stage: str, config: Config, **extra: Any) -> dict[str, Any]:
+def identity(
+    stage: str, config: Config, targets: Iterable[str] = (), **extra: Any
+) -> dict[str, Any]:
     """The identity of a result of `stage` made under `config`.
 
     Args:
         stage: a key of `SECTIONS`.
         config: the whole validated config.
+        targets: whose entries the result depends on, besides the window's own.
         extra: what else tells this result from its siblings (shard, arm, ...).
     """
-    settings = {section: config[section] for section in SECTIONS[stage]}
+    settings = _settings(SECTIONS[stage], config, targets)
     return {"stage": stage, "format": FORMAT, "settings": settings, **extra}
+
+
+def _settings(
+    sections: Iterable[str], config: Config, targets: Iterable[str]
+) -> dict[str, Any]:
+    settings = {section: config[section] for section in sections}
+    names = {*targets, config["window"]["target"]} if "window" in settings else targets
+    entries = {name: config["targets"][name] for name in sorted(names)}
+    return {**settings, "targets": entries} if entries else settings
 
 
 def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, Any]:
@@ -63,12 +81,13 @@ def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, A
         draw: which of the arm's draws.
     """
     settings = config["arms"][arm]
-    sections = (*_ARM_BASE["target" in settings], *_ARM_OWN[stage])
+    scored = "target" in settings
+    sections = (*_ARM_BASE[scored], *_ARM_OWN[stage])
     return {
         "stage": stage,
         "format": FORMAT,
         "settings": {
-            **{section: config[section] for section in sections},
+            **_settings(sections, config, [settings["target"]] if scored else []),
             "arms": {arm: settings},
         },
         "arm": arm,
@@ -89,7 +108,7 @@ def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None
         )
     for section, stored in found["settings"].items():
         wanted = config.get(section, {})
-        if section == "arms":  # a result knows its own arm only
+        if section in _BY_NAME:
             wanted = {name: wanted.get(name) for name in stored}
         difference = _first_difference(section, stored, wanted)
         if difference:

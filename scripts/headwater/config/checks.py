@@ -6,6 +6,7 @@ one of them is already known to be wrong.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from headwater.checkpoints.schedule import checkpoint_steps
@@ -13,7 +14,7 @@ from headwater.config.problems import Key, Problem, touches, unknown_name
 
 # The names of the probes, here as well as in `headwater.probes`: that package needs
 # torch, which no config check may import.
-PROBES = ("induction", "previous_token")
+PROBES = ("induction", "previous_token", "copying", "dataset")
 
 BASELINE = "baseline"
 
@@ -245,11 +246,68 @@ def _probe_exists(_: Config, key: Key, target: dict[str, Any]) -> Iterator[Probl
         yield Problem((*key, "probe"), text)
 
 
+@_entry_check("targets", "window.target")
+def _dataset_is_complete(
+    config: Config, key: Key, target: dict[str, Any]
+) -> Iterator[Problem]:
+    if target["probe"] != "dataset":
+        if "data" in target:
+            text = "only the probe dataset has data; remove it, or set probe: dataset"
+            yield Problem((*key, "data"), text)
+        return
+    if "data" not in target:
+        yield Problem((*key, "data"), "missing; the probe dataset needs a file of rows")
+    elif not Path(target["data"]).is_file():
+        yield Problem((*key, "data"), f"{target['data']}: no such file")
+    if target["head"] == "auto":
+        text = "auto has no score to choose by for the probe dataset; name a head"
+        yield Problem((*key, "head"), text)
+    if config["window"]["target"] == key[-1]:
+        text = f"{key[-1]}: the probe dataset has no curve to find a window in"
+        yield _problem("window.target", text)
+
+
+@_check("gradients.heads", "model.num_hidden_layers", "model.num_attention_heads")
+def _stored_heads_in_model(config: Config) -> Iterator[Problem]:
+    labels = config["gradients"]["heads"]
+    for label in labels if isinstance(labels, list) else []:
+        yield from _head_problem(config, ("gradients", "heads"), label)
+
+
+@_entry_check("targets", "gradients.heads", "influence.method")
+def _target_is_stored(
+    config: Config, key: Key, target: dict[str, Any]
+) -> Iterator[Problem]:
+    stored = config["gradients"]["heads"]
+    if config["influence"]["method"] == "exact" or not isinstance(stored, list):
+        return
+    if target["head"] == "auto":
+        text = "auto is known only later; name a head, or set gradients.heads: targets"
+        yield Problem((*key, "head"), text)
+    elif target["head"] not in stored:
+        text = f"{target['head']} is not in gradients.heads ({', '.join(stored)})"
+        yield Problem((*key, "head"), text)
+
+
+@_check("gradients.coordinates", "gradients.heads")
+def _few_coordinates_need_probes(config: Config) -> Iterator[Problem]:
+    settings = config["gradients"]
+    if settings["coordinates"] != "all" and settings["heads"] != "targets":
+        text = (
+            f"{settings['coordinates']} are chosen by the targets' probes, so only "
+            "gradients.heads: targets can be stored; write all"
+        )
+        yield _problem("gradients.coordinates", text)
+
+
 @_entry_check("targets", "model.num_hidden_layers", "model.num_attention_heads")
 def _head_in_model(
     config: Config, key: Key, target: dict[str, Any]
 ) -> Iterator[Problem]:
-    label = target["head"]
+    yield from _head_problem(config, (*key, "head"), target["head"])
+
+
+def _head_problem(config: Config, key: Key, label: str) -> Iterator[Problem]:
     place = re.fullmatch(r"L(\d+)H(\d+)", label)
     if not place:
         return
@@ -257,10 +315,10 @@ def _head_in_model(
     heads = config["model"]["num_attention_heads"]
     if int(place[1]) >= layers:
         text = f"{label}: the model has layers 0..{layers - 1}"
-        yield Problem((*key, "head"), text)
+        yield Problem(key, text)
     elif int(place[2]) >= heads:
         text = f"{label}: the model has heads 0..{heads - 1} in each layer"
-        yield Problem((*key, "head"), text)
+        yield Problem(key, text)
 
 
 @_entry_check("arms")

@@ -7,21 +7,32 @@ For a block with per-row gradient `G = left^T right`:
     lambda = mean over rows of (Q_A^T G Q_S)^2                 (per-row, not batch sums)
 
 and the Fisher matrix of the block is approximated by `(Q_A x Q_S) diag(lambda) (.)^T`.
+
+Two simpler Hessians share this form, so that the worth of EK-FAC can be measured:
+`diagonal` is the Fisher's diagonal in the parameters' own basis (Q = 1), `identity` is
+no Hessian at all (Q = 1, lambda = 1).
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.gradients.blocks import Block, rotate, row_gradients
-from headwater.gradients.passes import RowSource, sides_of_rows
+from headwater.geometry import Geometry, Head
+from headwater.gradients.blocks import block_sides, blocks_of
+from headwater.gradients.capture import LayerTrace
+from headwater.gradients.heads import by_layer, gradients_of, split_blocks
+from headwater.gradients.passes import Batch, PassOptions, RowSource, run_pass
+from headwater.neox import geometry
 from headwater.progress import Progress
 from headwater.publish import stable_seed
 
-Sides = dict[str, Tensor]
+Traces = Mapping[int, LayerTrace]
+Item = TypeVar("Item", Batch, tuple[Batch, dict[Head, Tensor]])
+HESSIANS = ("ekfac", "diagonal", "identity")
 
 
 @dataclass
@@ -29,30 +40,45 @@ class Factors:
     """Factors of a set of blocks; tensors in float64 on the CPU.
 
     Attributes:
-        covariances: by side name, [width, width], mean over tokens.
+        covariances: by side name, [width, width], mean over tokens; empty unless ekfac.
         bases: by side name, eigenvectors as columns, eigenvalues ascending.
         lambdas: by block (`L0H1/qk`), [rows, columns], mean over rows.
         rows: how many rows the means were taken over.
+        hessian: `ekfac`, `diagonal` or `identity`.
     """
 
     covariances: dict[str, Tensor]
     bases: dict[str, Tensor]
     lambdas: dict[str, Tensor]
     rows: int
-
-    def bases_like(self, sides: Sides) -> dict[str, Tensor]:
-        """The bases of these sides, on their device and in their precision."""
-        return {name: self.bases[name].to(values) for name, values in sides.items()}
+    hessian: str = "ekfac"
 
 
-def fit_covariances(batches: Iterable[Sides]) -> dict[str, Tensor]:
-    """Covariance of every side, from batches of [batch, length, width] tensors."""
+@dataclass(frozen=True)
+class Subspace:
+    """The parameters that factors are fitted for: heads, under `qk` or `qkvo`."""
+
+    heads: list[Head]
+    mode: str
+    sizes: Geometry
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers of the heads."""
+        return list(by_layer(self.heads))
+
+
+def fit_covariances(batches: Iterable[Traces], space: Subspace) -> dict[str, Tensor]:
+    """Covariance of every side of the blocks, mean over tokens."""
+    blocks = blocks_of(space.heads, space.mode)
     sums: dict[str, Tensor] = {}
     tokens = 0
-    for sides in batches:
+    for traces in batches:
+        sides = block_sides(traces, blocks, space.sizes)
         tokens += next(iter(sides.values())).shape[:2].numel()
         for name, values in sides.items():
             flat = values.flatten(0, 1)
+            flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
             product = (flat.mT @ flat).double().cpu()
             sums[name] = sums[name] + product if name in sums else product
     return {name: total / tokens for name, total in sums.items()}
@@ -69,54 +95,91 @@ def _eigenvectors(matrix: Tensor) -> Tensor:
     return vectors * vectors.gather(0, largest).sign()
 
 
+def own_bases(space: Subspace) -> dict[str, Tensor]:
+    """The parameters' own basis: an identity matrix for every side."""
+    widths: dict[str, int] = {}
+    for block in blocks_of(space.heads, space.mode):
+        widths[block.left], widths[block.right] = block.shape(space.sizes)
+    return {name: torch.eye(width).double() for name, width in widths.items()}
+
+
 def fit_lambdas(
-    batches: Iterable[Sides], blocks: list[Block], bases: dict[str, Tensor]
+    batches: Iterable[Mapping[Head, Tensor]], space: Subspace
 ) -> tuple[dict[str, Tensor], int]:
-    """Mean squared per-row gradient in the eigenbasis, by block; and the row count."""
-    sums: dict[str, Tensor] = {}
+    """Mean squared per-row gradient, by block; and the row count.
+
+    Args:
+        batches: flat gradients by head [batch, parameters], in the eigenbases.
+        space: whose parameters.
+    """
+    sums: dict[Head, Tensor] = {}
     rows = 0
-    for sides in batches:
-        rotated = rotate(sides, {k: bases[k].to(v) for k, v in sides.items()})
-        rows += len(next(iter(sides.values())))
-        for block in blocks:
-            squares = row_gradients(rotated, block).square().sum(dim=0).double().cpu()
-            key = str(block)
-            sums[key] = sums[key] + squares if key in sums else squares
-    return {key: total / rows for key, total in sums.items()}, rows
+    for gradients in batches:
+        rows += len(next(iter(gradients.values())))
+        for head, gradient in gradients.items():
+            squares = gradient.square().sum(dim=0).double().cpu()
+            sums[head] = sums[head] + squares if head in sums else squares
+    lambdas: dict[str, Tensor] = {}
+    for head, total in sums.items():
+        blocks = split_blocks(total / rows, head, space.mode, space.sizes)
+        lambdas |= {name: value.contiguous() for name, value in blocks.items()}
+    return lambdas, rows
 
 
 def fit_factors(
     model: GPTNeoXForCausalLM,
     rows: RowSource,
-    blocks: list[Block],
-    batch_size: int,
-    seed: int,
+    heads: list[Head],
+    mode: str,
+    options: PassOptions,
+    hessian: str = "ekfac",
 ) -> Factors:
-    """Fit all factors in two passes over the rows.
+    """Fit the factors of all heads together: two passes over the rows for `ekfac`.
 
     Args:
         model: on its device; its parameters are frozen by this call.
         rows: token ids [count, length + 1].
-        blocks: the blocks to fit; sides are shared among them.
-        batch_size: rows a pass; the factors do not depend on it.
-        seed: of the labels, drawn from the model afresh for each pass.
+        heads: the heads; input covariances are shared among those of a layer.
+        mode: `qk` or `qkvo`.
+        options: its seed is that of the labels, drawn afresh for each pass.
+        hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
     """
-    sides = _sides(model, rows, blocks, batch_size, stable_seed(seed, "covariances"))
-    covariances = fit_covariances(sides)
-    bases = eigenbases(covariances)
-    sides = _sides(model, rows, blocks, batch_size, stable_seed(seed, "lambdas"))
-    lambdas, count = fit_lambdas(sides, blocks, bases)
-    return Factors(covariances, bases, lambdas, count)
+    space = Subspace(heads, mode, geometry(model))
+    bases, covariances = own_bases(space), {}
+    if hessian == "identity":
+        blocks = blocks_of(heads, mode)
+        ones = {str(b): torch.ones(b.shape(space.sizes)).double() for b in blocks}
+        return Factors({}, bases, ones, 0, hessian)
+    if hessian == "ekfac":
+        batches = run_pass(model, rows, space.layers, _drawn(options, "covariances"))
+        sides = (b.traces for b in _counted(batches, len(rows), "covariances"))
+        covariances = fit_covariances(sides, space)
+        bases = eigenbases(covariances)
+    drawn = _drawn(options, "lambdas")
+    passed = gradients_of(model, rows, heads, mode, drawn, bases)
+    gradients = (found for _, found in _counted(passed, len(rows), "lambdas"))
+    lambdas, count = fit_lambdas(gradients, space)
+    return Factors(covariances, bases, lambdas, count, hessian)
 
 
-def _sides(
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
-    blocks: list[Block],
-    batch_size: int,
-    seed: int,
-) -> Iterator[Sides]:
-    progress = Progress("factors", len(rows), "rows")
-    for part, sides, _ in sides_of_rows(model, rows, blocks, batch_size, seed):
-        yield sides
-        progress.update(part.stop - part.start)
+def merge(parts: list[Factors]) -> Factors:
+    """Factors of different heads as one; sides that they share are the first's."""
+    first = parts[0]
+    merged = Factors({}, {}, {}, first.rows, first.hessian)
+    for part in reversed(parts):
+        merged.covariances |= part.covariances
+        merged.bases |= part.bases
+        merged.lambdas |= part.lambdas
+    return merged
+
+
+def _drawn(options: PassOptions, name: str) -> PassOptions:
+    return replace(options, seed=stable_seed(options.seed, name))
+
+
+def _counted(batches: Iterator[Item], rows: int, name: str) -> Iterator[Item]:
+    progress = Progress(name, rows, "rows")
+    for item in batches:
+        yield item
+        batch = item[0] if isinstance(item, tuple) else item
+        progress.update(len(batch.losses))

@@ -1,6 +1,6 @@
 """EK-FAC factors on disk: one HDF5 file a checkpoint.
 
-/                       attributes: identity (JSON), rows
+/                       attributes: identity (JSON), rows, hessian
 /covariances/<side>     float64 [width, width]     e.g. L0/input, L0H1/qk
 /bases/<side>           float64 [width, width]     eigenvectors as columns
 /lambdas/<head>/<block> float64 [rows, columns]    mean squared per-row gradient
@@ -18,7 +18,9 @@ from headwater.hdf5 import open_file, publish_hdf5
 
 def write_factors(path: Path, factors: Factors, identity: dict[str, Any]) -> None:
     """Publish factors as an HDF5 file."""
-    with publish_hdf5(path, identity, rows=factors.rows) as file:
+    with publish_hdf5(
+        path, identity, rows=factors.rows, hessian=factors.hessian
+    ) as file:
         for group in ("covariances", "bases", "lambdas"):
             for name, value in getattr(factors, group).items():
                 file.create_dataset(f"{group}/{name}", data=value.numpy())
@@ -32,10 +34,11 @@ def read_factors(path: Path, config: dict[str, Any]) -> Factors:
     """
     with open_file(path, config) as file:
         return Factors(
-            covariances=_tensors(file["covariances"]),
+            covariances=_tensors(file.get("covariances", {})),
             bases=_tensors(file["bases"]),
             lambdas=_tensors(file["lambdas"]),
             rows=int(file.attrs["rows"]),
+            hessian=str(file.attrs["hessian"]),
         )
 
 

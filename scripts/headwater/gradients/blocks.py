@@ -87,23 +87,12 @@ def row_gradients(sides: Mapping[str, Tensor], block: Block) -> Tensor:
     return sides[block.left].mT @ sides[block.right]
 
 
-def rotate(
-    sides: Mapping[str, Tensor], bases: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Every side in the eigenbasis of its covariance; `bases` are column eigenvectors.
-
-    Rotating tokens costs far less than rotating gradients, and serves all blocks that
-    share the side: `(X Q_A)^T (dY Q_S) = Q_A^T (X^T dY) Q_S`.
-    """
-    return {name: values @ bases[name] for name, values in sides.items()}
-
-
-def direct_scores(sides: Mapping[str, Tensor], block: Block, vector: Tensor) -> Tensor:
-    """`<gradient, vector>` of each row without forming the gradient: [batch].
+def token_products(sides: Mapping[str, Tensor], block: Block, vector: Tensor) -> Tensor:
+    """Each token's part of `<gradient, vector>`, without forming it: [batch, length].
 
     Args:
         sides: from `block_sides`.
         block: which block.
         vector: [rows, columns] of the block.
     """
-    return ((sides[block.left] @ vector) * sides[block.right]).sum(dim=(1, 2))
+    return ((sides[block.left] @ vector) * sides[block.right]).sum(dim=2)

@@ -5,7 +5,8 @@ the inputs `X` and the output gradients `dY` of `query_key_value` and `dense` ar
 that per-row gradients of every head need; autograd never forms a weight gradient.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.neox import attention_of
+from headwater.neox import attention_of, dense_of, geometry
 
 
 @dataclass
@@ -105,3 +106,30 @@ def _recorder(trace: LayerTrace, name: str) -> Callable[..., None]:
         output.register_hook(lambda grad: trace.tensors.update({f"{name}.grad": grad}))
 
     return record
+
+
+@contextmanager
+def detached_heads(model: GPTNeoXForCausalLM, kept: int) -> Iterator[None]:
+    """Let gradients flow through one head index of every layer only.
+
+    The paper's released code does so by a patch of its model library: in every layer
+    the outputs of all heads but the one with the target's index are detached. The loss
+    is unchanged; gradients below the last layer are not the true ones. Kept to show
+    what it changes.
+    """
+    sizes = geometry(model)
+
+    def cut(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        heads = list(sizes.split_heads(inputs[0]).unbind(dim=-2))
+        cut = [z if i == kept else z.detach() for i, z in enumerate(heads)]
+        return (torch.stack(cut, dim=-2).flatten(-2), *inputs[1:])
+
+    handles = [
+        dense_of(model, layer).register_forward_pre_hook(cut)
+        for layer in range(sizes.layers)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

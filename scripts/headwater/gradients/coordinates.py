@@ -1,18 +1,15 @@
-"""The projection of the gradient store: the EK-FAC coordinates that matter most.
+"""What the gradient store keeps of a head's gradient.
 
 In the eigenbasis of a block the inverse Hessian is diagonal, so a score is a sum over
-coordinates, `-sum_k g_k u_k / (lambda_k + d)`, and dropping coordinates drops terms.
-Since `lambda_k` is the mean of `g_k^2`, term k has variance `u_k^2 lambda_k /
-(lambda_k + d)^2` over rows. The store keeps, for each head, the coordinates with the
-largest variance, summed over the head's probes (each scaled to the same total).
+coordinates, `-sum_k g_k u_k / (lambda_k + d)`. Coordinates are whitened by
+`sqrt(lambda + d)` at a reference damping, so that they are of one size, then rotated
+and coded in a few bits (`codes`). All of them are kept by default: then damping and
+probe can both change after the store is written. docs/projection.md has measurements.
 
-On a small trained model a whitened row and probe had a cosine near 0.01, so
-projections that know nothing of the probe (random ones, or the largest lambdas) lose
-the ranking: docs/projection.md has the measurements. Damping can change after the store
-is written.
-
-Stored values are whitened by `scale = sqrt(lambda + d)` at the reference damping, so
-that they are of one size and fit float16.
+Where a head has too many parameters for that, the store can keep only the coordinates
+that matter for known probes: since `lambda_k` is the mean of `g_k^2`, term k has
+variance `u_k^2 lambda_k / (lambda_k + d)^2` over rows, and the largest are kept. A new
+probe then needs a new store.
 """
 
 from dataclasses import dataclass
@@ -22,7 +19,8 @@ import torch
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
-from headwater.gradients.blocks import Block, row_gradients
+from headwater.gradients.blocks import Block
+from headwater.gradients.codes import Codec
 
 REFERENCE_DAMPING = 0.1
 
@@ -33,7 +31,7 @@ class Coordinates:
 
     Attributes:
         index: positions in the concatenated, flattened blocks, ascending int64 [k].
-        scale: what each stored value is divided by, float64 [k].
+        scale: what each stored value is divided by (whitening), float64 [k].
     """
 
     index: np.ndarray
@@ -71,6 +69,12 @@ def eigen_gradient(
     return np.concatenate(pieces)
 
 
+def all_coordinates(factors: Factors, blocks: list[Block]) -> Coordinates:
+    """Every coordinate of one head."""
+    scale = np.sqrt(_damped(*flat_lambdas(factors, blocks)))
+    return Coordinates(np.arange(len(scale)), scale)
+
+
 def choose_coordinates(
     factors: Factors,
     blocks: list[Block],
@@ -82,12 +86,11 @@ def choose_coordinates(
     Args:
         factors: EK-FAC factors of the head's blocks.
         blocks: the blocks of one head.
-        probes: gradients of the head's probes, by block name.
+        probes: gradients of the head's probes, by block name; each counts alike.
         count: how many to keep; all of them if there are fewer.
     """
     lambdas, means = flat_lambdas(factors, blocks)
-    damped = lambdas + REFERENCE_DAMPING * means
-    damped[damped == 0] = 1.0  # a block without curvature: no variance, any scale
+    damped = _damped(lambdas, means)
     variance = np.zeros_like(lambdas)
     for probe in probes:
         terms = (eigen_gradient(factors, blocks, probe) / damped) ** 2 * lambdas
@@ -96,17 +99,41 @@ def choose_coordinates(
     return Coordinates(index, np.sqrt(damped[index]))
 
 
-def project(
-    rotated: dict[str, Tensor], blocks: list[Block], kept: Coordinates
-) -> Tensor:
-    """Whitened kept coordinates of each row's gradient of one head: [batch, k].
+def _damped(lambdas: np.ndarray, means: np.ndarray) -> np.ndarray:
+    damped = lambdas + REFERENCE_DAMPING * means
+    damped[damped == 0] = 1.0  # a block without curvature: no variance, any scale
+    return damped
+
+
+class Projection:
+    """From a head's flat eigenbasis gradients to what is stored of them.
 
     Args:
-        rotated: sides in their eigenbases (`blocks.rotate`).
-        blocks: the blocks of one head.
-        kept: from `choose_coordinates`.
+        kept: which coordinates.
+        bits: of each coordinate.
+        seed: of the rotation.
     """
-    flat = torch.cat([row_gradients(rotated, b).flatten(1) for b in blocks], dim=1)
-    index = torch.from_numpy(kept.index).to(flat.device)
-    scale = torch.from_numpy(kept.scale).to(flat)
-    return flat.index_select(1, index) / scale
+
+    def __init__(self, kept: Coordinates, bits: int, seed: int) -> None:
+        self.kept = kept
+        self.codec = Codec(len(kept.index), bits, seed)
+        self._index = torch.from_numpy(kept.index)
+        self._inverse = torch.from_numpy(1 / kept.scale)
+
+    def encode(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes and scales of gradients [rows, parameters]; see `Codec.encode`."""
+        if len(self.kept.index) < flat.shape[1]:
+            flat = flat.index_select(1, self._index.to(flat.device))
+        return self.codec.encode(flat * self._inverse.to(flat))
+
+    def query(self, product: np.ndarray) -> Tensor:
+        """An inverse-Hessian-vector product, to be multiplied with codes.
+
+        Args:
+            product: flat in the eigenbasis, [parameters].
+
+        Returns:
+            float32 [padded].
+        """
+        kept = product[self.kept.index] * self.kept.scale
+        return self.codec.rotate(torch.from_numpy(kept)).float()

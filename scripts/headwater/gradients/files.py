@@ -3,11 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from headwater.geometry import Head
-from headwater.hdf5 import open_file
+from headwater.hdf5 import open_file, publish_hdf5
 from headwater.stages import Config
 
 
@@ -24,6 +25,18 @@ class ProbeGradient:
     head: Head
     value: float
     gradient: dict[str, torch.Tensor]
+
+
+def write_probe_gradient(
+    path: Path,
+    gradient: dict[str, torch.Tensor],
+    value: float,
+    identity: dict[str, Any],
+) -> None:
+    """Publish a probe's gradient; the identity names target and head."""
+    with publish_hdf5(path, identity, value=value) as file:
+        for block, matrix in gradient.items():
+            file[block] = matrix.numpy()
 
 
 def read_probe_gradient(path: Path, config: Config) -> ProbeGradient:

@@ -1,6 +1,8 @@
-"""One forward and one backward pass that fill the traces of a `Capture`."""
+"""Forward and backward passes over rows, for whoever needs their traces."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -8,10 +10,10 @@ import torch
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.gradients.blocks import Block, block_sides
-from headwater.gradients.capture import Capture
-from headwater.loss import sample_labels, token_losses
-from headwater.neox import final_hidden, geometry
+from headwater.errors import HeadwaterError
+from headwater.gradients.capture import Capture, LayerTrace, detached_heads
+from headwater.loss import sampled_losses, token_losses
+from headwater.neox import final_hidden
 from headwater.publish import stable_seed
 
 
@@ -25,30 +27,117 @@ class RowSource(Protocol):
         """Token ids [rows, length + 1]."""
 
 
-def run_rows(
-    model: GPTNeoXForCausalLM, rows: Tensor, seed: int | None, first: int
-) -> Tensor:
-    """Forward and backward of the summed loss of each row.
+@dataclass(frozen=True)
+class Batch:
+    """What one forward and backward pass leaves behind.
+
+    Attributes:
+        rows: which rows of the source.
+        traces: by layer; valid until the next batch.
+        losses: of each row, summed over its tokens, nats [batch].
+    """
+
+    rows: slice
+    traces: dict[int, LayerTrace]
+    losses: Tensor
+
+
+@dataclass(frozen=True)
+class PassOptions:
+    """How rows are passed through the model; none of it but `only_head` moves a result.
+
+    Attributes:
+        batch_size: rows a pass.
+        seed: None for the rows' own next tokens; else labels are sampled from the model
+            with this seed (the true Fisher).
+        vocabulary: ids that may be sampled; padding rows of the embedding lie above.
+        only_head: gradients flow through this head index of every layer only, as in the
+            paper's released code (`capture.detached_heads`).
+        numbers: of the rows, for messages; by default counted from 0.
+    """
+
+    batch_size: int
+    seed: int | None = None
+    vocabulary: int | None = None
+    only_head: int | None = None
+    numbers: Sequence[int] | np.ndarray | None = None
+
+    def number(self, row: int) -> int:
+        """The number under which messages speak of a row."""
+        return row if self.numbers is None else int(self.numbers[row])
+
+
+def run_pass(
+    model: GPTNeoXForCausalLM, rows: RowSource, layers: list[int], options: PassOptions
+) -> Iterator[Batch]:
+    """Stream rows through the model, a batch at a time.
 
     Args:
-        model: frozen, with an open `Capture`.
-        rows: token ids [batch, length + 1].
-        seed: None for the rows' own next tokens; else labels are sampled from the
-            model with this seed (the true Fisher).
-        first: number of the first row; sampling depends on the row, not the batch.
+        model: on its device, in the precision wanted; its parameters are frozen.
+        rows: token ids [count, length + 1]; read a batch at a time.
+        layers: the layers to trace; nothing below the lowest is differentiated.
+        options: see there.
 
-    Returns:
-        The loss of each row, summed over its tokens, in nats [batch].
+    Raises:
+        HeadwaterError: rows longer than the model's positions, or a row whose loss is
+            not finite; it is named.
     """
+    with ExitStack() as stack:
+        capture = stack.enter_context(Capture(model, layers))
+        if options.only_head is not None:
+            stack.enter_context(detached_heads(model, options.only_head))
+        for start in range(0, len(rows), options.batch_size):
+            batch = rows[start : start + options.batch_size].to(model.device)
+            _check_length(model, batch)
+            losses = _run(model, batch, start, options)
+            part = slice(start, start + len(batch))
+            check_finite(losses[:, None], part, options, "loss")
+            yield Batch(part, capture.traces, losses)
+
+
+def _run(
+    model: GPTNeoXForCausalLM, rows: Tensor, first: int, options: PassOptions
+) -> Tensor:
     hidden = final_hidden(model, rows[:, :-1])
     unembedding = model.get_output_embeddings().weight
-    labels = rows[:, 1:]
-    if seed is not None:
-        uniforms = row_uniforms(seed, first, rows.shape[0], rows.shape[1] - 1)
-        labels = sample_labels(hidden, unembedding, uniforms.to(hidden.device))
-    losses = token_losses(hidden, unembedding, labels).sum(dim=1)
+    if options.seed is None:
+        losses = token_losses(hidden, unembedding, rows[:, 1:])
+    else:
+        draws = row_uniforms(options.seed, first, rows.shape[0], rows.shape[1] - 1)
+        losses = sampled_losses(hidden, unembedding, draws, options.vocabulary)
     losses.sum().backward()
-    return losses.detach()
+    wide = torch.promote_types(losses.dtype, torch.float32)
+    return losses.detach().to(wide).sum(dim=1)
+
+
+def _check_length(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
+    most = model.config.max_position_embeddings
+    if rows.shape[1] - 1 > most:
+        raise HeadwaterError(
+            f"corpus.seq_len: rows of {rows.shape[1] - 1} tokens, but the model has "
+            f"{most} positions; use shorter rows"
+        )
+
+
+def check_finite(values: Tensor, rows: slice, options: PassOptions, what: str) -> None:
+    """Refuse rows with a value that is not finite.
+
+    Args:
+        values: [batch, any].
+        rows: which rows of the source.
+        options: how rows are numbered.
+        what: name of the values.
+
+    Raises:
+        HeadwaterError: names the first such row.
+    """
+    bad = (~values.isfinite()).any(dim=1).nonzero()
+    if len(bad):
+        number = options.number(rows.start + int(bad[0]))
+        raise HeadwaterError(
+            f"row {number}: its {what} is not finite; "
+            "the checkpoint diverged, or the row overflows the precision"
+        )
 
 
 def row_uniforms(seed: int, first: int, count: int, length: int) -> Tensor:
@@ -60,32 +149,3 @@ def row_uniforms(seed: int, first: int, count: int, length: int) -> Tensor:
         for i in range(count)
     ]
     return torch.from_numpy(np.stack(draws))
-
-
-def sides_of_rows(
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
-    blocks: list[Block],
-    batch_size: int,
-    seed: int | None = None,
-) -> Iterator[tuple[slice, dict[str, Tensor], Tensor]]:
-    """Stream rows through the model; yield each batch's block sides.
-
-    Args:
-        model: on its device; every parameter is frozen by this call.
-        rows: token ids [count, length + 1]; read a batch at a time.
-        blocks: the blocks wanted; only their layers are hooked.
-        batch_size: rows a pass; the results do not depend on it.
-        seed: see `run_rows`.
-
-    Yields:
-        (which rows, sides as of `block_sides`, loss of each row).
-    """
-    sizes = geometry(model)
-    device = model.device
-    with Capture(model, [block.head.layer for block in blocks]) as capture:
-        for start in range(0, len(rows), batch_size):
-            batch = rows[start : start + batch_size].to(device)
-            losses = run_rows(model, batch, seed, start)
-            sides = block_sides(capture.traces, blocks, sizes)
-            yield slice(start, start + len(batch)), sides, losses

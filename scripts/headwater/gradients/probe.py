@@ -5,29 +5,30 @@ from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
-from headwater.gradients.blocks import block_sides, blocks_of, row_gradients
-from headwater.gradients.capture import Capture
+from headwater.gradients.blocks import blocks_of
+from headwater.gradients.capture import Capture, detached_heads
+from headwater.gradients.heads import layer_gradients, split_blocks
 from headwater.neox import geometry
-from headwater.probes import Probe
+from headwater.probes import Probe, ProbeData
 
 
 def probe_gradient(
     model: GPTNeoXForCausalLM,
     probe: Probe,
     head: Head,
-    tokens: Tensor,
+    data: ProbeData,
     mode: str,
     batch_size: int = 64,
 ) -> tuple[dict[str, Tensor], float]:
-    """Gradient of the probe's mean over sequences, within the head's blocks.
+    """Gradient of the probe's mean over its rows, within the head's blocks.
 
     Args:
         model: any attention implementation; switched to eager while this runs.
         probe: the probe.
         head: whose parameters are differentiated.
-        tokens: probe sequences [count, 2 * half].
+        data: what the probe is asked on.
         mode: `qk` or `qkvo`.
-        batch_size: sequences a pass; the result does not depend on it.
+        batch_size: rows a pass; the result does not depend on it.
 
     Returns:
         (gradient by block name `qk`, `v`, `o`, [rows, columns] float64 on the CPU;
@@ -36,36 +37,39 @@ def probe_gradient(
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
     try:
-        return _probe_gradient(model, probe, head, tokens, mode, batch_size)
+        return _probe_gradient(model, probe, head, data, mode, batch_size)
     finally:
         model.set_attn_implementation(before)
+
+
+def probe_gradient_as_released(
+    model: GPTNeoXForCausalLM, probe: Probe, head: Head, data: ProbeData, mode: str
+) -> tuple[dict[str, Tensor], float]:
+    """The same, with the released code's detached heads (`capture.detached_heads`)."""
+    with detached_heads(model, head.index):
+        return probe_gradient(model, probe, head, data, mode)
 
 
 def _probe_gradient(
     model: GPTNeoXForCausalLM,
     probe: Probe,
     head: Head,
-    tokens: Tensor,
+    data: ProbeData,
     mode: str,
     batch_size: int,
 ) -> tuple[dict[str, Tensor], float]:
     sizes = geometry(model)
-    blocks = blocks_of([head], mode)
-    sums = {
-        block.name: torch.zeros(block.shape(sizes), dtype=torch.float64)
-        for block in blocks
-    }
-    total = 0.0
+    total, flat = 0.0, torch.zeros(())
     with Capture(model, [head.layer]) as capture:
-        for batch in tokens.split(batch_size):
-            values = probe.function(model, head, batch.to(model.device))
+        for start in range(0, len(data), batch_size):
+            batch = data[start : start + batch_size].to(model.device)
+            values = probe.function(model, head, batch)
             values.sum().backward()
             total += float(values.detach().double().sum())
             capture.fill_missing_gradients()
-            sides = block_sides(capture.traces, blocks, sizes)
-            for block in blocks:
-                gradient = row_gradients(sides, block).sum(dim=0)
-                sums[block.name] += gradient.double().cpu()
-    return {name: value / len(tokens) for name, value in sums.items()}, total / len(
-        tokens
-    )
+            trace = capture.traces[head.layer]
+            gradient = layer_gradients(trace, [head], mode, sizes)[:, 0]
+            flat = flat + gradient.double().sum(dim=0).cpu()
+    blocks = split_blocks(flat / len(data), head, mode, sizes)
+    names = {str(block): block.name for block in blocks_of([head], mode)}
+    return {names[k]: v for k, v in blocks.items()}, total / len(data)

@@ -1,31 +1,37 @@
 """The gradient store: one Zarr v3 store a shard of rows.
 
-    <shard>.zarr/           attributes: identity, first_row, heads, mode, k
-      values  float16 [rows, heads, k]   whitened kept coordinates, unit norm
-      norms   float32 [rows, heads]      the norm each row of `values` was divided by
-      losses  float32 [rows]             summed loss of the row, nats
-      index   int64   [heads, k]         which eigen-coordinates are kept
-      scale   float64 [heads, k]         what they were divided by (whitening)
+    <shard>.zarr/           attributes: identity, first_row, heads, bits, seed
+      codes   uint8   [rows, heads, width]   coded whitened coordinates (`codes`)
+      scales  float32 [rows, heads]          size of a step of each row's codes
+      losses  float32 [rows]                 summed loss of the row, nats
+      index   int64   [heads, k]             which eigen-coordinates are kept
+      whitening float64 [heads, k]           what they were divided by
 
 Chunked by head, so that one head is read without the others; sharded, so that a store
-has few files; not compressed, since gradients are noise to a compressor.
+has few files; not compressed, since codes are noise to a compressor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import zarr
 from torch import Tensor
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.errors import HeadwaterError
-from headwater.gradients.coordinates import Coordinates
-from headwater.stores import array, create_group, write_array
+from headwater.geometry import Head
+from headwater.gradients.coordinates import Coordinates, Projection
+from headwater.gradients.heads import gradients_of
+from headwater.gradients.passes import PassOptions, RowSource, check_finite
+from headwater.stores import array, create_group, read, write_array
 
-CHUNK_ROWS = 2048
-SHARD_CHUNKS = 8
-SHARD_BYTES = 1 << 28  # a shard is buffered whole before it is written
+CHUNK_BYTES = 1 << 22
+SHARD_BYTES = 1 << 27  # a shard is buffered whole before it is written
 
 
 class GradientWriter:
@@ -34,9 +40,9 @@ class GradientWriter:
     Args:
         path: an unpublished folder.
         identity: of the store.
-        first_row: global number of the shard's first row.
+        first_row: number of the shard's first row in the window.
         rows: how many rows the shard has.
-        kept: by head label, which coordinates are stored.
+        projections: by head; all of one width.
     """
 
     def __init__(
@@ -45,100 +51,190 @@ class GradientWriter:
         identity: dict[str, Any],
         first_row: int,
         rows: int,
-        kept: dict[str, Coordinates],
+        projections: dict[Head, Projection],
     ) -> None:
-        self._heads = list(kept)
-        self._first_row = first_row
-        self._written = 0
-        count = len(next(iter(kept.values())).index)
+        self._projections = projections
+        self._done = self._written = 0
+        codec = next(iter(projections.values())).codec
+        kept = [projection.kept for projection in projections.values()]
         self._group = create_group(
-            path, identity, first_row=first_row, heads=self._heads
+            path,
+            identity,
+            first_row=first_row,
+            heads=[str(head) for head in projections],
+            bits=codec.bits,
+            seed=codec.seed,
         )
-        write_array(self._group, "index", np.stack([c.index for c in kept.values()]))
-        write_array(self._group, "scale", np.stack([c.scale for c in kept.values()]))
-        self._values = self._create(rows, count)
-        self._norms = np.zeros((rows, len(kept)), np.float32)
+        write_array(self._group, "index", np.stack([c.index for c in kept]))
+        write_array(self._group, "whitening", np.stack([c.scale for c in kept]))
+        self._codes, shard_rows = self._create(rows, codec.width)
+        self._buffer = np.empty((shard_rows, len(kept), codec.width), np.uint8)
+        self._scales = np.zeros((rows, len(kept)), np.float32)
         self._losses = np.zeros(rows, np.float32)
-        self._buffer: list[np.ndarray] = []
 
-    def _create(self, rows: int, count: int) -> zarr.Array:
-        chunk = min(CHUNK_ROWS, rows)
-        chunks = (chunk, 1, count)
-        most = SHARD_BYTES // (chunk * len(self._heads) * count * 2)
-        per_shard = max(1, min(SHARD_CHUNKS, -(-rows // chunk), most))
-        shard = (chunk * per_shard, len(self._heads), count)
-        return self._group.create_array(
-            "values",
-            shape=(rows, len(self._heads), count),
-            dtype=np.float16,
-            chunks=chunks,
-            shards=shard,
+    @property
+    def heads(self) -> list[Head]:
+        """The heads that are stored."""
+        return list(self._projections)
+
+    def _create(self, rows: int, width: int) -> tuple[zarr.Array, int]:
+        heads, rows = len(self._projections), max(1, rows)
+        chunk = min(max(1, CHUNK_BYTES // width), rows)
+        most = max(1, SHARD_BYTES // (chunk * heads * width))
+        shard_rows = chunk * min(most, -(-rows // chunk))
+        codes = self._group.create_array(
+            "codes",
+            shape=(rows, heads, width),
+            dtype=np.uint8,
+            chunks=(chunk, 1, width),
+            shards=(shard_rows, heads, width),
             compressors=None,
         )
+        return codes, shard_rows
 
-    def append(self, projected: dict[str, Tensor], losses: Tensor) -> None:
+    def append(self, gradients: dict[Head, Tensor], losses: Tensor) -> None:
         """Add the next rows.
 
         Args:
-            projected: by head label, whitened coordinates [batch, k].
+            gradients: by head, flat in the eigenbasis [batch, parameters]; finite.
             losses: summed loss of each row [batch].
-
-        Raises:
-            HeadwaterError: a gradient is not finite; the row is named.
         """
-        block = np.stack([projected[h].cpu().numpy() for h in self._heads], axis=1)
-        start = self._written + sum(len(piece) for piece in self._buffer)
-        stop = start + len(block)
-        norms = np.linalg.norm(block, axis=2)
-        self._check_finite(norms, start)
-        self._norms[start:stop] = norms
-        self._losses[start:stop] = losses.cpu().numpy()
-        unit = block / np.where(norms > 0, norms, 1)[..., None]
-        self._buffer.append(unit.astype(np.float16))
-        if stop - self._written >= self._flush_rows:
-            self._flush()
+        coded = [p.encode(gradients[head]) for head, p in self._projections.items()]
+        codes = torch.stack([codes for codes, _ in coded], dim=1).cpu().numpy()
+        rows = slice(self._done, self._done + len(codes))
+        self._scales[rows] = torch.stack([s for _, s in coded], dim=1).cpu().numpy()
+        self._losses[rows] = losses.cpu().numpy()
+        while len(codes):
+            room = self._written + len(self._buffer) - self._done
+            start = self._done - self._written
+            taken, codes = codes[:room], codes[room:]
+            self._buffer[start : start + len(taken)] = taken
+            self._done += len(taken)
+            if len(taken) == room:
+                self._flush()
 
-    @property
-    def _flush_rows(self) -> int:
-        shards = self._values.shards
-        assert shards is not None
-        return int(shards[0])  # only whole shards: a partial write would read it back
-
-    def _check_finite(self, norms: np.ndarray, start: int) -> None:
-        bad = np.flatnonzero(~np.isfinite(norms).all(axis=1))
-        if len(bad):
-            raise HeadwaterError(
-                f"row {self._first_row + start + int(bad[0])}: its gradient is not "
-                "finite; the checkpoint has diverged, or the row's loss overflows"
-            )
-
-    def _flush(self, everything: bool = False) -> None:
-        rows = np.concatenate(self._buffer) if self._buffer else np.empty((0,))
-        count = len(rows) if everything else len(rows) - len(rows) % self._flush_rows
+    def _flush(self) -> None:
+        # Whole shards only (but for the last): a partial one would be read back first.
+        count = self._done - self._written
         if count:
-            self._values[self._written : self._written + count] = rows[:count]
-        self._buffer = [rows[count:]] if count < len(rows) else []
-        self._written += count
+            self._codes[self._written : self._done] = self._buffer[:count]
+        self._written = self._done
 
     def close(self) -> None:
-        """Write what is buffered, the norms and the losses; every row has come."""
-        self._flush(everything=True)
+        """Write what is buffered, the scales and the losses; every row has come."""
+        self._flush()
         assert self._written == len(self._losses), "the rest would read as zeros"
-        write_array(self._group, "norms", self._norms)
+        write_array(self._group, "scales", self._scales)
         write_array(self._group, "losses", self._losses)
 
 
-def read_head(
-    group: zarr.Group, head: str, block_rows: int = CHUNK_ROWS * SHARD_CHUNKS
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Stream one head of a store.
+def fill_store(
+    writer: GradientWriter,
+    model: GPTNeoXForCausalLM,
+    rows: RowSource,
+    bases: Mapping[str, Tensor],
+    mode: str,
+    options: PassOptions,
+    as_released: bool = False,
+    update: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Pass all rows through the model and write the gradients of the writer's heads.
 
-    Yields:
-        (which rows of the shard, unit-norm values float16 [rows, k], norms [rows]).
+    Args:
+        writer: says which heads; it is closed at the end.
+        model: on its device.
+        rows: the rows of the shard.
+        bases: eigenvectors by side name, as in `curvature.Factors`.
+        mode: `qk` or `qkvo`.
+        options: see `run_pass`.
+        as_released: one pass for each head index, with all other heads detached.
+        update: told how many rows are done.
+
+    Raises:
+        HeadwaterError: a gradient is not finite; the row is named.
     """
-    position = list(group.attrs["heads"]).index(head)  # type: ignore[arg-type]
-    values, norms = array(group, "values"), array(group, "norms")
-    for start in range(0, values.shape[0], block_rows):
-        rows = slice(start, min(start + block_rows, values.shape[0]))
-        unit = np.asarray(values[rows, position])
-        yield rows, unit, np.asarray(norms[rows, position])
+    heads = writer.heads
+    cuts = sorted({head.index for head in heads}) if as_released else [None]
+    groups = {c: [h for h in heads if c is None or h.index == c] for c in cuts}
+    for start in range(0, len(rows), options.batch_size):
+        part = rows[start : start + options.batch_size]
+        numbers = [options.number(start + i) for i in range(len(part))]
+        found: dict[Head, Tensor] = {}
+        for cut, own in groups.items():
+            own_options = replace(options, only_head=cut, numbers=numbers)
+            for batch, gradients in gradients_of(
+                model, part, own, mode, own_options, bases
+            ):
+                for flat in gradients.values():
+                    check_finite(flat, batch.rows, own_options, "gradient")
+                found |= gradients
+                losses = batch.losses
+        writer.append(found, losses)
+        update(len(part))
+    writer.close()
+
+
+class HeadRows:
+    """One head's rows in a store.
+
+    Args:
+        group: an open gradient store.
+        head: the head.
+
+    Raises:
+        HeadwaterError: the store does not hold the head.
+    """
+
+    def __init__(self, group: zarr.Group, head: Head) -> None:
+        heads = [str(h) for h in group.attrs["heads"]]  # type: ignore[union-attr]
+        if str(head) not in heads:
+            raise HeadwaterError(
+                f"{group.store_path}: head {head} is not in this store, which holds "
+                f"{', '.join(heads)}; see gradients.heads in the config"
+            )
+        position = heads.index(str(head))
+        kept = Coordinates(
+            np.asarray(array(group, "index")[position]),
+            np.asarray(array(group, "whitening")[position]),
+        )
+        bits, seed = int(group.attrs["bits"]), int(group.attrs["seed"])  # type: ignore[arg-type]
+        self.projection = Projection(kept, bits, seed)
+        self._codes, self._position = array(group, "codes"), position
+        self.scales = torch.from_numpy(read(group, "scales")[:, position].copy())
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.scales)
+
+    def codes(self, rows: slice) -> Tensor:
+        """Codes of some rows, uint8 [rows, width]."""
+        return torch.from_numpy(np.asarray(self._codes[rows, self._position]))
+
+    def stream(self) -> Iterator[tuple[slice, Tensor]]:
+        """(which rows, their codes), chunk by chunk, the next one read meanwhile."""
+        size = self._codes.chunks[0]
+        parts = [slice(i, min(i + size, len(self))) for i in range(0, len(self), size)]
+        with ThreadPoolExecutor(1) as reader:
+            waiting = [reader.submit(self.codes, part) for part in parts[:1]]
+            for position, part in enumerate(parts):
+                ready = waiting.pop().result()
+                waiting += [
+                    reader.submit(self.codes, following)
+                    for following in parts[position + 1 : position + 2]
+                ]
+                yield part, ready
+
+    def products(self, queries: Tensor) -> np.ndarray:
+        """Inner products of every row with queries (`Projection.query`).
+
+        Args:
+            queries: float32 [padded, queries].
+
+        Returns:
+            float32 [rows, queries].
+        """
+        result = np.empty((len(self), queries.shape[1]), np.float32)
+        for part, codes in self.stream():
+            found = self.projection.codec.products(codes, queries)
+            result[part] = (found * self.scales[part, None]).numpy()
+        return result

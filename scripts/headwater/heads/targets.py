@@ -12,6 +12,7 @@ good; `end` is the first checkpoint after that at which it has made 90 %.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -92,46 +93,86 @@ class Target:
 
 
 @dataclass(frozen=True)
+class WindowChoice:
+    """The content of `heads/window.json`.
+
+    Attributes:
+        window: the window.
+        chosen: `auto` or `given`.
+        points: the checkpoints at which influence is measured; the first is the
+            window's start.
+    """
+
+    window: Window
+    chosen: str
+    points: list[int]
+
+
+@dataclass(frozen=True)
 class Choice:
-    """The content of `heads/targets.json`."""
+    """Window and targets together, as the reports need them."""
 
     window: Window
     window_chosen: str
     targets: dict[str, Target]
 
 
-def choose(config: Config, scores: pd.DataFrame) -> Choice:
-    """Heads of all targets and the window, found or as given.
+def choose_window(
+    config: Config, scores: pd.DataFrame, checkpoints: list[int]
+) -> WindowChoice:
+    """The window, found or as given, and its points.
 
     Args:
         config: the validated config.
         scores: the table of head scores: step, head, one column a score.
+        checkpoints: steps with a checkpoint.
 
     Raises:
-        HeadwaterError: no window can be found.
+        HeadwaterError: no window can be found, or it has too few checkpoints.
     """
-    targets = {
-        name: _target(settings, scores) for name, settings in config["targets"].items()
-    }
     wanted = config["window"]
     given = {k: wanted[k] for k in ("start", "end") if wanted[k] != "auto"}
-    found = Window(**given) if len(given) == 2 else _found(config, scores, targets)
+    found = Window(**given) if len(given) == 2 else _found(config, scores)
     window = replace(found, **given)
     if window.start >= window.end:
         raise HeadwaterError(
             f"window: start {window.start} is not before end {window.end}; give both "
             "window.start and window.end"
         )
-    chosen = "given" if len(given) == 2 else "auto"
-    return Choice(window, chosen, targets)
+    points = spread_points(window, wanted["checkpoints"], checkpoints)
+    return WindowChoice(window, "given" if len(given) == 2 else "auto", points)
 
 
-def _found(config: Config, scores: pd.DataFrame, targets: dict[str, Target]) -> Window:
-    target = targets[config["window"]["target"]]
+def _found(config: Config, scores: pd.DataFrame) -> Window:
+    target = choose_target(config["targets"][config["window"]["target"]], scores)
     return emergence(curve_of(scores, target.head, target.score))
 
 
-def _target(settings: dict[str, str], scores: pd.DataFrame) -> Target:
+def spread_points(window: Window, count: int, checkpoints: list[int]) -> list[int]:
+    """Checkpoints spread evenly over the window, from its start.
+
+    Each is the last one at or before its place.
+
+    Raises:
+        HeadwaterError: fewer checkpoints in the window than wanted.
+    """
+    places = np.linspace(window.start, window.end, count, endpoint=False)
+    points = [max(step for step in checkpoints if step <= place) for place in places]
+    if len(set(points)) < count:
+        raise HeadwaterError(
+            f"window.checkpoints: {count} wanted, but the window, steps {window.start} "
+            f"to {window.end}, has too few; lower it or training.checkpoint_every"
+        )
+    return points
+
+
+def choose_target(settings: dict[str, str], scores: pd.DataFrame) -> Target:
+    """A target's head, found or as given, and how it emerges.
+
+    Args:
+        settings: the target's section of the config.
+        scores: the table of head scores.
+    """
     from headwater.probes import PROBES  # brings torch, which most readers do not need
 
     score = PROBES[settings["probe"]].tracks
@@ -152,17 +193,37 @@ def _target(settings: dict[str, str], scores: pd.DataFrame) -> Target:
     )
 
 
-def write_choice(path: Path, choice: Choice, identity: dict[str, Any]) -> None:
-    """Publish `targets.json`."""
+def write_window(path: Path, choice: WindowChoice, identity: dict[str, Any]) -> None:
+    """Publish `window.json`."""
     write_json(path, {"identity": identity, **asdict(choice)})
 
 
-def read_choice(path: Path, config: Config) -> Choice:
-    """Read `targets.json`, checked against the config."""
-    value = json.loads(path.read_text())
-    check_identity(value["identity"], config, path)
-    targets = {
-        name: Target(**{**t, "emergence": t["emergence"] and Window(**t["emergence"])})
-        for name, t in value["targets"].items()
-    }
-    return Choice(Window(**value["window"]), value["window_chosen"], targets)
+def read_window(path: Path, config: Config) -> WindowChoice:
+    """Read `window.json`, checked against the config."""
+    value = _read(path, config)
+    return WindowChoice(Window(**value["window"]), value["chosen"], value["points"])
+
+
+def write_target(path: Path, target: Target, identity: dict[str, Any]) -> None:
+    """Publish `targets/<name>.json`."""
+    write_json(path, {"identity": identity, **asdict(target)})
+
+
+def read_target(path: Path, config: Config) -> Target:
+    """Read `targets/<name>.json`, checked against the config."""
+    value = _read(path, config)
+    rise = value["emergence"] and Window(**value["emergence"])
+    return Target(**{**value, "emergence": rise})
+
+
+def read_choice(window: Path, targets: Iterable[Path], config: Config) -> Choice:
+    """Read the window and all targets; a target's name is its file's."""
+    found = read_window(window, config)
+    read = {path.stem: read_target(path, config) for path in targets}
+    return Choice(found.window, found.chosen, read)
+
+
+def _read(path: Path, config: Config) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text())
+    check_identity(value.pop("identity"), config, path)
+    return value

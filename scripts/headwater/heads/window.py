@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headwater.corpus.rows import Rows
-from headwater.heads.targets import Choice
+from headwater.heads.targets import Window
 from headwater.stages import Config
 
 if TYPE_CHECKING:
@@ -19,15 +19,16 @@ class WindowRows:
 
     Args:
         paths: the row shards, in training order.
-        choice: says which training steps the window spans.
+        window: which training steps.
         config: for the batch size and the check of the stores.
     """
 
-    def __init__(self, paths: Sequence[Path], choice: Choice, config: Config) -> None:
+    def __init__(self, paths: Sequence[Path], window: Window, config: Config) -> None:
         self.rows = Rows(list(paths), config)
         self.batch_size: int = config["training"]["batch_size"]
-        self.first = choice.window.start * self.batch_size
-        self.count = (choice.window.end - choice.window.start) * self.batch_size
+        self.start = window.start
+        self.first = window.start * self.batch_size
+        self.count = (window.end - window.start) * self.batch_size
 
     def __len__(self) -> int:
         return self.count
@@ -39,6 +40,17 @@ class WindowRows:
     def tokens(self, part: range) -> np.ndarray:
         """Token ids of a contiguous part: int64 [len(part), length + 1]."""
         return self.rows.tokens(self.first + part.start, self.first + part.stop)
+
+    def after(self, step: int, numbers: range) -> range:
+        """Those of some rows that are trained after the checkpoint of a step."""
+        first = (step - self.start) * self.batch_size
+        return range(max(numbers.start, min(first, numbers.stop)), numbers.stop)
+
+    def numbers(self, rows: range | np.ndarray) -> range | np.ndarray:
+        """Global row numbers, for messages."""
+        if isinstance(rows, range):
+            return range(rows.start + self.first, rows.stop + self.first)
+        return np.asarray(rows) + self.first
 
     def part(self, numbers: range) -> "RowPart":
         """A contiguous part as a lazy sequence of rows."""

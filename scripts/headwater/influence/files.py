@@ -1,21 +1,24 @@
 """Inverse-Hessian-vector products and scores on disk.
 
-<target>.ihvp.h5   dataset `product`, float64, flat in the eigenbasis of the blocks
-<shard>.zarr       `scores` float32 [rows, targets], `losses` float32 [rows];
-                      attributes first_row (in the window), targets
+ihvp/<point>/<target>.h5   `product` float64, flat in the eigenbasis of the blocks
+<target>/<shard>.zarr      `scores` and `losses` float32 [rows]; attribute first_row
+(in the window)
+<target>.tokens.h5         `rows` int64 [n], `scores` float32 [n, length]
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from headwater.geometry import Head
-from headwater.hdf5 import open_file
+from headwater.hdf5 import open_file, publish_hdf5
+from headwater.publish import publish_folder
 from headwater.stages import Config
-from headwater.stores import open_group, read
+from headwater.stores import create_group, open_group, read, write_array
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class Product:
     vector: np.ndarray
 
 
+def write_product(path: Path, product: Product, identity: dict[str, Any]) -> None:
+    """Publish an inverse-Hessian-vector product."""
+    stamp = {**identity, "target": product.target, "head": str(product.head)}
+    with publish_hdf5(path, stamp) as file:
+        file["product"] = product.vector
+
+
 def read_product(path: Path, config: Config) -> Product:
     """Read an inverse-Hessian-vector product, checked against the config."""
     with open_file(path, config) as file:
@@ -41,22 +51,52 @@ def read_product(path: Path, config: Config) -> Product:
         return Product(stamp["target"], head, file["product"][...])
 
 
-def read_scores(paths: Sequence[Path], target: str, config: Config) -> np.ndarray:
-    """A target's score of every row of the window: float32 [rows].
+def write_scores(
+    path: Path,
+    first_row: int,
+    scores: np.ndarray,
+    losses: np.ndarray,
+    identity: dict[str, Any],
+) -> None:
+    """Publish one target's scores of a shard.
 
     Args:
-        paths: the score stores of all shards, in order.
-        target: name of the target.
+        path: the store.
+        first_row: number of the first row in the window.
+        scores: float32 [rows].
+        losses: summed loss of each row, nats, float32 [rows].
+        identity: of the store.
+    """
+    with publish_folder(path, identity) as folder:
+        group = create_group(folder, identity, first_row=first_row)
+        write_array(group, "scores", scores)
+        write_array(group, "losses", losses)
+
+
+def read_scores(paths: Sequence[Path], config: Config) -> np.ndarray:
+    """One target's score of every row of the window: float32 [rows].
+
+    Args:
+        paths: the target's score stores of all shards, in order.
         config: for the check of the stores.
     """
-    parts = []
-    for path in paths:
-        group = open_group(path, config)
-        targets = list(group.attrs["targets"])  # type: ignore[arg-type]
-        parts.append(read(group, "scores")[:, targets.index(target)])
-    return np.concatenate(parts)
+    return np.concatenate([read(open_group(p, config), "scores") for p in paths])
 
 
 def read_losses(paths: Sequence[Path], config: Config) -> np.ndarray:
     """The summed loss of every row of the window, nats: float32 [rows]."""
     return np.concatenate([read(open_group(p, config), "losses") for p in paths])
+
+
+def write_tokens(
+    path: Path, rows: np.ndarray, scores: np.ndarray, identity: dict[str, Any]
+) -> None:
+    """Publish the token scores of some rows (global numbers)."""
+    with publish_hdf5(path, identity) as file:
+        file["rows"], file["scores"] = rows, scores
+
+
+def read_tokens(path: Path, config: Config) -> dict[int, np.ndarray]:
+    """Token scores by global row number, float32 [length] each."""
+    with open_file(path, config) as file:
+        return dict(zip(file["rows"][...].tolist(), file["scores"][...], strict=True))

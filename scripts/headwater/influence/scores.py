@@ -1,43 +1,21 @@
 """A signed score for every row: from the gradient store, or streamed exactly."""
 
-from itertools import repeat
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-import zarr
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.curvature.ekfac import Factors
-from headwater.geometry import Geometry
-from headwater.gradients.blocks import Block, blocks_of, direct_scores
-from headwater.gradients.passes import RowSource, sides_of_rows
-from headwater.gradients.store import read_head
+from headwater.geometry import Geometry, Head
+from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
+from headwater.gradients.heads import gradients_of
+from headwater.gradients.passes import PassOptions, RowSource, check_finite, run_pass
+from headwater.gradients.store import HeadRows
 from headwater.influence.files import Product
 from headwater.neox import geometry
 from headwater.progress import Progress
-from headwater.stores import array
-
-
-def stored_scores(
-    values: np.ndarray,
-    norms: np.ndarray,
-    scale: np.ndarray,
-    product: np.ndarray,
-) -> np.ndarray:
-    """Scores of stored rows against one inverse-Hessian-vector product.
-
-    Args:
-        values: unit-norm whitened coordinates, float16 [rows, k].
-        norms: norm of each row, float32 [rows].
-        scale: whitening scale, [k].
-        product: `(H + damping)^-1 grad f` at the kept coordinates, [k].
-
-    Returns:
-        float32 [rows]; positive = the row helps the head.
-    """
-    query = (product * scale).astype(np.float32)
-    return -(values.astype(np.float32) @ query) * norms
 
 
 def standard_basis(
@@ -54,35 +32,61 @@ def standard_basis(
     return result
 
 
-def exact_scores(
-    sides: dict[str, Tensor], blocks: list[Block], vectors: dict[str, Tensor]
-) -> Tensor:
-    """Scores of one batch without any projection: [batch].
+def score_store(rows: HeadRows, products: list[np.ndarray]) -> np.ndarray:
+    """Scores of every row of a gradient store: one streaming read, no model.
 
     Args:
-        sides: from `blocks.block_sides`.
-        blocks: the blocks of the target's head.
-        vectors: from `standard_basis`.
+        rows: the head's rows in the store.
+        products: inverse-Hessian-vector products of the head, flat in the eigenbasis.
+
+    Returns:
+        float32 [rows, products]; positive = the row helps the head.
     """
-    parts = [direct_scores(sides, b, vectors[str(b)].to(sides[b.left])) for b in blocks]
-    return -torch.stack(parts).sum(dim=0)
+    queries = torch.stack([rows.projection.query(p) for p in products], dim=1)
+    return -rows.products(queries)
 
 
-def score_store(store: zarr.Group, product: Product) -> np.ndarray:
-    """Scores of every row of a gradient store against one product: float32 [rows].
+@dataclass(frozen=True)
+class Vectors:
+    """Products of several targets in the parameters' own basis, for exact scores.
 
-    One streaming read of the head's values; no pass through the model.
+    Attributes:
+        products: one a target, in the order of the scores' columns.
+        flat: by head, the vectors of its targets [parameters, targets].
+        columns: by head, which columns of the scores those are.
     """
-    position = list(store.attrs["heads"]).index(str(product.head))  # type: ignore[arg-type]
-    index = np.asarray(array(store, "index")[position])
-    scale = np.asarray(array(store, "scale")[position])
-    kept = product.vector[index]
-    return np.concatenate(
-        [
-            stored_scores(values, norms, scale, kept)
-            for _, values, norms in read_head(store, str(product.head))
-        ]
-    )
+
+    products: list[Product]
+    flat: dict[Head, Tensor]
+    columns: dict[Head, list[int]]
+
+    @staticmethod
+    def of(
+        products: list[Product], factors: Factors, mode: str, sizes: Geometry
+    ) -> "Vectors":
+        """Turn products back from the eigenbasis."""
+        columns: dict[Head, list[int]] = {}
+        for column, product in enumerate(products):
+            columns.setdefault(product.head, []).append(column)
+        flat = {}
+        for head, own in columns.items():
+            blocks = blocks_of([head], mode)
+            turned = [
+                standard_basis(factors, blocks, products[column].vector, sizes)
+                for column in own
+            ]
+            vectors = [torch.cat([t[str(b)].flatten() for b in blocks]) for t in turned]
+            flat[head] = torch.stack(vectors, dim=1)
+        return Vectors(products, flat, columns)
+
+    def scores(self, gradients: dict[Head, Tensor]) -> Tensor:
+        """Scores of a batch, from flat gradients by head: [batch, targets]."""
+        some = next(iter(gradients.values()))
+        scores = some.new_empty(len(some), len(self.products))
+        for head, columns in self.columns.items():
+            gradient = gradients[head]
+            scores[:, columns] = -(gradient @ self.flat[head].to(gradient))
+        return scores
 
 
 def stream_scores(
@@ -91,33 +95,98 @@ def stream_scores(
     factors: Factors,
     products: list[Product],
     mode: str,
-    batch_size: int,
+    options: PassOptions,
+    as_released: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exact scores of rows against every product, in one pass.
 
     Args:
         model: at the checkpoint of the factors, on its device.
         rows: the rows.
-        factors: EK-FAC factors.
-        products: one a target.
+        factors: of the heads' blocks.
+        products: any number of targets, of any heads.
         mode: `qk` or `qkvo`.
-        batch_size: rows a pass; the scores do not depend on it.
+        options: see `run_pass`.
+        as_released: a pass for each head index, with all other heads detached.
 
     Returns:
         (scores float32 [rows, targets], summed loss of each row float32 [rows]).
+
+    Raises:
+        HeadwaterError: a score is not finite; the row is named.
     """
-    own = [blocks_of([product.head], mode) for product in products]
-    vectors = [
-        standard_basis(factors, blocks, product.vector, geometry(model))
-        for blocks, product in zip(own, products, strict=True)
-    ]
-    every = list(dict.fromkeys(block for blocks in own for block in blocks))
+    if as_released:
+        return _detached_scores(model, rows, factors, products, mode, options)
+    vectors = Vectors.of(products, factors, mode, geometry(model))
+    heads = list(vectors.flat)
     progress = Progress("exact scores", len(rows), "rows")
-    parts, losses = [], []
-    for part, sides, loss in sides_of_rows(model, rows, every, batch_size):
-        columns = map(exact_scores, repeat(sides), own, vectors)
-        parts.append(torch.stack(list(columns), dim=1).cpu().numpy())
-        losses.append(loss.cpu().numpy())
-        progress.update(part.stop - part.start)
-    scores = np.concatenate(parts).astype(np.float32)
-    return scores, np.concatenate(losses).astype(np.float32)
+    scores = np.empty((len(rows), len(products)), np.float32)
+    losses = np.empty(len(rows), np.float32)
+    for batch, gradients in gradients_of(model, rows, heads, mode, options):
+        found = vectors.scores(gradients)
+        check_finite(found, batch.rows, options, "score")
+        scores[batch.rows] = found.cpu().numpy()
+        losses[batch.rows] = batch.losses.cpu().numpy()
+        progress.update(batch.rows.stop - batch.rows.start)
+    return scores, losses
+
+
+def _detached_scores(
+    model: GPTNeoXForCausalLM,
+    rows: RowSource,
+    factors: Factors,
+    products: list[Product],
+    mode: str,
+    options: PassOptions,
+) -> tuple[np.ndarray, np.ndarray]:
+    scores = np.empty((len(rows), len(products)), np.float32)
+    losses = np.empty(len(rows), np.float32)
+    for index in sorted({product.head.index for product in products}):
+        own = [i for i, p in enumerate(products) if p.head.index == index]
+        scores[:, own], losses = stream_scores(
+            model,
+            rows,
+            factors,
+            [products[i] for i in own],
+            mode,
+            replace(options, only_head=index),
+        )
+    return scores, losses
+
+
+def token_scores(
+    model: GPTNeoXForCausalLM,
+    rows: RowSource,
+    factors: Factors,
+    product: Product,
+    mode: str,
+    options: PassOptions,
+    as_released: bool = False,
+) -> np.ndarray:
+    """Each token's part of its row's exact score: float32 [rows, length].
+
+    A row's gradient is a sum over the positions at which the head reads its input and
+    writes its output, so its score is too. A position's part holds everything that
+    flows through the head there: not the loss *of* that token alone.
+
+    Args:
+        model: at the checkpoint of the factors, on its device.
+        rows: the rows.
+        factors: of the head's blocks.
+        product: of one target.
+        mode: `qk` or `qkvo`.
+        options: see `run_pass`.
+        as_released: with all other heads detached.
+    """
+    if as_released:
+        options = replace(options, only_head=product.head.index)
+    sizes, blocks = geometry(model), blocks_of([product.head], mode)
+    vectors = standard_basis(factors, blocks, product.vector, sizes)
+    parts = []
+    for batch in run_pass(model, rows, [product.head.layer], options):
+        sides = block_sides(batch.traces, blocks, sizes)
+        tokens = [
+            token_products(sides, b, vectors[str(b)].to(sides[b.left])) for b in blocks
+        ]
+        parts.append(-torch.stack(tokens).sum(dim=0).float().cpu().numpy())
+    return np.concatenate(parts)

@@ -3,12 +3,22 @@
 A probe is one small file with one function, registered by name:
 
     @probe("induction", tracks="prefix_matching")
-    def induction(model, head, tokens): ...
+    def induction(model, head, data): ...
 
-`PROBES` maps names to registered probes once the modules below are imported.
+and a test. Add its module to the import below and its name to `config/checks.py`, which
+may not import torch.
 """
 
-from headwater.probes import induction, previous_token
-from headwater.probes.registry import PROBES, Probe
+from headwater.probes import copying, dataset, induction, previous_token
+from headwater.probes.registry import PROBES, Probe, ProbeData, find_probe
 
-__all__ = ["PROBES", "Probe", "induction", "previous_token"]
+__all__ = [
+    "PROBES",
+    "Probe",
+    "ProbeData",
+    "copying",
+    "dataset",
+    "find_probe",
+    "induction",
+    "previous_token",
+]

@@ -6,28 +6,42 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 from headwater.geometry import Head
 from headwater.loss import token_losses
 from headwater.neox import final_hidden
-from headwater.probes.registry import probe
+from headwater.probes.registry import ProbeData, probe
 
 
 @probe("induction", tracks="prefix_matching")
-def induction(model: GPTNeoXForCausalLM, head: Head, tokens: Tensor) -> Tensor:
+def induction(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
     """Mean log-probability of the right continuation over the repeated half.
 
     In `[r; r]` the token at position t of the second half predicts position t + 1,
-    whose value was seen right after t's first occurrence. (The paper's released code
-    reads the distribution one position earlier, which cannot know token t yet.)
+    whose value was seen right after t's first occurrence.
 
     Args:
         model: the model.
         head: unused; the probe looks at the model's output, the target restricts the
             gradient to its head.
-        tokens: random sequences repeated once, [batch, 2 * half].
+        data: random sequences repeated once, tokens [count, 2 * half].
 
     Returns:
-        f of each sequence in nats per token, [batch].
+        f of each sequence in nats per token, [count].
     """
-    half = tokens.shape[1] // 2
-    hidden = final_hidden(model, tokens[:, :-1])[:, half:]
+    return _continuation(model, data.tokens, late=0)
+
+
+@probe("induction", tracks="prefix_matching", as_released=True)
+def induction_as_released(
+    model: GPTNeoXForCausalLM, head: Head, data: ProbeData
+) -> Tensor:
+    """The same, read one position too early, as in the paper's released code.
+
+    There the token after t's match is looked up in the distribution that position
+    t - 1 predicts, which cannot know token t yet. Kept to show what it changes.
+    """
+    return _continuation(model, data.tokens, late=1)
+
+
+def _continuation(model: GPTNeoXForCausalLM, tokens: Tensor, late: int) -> Tensor:
+    half, stop = tokens.shape[1] // 2, tokens.shape[1] - 1
+    hidden = final_hidden(model, tokens[:, :-1])[:, half - late : stop - late]
     unembedding = model.get_output_embeddings().weight
-    losses = token_losses(hidden, unembedding, tokens[:, half + 1 :])
-    return -losses.mean(dim=1)
+    return -token_losses(hidden, unembedding, tokens[:, half + 1 :]).mean(dim=1)

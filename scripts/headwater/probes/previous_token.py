@@ -5,22 +5,22 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
 from headwater.neox import attention_patterns
-from headwater.probes.registry import probe
+from headwater.probes.registry import ProbeData, probe
 
 
 @probe("previous_token", tracks="previous_token")
-def previous_token(model: GPTNeoXForCausalLM, head: Head, tokens: Tensor) -> Tensor:
+def previous_token(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
     """Mean attention of `head` from position t to t - 1, over the first half.
 
     Args:
         model: with eager attention, which alone materialises patterns.
         head: whose attention is read.
-        tokens: [batch, 2 * half]; only the first, non-repeated half is used, so that
-            an induction head cannot be mistaken for a previous-token head.
+        data: tokens [count, 2 * half]; only the first, non-repeated half is used, so
+            that an induction head cannot be mistaken for a previous-token head.
 
     Returns:
-        f of each sequence, between 0 and 1, [batch].
+        f of each sequence, between 0 and 1, [count].
     """
-    half = tokens.shape[1] // 2
+    tokens, half = data.tokens, data.tokens.shape[1] // 2
     pattern = attention_patterns(model, tokens[:, :half])[head.layer][:, head.index]
     return pattern.diagonal(offset=-1, dim1=1, dim2=2).mean(dim=1)

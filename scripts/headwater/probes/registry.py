@@ -1,14 +1,48 @@
-"""The registry of probes."""
+"""The registry of probes, and the data they are asked on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
 
-ProbeFunction = Callable[[GPTNeoXForCausalLM, Head, Tensor], Tensor]
+
+@dataclass(frozen=True)
+class ProbeData:
+    """What a probe is asked on.
+
+    Attributes:
+        tokens: token ids [count, length].
+        targets: for `dataset`: the token asked for at each position [count, length].
+        weights: for `dataset`: how much each position counts [count, length]; a row's
+            weights sum to 1.
+    """
+
+    tokens: Tensor
+    targets: Tensor | None = None
+    weights: Tensor | None = None
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.tokens)
+
+    def __getitem__(self, rows: slice) -> "ProbeData":
+        """Some of the rows."""
+        targets = None if self.targets is None else self.targets[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        return ProbeData(self.tokens[rows], targets, weights)
+
+    def to(self, device: torch.device) -> "ProbeData":
+        """The same on a device."""
+        targets = None if self.targets is None else self.targets.to(device)
+        weights = None if self.weights is None else self.weights.to(device)
+        return ProbeData(self.tokens.to(device), targets, weights)
+
+
+ProbeFunction = Callable[[GPTNeoXForCausalLM, Head, ProbeData], Tensor]
 
 
 @dataclass(frozen=True)
@@ -19,8 +53,8 @@ class Probe:
         name: as written in the config.
         tracks: the head score that follows the same behaviour; it chooses `auto` heads
             and windows.
-        function: (model, head, tokens [batch, 2 * half]) to f of each sequence [batch];
-            higher means the head does more of what the probe asks.
+        function: (model, head, data) to f of each row of data [count]; higher means the
+            head does more of what the probe asks.
     """
 
     name: str
@@ -29,13 +63,22 @@ class Probe:
 
 
 PROBES: dict[str, Probe] = {}
+RELEASED: dict[str, Probe] = {}  # as in the paper's released code, where that differs
 
 
-def probe(name: str, tracks: str) -> Callable[[ProbeFunction], ProbeFunction]:
+def probe(
+    name: str, tracks: str, as_released: bool = False
+) -> Callable[[ProbeFunction], ProbeFunction]:
     """Register a probe function under `name`."""
 
     def register(function: ProbeFunction) -> ProbeFunction:
-        PROBES[name] = Probe(name, tracks, function)
+        book = RELEASED if as_released else PROBES
+        book[name] = Probe(name, tracks, function)
         return function
 
     return register
+
+
+def find_probe(name: str, as_released: bool = False) -> Probe:
+    """A probe by name; `as_released` gives the released code's, where it differs."""
+    return RELEASED.get(name, PROBES[name]) if as_released else PROBES[name]

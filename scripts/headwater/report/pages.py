@@ -1,6 +1,6 @@
 """The report's HTML pages: self-contained, without scripts, everything escaped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,26 @@ from headwater.report.visible import visible
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Some tokens that spell whole characters.
+
+    Attributes:
+        text: what they spell.
+        score: their part of the row's score.
+        strength: the score as a share of the row's largest, -1 to 1.
+    """
+
+    text: str
+    score: float
+    strength: float
+
+
+@dataclass(frozen=True)
 class Passage:
     """A stretch of a row from one document."""
 
     span: Span
-    text: str
+    pieces: list[Piece]
 
 
 @dataclass(frozen=True)
@@ -48,9 +63,21 @@ class TopRows:
 
 
 def top_rows(
-    ranked: pd.DataFrame, rows: Rows, tokenizer: Tokenizer, count: int
+    ranked: pd.DataFrame,
+    rows: Rows,
+    tokenizer: Tokenizer,
+    token_scores: Mapping[int, np.ndarray],
+    count: int,
 ) -> list[TopRow]:
-    """The `count` highest rows of a ranked table, with their text and sources."""
+    """The `count` highest rows of a ranked table, with their text and sources.
+
+    Args:
+        ranked: the table.
+        rows: where the rows are.
+        tokenizer: to turn them into text.
+        token_scores: by global row number, float32 [length].
+        count: how many.
+    """
     return [
         TopRow(
             rank=int(line.rank),
@@ -59,21 +86,43 @@ def top_rows(
             domain=str(line.domain),
             score=float(line.score),
             loss=float(line.loss),
-            passages=passages(rows, int(line.row), tokenizer),
+            passages=passages(rows, int(line.row), tokenizer, token_scores[line.row]),
         )
         for line in ranked.nsmallest(count, "rank").itertuples()
     ]
 
 
-def passages(rows: Rows, row: int, tokenizer: Tokenizer) -> list[Passage]:
-    """A row's text, document by document."""
+def passages(
+    rows: Rows, row: int, tokenizer: Tokenizer, scores: np.ndarray
+) -> list[Passage]:
+    """A row's text, document by document, with each token's part of its score."""
     tokens = rows.tokens(row, row + 1)[0]
     spans = rows.spans(row)
-    parts = np.split(tokens, [span.token for span in spans[1:]])
+    # The last token is only predicted: nothing is computed at its place.
+    scores = np.append(scores, 0.0)
+    cuts = [span.token for span in spans[1:]]
+    parts = zip(spans, np.split(tokens, cuts), np.split(scores, cuts), strict=True)
+    most = max(float(np.abs(scores).max()), 1e-30)
     return [
-        Passage(span, tokenizer.decode(part.tolist(), skip_special_tokens=False))
-        for span, part in zip(spans, parts, strict=True)
+        Passage(span, list(pieces(own, score, tokenizer, most)))
+        for span, own, score in parts
     ]
+
+
+def pieces(
+    tokens: np.ndarray, scores: np.ndarray, tokenizer: Tokenizer, most: float
+) -> Iterator[Piece]:
+    """Tokens as text; those that share a character come together."""
+    waiting: list[int] = []
+    total = 0.0
+    for place, (token, score) in enumerate(zip(tokens, scores, strict=True)):
+        waiting.append(int(token))
+        total += float(score)
+        text = tokenizer.decode(waiting, skip_special_tokens=False)
+        if "\ufffd" in text and place + 1 < len(tokens) and len(waiting) < 4:
+            continue
+        yield Piece(text, total, max(-1.0, min(1.0, total / most)))
+        waiting, total = [], 0.0
 
 
 def top_rows_page(

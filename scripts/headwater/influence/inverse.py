@@ -1,10 +1,12 @@
-"""The damped inverse of an EK-FAC Fisher matrix, applied to a probe's gradient.
+"""The damped inverse of a factored Hessian, applied to a probe's gradient.
 
     influence(row) = - grad L(row)^T (H + damping)^-1 grad f            [MDA, Eq. 1]
 
 Sign: giving a row more weight moves the parameters by `-H^-1 grad L(row)`, so the probe
 moves by `-grad f^T H^-1 grad L(row)`. Positive influence = training more on the row
 raises f: the row *helps* the head. Damping is `alpha * mean(lambda)`, block by block.
+Without a Hessian (`identity`) there is nothing to damp: the score is the plain product
+of gradients.
 """
 
 import numpy as np
@@ -21,11 +23,13 @@ def solve(
     """`(H + alpha mean(lambda))^-1 grad f` in the eigenbasis, flat float64.
 
     Args:
-        factors: EK-FAC factors.
+        factors: of the head's blocks, of any kind.
         blocks: the blocks of one head.
         gradient: by block name, [rows, columns].
         alpha: damping relative to the mean lambda of each block; above 0.
     """
+    if factors.hessian == "identity":
+        return eigen_gradient(factors, blocks, gradient)
     lambdas, means = flat_lambdas(factors, blocks)
     damped = lambdas + alpha * means
     # A block that never receives a gradient has lambda 0 throughout: no direction.

@@ -1,0 +1,156 @@
+"""The numeric core against a plain training step, in one run.
+
+The floor is a plain Hugging Face forward and backward pass of the same model in the
+same precision: all parameters train, cross entropy on full logits, no hooks. The limit is
+the frozen model with the chunked loss and no hooks. Random weights: speed does not
+depend on them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.curvature.ekfac import Factors, Subspace, fit_covariances, fit_lambdas
+from headwater.gradients.blocks import blocks_of
+from headwater.gradients.coordinates import Projection, all_coordinates
+from headwater.gradients.heads import head_gradients, layer_bases
+from headwater.gradients.passes import PassOptions, run_pass
+from headwater.gradients.store import GradientWriter
+from headwater.influence.files import Product
+from headwater.influence.scores import Vectors
+from headwater.loss import token_losses
+from headwater.neox import geometry
+
+VOCABULARY, REAL = 50304, 50277
+SHAPES = {  # hidden, layers, heads, intermediate
+    "14m": (128, 6, 4, 512),
+    "70m": (512, 6, 8, 2048),
+}
+
+
+def new_model(shape: str, dtype: torch.dtype, device: str) -> GPTNeoXForCausalLM:
+    """A random model of Pythia's shape."""
+    torch.manual_seed(0)
+    hidden, layers, heads, intermediate = SHAPES[shape]
+    config = GPTNeoXConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=intermediate,
+        rotary_pct=0.25,
+        max_position_embeddings=2048,
+        use_cache=False,
+    )
+    return GPTNeoXForCausalLM(config).eval().to(device, dtype)
+
+
+def zipf_rows(count: int, length: int) -> Tensor:
+    """Random rows whose tokens are distributed like words, [count, length + 1]."""
+    random = np.random.default_rng(0)
+    weights = 1 / np.arange(2, REAL + 2)
+    tokens = random.choice(REAL, (count, length + 1), p=weights / weights.sum())
+    return torch.from_numpy(tokens.astype(np.int64))
+
+
+def floor_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
+    """One plain training step, without the optimizer."""
+    model.requires_grad_(True)
+    model.zero_grad(set_to_none=True)
+    rows = rows.to(model.device)
+    logits = model(input_ids=rows[:, :-1], use_cache=False).logits
+    cross_entropy(
+        logits.flatten(0, 1).float(), rows[:, 1:].flatten(), reduction="sum"
+    ).backward()
+
+
+def limit_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
+    """The frozen model, chunked loss, no hooks: the least that any method can do."""
+    model.requires_grad_(False)
+    rows = rows.to(model.device)
+    embedding = model.gpt_neox.embed_in.weight.requires_grad_(True)
+    hidden = model.gpt_neox(
+        inputs_embeds=embedding[rows[:, :-1]].detach().requires_grad_(True),
+        use_cache=False,
+    ).last_hidden_state
+    embedding.requires_grad_(False)
+    losses = token_losses(hidden, model.get_output_embeddings().weight, rows[:, 1:])
+    losses.sum().backward()
+
+
+@dataclass
+class Core:
+    """The core's own passes over given rows, all heads."""
+
+    model: GPTNeoXForCausalLM
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        self.sizes = geometry(self.model)
+        self.heads = self.sizes.all_heads()
+        self.layers = list(range(self.sizes.layers))
+        self.space = Subspace(self.heads, "qkvo", self.sizes)
+        blocks = blocks_of(self.heads, "qkvo")
+        widths: dict[str, int] = {}
+        for block in blocks:
+            widths[block.left], widths[block.right] = block.shape(self.sizes)
+        bases = {n: torch.linalg.qr(torch.randn(w, w))[0] for n, w in widths.items()}
+        lambdas = {str(b): torch.rand(b.shape(self.sizes)) + 0.1 for b in blocks}
+        self.factors = Factors({}, bases, lambdas, 1)
+
+    def options(self, seed: int | None = None) -> PassOptions:
+        """Options of a pass."""
+        return PassOptions(self.batch_size, seed, REAL)
+
+    def vectors(self, probes: int) -> Vectors:
+        """Random products of every head."""
+        size = 4 * self.sizes.hidden * self.sizes.d_head
+        flat = {head: torch.randn(size, probes) for head in self.heads}
+        products = [
+            Product("x", h, np.empty(0)) for h in self.heads for _ in range(probes)
+        ]
+        columns = {
+            h: list(range(i * probes, (i + 1) * probes))
+            for i, h in enumerate(self.heads)
+        }
+        return Vectors(products, flat, columns)
+
+    def scores(self, rows: Tensor, vectors: Vectors) -> None:
+        """Exact scores of all heads."""
+        for batch in run_pass(self.model, rows, self.layers, self.options()):
+            found = head_gradients(batch.traces, self.heads, "qkvo", self.sizes)
+            vectors.scores(found).cpu()
+
+    def stored(self, rows: Tensor, vectors: Vectors, folder: Path, bits: int) -> None:
+        """Gradients of all heads into a store."""
+        projections = {
+            h: Projection(
+                all_coordinates(self.factors, blocks_of([h], "qkvo")), bits, 0
+            )
+            for h in self.heads
+        }
+        writer = GradientWriter(folder, {}, 0, len(rows), projections)
+        bases = None
+        for batch in run_pass(self.model, rows, self.layers, self.options()):
+            like = batch.traces[0].qkv_input
+            bases = bases or layer_bases(self.factors.bases, self.heads, "qkvo", like)
+            found = head_gradients(batch.traces, self.heads, "qkvo", self.sizes, bases)
+            writer.append(found, batch.losses)
+        writer.close()
+
+    def covariances(self, rows: Tensor) -> None:
+        """First pass of EK-FAC."""
+        passes = run_pass(self.model, rows, self.layers, self.options(1))
+        fit_covariances((batch.traces for batch in passes), self.space)
+
+    def lambdas(self, rows: Tensor) -> None:
+        """Second pass of EK-FAC."""
+        passes = run_pass(self.model, rows, self.layers, self.options(2))
+        traces = (batch.traces for batch in passes)
+        fit_lambdas(traces, self.space, self.factors.bases)

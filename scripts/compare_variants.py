@@ -1,0 +1,78 @@
+"""How far the released code's choices, or a simpler Hessian, change the ranking."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from headwater import job
+from headwater.checkpoints.files import load_model
+from headwater.corpus.holdout import token_counts
+from headwater.geometry import Head
+from headwater.gradients.passes import PassOptions
+from headwater.heads.probe_data import probe_data
+from headwater.heads.targets import read_target, read_window
+from headwater.heads.window import WindowRows
+from headwater.influence.fidelity import agreement
+from headwater.influence.variants import Question, Setting, variant_scores
+from headwater.publish import stable_seed, write_text
+
+
+def setting_of(snakemake, config):
+    """Model, rows and options, the same for all variants."""
+    choice = read_window(Path(snakemake.input.window), config)
+    rows = [Path(p) for p in snakemake.input.rows]
+    window = WindowRows(rows, choice.window, config)
+    generator = np.random.default_rng(stable_seed(config["seed"], "variants"))
+    counts = config["curvature"]["rows"], config["influence"]["fidelity_rows"]
+    fit_rows, sample = (
+        np.sort(generator.choice(len(window), min(n, len(window)), replace=False))
+        for n in counts
+    )
+    model = load_model(Path(snakemake.input.checkpoint), config).to(job.device())
+    ids = len(token_counts(Path(snakemake.input.held_out), config))
+    fit = PassOptions(
+        config["curvature"]["batch_size"],
+        stable_seed(config["seed"], "variants", "labels"),
+        ids,
+        numbers=window.numbers(fit_rows),
+    )
+    return Setting(
+        model=model,
+        fit_rows=torch.from_numpy(window.take(fit_rows)),
+        rows=torch.from_numpy(window.take(sample)),
+        mode=config["gradients"]["mode"],
+        damping=config["influence"]["damping"],
+        fit=fit,
+        score=replace(fit, seed=None, numbers=window.numbers(sample)),
+    )
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        setting = setting_of(snakemake, config)
+        held_out, tokenizer = snakemake.input.held_out, snakemake.input.tokenizer
+        lines = []
+        for path in map(Path, snakemake.input.targets):
+            target = read_target(path, config)
+            data = probe_data(config["targets"][path.stem], held_out, tokenizer, config)
+            question = Question(target.probe, Head.parse(target.head), data)
+            scores = dict(variant_scores(setting, question))
+            correct = scores.pop("correct")
+            for name, column in scores.items():
+                lines.append(
+                    (path.stem, name, len(column), *agreement(column, correct))
+                )
+                job.logger.info(
+                    "%s, %s: on %d rows, Spearman %.3f with the correct scores, "
+                    "overlap of the top 10 %% %.2f",
+                    *lines[-1],
+                )
+        columns = ["target", "variant", "rows", "spearman", "overlap"]
+        table = pd.DataFrame(lines, columns=columns)
+        write_text(Path(snakemake.output[0]), table.to_csv(sep="\t", index=False))
+
+
+main(snakemake)  # noqa: F821

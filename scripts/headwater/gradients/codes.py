@@ -1,0 +1,118 @@
+"""Vectors in few bits: a random rotation, then equal steps.
+
+Whitened gradients are spiky: a few coordinates of a row are ten times its usual size,
+and steps that reach them waste bits on all others. A random rotation first makes every
+coordinate nearly normal, for which the best step is known. It keeps inner products, so
+a query is rotated once and read against the codes as they are; and it knows nothing of
+any probe, so every probe can be asked afterwards.
+
+The rotation flips signs by a seeded draw and mixes each coordinate with 63 others that
+lie far apart, by a Hadamard matrix. Codes are packed: byte j of a row holds, from its
+lowest bits up, coordinates j, j + n, j + 2n, ... for n bytes a row.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from scipy.linalg import hadamard
+from torch import Tensor
+
+# The step, in standard deviations, with the least squared error for a normal variable
+# (Max 1960, table II; 8 bits: by numerical search).
+STEPS = {1: 1.596, 2: 0.9957, 4: 0.3352, 8: 0.0308}
+MIX = 64
+_CACHED_ROWS = 64  # unpacked rows of this many stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Rotates and codes vectors of one length.
+
+    Attributes:
+        count: coordinates of a vector.
+        bits: bits a coordinate: 1, 2, 4 or 8.
+        seed: of the rotation.
+    """
+
+    count: int
+    bits: int
+    seed: int
+
+    @property
+    def padded(self) -> int:
+        """Coordinates after padding with zeros to whole mixing groups."""
+        return -(-self.count // MIX) * MIX
+
+    @property
+    def width(self) -> int:
+        """Bytes of a coded vector."""
+        return self.padded * self.bits // 8
+
+    @cached_property
+    def _signs(self) -> Tensor:
+        stream = np.random.Generator(np.random.Philox(self.seed))
+        return torch.from_numpy(stream.integers(0, 2, self.padded) * 2.0 - 1)
+
+    @cached_property
+    def _mixer(self) -> Tensor:
+        return torch.from_numpy(hadamard(MIX) / np.sqrt(MIX))
+
+    def rotate(self, values: Tensor) -> Tensor:
+        """[..., count] to [..., padded], with the same inner products."""
+        padded = torch.nn.functional.pad(values, (0, self.padded - self.count))
+        groups = (padded * self._signs.to(values)).unflatten(-1, (MIX, -1))
+        return (self._mixer.to(values) @ groups).flatten(-2)
+
+    def encode(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Code vectors [rows, count].
+
+        Returns:
+            (codes uint8 [rows, width], scale of each row [rows]): a coded coordinate u
+            stands for `scale * (u - (2^bits - 1) / 2)`.
+        """
+        rotated = self.rotate(values)
+        levels = 2**self.bits
+        scale = rotated.square().mean(dim=1).sqrt() * STEPS[self.bits]
+        safe = torch.where(scale > 0, scale, torch.ones_like(scale))[:, None]
+        steps = (rotated / safe + levels / 2).floor_().clamp_(0, levels - 1)
+        return self._pack(steps.to(torch.uint8)), scale
+
+    def _pack(self, codes: Tensor) -> Tensor:
+        parts = codes.unflatten(-1, (-1, self.width)).unbind(dim=-2)
+        packed = parts[0].clone()
+        for place, part in enumerate(parts[1:], start=1):
+            packed |= part << (place * self.bits)
+        return packed
+
+    def unpack(self, packed: Tensor) -> list[Tensor]:
+        """Codes of each stretch of `width` coordinates, uint8 [rows, width] each."""
+        mask = 2**self.bits - 1
+        places = range(0, 8, self.bits)
+        return [(packed >> place) & mask for place in places]
+
+    def products(self, packed: Tensor, query: Tensor) -> Tensor:
+        """Inner products of coded vectors with rotated queries, before their scale.
+
+        Args:
+            packed: uint8 [rows, width].
+            query: from `rotate`, [padded, queries], float32.
+
+        Returns:
+            float32 [rows, queries].
+        """
+        parts = query.split(self.width)
+        base = query.sum(dim=0) * (1 - 2**self.bits) / 2
+        result = base.repeat(len(packed), 1)
+        for rows, total in zip(
+            packed.split(_CACHED_ROWS), result.split(_CACHED_ROWS), strict=True
+        ):
+            for codes, part in zip(self.unpack(rows), parts, strict=True):
+                total += codes.to(query.dtype) @ part
+        return result
+
+    def decode(self, packed: Tensor, scale: Tensor) -> Tensor:
+        """Coded vectors, still rotated: float32 [rows, padded]."""
+        codes = torch.cat(self.unpack(packed), dim=1).float()
+        return (codes - (2**self.bits - 1) / 2) * scale[:, None].float()

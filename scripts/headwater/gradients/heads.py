@@ -1,0 +1,208 @@
+"""Per-row gradients of many heads of a layer at once, flat.
+
+    qk = X^T (dQ, dK)     v = X^T dV     o = z^T dR
+
+One batched product a layer serves all of its heads. A head's gradient is flat, block
+after block, rows before columns: `qk` [hidden, 2 d_head], `v` [hidden, d_head],
+`o` [d_head, hidden]. In the eigenbasis it is `Q_A^T G Q_S`, block by block.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.geometry import Geometry, Head
+from headwater.gradients.blocks import Block, blocks_of
+from headwater.gradients.capture import LayerTrace
+from headwater.gradients.passes import Batch, PassOptions, RowSource, run_pass
+from headwater.neox import geometry
+
+
+@dataclass(frozen=True)
+class LayerBasis:
+    """Eigenvectors of one layer's heads, as columns, in the order of those heads.
+
+    Attributes:
+        input: of the layer's input, [hidden, hidden].
+        qk: of each head's dQ, dK, [heads, 2 d_head, 2 d_head].
+        v: of each head's dV, [heads, d_head, d_head]; absent under mode `qk`.
+        z: of each head's output, [heads, d_head, d_head]; absent under mode `qk`.
+        output: of the layer's output gradient, [hidden, hidden]; absent likewise.
+    """
+
+    input: Tensor
+    qk: Tensor
+    v: Tensor | None = None
+    z: Tensor | None = None
+    output: Tensor | None = None
+
+
+def by_layer(heads: list[Head]) -> dict[int, list[Head]]:
+    """Heads grouped by layer, both ascending."""
+    layers = sorted({head.layer for head in heads})
+    return {layer: sorted(h for h in heads if h.layer == layer) for layer in layers}
+
+
+def layer_bases(
+    bases: Mapping[str, Tensor], heads: list[Head], mode: str, like: Tensor
+) -> dict[int, LayerBasis]:
+    """The bases of every layer of `heads`, from those of single sides.
+
+    Args:
+        bases: by side name, as in `curvature.Factors`.
+        heads: whose gradients are wanted.
+        mode: `qk` or `qkvo`.
+        like: gives device and precision.
+    """
+    result = {}
+    for layer, own in by_layer(heads).items():
+        blocks = [blocks_of([head], mode) for head in own]
+        stack = {
+            name: torch.stack([bases[name_of(b)] for b in column]).to(like)
+            for column in zip(*blocks, strict=True)
+            for name, name_of in _OWN_SIDES[column[0].name].items()
+        }
+        shared = {
+            name: bases[f"L{layer}/{name}"].to(like)
+            for name in ("input", "output")[: 2 if mode == "qkvo" else 1]
+        }
+        result[layer] = LayerBasis(**shared, **stack)
+    return result
+
+
+# The sides that belong to one head alone: field of `LayerBasis` to side of the block.
+_OWN_SIDES = {
+    "qk": {"qk": lambda block: block.right},
+    "v": {"v": lambda block: block.right},
+    "o": {"z": lambda block: block.left},
+}
+
+
+def head_gradients(
+    traces: Mapping[int, LayerTrace],
+    heads: list[Head],
+    mode: str,
+    sizes: Geometry,
+    bases: Mapping[int, LayerBasis] | None = None,
+) -> dict[Head, Tensor]:
+    """Flat gradients of every row and head, [batch, parameters] each, float32 or more.
+
+    Args:
+        traces: of one backward pass, by layer.
+        heads: the heads wanted.
+        mode: `qk` (Q and K) or `qkvo`.
+        sizes: of the model.
+        bases: turn the gradients into these eigenbases.
+    """
+    result: dict[Head, Tensor] = {}
+    for layer, own in by_layer(heads).items():
+        basis = bases[layer] if bases else None
+        flat = layer_gradients(traces[layer], own, mode, sizes, basis)
+        result.update(zip(own, flat.unbind(dim=1), strict=True))
+    return {head: result[head] for head in heads}
+
+
+def gradients_of(
+    model: GPTNeoXForCausalLM,
+    rows: RowSource,
+    heads: list[Head],
+    mode: str,
+    options: PassOptions,
+    bases: Mapping[str, Tensor] | None = None,
+) -> Iterator[tuple[Batch, dict[Head, Tensor]]]:
+    """Stream rows through the model; yield each batch with its heads' flat gradients.
+
+    Args:
+        model: on its device; its parameters are frozen.
+        rows: token ids [count, length + 1].
+        heads: the heads wanted.
+        mode: `qk` or `qkvo`.
+        options: see `run_pass`.
+        bases: turn the gradients into these eigenbases, by side name.
+    """
+    sizes, turned = geometry(model), None
+    for batch in run_pass(model, rows, list(by_layer(heads)), options):
+        if bases is not None and turned is None:
+            like = next(iter(batch.traces.values())).qkv_input
+            turned = layer_bases(bases, heads, mode, like)
+        yield batch, head_gradients(batch.traces, heads, mode, sizes, turned)
+
+
+def layer_gradients(
+    trace: LayerTrace,
+    heads: list[Head],
+    mode: str,
+    sizes: Geometry,
+    basis: LayerBasis | None = None,
+) -> Tensor:
+    """Flat gradients of heads of one layer: [batch, heads, parameters]."""
+    index = _index(heads, sizes)
+    x, dy = trace.qkv_input, sizes.split_qkv(trace.qkv_grad)[:, :, index]
+    product, left = _product(x, dy.flatten(2), basis.input if basis else None)
+    qkv = product.unflatten(2, (len(heads), 3, sizes.d_head)).transpose(1, 2)
+    # [batch, heads, hidden, 3, d_head]
+    qk = _turned(qkv[..., :2, :].flatten(3), left, basis.qk if basis else None)
+    parts = [qk.flatten(2)]
+    if mode == "qkvo":
+        v = _turned(qkv[..., 2, :], left, basis.v if basis else None)
+        parts += [v.flatten(2), _output_part(trace, index, sizes, basis).flatten(2)]
+    return torch.cat(parts, dim=2)
+
+
+def _output_part(
+    trace: LayerTrace,
+    index: slice | list[int],
+    sizes: Geometry,
+    basis: LayerBasis | None,
+) -> Tensor:
+    z = sizes.split_heads(trace.dense_input)[:, :, index]
+    # The other way round, so that the shared side comes first here too.
+    product, left = _product(
+        trace.dense_grad, z.flatten(2), basis.output if basis else None
+    )
+    turned = product.unflatten(2, (z.shape[2], sizes.d_head)).transpose(1, 2)
+    return _turned(turned, left, basis.z if basis else None).mT
+
+
+def _index(heads: list[Head], sizes: Geometry) -> slice | list[int]:
+    index = [head.index for head in heads]
+    return slice(None) if index == list(range(sizes.heads)) else index
+
+
+def _product(
+    shared: Tensor, own: Tensor, basis: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """`shared^T own` over tokens, and what is left to multiply on its left.
+
+    Turning the tokens costs `length * hidden^2`, turning the product
+    `hidden^2 * columns`: the cheaper one is done.
+    """
+    if basis is not None and shared.shape[1] < own.shape[2]:
+        shared, basis = shared @ basis, None
+    product = torch.bmm(shared.mT, own)
+    if product.dtype in (torch.bfloat16, torch.float16):
+        product, basis = product.float(), basis if basis is None else basis.float()
+    return product, None if basis is None else basis.mT
+
+
+def _turned(values: Tensor, left: Tensor | None, right: Tensor | None) -> Tensor:
+    """`left @ values @ right`, either of them absent; [batch, heads, rows, columns]."""
+    if left is not None:
+        values = left @ values
+    return values if right is None else values @ right.to(values)
+
+
+def split_blocks(
+    flat: Tensor, head: Head, mode: str, sizes: Geometry
+) -> dict[str, Tensor]:
+    """A flat gradient [..., parameters] by block name, [..., rows, columns]."""
+    blocks: list[Block] = blocks_of([head], mode)
+    shapes = [block.shape(sizes) for block in blocks]
+    parts = flat.split([rows * columns for rows, columns in shapes], dim=-1)
+    return {
+        str(block): part.unflatten(-1, shape)
+        for block, part, shape in zip(blocks, parts, shapes, strict=True)
+    }

@@ -1,0 +1,28 @@
+"""A checkpoint's model, ready for a pass: on its device, in the precision wanted."""
+
+from pathlib import Path
+
+import torch
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.checkpoints.files import load_model
+from headwater.stages import Config
+
+PRECISIONS = {"exact": torch.float32, "bf16": torch.bfloat16}
+
+
+def load_for_pass(
+    folder: Path, config: Config, device: torch.device, precision: str = "exact"
+) -> GPTNeoXForCausalLM:
+    """The model of a checkpoint for passes over rows.
+
+    Args:
+        folder: the checkpoint.
+        config: for the check of its identity.
+        device: where to run.
+        precision: `exact` (float32) or `bf16` (sums over tokens and rows stay float32).
+
+    Raises:
+        HeadwaterError: the checkpoint cannot be read.
+    """
+    return load_model(folder, config).to(device, PRECISIONS[precision])

@@ -1,0 +1,41 @@
+"""What a target's probe is asked on: random repeated sequences, or a file of rows."""
+
+from pathlib import Path
+
+from headwater.corpus.encoding import Encoder
+from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
+from headwater.probes.dataset import read_rows
+from headwater.probes.registry import ProbeData
+from headwater.publish import stable_seed
+from headwater.stages import Config
+
+
+def probe_data(
+    target: Config, held_out: str, tokenizer: str, config: Config
+) -> ProbeData:
+    """The data of a target's probe.
+
+    Args:
+        target: the target's section of the config.
+        held_out: the held-out store, which knows the corpus's token counts.
+        tokenizer: the tokenizer folder.
+        config: the whole config.
+
+    Raises:
+        HeadwaterError: the rows of a dataset probe cannot be read.
+    """
+    if target["probe"] == "dataset":
+        encoder = Encoder.open(Path(tokenizer), config)
+        return read_rows(
+            Path(target["data"]),
+            lambda text: encoder.encode([text])[0].ids.tolist(),
+            encoder.vocabulary,
+            config["corpus"]["seq_len"],
+        )
+    sequences = repeated_sequences(
+        config["gradients"]["probe_sequences"],
+        config["heads"]["half_length"],
+        load_probe_vocabulary(Path(held_out), Path(tokenizer), config),
+        stable_seed(config["seed"], "probe", target["probe"]),
+    )
+    return ProbeData(sequences)

@@ -1,0 +1,52 @@
+"""Scores of several checkpoints as one: each row's mean over those before it.
+
+Influence is local in training time and can flip its sign while a head forms. A row is
+scored at every point of the window that it is trained after, and those scores are
+averaged, as TracIn (Pruthi et al. 2020) does over checkpoints.
+"""
+
+import numpy as np
+
+
+class Average:
+    """The mean score of some rows.
+
+    Args:
+        rows: how many.
+        targets: columns of the scores.
+    """
+
+    def __init__(self, rows: int, targets: int) -> None:
+        self._sums = np.zeros((rows, targets))
+        self._counts = np.zeros(rows, np.int64)
+        self._losses = np.zeros(rows, np.float32)
+
+    def add(
+        self, rows: slice | np.ndarray, scores: np.ndarray, losses: np.ndarray
+    ) -> None:
+        """Add one point's scores; earlier points first.
+
+        Args:
+            rows: which rows were scored there.
+            scores: float32 [rows, targets].
+            losses: of the rows at this checkpoint, nats [rows].
+        """
+        self._sums[rows] += scores
+        self._counts[rows] += 1
+        self._losses[rows] = losses
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Mean scores, float32 [rows, targets]."""
+        assert self._counts.min(initial=1) > 0, "a row without a score"
+        return (self._sums / self._counts[:, None]).astype(np.float32)
+
+    @property
+    def losses(self) -> np.ndarray:
+        """Summed loss of each row at the last point before it, nats, float32 [rows]."""
+        return self._losses
+
+
+def within(rows: range, part: range) -> slice:
+    """A stretch of a part, counted from the part's first row."""
+    return slice(rows.start - part.start, rows.stop - part.start)

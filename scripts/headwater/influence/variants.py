@@ -1,0 +1,106 @@
+"""How far other choices would rank the same rows differently.
+
+probe_off_by_one   the paper's released code reads the induction probe one position
+too early
+detached_heads     it lets gradients flow through one head of each layer only, in
+probe, Hessian and scores alike
+as_released        both
+diagonal           the Fisher's diagonal instead of EK-FAC
+identity           no Hessian: the plain product of gradients
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.curvature.ekfac import Factors, fit_factors
+from headwater.geometry import Head
+from headwater.gradients.blocks import blocks_of
+from headwater.gradients.passes import PassOptions
+from headwater.gradients.probe import probe_gradient, probe_gradient_as_released
+from headwater.influence.files import Product
+from headwater.influence.inverse import solve
+from headwater.influence.scores import stream_scores
+from headwater.probes import ProbeData, find_probe
+
+RELEASED = ("probe_off_by_one", "detached_heads", "as_released")
+VARIANTS = ("correct", *RELEASED, "diagonal", "identity")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One target, and what it is computed from.
+
+    Attributes:
+        probe: name of the probe.
+        head: the head.
+        data: what the probe is asked on.
+    """
+
+    probe: str
+    head: Head
+    data: ProbeData
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all variants share.
+
+    Attributes:
+        model: at the checkpoint, on its device.
+        fit_rows: rows of the Hessian, token ids [count, length + 1].
+        rows: rows to score, token ids [count, length + 1].
+        mode: `qk` or `qkvo`.
+        damping: relative to the mean eigenvalue.
+        fit: options of the Hessian's passes, with the seed of its labels.
+        score: options of the scoring pass.
+    """
+
+    model: GPTNeoXForCausalLM
+    fit_rows: Tensor
+    rows: Tensor
+    mode: str
+    damping: float
+    fit: PassOptions
+    score: PassOptions
+
+
+def variant_scores(
+    setting: Setting, question: Question
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Exact scores of the rows under every variant: (name, float32 [rows]).
+
+    A variant that cannot differ, because the released code has the same probe, is left
+    out.
+    """
+    same_probe = find_probe(question.probe, True) is find_probe(question.probe)
+    for name in VARIANTS:
+        if not (same_probe and name == "probe_off_by_one"):
+            yield name, _scores(setting, question, name)
+
+
+def _scores(setting: Setting, question: Question, variant: str) -> np.ndarray:
+    head, mode = question.head, setting.mode
+    cut = head.index if variant in ("detached_heads", "as_released") else None
+    factors = _factors(setting, head, variant, cut)
+    probe = find_probe(question.probe, variant in ("probe_off_by_one", "as_released"))
+    compute = probe_gradient if cut is None else probe_gradient_as_released
+    gradient, _ = compute(setting.model, probe, head, question.data, mode)
+    vector = solve(factors, blocks_of([head], mode), gradient, setting.damping)
+    options = replace(setting.score, only_head=cut)
+    product = Product(question.probe, head, vector)
+    scores, _ = stream_scores(
+        setting.model, setting.rows, factors, [product], mode, options
+    )
+    return scores[:, 0]
+
+
+def _factors(setting: Setting, head: Head, variant: str, cut: int | None) -> Factors:
+    hessian = variant if variant in ("diagonal", "identity") else "ekfac"
+    options = replace(setting.fit, only_head=cut)
+    return fit_factors(
+        setting.model, setting.fit_rows, [head], setting.mode, options, hessian
+    )

@@ -1,0 +1,50 @@
+"""Each token's part of the score of a target's highest rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from headwater import job
+from headwater.curvature.files import read_factors
+from headwater.gradients.models import load_for_pass
+from headwater.gradients.passes import PassOptions
+from headwater.heads.targets import read_window
+from headwater.heads.window import WindowRows
+from headwater.influence.files import read_product, write_tokens
+from headwater.influence.scores import token_scores
+from headwater.stages import identity
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        name, inputs = snakemake.wildcards.target, snakemake.input
+        choice = read_window(Path(inputs.window), config)
+        window = WindowRows([Path(p) for p in inputs.rows], choice.window, config)
+        ranked = pd.read_csv(inputs.ranked, sep="\t")
+        top = ranked.nsmallest(snakemake.params.rows, "rank")
+        numbers, steps = top["row"].to_numpy(), top["step"].to_numpy()
+        tokens = torch.from_numpy(window.take(numbers - window.first))
+        sums = np.zeros((len(top), tokens.shape[1] - 1))
+        counts = np.zeros(len(top))
+        for position, point in enumerate(choice.points):
+            after = np.flatnonzero(steps >= point)
+            if len(after) == 0:
+                continue
+            sums[after] += token_scores(
+                load_for_pass(Path(inputs.checkpoints[position]), config, job.device()),
+                tokens[after],
+                read_factors(Path(inputs.factors[position]), config),
+                read_product(Path(inputs.products[position]), config),
+                config["gradients"]["mode"],
+                PassOptions(config["gradients"]["batch_size"], numbers=numbers[after]),
+                as_released=config["as_released"],
+            )
+            counts[after] += 1
+        scores = (sums / counts[:, None]).astype(np.float32)
+        stamp = identity("influence", config, [name], target=name)
+        write_tokens(Path(snakemake.output[0]), numbers, scores, stamp)
+
+
+main(snakemake)  # noqa: F821
