@@ -9,16 +9,22 @@ from torch import Tensor
 
 from headwater.curvature.ekfac import (
     Factors,
+    Subspace,
     eigenbases,
     fit_covariances,
     fit_factors,
     fit_lambdas,
+    merge,
 )
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.passes import row_uniforms, sides_of_rows
-from headwater.influence.ekfac_inverse import solve
+from headwater.gradients.capture import LayerTrace
+from headwater.gradients.heads import gradients_of, head_gradients, layer_bases
+from headwater.gradients.passes import PassOptions, row_uniforms
+from headwater.influence.inverse import solve
 from headwater.influence.scores import standard_basis
+from headwater.loss import sample_labels
+from headwater.neox import final_hidden, geometry
 from headwater.publish import stable_seed
 from tiny import loop_gradients, random_rows, tiny_model
 
@@ -29,7 +35,12 @@ ROWS, SEED = 10, 17
 @pytest.fixture(scope="module")
 def fitted() -> Factors:
     model = tiny_model()
-    return fit_factors(model, random_rows(ROWS), blocks_of(HEADS, "qkvo"), 4, SEED)
+    return fit(model, HEADS)
+
+
+def fit(model, heads: list[Head], batch_size: int = 4, **more) -> Factors:
+    options = PassOptions(batch_size, SEED)
+    return fit_factors(model, random_rows(ROWS), heads, "qkvo", options, **more)
 
 
 # --- The naive EK-FAC: one row and one token at a time.
@@ -140,12 +151,15 @@ def test_lambdas_equal_the_dense_kronecker_product(fitted, head):
 
 def test_labels_are_drawn_from_the_model_and_afresh_for_each_pass(fitted):
     """Negative controls: true labels, or one draw for both passes, differ."""
-    model, rows, blocks = tiny_model(), random_rows(ROWS), blocks_of(HEADS, "qkvo")
-    true = [sides for _, sides, _ in sides_of_rows(model, rows, blocks, 4)]
-    lambdas, _ = fit_lambdas(true, blocks, fitted.bases)
-    seed = stable_seed(SEED, "covariances")
-    reused = [sides for _, sides, _ in sides_of_rows(model, rows, blocks, 4, seed)]
-    again, _ = fit_lambdas(reused, blocks, fitted.bases)
+    model, rows = tiny_model(), random_rows(ROWS)
+    space = Subspace(HEADS, "qkvo", geometry(model))
+
+    def lambdas_of(seed: int | None) -> dict[str, Tensor]:
+        options = PassOptions(4, seed)
+        passed = gradients_of(model, rows, HEADS, "qkvo", options, fitted.bases)
+        return fit_lambdas((found for _, found in passed), space)[0]
+
+    lambdas, again = lambdas_of(None), lambdas_of(stable_seed(SEED, "covariances"))
     for name, value in fitted.lambdas.items():
         assert (lambdas[name] - value).norm() > 0.05 * value.norm()
         assert (again[name] - value).norm() > 0.05 * value.norm()
@@ -175,8 +189,7 @@ def test_eigenvector_signs_do_not_depend_on_the_solver():
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_the_fit_does_not_depend_on_the_batch_size(fitted, batch_size):
-    blocks = blocks_of(HEADS, "qkvo")
-    other = fit_factors(tiny_model(), random_rows(ROWS), blocks, batch_size, SEED)
+    other = fit(tiny_model(), HEADS, batch_size)
     assert other.rows == fitted.rows
     for group in ("covariances", "bases", "lambdas"):
         found, expected = getattr(other, group), getattr(fitted, group)
@@ -187,8 +200,7 @@ def test_the_fit_does_not_depend_on_the_batch_size(fitted, batch_size):
 
 
 def test_the_fit_of_a_head_does_not_depend_on_the_other_heads(fitted):
-    model, rows = tiny_model(), random_rows(ROWS)
-    alone = fit_factors(model, rows, blocks_of([Head(1, 2)], "qkvo"), 4, SEED)
+    alone = fit(tiny_model(), [Head(1, 2)])
     for name, value in alone.lambdas.items():
         torch.testing.assert_close(
             value, fitted.lambdas[name], rtol=1e-6, atol=1e-9 * float(value.max())
@@ -218,16 +230,34 @@ def factorial_sides(sizes: Geometry, head: Head) -> dict[str, Tensor]:
     }
 
 
+def trace_of(sides: dict[str, Tensor], head: Head, sizes: Geometry):
+    """The trace of a layer whose one head has these sides."""
+    first, width = 3 * sizes.d_head * head.index, sizes.d_head
+    inputs, output = sides["L0/input"], sides["L0/output"]
+    qkv = torch.zeros(*inputs.shape[:2], 3 * sizes.hidden).double()
+    qkv[..., first : first + 2 * width] = sides[f"{head}/qk"]
+    qkv[..., first + 2 * width : first + 3 * width] = sides[f"{head}/v"]
+    z = torch.zeros_like(output)
+    z[..., width * head.index : width * (head.index + 1)] = sides[f"{head}/z"]
+    names = ("query_key_value.input", "query_key_value.grad", "dense.input")
+    tensors = dict(zip(names, (inputs, qkv, z), strict=True))
+    return {0: LayerTrace({**tensors, "dense.grad": output})}
+
+
 @pytest.mark.parametrize("alpha", [0.03, 0.1, 10.0])
 def test_the_inverse_product_equals_the_dense_one_when_factors_are_exact(alpha):
     sizes, head = Geometry(layers=1, heads=2, hidden=6), Head(0, 1)
     blocks, sides = blocks_of([head], "qkvo"), factorial_sides(sizes, head)
+    space = Subspace([head], "qkvo", sizes)
     batches = [
-        {k: v[i : i + 200] for k, v in sides.items()} for i in range(0, 1024, 200)
+        trace_of({k: v[i : i + 200] for k, v in sides.items()}, head, sizes)
+        for i in range(0, 1024, 200)
     ]
-    covariances = fit_covariances(batches)
+    covariances = fit_covariances(batches, space)
     bases = eigenbases(covariances)
-    lambdas, rows = fit_lambdas(batches, blocks, bases)
+    turned = layer_bases(bases, [head], "qkvo", torch.zeros(1).double())
+    gradients = [head_gradients(b, [head], "qkvo", sizes, turned) for b in batches]
+    lambdas, rows = fit_lambdas(gradients, space)
     assert rows == 1024
     factors = Factors(covariances, bases, lambdas, rows)
     generator = torch.Generator().manual_seed(3)
@@ -274,3 +304,60 @@ def test_lambdas_are_the_fishers_diagonal_in_the_eigenbasis(fitted):
         ]
         found = float(fitted.lambdas[str(block)].mean())
         assert found == pytest.approx(sum(norms) / ROWS, rel=1e-9)
+
+
+def test_the_diagonal_hessian_is_the_fishers_diagonal_in_the_parameters_own_basis():
+    model, rows = tiny_model(), random_rows(ROWS)
+    found = fit(model, HEADS, hessian="diagonal")
+    assert found.hessian == "diagonal"
+    assert found.covariances == {}
+    labels = naive_labels(model, rows, stable_seed(SEED, "lambdas"))
+    loop = loop_gradients(tiny_model(), rows, labels, HEADS)
+    for block in blocks_of(HEADS, "qkvo"):
+        squares = [row[block.head][block.name].square() for row in loop]
+        expected = torch.stack(squares).mean(dim=0)
+        torch.testing.assert_close(found.lambdas[str(block)], expected)
+        for side in (block.left, block.right):
+            assert torch.equal(found.bases[side], torch.eye(len(found.bases[side])))
+
+
+def test_without_a_hessian_the_product_is_the_gradient_itself():
+    model, head = tiny_model(), Head(1, 0)
+    factors = fit(model, [head], hessian="identity")
+    blocks = blocks_of([head], "qkvo")
+    generator = torch.Generator().manual_seed(3)
+    gradient = {
+        b.name: torch.randn(b.shape(geometry(model)), generator=generator).double()
+        for b in blocks
+    }
+    flat = torch.cat([gradient[b.name].flatten() for b in blocks]).numpy()
+    for alpha in (0.01, 10.0):
+        assert np.array_equal(solve(factors, blocks, gradient, alpha), flat)
+
+
+def test_factors_of_different_heads_merge_to_those_fitted_together(fitted):
+    parts = [fit(tiny_model(), [head]) for head in HEADS]
+    merged = merge(parts)
+    for group in ("covariances", "bases", "lambdas"):
+        assert set(getattr(merged, group)) == set(getattr(fitted, group))
+    for name, value in fitted.lambdas.items():
+        torch.testing.assert_close(merged.lambdas[name], value, rtol=1e-6, atol=1e-9)
+
+
+def test_labels_beyond_the_vocabulary_are_never_sampled():
+    """A row of the embedding that only pads draws no label, however likely it is."""
+    model, rows = tiny_model(), random_rows(4)
+    with torch.no_grad():
+        model.get_output_embeddings().weight[20:] *= 3
+    hidden = final_hidden(model, rows[:, :-1])
+    weight = model.get_output_embeddings().weight
+    draws = row_uniforms(1, 0, 4, 9)
+    assert int(sample_labels(hidden, weight, draws).max()) >= 20
+    assert int(sample_labels(hidden, weight, draws, vocabulary=20).max()) < 20
+    limited = PassOptions(4, SEED, vocabulary=20)
+    free = PassOptions(4, SEED)
+    some = [
+        fit_factors(model, rows, [Head(1, 1)], "qk", options).lambdas["L1H1/qk"]
+        for options in (limited, free)
+    ]
+    assert (some[0] - some[1]).norm() > 0.01 * some[1].norm()

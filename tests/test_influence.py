@@ -13,23 +13,30 @@ from torch import Tensor
 
 from headwater.checkpoints.trainer import Recipe, make_optimizer, train
 from headwater.curvature.ekfac import Factors, fit_factors
+from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of, rotate
-from headwater.gradients.coordinates import choose_coordinates, project
-from headwater.gradients.passes import sides_of_rows
+from headwater.gradients.blocks import blocks_of
+from headwater.gradients.coordinates import (
+    Projection,
+    all_coordinates,
+    choose_coordinates,
+)
+from headwater.gradients.heads import gradients_of
+from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
-from headwater.gradients.store import GradientWriter
-from headwater.influence.ekfac_inverse import solve
+from headwater.gradients.store import GradientWriter, HeadRows, fill_store
+from headwater.influence.average import Average, within
 from headwater.influence.files import Product
+from headwater.influence.inverse import solve
 from headwater.influence.scores import (
-    exact_scores,
     score_store,
     standard_basis,
-    stored_scores,
     stream_scores,
+    token_scores,
 )
+from headwater.influence.variants import VARIANTS, Question, Setting, variant_scores
 from headwater.neox import geometry
-from headwater.probes import PROBES
+from headwater.probes import PROBES, ProbeData
 from tiny import (
     HeadTraining,
     loop_gradients,
@@ -56,30 +63,44 @@ class Case:
     def product(self, alpha: float) -> np.ndarray:
         return solve(self.factors, BLOCKS, self.gradient, alpha)
 
-    def stored(self, count: int, alpha: float, dtype=np.float16) -> np.ndarray:
+    def gradients(self) -> Tensor:
+        """Flat eigenbasis gradients of all rows, [rows, parameters]."""
+        options, bases = PassOptions(64), self.factors.bases
+        passed = gradients_of(self.model, self.rows, [HEAD], "qkvo", options, bases)
+        ((_, found),) = passed
+        return found[HEAD]
+
+    def stored(self, count: int, alpha: float, bits: int = 8) -> np.ndarray:
         """Scores by way of the projection, as the gradient store holds it."""
         kept = choose_coordinates(self.factors, BLOCKS, [self.gradient], count)
-        ((_, sides, _),) = sides_of_rows(self.model, self.rows, BLOCKS, 64)
-        values = project(rotate(sides, self.factors.bases), BLOCKS, kept).numpy()
-        norms = np.linalg.norm(values, axis=1)
-        unit = (values / norms[:, None]).astype(dtype)
-        product = self.product(alpha)[kept.index]
-        return stored_scores(unit, norms, kept.scale, product)
+        projection = Projection(kept, bits, 5)
+        codes, scale = projection.encode(self.gradients())
+        query = projection.query(self.product(alpha))[:, None]
+        products = projection.codec.products(codes, query)[:, 0]
+        return -(products * scale).numpy()
 
     def exact(self, alpha: float, batch_size: int = 64) -> np.ndarray:
         product = Product("induction", HEAD, self.product(alpha))
-        scores, _ = stream_scores(
-            self.model, self.rows, self.factors, [product], "qkvo", batch_size
-        )
+        scores, _ = self.stream([product], batch_size)
         return scores[:, 0]
+
+    def stream(self, products: list[Product], batch_size: int = 64, factors=None):
+        return stream_scores(
+            self.model,
+            self.rows,
+            factors or self.factors,
+            products,
+            "qkvo",
+            PassOptions(batch_size),
+        )
 
 
 @pytest.fixture(scope="module")
 def case() -> Case:
     model, rows = tiny_model(), random_rows(40)
-    factors = fit_factors(model, rows, BLOCKS, 16, 3)
-    probe = PROBES["induction"]
-    gradient, _ = probe_gradient(model, probe, HEAD, repeated_rows(8), "qkvo")
+    factors = fit_factors(model, rows, [HEAD], "qkvo", PassOptions(16, 3))
+    probe, data = PROBES["induction"], ProbeData(repeated_rows(8))
+    gradient, _ = probe_gradient(model, probe, HEAD, data, "qkvo")
     return Case(model, rows, factors, gradient)
 
 
@@ -91,11 +112,7 @@ def test_exact_scores_equal_minus_the_inner_product_from_autograd(case):
         -sum(float((row[HEAD][b.name] * vectors[str(b)]).sum()) for b in BLOCKS)
         for row in loop
     ]
-    parts = [
-        exact_scores(sides, BLOCKS, vectors)
-        for _, sides, _ in sides_of_rows(case.model, case.rows, BLOCKS, 7)
-    ]
-    np.testing.assert_allclose(torch.cat(parts).numpy(), expected, rtol=1e-8)
+    np.testing.assert_allclose(case.exact(0.1, 7), expected, rtol=1e-6)
     assert min(expected) < 0 < max(expected)
 
 
@@ -147,9 +164,10 @@ def test_targets_are_scored_together_as_alone(case):
     """One pass for two heads, one of them twice: each column as if it were alone."""
     head = Head(0, 1)
     blocks = blocks_of([head], "qkvo")
-    other = fit_factors(case.model, case.rows, blocks, 16, 3)
-    probe, tokens = PROBES["previous_token"], repeated_rows(4)
-    gradient, _ = probe_gradient(case.model, probe, head, tokens, "qkvo")
+    options = PassOptions(16, 3)
+    other = fit_factors(case.model, case.rows, [head], "qkvo", options)
+    probe, data = PROBES["previous_token"], ProbeData(repeated_rows(4))
+    gradient, _ = probe_gradient(case.model, probe, head, data, "qkvo")
     both = Factors(
         {},
         {**case.factors.bases, **other.bases},
@@ -161,61 +179,167 @@ def test_targets_are_scored_together_as_alone(case):
         Product("b", head, solve(both, blocks, gradient, 0.1)),
         Product("c", HEAD, case.product(1.0)),
     ]
-    together, losses = stream_scores(case.model, case.rows, both, products, "qkvo", 16)
+    together, losses = case.stream(products, 16, both)
     assert together.shape == (40, 3)
     expected = [row_loss(case.model, row, row[1:]).item() for row in case.rows]
     np.testing.assert_allclose(losses, expected, rtol=1e-6)
     for column, product in enumerate(products):
-        alone, _ = stream_scores(case.model, case.rows, both, [product], "qkvo", 16)
+        alone, _ = case.stream([product], 16, both)
         np.testing.assert_allclose(together[:, column], alone[:, 0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1, 1.0])
-def test_stored_scores_with_all_coordinates_equal_the_exact_scores(case, alpha):
+def test_stored_scores_of_all_coordinates_agree_with_exact_ones(case, alpha):
+    """Damping may change after the store is written. The fewer bits, the larger the
+    error; the measured errors are those that normal coordinates would have.
+    """
     exact = case.exact(alpha)
-    scale = np.abs(exact).max()
-    full = case.stored(ALL, alpha, np.float64)
-    np.testing.assert_allclose(full, exact, rtol=1e-4, atol=1e-5 * scale)
-    half = case.stored(ALL, alpha)
-    np.testing.assert_allclose(half, exact, rtol=2e-3, atol=2e-3 * scale)
+    errors = [
+        float(np.std(case.stored(ALL, alpha, bits) - exact) / np.std(exact))
+        for bits in (1, 2, 4, 8)
+    ]
+    assert all(a > 1.5 * b for a, b in pairwise(errors)), errors
+    assert errors[2] < 0.2
+    assert errors[3] < 0.02
 
 
 def test_the_error_of_stored_scores_falls_as_coordinates_are_added(case):
     exact = case.exact(0.1)
     errors = [
-        np.linalg.norm(case.stored(count, 0.1, np.float64) - exact)
+        np.linalg.norm(case.stored(count, 0.1) - exact)
         for count in (ALL // 16, ALL // 4, ALL // 2, ALL)
     ]
     assert all(a > 1.2 * b for a, b in pairwise(errors)), errors
-    assert errors[-1] < 1e-4 * np.linalg.norm(exact)
+    assert errors[-1] < 0.02 * np.linalg.norm(exact)
 
 
 def test_scores_from_a_store_on_disk_equal_the_exact_scores(case, tmp_path):
-    """Two heads in one store, written in ragged batches; the second one is scored."""
-    heads = {"L0H0": blocks_of([Head(0, 0)], "qkvo"), str(HEAD): BLOCKS}
-    first = fit_factors(case.model, case.rows, heads["L0H0"], 16, 3)
-    factors = Factors(
-        {},
-        {**first.bases, **case.factors.bases},
-        {**first.lambdas, **case.factors.lambdas},
-        40,
-    )
-    probes = [case.gradient]
-    kept = {
-        h: choose_coordinates(factors, own, probes, ALL) for h, own in heads.items()
+    """Two heads in one store, written in ragged batches; the second one is scored,
+    for two products at once.
+    """
+    heads = [Head(0, 0), HEAD]
+    options = PassOptions(16, 3)
+    factors = fit_factors(case.model, case.rows, heads, "qkvo", options)
+    projections = {
+        head: Projection(all_coordinates(factors, blocks_of([head], "qkvo")), 8, 5)
+        for head in heads
     }
-    every = [block for own in heads.values() for block in own]
-    writer = GradientWriter(tmp_path / "0.zarr", {}, 0, len(case.rows), kept)
-    for _, sides, losses in sides_of_rows(case.model, case.rows, every, 7):
-        rotated = rotate(sides, factors.bases_like(sides))
-        writer.append(
-            {h: project(rotated, own, kept[h]) for h, own in heads.items()}, losses
-        )
-    writer.close()
-    product = Product("induction", HEAD, case.product(0.1))
+    writer = GradientWriter(tmp_path / "0.zarr", {}, 0, len(case.rows), projections)
+    passes = PassOptions(7)
+    fill_store(writer, case.model, case.rows, factors.bases, "qkvo", passes)
     store = zarr.open_group(tmp_path / "0.zarr", mode="r")
-    found, exact = score_store(store, product), case.exact(0.1)
-    np.testing.assert_allclose(found, exact, rtol=2e-3, atol=2e-3 * exact.max())
+    alphas = (0.1, 1.0)
+    products = [solve(factors, BLOCKS, case.gradient, alpha) for alpha in alphas]
+    found = score_store(HeadRows(store, HEAD), products)
+    for column, product in zip(found.T, products, strict=True):
+        exact, _ = case.stream([Product("a", HEAD, product)], factors=factors)
+        error = np.linalg.norm(column - exact[:, 0]) / np.linalg.norm(exact)
+        assert error < 0.02
+
+
+def test_scores_do_not_depend_on_how_the_rows_are_shared_out(case, tmp_path):
+    """Sharding: the codes of a row are the same bytes in any store."""
+    kept = {HEAD: Projection(all_coordinates(case.factors, BLOCKS), 4, 5)}
+    codes = []
+    for number, parts in enumerate(((range(40),), (range(13), range(13, 40)))):
+        pieces = []
+        for part in parts:
+            path = tmp_path / f"{number}-{part.start}.zarr"
+            writer = GradientWriter(path, {}, part.start, len(part), kept)
+            rows = case.rows[part.start : part.stop]
+            options = PassOptions(1)
+            fill_store(writer, case.model, rows, case.factors.bases, "qkvo", options)
+            group = zarr.open_group(path, mode="r")
+            pieces.append(HeadRows(group, HEAD).codes(slice(None)))
+        codes.append(torch.cat(pieces))
+    assert torch.equal(*codes)
+
+
+def test_a_gradient_that_is_not_finite_is_reported_with_its_row(case, tmp_path):
+    """The loss is finite, the gradient is not: a norm of exactly zero has none."""
+    kept = {HEAD: Projection(all_coordinates(case.factors, BLOCKS), 4, 5)}
+    writer = GradientWriter(tmp_path / "0.zarr", {}, 0, 40, kept)
+    bases = {name: basis.clone() for name, basis in case.factors.bases.items()}
+    bases["L1/input"][0, 0] = float("nan")
+    options = PassOptions(8, numbers=range(500, 540))
+    with pytest.raises(HeadwaterError, match="row 500: its gradient is not finite"):
+        fill_store(writer, case.model, case.rows, bases, "qkvo", options)
+
+
+def test_token_scores_sum_to_the_rows_score(case):
+    product = Product("induction", HEAD, case.product(0.1))
+    rows = case.rows[:6]
+    found = token_scores(
+        case.model, rows, case.factors, product, "qkvo", PassOptions(4)
+    )
+    assert found.shape == (6, 9)
+    np.testing.assert_allclose(found.sum(axis=1), case.exact(0.1)[:6], rtol=1e-4)
+    assert (np.abs(found).max(axis=1) > 1e-3 * np.abs(found).max()).all()
+
+
+def test_released_scores_are_those_of_detached_passes(case):
+    """Targets of different head indexes are passed apart, and put together rightly."""
+    heads = [HEAD, Head(0, 1)]
+    factors = fit_factors(case.model, case.rows, heads, "qkvo", PassOptions(16, 3))
+    products = []
+    for head in heads:
+        blocks = blocks_of([head], "qkvo")
+        shapes = [block.shape(geometry(case.model)) for block in blocks]
+        size = sum(rows * columns for rows, columns in shapes)
+        vector = np.random.default_rng(head.index).standard_normal(size)
+        products.append(Product(str(head), head, vector))
+    together, losses = stream_scores(
+        case.model, case.rows, factors, products, "qkvo", PassOptions(16), True
+    )
+    for column, product in zip(together.T, products, strict=True):
+        options = PassOptions(16, only_head=product.head.index)
+        alone, same = stream_scores(
+            case.model, case.rows, factors, [product], "qkvo", options
+        )
+        right, _ = case.stream([product], factors=factors)
+        assert np.array_equal(column, alone[:, 0])
+        assert np.array_equal(losses, same)
+        error = np.linalg.norm(column - right[:, 0]) / np.linalg.norm(right)
+        assert error > 0.05
+
+
+def test_bf16_scores_stay_within_the_stated_bounds(case):
+    """docs/numerics.md: Spearman above 0.98 on a random tiny model's worst case."""
+    model = tiny_model().float()
+    product = Product("induction", HEAD, case.product(0.1))
+    scores = [
+        stream_scores(
+            model.to(dtype), case.rows, case.factors, [product], "qkvo", PassOptions(8)
+        )[0][:, 0]
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    assert scores[1].dtype == np.float32
+    assert spearmanr(*scores)[0] > 0.98
+    assert np.linalg.norm(scores[1] - scores[0]) < 0.15 * np.linalg.norm(scores[0])
+    assert not np.array_equal(*scores)
+
+
+def test_each_row_is_averaged_over_the_checkpoints_before_it():
+    average = Average(4, 2)
+    first, second = np.arange(8.0).reshape(4, 2), np.full((2, 2), 10.0)
+    average.add(slice(0, 4), first, np.ones(4))
+    average.add(within(range(7, 9), range(5, 9)), second, np.full(2, 3.0))
+    expected = [[0, 1], [2, 3], [7, 7.5], [8, 8.5]]
+    np.testing.assert_array_equal(average.scores, expected)
+    assert average.losses.tolist() == [1, 1, 3, 3]
+
+
+def test_variants_tell_the_released_code_and_simpler_hessians_apart(case):
+    fit, score = PassOptions(16, 3), PassOptions(16)
+    setting = Setting(case.model, case.rows, case.rows, "qkvo", 0.1, fit, score)
+    data = ProbeData(repeated_rows(8))
+    found = dict(variant_scores(setting, Question("induction", HEAD, data)))
+    assert list(found) == list(VARIANTS)
+    np.testing.assert_allclose(found["correct"], case.exact(0.1), rtol=1e-4)
+    for name in VARIANTS[1:]:
+        assert spearmanr(found[name], found["correct"])[0] < 0.999, name
+    last = dict(variant_scores(setting, Question("previous_token", Head(2, 0), data)))
+    assert "probe_off_by_one" not in last
 
 
 # --- What retraining does. Only one head of a small trained model is trained, to the
@@ -225,6 +349,7 @@ def test_scores_from_a_store_on_disk_equal_the_exact_scores(case, tmp_path):
 TARGET = Head(0, 0)
 TARGET_BLOCKS = blocks_of([TARGET], "qkvo")
 HIDDEN, NUDGE, NUDGED, ALPHA = 12, 0.1, 24, 10.0
+ASKED = ["induction", "previous_token"]
 LABEL_DRAWS = 8  # 48 rows are few, so each is given to the Fisher with several labels
 
 
@@ -252,7 +377,7 @@ class Experiment:
     def __init__(self) -> None:
         rows = random_rows(48) % HIDDEN
         rows[::2] = repeated_rows(48, 5)[::2] % HIDDEN
-        self.rows, self.probes = rows, repeated_rows(20, 5, seed=99)
+        self.rows, self.probes = rows, ProbeData(repeated_rows(20, 5, seed=99))
         self.run = HeadTraining(train_whole_model(rows), rows, TARGET)
         self.model, self.theta = self.run.model, self.run.start
         for _ in range(2):  # damping depends on the factors, and they on the optimum
@@ -272,12 +397,12 @@ class Experiment:
 
     def fit(self) -> Factors:
         rows = self.rows.repeat(LABEL_DRAWS, 1)
-        return fit_factors(self.model, rows, TARGET_BLOCKS, 96, 3)
+        return fit_factors(self.model, rows, [TARGET], "qkvo", PassOptions(96, 3))
 
     @cached_property
     def effects(self) -> dict[str, np.ndarray]:
         """By probe, the measured change of f with each nudged row's weight."""
-        found: dict[str, list[float]] = {name: [] for name in PROBES}
+        found: dict[str, list[float]] = {name: [] for name in ASKED}
         for row in range(NUDGED):
             values = []
             for sign in (1, -1):
@@ -285,7 +410,7 @@ class Experiment:
                 weights[row] += sign * NUDGE
                 self.run.put(self.run.newton(self.theta, weights, self.hessian))
                 values.append(self.probe_values())
-            for name in PROBES:
+            for name in ASKED:
                 change = (values[0][name] - values[1][name]) / (2 * NUDGE)
                 found[name].append(change * len(self.rows))
         self.run.put(self.theta)
@@ -294,8 +419,8 @@ class Experiment:
     def probe_values(self) -> dict[str, float]:
         self.model.set_attn_implementation("eager")
         values = {
-            name: float(probe.function(self.model, TARGET, self.probes).mean())
-            for name, probe in PROBES.items()
+            name: float(PROBES[name].function(self.model, TARGET, self.probes).mean())
+            for name in ASKED
         }
         self.model.set_attn_implementation("sdpa")
         return values
@@ -306,8 +431,10 @@ class Experiment:
 
     def scores(self, vectors: dict[str, Tensor]) -> np.ndarray:
         rows = self.rows[:NUDGED]
-        ((_, sides, _),) = sides_of_rows(self.model, rows, TARGET_BLOCKS, 48)
-        return exact_scores(sides, TARGET_BLOCKS, vectors).numpy()
+        flat = torch.cat([vectors[str(b)].flatten() for b in TARGET_BLOCKS])
+        passed = gradients_of(self.model, rows, [TARGET], "qkvo", PassOptions(48))
+        ((_, found),) = passed
+        return -(found[TARGET] @ flat).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +445,7 @@ def experiment() -> Experiment:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(PROBES))
+@pytest.mark.parametrize("name", ASKED)
 def test_scores_with_the_true_hessian_predict_retraining(experiment, name):
     """Sign and size: with the dense Hessian the prediction is right to one per cent."""
     gradient = experiment.run.flat(experiment.gradient(name))
@@ -330,7 +457,7 @@ def test_scores_with_the_true_hessian_predict_retraining(experiment, name):
     assert (effects > 0).sum() > 5 < (effects < 0).sum()
 
 
-@pytest.mark.parametrize("name", sorted(PROBES))
+@pytest.mark.parametrize("name", ASKED)
 def test_ekfac_scores_rank_rows_as_retraining_does(experiment, name):
     """The whole chain: EK-FAC from sampled labels, inverse product, exact scores.
 

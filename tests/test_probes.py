@@ -6,14 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.probe import probe_gradient
 from headwater.neox import attention_patterns
-from headwater.probes import PROBES
+from headwater.probes import PROBES, ProbeData, find_probe
+from headwater.probes.dataset import read_rows
 from tiny import (
     attention_weights,
     head_gradient,
     head_slices,
+    probe_data,
     random_rows,
     repeated_rows,
     tiny_model,
@@ -36,11 +39,20 @@ def induction_loop(model, row: Tensor, shift: int) -> float:
 
 def test_induction_is_the_log_probability_of_the_right_continuation():
     model, tokens = tiny_model(), repeated_rows(4)
-    found = PROBES["induction"].function(model, HEAD, tokens).tolist()
+    data = ProbeData(tokens)
+    found = PROBES["induction"].function(model, HEAD, data).tolist()
     right = [induction_loop(model, row, shift=1) for row in tokens]
     early = [induction_loop(model, row, shift=2) for row in tokens]
     assert found == pytest.approx(right, rel=1e-10)
     assert all(abs(f - e) > 1e-2 for f, e in zip(found, early, strict=True))
+    released = find_probe("induction", as_released=True).function(model, HEAD, data)
+    assert released.tolist() == pytest.approx(early, rel=1e-10)
+
+
+def test_only_the_induction_probe_differs_in_the_released_code():
+    for name in PROBES:
+        same = find_probe(name, as_released=True) is find_probe(name)
+        assert same == (name != "induction")
 
 
 def rotated(values: Tensor, dims: int) -> Tensor:
@@ -75,7 +87,9 @@ def test_previous_token_is_the_hand_made_attention_one_back(rotary_pct, dims):
     model, tokens = tiny_model(rotary_pct=rotary_pct).eval(), repeated_rows(3)
     model.set_attn_implementation("eager")
     for head in (Head(0, 0), HEAD, Head(2, 1)):
-        found = PROBES["previous_token"].function(model, head, tokens).detach()
+        found = (
+            PROBES["previous_token"].function(model, head, ProbeData(tokens)).detach()
+        )
         assert found.std() > 1e-3, "attention is uniform; the test says nothing"
         for value, row in zip(found, tokens, strict=True):
             with torch.no_grad():
@@ -89,7 +103,8 @@ def test_previous_token_looks_at_the_first_half_only():
     model.set_attn_implementation("eager")
     other = torch.cat([tokens[:, :6], random_rows(2, 5, seed=9)], dim=1)
     function = PROBES["previous_token"].function
-    assert torch.equal(function(model, HEAD, tokens), function(model, HEAD, other))
+    found = [function(model, HEAD, ProbeData(t)) for t in (tokens, other)]
+    assert torch.equal(*found)
 
 
 def test_attention_patterns_equal_the_models_own():
@@ -103,18 +118,18 @@ def test_attention_patterns_equal_the_models_own():
         assert torch.equal(a, b)
 
 
-def eager_value(model, name: str, head: Head, tokens: Tensor) -> Tensor:
+def eager_value(model, name: str, head: Head, data: ProbeData) -> Tensor:
     model.set_attn_implementation("eager")
-    return PROBES[name].function(model, head, tokens).mean()
+    return PROBES[name].function(model, head, data).mean()
 
 
 @pytest.mark.parametrize("name", sorted(PROBES))
 @pytest.mark.parametrize("head", [Head(0, 1), HEAD, Head(2, 0)])
 def test_probe_gradient_equals_autograd(name, head):
-    model, tokens = tiny_model(), repeated_rows(5)
-    found, mean = probe_gradient(model, PROBES[name], head, tokens, "qkvo", 2)
+    model, data = tiny_model(), probe_data(name, 5)
+    found, mean = probe_gradient(model, PROBES[name], head, data, "qkvo", 2)
     model.requires_grad_(True)
-    value = eager_value(model, name, head, tokens)
+    value = eager_value(model, name, head, data)
     expected = head_gradient(model, head, value)
     assert mean == pytest.approx(value.item(), rel=1e-6)
     assert found["qk"].norm() > 1e-3
@@ -128,17 +143,17 @@ def test_probe_gradient_equals_finite_differences(name):
 
     Eager attention takes its softmax in float32, hence the large step and tolerance.
     """
-    model, tokens = tiny_model(), repeated_rows(3)
-    found, _ = probe_gradient(model, PROBES[name], HEAD, tokens, "qkvo")
+    model, data = tiny_model(), probe_data(name, 3)
+    found, _ = probe_gradient(model, PROBES[name], HEAD, data, "qkvo")
     generator = torch.Generator().manual_seed(8)
     weights = attention_weights(model, HEAD.layer)
     for block in ("qk", "v", "o"):
         moves = [torch.randn(w.shape, generator=generator).double() for w in weights]
         only = one_block(model, moves, block)
         predicted = sum((found[block] * only[block]).sum() for block in only)
-        measured = stencil(model, name, tokens, weights, moves)
+        measured = stencil(model, name, data, weights, moves)
         assert measured == pytest.approx(float(predicted), rel=1e-3, abs=1e-5)
-        if name == "induction" or block == "qk":
+        if name != "previous_token" or block == "qk":
             assert abs(measured) > 1e-3, "a vanishing test case"
 
 
@@ -157,13 +172,13 @@ def one_block(model, moves: list[Tensor], block: str) -> dict[str, Tensor]:
     return head_slices(model, HEAD, *moves)
 
 
-def stencil(model, name: str, tokens: Tensor, weights, moves, step: float = 0.02):
+def stencil(model, name: str, data: ProbeData, weights, moves, step: float = 0.02):
     """Fourth-order central difference of the probe along `moves`."""
 
     def value(scale: float) -> float:
         for weight, move in zip(weights, moves, strict=True):
             weight.add_(move, alpha=scale * step)
-        result = float(eager_value(model, name, HEAD, tokens))
+        result = float(eager_value(model, name, HEAD, data))
         for weight, move in zip(weights, moves, strict=True):
             weight.sub_(move, alpha=scale * step)
         return result
@@ -174,9 +189,9 @@ def stencil(model, name: str, tokens: Tensor, weights, moves, step: float = 0.02
 
 
 def test_values_and_output_do_not_enter_the_previous_token_probe():
-    model, tokens = tiny_model(), repeated_rows(3)
+    model, data = tiny_model(), probe_data("previous_token", 3)
     probe = PROBES["previous_token"]
-    found, _ = probe_gradient(model, probe, HEAD, tokens, "qkvo")
+    found, _ = probe_gradient(model, probe, HEAD, data, "qkvo")
     assert found["v"].count_nonzero() == 0
     assert found["o"].count_nonzero() == 0
     assert found["qk"].norm() > 1e-3
@@ -184,9 +199,9 @@ def test_values_and_output_do_not_enter_the_previous_token_probe():
 
 @pytest.mark.parametrize("name", sorted(PROBES))
 def test_probe_gradient_does_not_depend_on_the_batch_size(name):
-    model, tokens = tiny_model(), repeated_rows(8)
+    model, data = tiny_model(), probe_data(name, 8)
     results = [
-        probe_gradient(model, PROBES[name], HEAD, tokens, "qkvo", size)
+        probe_gradient(model, PROBES[name], HEAD, data, "qkvo", size)
         for size in (1, 3, 8)
     ]
     for gradient, mean in results[1:]:
@@ -198,8 +213,120 @@ def test_probe_gradient_does_not_depend_on_the_batch_size(name):
 
 
 def test_probe_gradient_restores_the_attention_implementation():
-    model, tokens = tiny_model(), repeated_rows(2)
+    model, data = tiny_model(), probe_data("induction", 2)
     before = model.config._attn_implementation
     assert before != "eager"
-    probe_gradient(model, PROBES["induction"], HEAD, tokens, "qk")
+    probe_gradient(model, PROBES["induction"], HEAD, data, "qk")
     assert model.config._attn_implementation == before
+
+
+def test_copying_is_the_heads_own_part_of_the_right_logit():
+    """By hand: the head's output through W_O and the unembedding, token by token."""
+    model, tokens = tiny_model(), repeated_rows(3)
+    model.set_attn_implementation("eager")
+    unembedding = model.get_output_embeddings().weight
+    for head in (Head(0, 1), HEAD):
+        found = PROBES["copying"].function(model, head, ProbeData(tokens))
+        layer = model.gpt_neox.layers[head.layer]
+        mine = slice(8 * head.index, 8 * head.index + 8)
+        for value, row in zip(found, tokens, strict=True):
+            pattern = pattern_by_hand(model, head, row[:-1], 2)
+            states = model(input_ids=row[None, :-1], output_hidden_states=True)
+            inputs = layer.input_layernorm(states.hidden_states[head.layer][0])
+            weight, bias = layer.attention.query_key_value.parameters()
+            rows = range(24 * head.index + 16, 24 * head.index + 24)
+            z = pattern @ (inputs @ weight[list(rows)].T + bias[list(rows)])
+            logits = z @ layer.attention.dense.weight[:, mine].T @ unembedding.T
+            logits = logits.detach()
+            gains = [
+                float(logits[t, row[t + 1]] - logits[t].mean()) for t in range(6, 11)
+            ]
+            assert float(value.detach()) == pytest.approx(sum(gains) / 5, abs=1e-5)
+        assert found.abs().min() > 1e-3, "a vanishing test case"
+
+
+def test_copying_depends_on_its_own_head_only():
+    model, data = tiny_model(), probe_data("copying", 3)
+    function = PROBES["copying"].function
+    before = function(model, HEAD, data).detach()
+    other = function(model, Head(1, 0), data).detach()
+    with torch.no_grad():
+        dense = model.gpt_neox.layers[1].attention.dense
+        dense.weight[:, :8] *= 2  # head 0 of the same layer
+        dense.bias += 1
+    torch.testing.assert_close(function(model, HEAD, data).detach(), before)
+    torch.testing.assert_close(function(model, Head(1, 0), data).detach(), 2 * other)
+
+
+# --- The dataset probe.
+
+
+def spell(text: str) -> list[int]:
+    return [ord(letter) - ord("a") for letter in text]
+
+
+def written(tmp_path, *lines: str):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_dataset_rows_are_read_with_their_positions_and_targets(tmp_path):
+    path = written(
+        tmp_path,
+        '{"tokens": [3, 4, 5, 6], "positions": [1, 3], "targets": [9, 8]}',
+        '{"text": "abc"}',
+        '{"text": "abcd", "positions": [2]}',
+    )
+    data = read_rows(path, spell, 31, 10)
+    assert data.tokens.tolist() == [[3, 4, 5, 6], [0, 1, 2, 0], [0, 1, 2, 3]]
+    assert data.weights.tolist() == [[0, 0.5, 0, 0.5], [0.5, 0.5, 0, 0], [0, 0, 1, 0]]
+    assert data.targets[0].tolist() == [0, 9, 0, 8]
+    assert data.targets[1].tolist() == [1, 2, 0, 0]
+    assert data.targets[2].tolist() == [0, 0, 3, 0]
+
+
+def test_dataset_is_the_log_probability_of_the_wanted_tokens(tmp_path):
+    lines = (
+        '{"tokens": [3, 4, 5, 6], "positions": [1, 3], "targets": [9, 8]}',
+        '{"tokens": [7, 2]}',
+    )
+    model, data = tiny_model(), read_rows(written(tmp_path, *lines), spell, 31, 10)
+    found = PROBES["dataset"].function(model, HEAD, data)
+    first = model(input_ids=torch.tensor([[3, 4, 5, 6]])).logits[0].log_softmax(1)
+    second = model(input_ids=torch.tensor([[7, 2]])).logits[0].log_softmax(1)
+    expected = [(first[1, 9] + first[3, 8]) / 2, second[0, 2]]
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[1]", "not an object"),
+        ("{}", 'no "tokens" and no "text"'),
+        ('{"tokens": [1, 99]}', "token id 99 is not in 0..30"),
+        ('{"tokens": [1, "a"]}', "token id 'a' is not in 0..30"),
+        ('{"tokens": [1, 2], "positions": [2]}', '"positions" must lie in 0..1'),
+        ('{"tokens": [1, 2], "positions": []}', '"positions" must lie in 0..1'),
+        ('{"tokens": [1, 2], "positions": [1]}', "has no next token"),
+        ('{"tokens": [1, 2], "targets": [1, 2]}', '2 "targets" for 1 "positions"'),
+        ('{"text": "abcdefghijkl"}', "12 tokens, but the model has 10 positions"),
+    ],
+)
+def test_bad_dataset_rows_are_told_in_one_line(tmp_path, line, reason):
+    path = written(tmp_path, '{"tokens": [1, 2]}', line)
+    with pytest.raises(HeadwaterError) as caught:
+        read_rows(path, spell, 31, 10)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: line 2: ")
+    assert reason in message
+    assert "\n" not in message
+
+
+def test_a_dataset_without_rows_or_file_is_refused(tmp_path):
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    for path, reason in ((empty, "no rows"), (tmp_path / "none", "cannot be read")):
+        with pytest.raises(HeadwaterError, match=reason):
+            read_rows(path, spell, 31, 10)

@@ -9,9 +9,10 @@ import torch
 import zarr
 
 from headwater.errors import HeadwaterError
+from headwater.geometry import Head
 from headwater.gradients import store as gradient_store
-from headwater.gradients.coordinates import Coordinates
-from headwater.gradients.store import GradientWriter, read_head
+from headwater.gradients.coordinates import Coordinates, Projection
+from headwater.gradients.store import GradientWriter, HeadRows
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.stages import identity
 from headwater.stores import array, create_group, open_group, read, write_array
@@ -162,26 +163,27 @@ def test_what_is_no_hdf5_file_of_headwater_is_refused(tmp_path, kind):
 
 # Gradients
 
-HEADS, COUNT, ROWS = ["L0H1", "L1H0"], 16, 41
+HEADS, COUNT, ROWS = [Head(0, 1), Head(1, 0)], 16, 41
+WIDTH = 32  # bytes: 16 coordinates padded to 64, of 4 bits
 
 
-def coordinates(seed: int) -> Coordinates:
+def projection(seed: int) -> Projection:
     generator = np.random.default_rng(seed)
     index = np.sort(generator.choice(100, COUNT, replace=False))
-    return Coordinates(index, generator.random(COUNT))
+    return Projection(Coordinates(index, generator.random(COUNT)), 4, 7)
 
 
-KEPT = {head: coordinates(seed) for seed, head in enumerate(HEADS)}
+KEPT = {head: projection(seed) for seed, head in enumerate(HEADS)}
 
 
-def projected(dtype=torch.float32) -> dict[str, torch.Tensor]:
+def gradients() -> dict[Head, torch.Tensor]:
     """Rows whose norms span many orders of magnitude, one of them 0."""
     generator = torch.Generator().manual_seed(0)
     scale = torch.logspace(-12, 6, ROWS, dtype=torch.float64)[:, None]
     rows = {}
     for head in HEADS:
-        noise = torch.randn(ROWS, COUNT, generator=generator, dtype=torch.float64)
-        rows[head] = (noise * scale).to(dtype)
+        noise = torch.randn(ROWS, 100, generator=generator, dtype=torch.float64)
+        rows[head] = (noise * scale).float()
         rows[head][7] = 0
     return rows
 
@@ -189,8 +191,8 @@ def projected(dtype=torch.float32) -> dict[str, torch.Tensor]:
 LOSSES = torch.arange(ROWS, dtype=torch.float32) / 3
 
 
-def write_gradients(path, sizes, rows=None, first_row=100):
-    rows = rows or projected()
+def write_gradients(path, sizes, first_row=100):
+    rows = gradients()
     writer = GradientWriter(path, STAMP, first_row, ROWS, KEPT)
     start = 0
     for size in sizes:
@@ -206,8 +208,8 @@ def write_gradients(path, sizes, rows=None, first_row=100):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Chunks of 4 rows in shards of 12, so that 41 rows are 3 shards and a piece."""
-    monkeypatch.setattr(gradient_store, "CHUNK_ROWS", 4)
-    monkeypatch.setattr(gradient_store, "SHARD_CHUNKS", 3)
+    monkeypatch.setattr(gradient_store, "CHUNK_BYTES", 4 * WIDTH)
+    monkeypatch.setattr(gradient_store, "SHARD_BYTES", 3 * 4 * 2 * WIDTH)
 
 
 @pytest.mark.parametrize(
@@ -216,58 +218,64 @@ def small_chunks(monkeypatch):
 @pytest.mark.usefixtures("small_chunks")
 def test_the_store_does_not_depend_on_the_batches(tmp_path, sizes):
     assert sum(sizes) == ROWS
-    write_gradients(tmp_path / "whole.zarr", [ROWS])
-    write_gradients(tmp_path / "batches.zarr", sizes)
-    whole = folder_bytes(tmp_path / "whole.zarr")
-    assert folder_bytes(tmp_path / "batches.zarr") == whole
+    whole = write_gradients(tmp_path / "whole.zarr", [ROWS])
+    parts = write_gradients(tmp_path / "batches.zarr", sizes)
+    for name in ("codes", "losses", "index", "whitening"):
+        np.testing.assert_array_equal(read(parts, name), read(whole, name))
+    np.testing.assert_allclose(read(parts, "scales"), read(whole, "scales"), rtol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.usefixtures("small_chunks")
-def test_unit_values_times_norms_are_the_gradients(tmp_path, dtype):
-    rows = projected(dtype)
-    group = write_gradients(tmp_path / "a.zarr", [10, 31], rows)
-    values, norms = read(group, "values"), read(group, "norms")
-    assert values.dtype == np.float16
-    assert values.shape == (ROWS, len(HEADS), COUNT)
-    assert norms.dtype == np.float32
-    for place, head in enumerate(HEADS):
-        wanted = rows[head].double().numpy()
-        found = values[:, place].astype(np.float64) * norms[:, place, None]
-        errors = np.linalg.norm(found - wanted, axis=1)
-        assert (errors <= 1e-3 * np.linalg.norm(wanted, axis=1)).all()
-        sizes = np.linalg.norm(values[:, place].astype(np.float64), axis=1)
+def test_a_store_holds_the_codes_of_every_row(tmp_path):
+    group, rows = write_gradients(tmp_path / "a.zarr", [10, 31]), gradients()
+    codes, scales = read(group, "codes"), read(group, "scales")
+    assert codes.dtype == np.uint8
+    assert codes.shape == (ROWS, len(HEADS), WIDTH)
+    assert scales.dtype == np.float32
+    for place, (head, kept) in enumerate(KEPT.items()):
+        wanted, sizes = kept.encode(rows[head])
+        np.testing.assert_array_equal(codes[:, place], wanted.numpy())
+        np.testing.assert_array_equal(scales[:, place], sizes.numpy())
         assert sizes[7] == 0
-        np.testing.assert_allclose(np.delete(sizes, 7), 1, atol=1e-3)
     np.testing.assert_array_equal(read(group, "losses"), LOSSES.numpy())
-    for name in ("index", "scale"):
-        wanted = np.stack([getattr(KEPT[head], name) for head in HEADS])
+    for name, field in (("index", "index"), ("whitening", "scale")):
+        wanted = np.stack([getattr(p.kept, field) for p in KEPT.values()])
         np.testing.assert_array_equal(read(group, name), wanted)
     assert group.attrs["first_row"] == 100
-    assert group.attrs["heads"] == HEADS
+    assert group.attrs["heads"] == ["L0H1", "L1H0"]
 
 
-@pytest.mark.parametrize("block_rows", [7, 12, 41, 100])
 @pytest.mark.usefixtures("small_chunks")
-def test_one_head_streams_in_order(tmp_path, block_rows):
+def test_one_head_streams_in_order(tmp_path):
     group = write_gradients(tmp_path / "a.zarr", [ROWS])
     for place, head in enumerate(HEADS):
-        stop = 0
-        for rows, unit, norms in read_head(group, head, block_rows):
-            assert rows.start == stop
-            assert len(unit) == len(norms) == rows.stop - rows.start <= block_rows
-            np.testing.assert_array_equal(unit, read(group, "values")[rows, place])
-            np.testing.assert_array_equal(norms, read(group, "norms")[rows, place])
-            stop = rows.stop
+        rows, stop = HeadRows(group, head), 0
+        assert len(rows) == ROWS
+        for part, codes in rows.stream():
+            assert part.start == stop
+            assert part.stop - part.start == len(codes) <= 4
+            np.testing.assert_array_equal(codes, read(group, "codes")[part, place])
+            stop = part.stop
         assert stop == ROWS
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_row_that_is_not_finite_is_named(tmp_path, value):
-    rows = projected()
-    rows["L1H0"][33, 5] = value
-    with pytest.raises(HeadwaterError, match=r"row 133: its gradient is not finite"):
-        write_gradients(tmp_path / "a.zarr", [20, 21], rows)
+def test_a_head_knows_its_projection_from_the_store(tmp_path):
+    group = write_gradients(tmp_path / "a.zarr", [ROWS])
+    queries = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
+    for head, kept in KEPT.items():
+        rows = HeadRows(group, head)
+        assert rows.projection.codec == kept.codec
+        codes, scale = kept.encode(gradients()[head])
+        expected = kept.codec.decode(codes, scale).double() @ queries.double()
+        np.testing.assert_allclose(
+            rows.products(queries), expected, rtol=1e-4, atol=1e-3 * scale.max()
+        )
+
+
+def test_a_head_that_is_not_stored_is_refused_by_name(tmp_path):
+    group = write_gradients(tmp_path / "a.zarr", [ROWS])
+    with pytest.raises(HeadwaterError, match=r"L1H1 is not in .* holds L0H1, L1H0"):
+        HeadRows(group, Head(1, 1))
 
 
 def test_a_store_that_lacks_rows_is_not_closed(tmp_path):
@@ -276,19 +284,27 @@ def test_a_store_that_lacks_rows_is_not_closed(tmp_path):
         write_gradients(tmp_path / "a.zarr", [ROWS - 1])
 
 
+def test_a_store_without_rows_is_whole(tmp_path):
+    """A shard whose rows all come before a point of the window."""
+    GradientWriter(tmp_path / "a.zarr", STAMP, 100, 0, KEPT).close()
+    rows = HeadRows(open_group(tmp_path / "a.zarr", CONFIG), HEADS[0])
+    assert len(rows) == 0
+    assert rows.products(torch.zeros(64, 2)).shape == (0, 2)
+
+
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("limit", [1, 2 * 4 * 2 * COUNT * 2])
+@pytest.mark.parametrize("limit", [1, 2 * 4 * 2 * WIDTH])
 def test_a_shard_holds_few_bytes_and_the_same_rows(tmp_path, monkeypatch, limit):
     """The limits are less than one chunk of all heads, and two such chunks."""
     whole = write_gradients(tmp_path / "whole.zarr", [ROWS])
     monkeypatch.setattr(gradient_store, "SHARD_BYTES", limit)
     found = write_gradients(tmp_path / "small.zarr", [5] * 8 + [1])
-    assert array(found, "values").shards[0] == (4 if limit == 1 else 8)
-    np.testing.assert_array_equal(read(found, "values"), read(whole, "values"))
+    assert array(found, "codes").shards[0] == (4 if limit == 1 else 8)
+    np.testing.assert_array_equal(read(found, "codes"), read(whole, "codes"))
 
 
 @pytest.mark.usefixtures("small_chunks")
 def test_a_store_has_few_files(tmp_path):
     write_gradients(tmp_path / "a.zarr", [5] * 8 + [1])
-    data = [name for name in folder_bytes(tmp_path / "a.zarr") if "values/c" in name]
+    data = [name for name in folder_bytes(tmp_path / "a.zarr") if "codes/c" in name]
     assert len(data) == 4, "22 chunks of two heads in four shards"

@@ -10,6 +10,7 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.checkpoints.trainer import weighted_loss
 from headwater.geometry import Head
+from headwater.probes import ProbeData
 
 torch.set_num_threads(1)
 
@@ -55,6 +56,19 @@ def repeated_rows(count: int, half: int = 6, seed: int = 2) -> Tensor:
     """Random sequences repeated once, [count, 2 * half]."""
     first = random_rows(count, half - 1, seed)
     return torch.cat([first, first], dim=1)
+
+
+def probe_data(name: str, count: int, half: int = 6, seed: int = 2) -> ProbeData:
+    """What a probe of this name can be asked on: repeated rows, with random targets."""
+    tokens = repeated_rows(count, half, seed)
+    if name != "dataset":
+        return ProbeData(tokens)
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.randint(0, VOCABULARY, tokens.shape, generator=generator)
+    weights = torch.rand(tokens.shape, generator=generator).double()
+    weights *= torch.rand(tokens.shape, generator=generator) < 0.4
+    weights[:, -2] += 0.1
+    return ProbeData(tokens, targets, weights / weights.sum(dim=1, keepdim=True))
 
 
 def row_loss(model: GPTNeoXForCausalLM, row: Tensor, labels: Tensor) -> Tensor:
