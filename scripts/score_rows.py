@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.gradients.store import HeadRows
+from headwater.gradients.store import HeadRows, check_rows
 from headwater.heads.targets import read_window
 from headwater.heads.window import WindowRows
 from headwater.influence.average import Average, within
@@ -31,6 +31,7 @@ def main(snakemake):
         for step, gradients, path in inputs:
             product = read_product(Path(path), config)
             store = open_group(Path(gradients), config)
+            check_rows(store, window.after(step, part))
             head_rows = HeadRows(store, product.head)
             average.add(
                 within(window.after(step, part), part),

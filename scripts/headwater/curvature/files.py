@@ -14,6 +14,7 @@ import torch
 
 from headwater.curvature.ekfac import Factors
 from headwater.hdf5 import open_file, publish_hdf5
+from headwater.stages import Config
 
 
 def write_factors(path: Path, factors: Factors, identity: dict[str, Any]) -> None:
@@ -26,7 +27,7 @@ def write_factors(path: Path, factors: Factors, identity: dict[str, Any]) -> Non
                 file.create_dataset(f"{group}/{name}", data=value.numpy())
 
 
-def read_factors(path: Path, config: dict[str, Any]) -> Factors:
+def read_factors(path: Path, config: Config) -> Factors:
     """Read factors, checked against the config.
 
     Raises:

@@ -79,6 +79,10 @@ class Codec:
         steps = (rotated / safe + levels / 2).floor_().clamp_(0, levels - 1)
         return self._pack(steps.to(torch.uint8)), scale
 
+    def norms(self, scale: Tensor) -> Tensor:
+        """Norm of each vector, from the scale of its codes."""
+        return scale * (self.padded**0.5 / STEPS[self.bits])
+
     def _pack(self, codes: Tensor) -> Tensor:
         parts = codes.unflatten(-1, (-1, self.width)).unbind(dim=-2)
         packed = parts[0].clone()

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
+from headwater.errors import HeadwaterError
 from headwater.gradients.blocks import Block
 from headwater.gradients.codes import Codec
 
@@ -134,6 +135,14 @@ class Projection:
 
         Returns:
             float32 [padded].
+
+        Raises:
+            HeadwaterError: the product is of another mode than the store.
         """
+        if len(product) <= self.kept.index[-1]:
+            raise HeadwaterError(
+                f"the store keeps coordinate {self.kept.index[-1]}, the product has but "
+                f"{len(product)}: they differ in gradients.mode; delete one of them"
+            )
         kept = product[self.kept.index] * self.kept.scale
         return self.codec.rotate(torch.from_numpy(kept)).float()

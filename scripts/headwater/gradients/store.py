@@ -238,3 +238,37 @@ class HeadRows:
             found = self.projection.codec.products(codes, queries)
             result[part] = (found * self.scales[part, None]).numpy()
         return result
+
+    def decode(self, rows: slice) -> Tensor:
+        """Whitened coordinates of some rows, rotated: float32 [rows, padded]."""
+        return self.projection.codec.decode(self.codes(rows), self.scales[rows])
+
+    def cosines(self, vector: Tensor) -> np.ndarray:
+        """Cosine of every row's whitened coordinates with a vector: float32 [rows].
+
+        Args:
+            vector: rotated, [padded]; see `decode`.
+        """
+        norms = self.projection.codec.norms(self.scales) * vector.norm()
+        safe = torch.where(norms > 0, norms, torch.ones_like(norms)).numpy()
+        return np.asarray(self.products(vector[:, None])[:, 0] / safe)
+
+
+def check_rows(group: zarr.Group, rows: range) -> None:
+    """Refuse a store of other rows than those asked for.
+
+    Args:
+        group: an open gradient store.
+        rows: the rows wanted, counted from the window's first.
+
+    Raises:
+        HeadwaterError: names both.
+    """
+    first = int(group.attrs["first_row"])  # type: ignore[arg-type]
+    found = range(first, first + array(group, "losses").shape[0])
+    if found != rows:
+        raise HeadwaterError(
+            f"{group.store_path}: holds rows {found.start} to {found.stop} of the "
+            f"window, but {rows.start} to {rows.stop} are asked for; delete it and run "
+            "again"
+        )

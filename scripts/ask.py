@@ -1,0 +1,77 @@
+"""Ask a finished experiment about a head, without another pass over its rows.
+
+    .venv/bin/python scripts/ask.py L1H3 --probe copying
+    .venv/bin/python scripts/ask.py L1H3 --probe dataset --data my_rows.jsonl
+    .venv/bin/python scripts/ask.py L1H3 --probe induction --damping 1
+    .venv/bin/python scripts/ask.py L1H3 --like 31724
+
+The head must be in the gradient stores (`gradients.heads` in the config).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+from tokenizers import Tokenizer
+
+from headwater.config import load_config
+from headwater.config.checks import PROBES
+from headwater.errors import HeadwaterError
+from headwater.geometry import Head
+from headwater.influence.query import Experiment
+from headwater.report.visible import plain
+
+WIDTH = 72
+
+
+def arguments():
+    """What was typed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("head", help="such as L1H3")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--probe", choices=PROBES, help="rank all rows for this probe")
+    asked.add_argument("--like", type=int, metavar="ROW", help="rows that act like it")
+    parser.add_argument("--data", help="rows of the probe dataset (JSON lines)")
+    parser.add_argument("--damping", type=float, help="by default the config's")
+    parser.add_argument("--top", type=int, default=10, help="rows to show")
+    parser.add_argument("--config", default="config/config.yaml")
+    parser.add_argument("--output", help="write the ranked table there (.tsv)")
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    path = Path(args.config)
+    if not path.is_file():
+        raise HeadwaterError(f"{path}: no such config file")
+    config = load_config(yaml.safe_load(path.read_text()), str(path), Path.cwd())
+    results = Path("results") / config["experiment"]
+    experiment, head = Experiment(results, config), Head.parse(args.head)
+    if args.like is not None:
+        answer = experiment.rows_like(head, args.like)
+    else:
+        target = {"probe": args.probe, **({"data": args.data} if args.data else {})}
+        if (args.probe == "dataset") != bool(args.data):
+            raise HeadwaterError("--data goes with --probe dataset, and it alone")
+        answer = experiment.top_rows(head, target, args.damping)
+    if args.output:
+        answer.table.to_csv(args.output, sep="\t", index=False)
+    tokenizer = Tokenizer.from_file(
+        str(results / "corpus" / "tokenizer" / "tokenizer.json")
+    )
+    print("rank       row   step      score  domain       text")
+    for line in answer.table.nsmallest(args.top, "rank").itertuples():
+        tokens = experiment.window.rows.tokens(line.row, line.row + 1)[0]
+        text = plain(tokenizer.decode(tokens.tolist(), skip_special_tokens=False))
+        print(
+            f"{line.rank:4d}  {line.row:8d}  {line.step:5d}  {line.score:+9.3g}  "
+            f"{plain(line.domain)[:12]:12s} {text[:WIDTH]}"
+        )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except HeadwaterError as error:
+        sys.exit(f"error: {error}")

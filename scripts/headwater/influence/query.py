@@ -1,0 +1,155 @@
+"""Questions to the gradient stores of a finished experiment: no pass over its rows.
+
+A new probe costs its own gradient, on a few hundred sequences, and one streaming read
+of a head's codes; so does another damping. "Rows like this one" costs the read alone.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from headwater.checkpoints.files import load_model
+from headwater.curvature.files import read_factors
+from headwater.errors import HeadwaterError
+from headwater.geometry import Head
+from headwater.gradients.blocks import blocks_of
+from headwater.gradients.probe import probe_gradient, probe_gradient_as_released
+from headwater.gradients.store import HeadRows, check_rows
+from headwater.heads.probe_data import probe_data
+from headwater.heads.targets import WindowChoice, read_window
+from headwater.heads.window import WindowRows
+from headwater.influence.average import Average, within
+from headwater.influence.inverse import solve
+from headwater.influence.ranking import ranked_table
+from headwater.influence.scores import score_store
+from headwater.probes import find_probe
+from headwater.shards import shard_range
+from headwater.stages import Config
+from headwater.stores import open_group, read
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows in order, best first, and the score of every row of the window.
+
+    Attributes:
+        table: rank, row, step, domain, score, loss.
+        scores: float32 [rows of the window].
+    """
+
+    table: pd.DataFrame
+    scores: np.ndarray
+
+
+class Experiment:
+    """The stores of one experiment, opened for questions.
+
+    Args:
+        results: its results folder.
+        config: the whole validated config, against which all files are checked.
+
+    Raises:
+        HeadwaterError: the `gradients` stage has not been run.
+    """
+
+    def __init__(self, results: Path, config: Config) -> None:
+        self.results, self.config = results, config
+        if not (results / "heads" / "window.json").is_file():
+            raise HeadwaterError(
+                f"{results}: no window yet; run `snakemake gradients` first"
+            )
+        self.choice: WindowChoice = read_window(
+            results / "heads" / "window.json", config
+        )
+        count = config["corpus"]["row_shards"]
+        shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
+        self.window = WindowRows(shards, self.choice.window, config)
+
+    def top_rows(
+        self, head: Head, target: Config, damping: float | None = None
+    ) -> Answer:
+        """The rows that help a head most, for any probe.
+
+        Args:
+            head: the head; it must be in the stores (`gradients.heads`).
+            target: a probe as under `targets` in the config: `probe`, and `data`.
+            damping: relative to the mean eigenvalue; by default the config's.
+
+        Raises:
+            HeadwaterError: the stores lack the head, or do not fit the config.
+        """
+        average = Average(len(self.window), 1)
+        for point, step in self._points():
+            stores = list(self._stores(point, step, head))
+            product = self._product(point, head, target, damping)
+            for part, rows, losses in stores:
+                whole = range(len(self.window))
+                average.add(within(part, whole), score_store(rows, [product]), losses)
+        return self._answer(average.scores[:, 0], average.losses)
+
+    def rows_like(self, head: Head, row: int) -> Answer:
+        """The rows that act on a head like a given one.
+
+        The score is the cosine of the two rows' whitened gradients at the window's
+        start: 1 = the same effect on the head up to size, whatever the probe.
+
+        Args:
+            head: the head; it must be in the stores.
+            row: global row number.
+
+        Raises:
+            HeadwaterError: the row is not in the window.
+        """
+        point, step = next(self._points())
+        stores = list(self._stores(point, step, head))
+        query = None
+        place = row - self.window.first
+        for part, rows, _ in stores:
+            if place in part:
+                query = rows.decode(slice(place - part.start, place - part.start + 1))
+        if query is None:
+            last = self.window.first + len(self.window) - 1
+            raise HeadwaterError(
+                f"row {row}: not in the window, rows {self.window.first} to {last}"
+            )
+        cosines = [rows.cosines(query[0]) for _, rows, _ in stores]
+        losses = [losses for _, _, losses in stores]
+        return self._answer(np.concatenate(cosines), np.concatenate(losses))
+
+    def _answer(self, scores: np.ndarray, losses: np.ndarray) -> Answer:
+        return Answer(ranked_table(scores, losses, self.window), scores)
+
+    def _points(self) -> Iterator[tuple[str, int]]:
+        for number, step in enumerate(self.choice.points):
+            yield (f"point{number}" if number else "start"), step
+
+    def _stores(
+        self, point: str, step: int, head: Head
+    ) -> Iterator[tuple[range, HeadRows, np.ndarray]]:
+        count = self.config["gradients"]["shards"]
+        for number in range(count):
+            path = self.results / "gradients" / point / f"{number:04d}.zarr"
+            group = open_group(path, self.config)
+            part = shard_range(len(self.window), count, number)
+            part = self.window.after(step, part)
+            check_rows(group, part)
+            yield part, HeadRows(group, head), read(group, "losses")
+
+    def _product(
+        self, point: str, head: Head, target: Config, damping: float | None
+    ) -> np.ndarray:
+        config, corpus = self.config, self.results / "corpus"
+        data = probe_data(
+            target, str(corpus / "held_out.zarr"), str(corpus / "tokenizer"), config
+        )
+        model = load_model(self.results / "heads" / point, config)
+        mode, released = config["gradients"]["mode"], config["as_released"]
+        compute: Callable = probe_gradient_as_released if released else probe_gradient
+        probe = find_probe(target["probe"], released)
+        gradient, _ = compute(model, probe, head, data, mode)
+        factors = read_factors(self.results / "curvature" / f"{point}.h5", config)
+        alpha = config["influence"]["damping"] if damping is None else damping
+        return solve(factors, blocks_of([head], mode), gradient, alpha)
