@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test lint bench lock clean
 
 demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
 	$(BIN)/snakemake --cores all
@@ -16,6 +16,9 @@ lint: .venv/dev.done
 	$(BIN)/snakefmt --check workflow rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+bench: .venv/run.done  ## speed of the core beside a plain training step
+	$(BIN)/python benchmarks/run.py
 
 .venv/run.done: requirements.lock
 	$(PYTHON) -m venv .venv

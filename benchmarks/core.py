@@ -1,11 +1,13 @@
 """The numeric core against a plain training step, in one run.
 
 The floor is a plain Hugging Face forward and backward pass of the same model in the
-same precision: all parameters train, cross entropy on full logits, no hooks. The limit is
-the frozen model with the chunked loss and no hooks. Random weights: speed does not
+same precision: all parameters train, cross entropy on full logits, no hooks. The limit
+is the frozen model with the chunked loss and no hooks. Random weights: speed does not
 depend on them.
 """
 
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +21,9 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 from headwater.curvature.ekfac import Factors, Subspace, fit_covariances, fit_lambdas
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.coordinates import Projection, all_coordinates
-from headwater.gradients.heads import head_gradients, layer_bases
+from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, run_pass
-from headwater.gradients.store import GradientWriter
+from headwater.gradients.store import GradientWriter, fill_store
 from headwater.influence.files import Product
 from headwater.influence.scores import Vectors
 from headwater.loss import token_losses
@@ -123,26 +125,20 @@ class Core:
 
     def scores(self, rows: Tensor, vectors: Vectors) -> None:
         """Exact scores of all heads."""
-        for batch in run_pass(self.model, rows, self.layers, self.options()):
-            found = head_gradients(batch.traces, self.heads, "qkvo", self.sizes)
-            vectors.scores(found).cpu()
+        passed = gradients_of(self.model, rows, self.heads, "qkvo", self.options())
+        for _, gradients in passed:
+            vectors.scores(gradients).cpu()
 
-    def stored(self, rows: Tensor, vectors: Vectors, folder: Path, bits: int) -> None:
+    def stored(self, rows: Tensor, folder: Path, bits: int) -> None:
         """Gradients of all heads into a store."""
         projections = {
-            h: Projection(
-                all_coordinates(self.factors, blocks_of([h], "qkvo")), bits, 0
+            head: Projection(
+                all_coordinates(self.factors, blocks_of([head], "qkvo")), bits, 0
             )
-            for h in self.heads
+            for head in self.heads
         }
         writer = GradientWriter(folder, {}, 0, len(rows), projections)
-        bases = None
-        for batch in run_pass(self.model, rows, self.layers, self.options()):
-            like = batch.traces[0].qkv_input
-            bases = bases or layer_bases(self.factors.bases, self.heads, "qkvo", like)
-            found = head_gradients(batch.traces, self.heads, "qkvo", self.sizes, bases)
-            writer.append(found, batch.losses)
-        writer.close()
+        fill_store(writer, self.model, rows, self.factors.bases, "qkvo", self.options())
 
     def covariances(self, rows: Tensor) -> None:
         """First pass of EK-FAC."""
@@ -151,6 +147,27 @@ class Core:
 
     def lambdas(self, rows: Tensor) -> None:
         """Second pass of EK-FAC."""
-        passes = run_pass(self.model, rows, self.layers, self.options(2))
-        traces = (batch.traces for batch in passes)
-        fit_lambdas(traces, self.space, self.factors.bases)
+        bases = self.factors.bases
+        passed = gradients_of(
+            self.model, rows, self.heads, "qkvo", self.options(2), bases
+        )
+        fit_lambdas((gradients for _, gradients in passed), self.space)
+
+
+def turn(
+    variant: str, model: GPTNeoXForCausalLM, rows: Tensor, batch: int
+) -> Callable[[], None]:
+    """One turn of a variant over all rows."""
+    if variant in ("floor", "limit"):
+        step = floor_step if variant == "floor" else limit_step
+        return lambda: [step(model, part) for part in rows.split(batch)] and None
+    core = Core(model, batch)
+    folder = Path(tempfile.mkdtemp(prefix="headwater-bench-"))
+    one, eight = core.vectors(1), core.vectors(8)
+    return {
+        "scores_all_heads": lambda: core.scores(rows, one),
+        "scores_all_heads_8_probes": lambda: core.scores(rows, eight),
+        "stored_all_heads": lambda: core.stored(rows, folder / "store.zarr", 4),
+        "covariances": lambda: core.covariances(rows),
+        "lambdas": lambda: core.lambdas(rows),
+    }[variant]

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_TOKENS = 256  # 50 MB of float32 logits at Pythia's vocabulary
+CHUNK_TOKENS = 512  # 100 MB of float32 logits at Pythia's vocabulary
 _BIN = 256  # entries of a bin in the two-level search of `invert`
 
 # (which tokens, their probabilities [chunk, vocabulary]) to labels [chunk].

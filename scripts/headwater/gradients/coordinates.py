@@ -141,7 +141,7 @@ class Projection:
         """
         if len(product) <= self.kept.index[-1]:
             raise HeadwaterError(
-                f"the store keeps coordinate {self.kept.index[-1]}, the product has but "
+                f"the store keeps coordinate {self.kept.index[-1]}, the product has "
                 f"{len(product)}: they differ in gradients.mode; delete one of them"
             )
         kept = product[self.kept.index] * self.kept.scale
