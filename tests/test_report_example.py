@@ -27,6 +27,12 @@ ARMS: dict[str, dict[str, Any]] = {
         "target": "induction",
         "draws": 3,
     },
+    "remove_matched": {
+        "action": "remove",
+        "rows": "matched",
+        "target": "induction",
+        "draws": 3,
+    },
     "insert_top": {"action": "insert", "rows": "top", "target": "induction"},
     "insert_random": {"action": "insert", "rows": "random", "draws": 3},
 }
@@ -200,6 +206,12 @@ def test_labels_name_action_rows_and_draws() -> None:
         "insert_top": "insert copies of the top 10 % of rows",
         "insert_random": "insert copies of a random 10 % of rows (3 draws)",
     }
+
+
+def test_a_matched_arm_is_told_from_a_random_one() -> None:
+    labels = example({"remove_matched": [(164, 1.0)] * 3}).labels
+    (label,) = labels.values()
+    assert label == "remove a random 10 % with the top's domain mix (3 draws)"
 
 
 def test_labels_of_arms_that_differ_in_target_only() -> None:

@@ -84,8 +84,39 @@ def test_the_domain_takes_its_share_of_the_effect() -> None:
     )
     text = prose(write(tables))
     assert f"the domain alone accounts for about {100 * share:.0f} % of" in text
-    assert "Inserting had no control of the top rows' domain" in text
+    assert "Inserting had no control of the top rows' domains" in text
     assert "'records' is planted" in text
+
+
+def test_rows_in_the_same_mix_tell_what_the_ranking_does() -> None:
+    tables = example(shapes(remove_matched=[(140, 1.0), (150, 1.0), (160, 1.0)]))
+    mean = tables.summary.set_index("arm")["area_ratio_mean"]
+    effect = mean["remove_random"] - mean["remove_top"]
+    text = prose(write(tables))
+    for control, claim in (
+        ("remove_matched", "the mix of domains alone accounts for about {} % of the"),
+        ("remove_domain", "the domain alone accounts for about {} % of the effect."),
+    ):
+        share = (mean["remove_random"] - mean[control]) / effect
+        assert claim.format(f"{100 * share:.0f}") in text
+    assert text.count("the ranking within domains for the rest") == 1
+    assert "Removing had no control" not in text
+
+
+def test_a_matched_arm_alone_is_a_control_of_the_domains() -> None:
+    arms = {name: CLEAR[name] for name in ("remove_top", "remove_random")}
+    text = prose(write(example({**arms, "remove_matched": [(320, 0.9)] * 2})))
+    assert "random rows in the top rows' mix of domains gave" in text
+    assert "did not clearly do more, so the ranking may add nothing" in text
+    assert "had no control" not in text
+
+
+def test_a_matched_arm_of_another_target_or_size_is_no_control() -> None:
+    for change in ({"target": "previous_token"}, {"fraction": 0.05}):
+        arms = {name: CLEAR[name] for name in ("remove_top", "remove_random")}
+        tables = example({**arms, "remove_matched": [(150, 1.0)]})
+        tables.arms["remove_matched"].update(change)
+        assert "Removing had no control of the top" in prose(write(tables))
 
 
 def test_without_planted_records_nothing_is_said_of_them() -> None:

@@ -45,7 +45,7 @@ class Arm:
     Attributes:
         name: in the config, or `baseline`.
         action: `remove`, `insert`, `repeat`, or `none`.
-        rows: `top`, `random`, `domain`, or `none`.
+        rows: `top`, `random`, `domain`, `matched`, or `none`.
         fraction: of the window's rows.
         target: whose scores rank the rows; None for random rows.
         draws: runs.
@@ -184,15 +184,19 @@ def random_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
     return _merged([a for a in arms.values() if _alike(a, arm) and a.rows == "random"])
 
 
-def domain_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
-    """Arms of random rows of the same target's main domain; None without any."""
+def domain_controls(arm: Arm, arms: Mapping[str, Arm], rows: str) -> Controls | None:
+    """The random arms that follow the same target's domains; None without any.
+
+    Args:
+        arm: an arm of top rows.
+        arms: all arms.
+        rows: `domain` (of the main one only) or `matched` (in the same mix).
+    """
     return _merged(
         [
             other
             for other in arms.values()
-            if _alike(other, arm)
-            and other.rows == "domain"
-            and other.target == arm.target
+            if _alike(other, arm) and (other.rows, other.target) == (rows, arm.target)
         ]
     )
 
@@ -249,6 +253,6 @@ def judge(arm: Arm, arms: Mapping[str, Arm]) -> Judgement:
 
 
 def domain_share(arm: Arm, random: Controls, domain: Controls) -> float:
-    """The part of a top arm's effect that random rows of the same domain have, too."""
+    """The part of a top arm's effect that random rows of its domains have, too."""
     effect = random.area.mean - arm.area.mean
     return (random.area.mean - domain.area.mean) / effect

@@ -138,31 +138,39 @@ def doing(arm: Arm) -> str:
     return f"{words.DOINGS[arm.action].capitalize()} {rows}"
 
 
-def domain_sentence(
+def domain_sentences(
     arm: Arm,
     judgement: Judgement,
     arms: Mapping[str, Arm],
     domains: Mapping[str, pd.DataFrame],
-) -> str:
-    """How much of a top arm's effect belongs to the domain alone; "" without effect."""
+) -> Iterator[str]:
+    """How much of a top arm's effect is its domains' alone; none without an effect."""
     if judgement.area not in CLEAR or judgement.controls is None:
-        return ""
-    control, action = domain_controls(arm, arms), words.DOINGS[arm.action].capitalize()
-    if control is None:
-        return (
-            f"{action} had no control of the top rows' domain: how much of its effect "
-            "is the domain's is not known."
-        )
+        return
+    action = words.DOINGS[arm.action].capitalize()
     settings = {"fraction": arm.fraction, "target": arm.target}
-    return (
-        f"{action} as many random {words.domain_of(settings, domains)} gave "
-        f"{area(control.area)} of the area (top rows {area(arm.area)}, any rows "
-        f"{area(judgement.controls.area)}): {_verdict(arm, judgement, control)}."
-    )
+    rows = {
+        "matched": "rows in the top rows' mix of domains",
+        "domain": words.domain_of(settings, domains),
+    }
+    controls = {kind: domain_controls(arm, arms, kind) for kind in rows}
+    if not any(controls.values()):
+        yield (
+            f"{action} had no control of the top rows' domains: how much of its effect "
+            "is the domains' is not known."
+        )
+    for kind, control in controls.items():
+        if control is not None:
+            yield (
+                f"{action} as many random {rows[kind]} gave {area(control.area)} of "
+                f"the area (top rows {area(arm.area)}, any rows "
+                f"{area(judgement.controls.area)}): "
+                f"{_verdict(arm, judgement, control, kind)}."
+            )
 
 
-def _verdict(arm: Arm, judgement: Judgement, control: Controls) -> str:
-    """What a domain control says of an arm that has an effect."""
+def _verdict(arm: Arm, judgement: Judgement, control: Controls, kind: str) -> str:
+    """What a `domain` or `matched` control says of an arm that has an effect."""
     assert judgement.controls is not None
     if not control.area.known:
         return "nothing follows from that"
@@ -173,10 +181,12 @@ def _verdict(arm: Arm, judgement: Judgement, control: Controls) -> str:
     share = domain_share(arm, judgement.controls, control)
     if share < 0:
         return "the opposite of the top rows' effect"
-    return (
-        f"the domain alone accounts for about {100 * share:.0f} % of the effect, the "
-        "ranking within it for the rest"
-    )
+    alone = f"alone accounts for about {100 * share:.0f} % of the effect"
+    # Rows of the main domain alone are another mix than the top rows, so that what they
+    # leave unexplained is not the ranking's only.
+    if kind == "domain":
+        return f"the domain {alone}"
+    return f"the mix of domains {alone}, the ranking within domains for the rest"
 
 
 def origin_sentence(name: str, target: Target, table: pd.DataFrame) -> str:

@@ -105,7 +105,7 @@ def _limits(
     texts = [sentences.planted_sentence(tables.domains)]
     for name, judgement in judged.items():
         arm = arms[name]
-        texts.append(sentences.domain_sentence(arm, judgement, arms, tables.domains))
+        texts += sentences.domain_sentences(arm, judgement, arms, tables.domains)
     if any(judgement.area in sentences.CLEAR for judgement in judged.values()):
         texts.append("An arm of top rows is one run: how far chance moves it is open.")
     found = [_item(text) for text in texts if text]

@@ -115,6 +115,8 @@ def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
         return f"the top {share} of rows"
     if arm["rows"] == "random":
         return f"a random {share} of rows"
+    if arm["rows"] == "matched":
+        return f"a random {share} with the top's domain mix"
     return f"{share}: random {domain_of(arm, domains)}"
 
 
