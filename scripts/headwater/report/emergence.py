@@ -84,15 +84,15 @@ def _title(data: Emergence) -> str:
 def _explanation(data: Emergence) -> str:
     window = data.choice.window
     text = (
-        "A head is a small part of a language model; a row is a piece of the text it "
-        "was trained on. Black: the model was trained once. Colours: a part of that "
-        f"training, steps {words.steps(window.start)} to {words.steps(window.end)} "
-        "(the window), was repeated with some of its rows changed. Mechanistic Data "
-        "Attribution (MDA) had ranked the rows by how much they help the head. If it "
-        "is right, top rows matter more than random ones"
+        "A head is a small part of a language model; a row is a piece of its training "
+        "text. Black: the model was trained once. Colours: a part of that training, "
+        f"steps {words.steps(window.start)} to {words.steps(window.end)} (the window), "
+        "was repeated with some rows changed. Mechanistic Data Attribution (MDA) had "
+        "ranked the rows by how much they help the head. If it is right, top rows "
+        "matter more than random ones"
     )
     if any(arm["rows"] in ("domain", "matched") for arm in data.arms.values()):
-        text += ", and more than random ones of the same kinds of text (domains)"
+        text += ", and more than random ones of the same domains (kinds of text)"
     return f"{text}. {words.how_chosen(data.target, data.choice)}"
 
 
