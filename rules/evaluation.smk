@@ -4,6 +4,7 @@
 rule evaluate_run:
     input:
         checkpoints=run_checkpoints,
+        targets="<results>/heads/targets.json",
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
         code=modules("evaluate_run"),

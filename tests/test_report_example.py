@@ -144,6 +144,7 @@ def _run(
         ("prefix_matching", "L1H3"): score,
         ("previous_token", "L1H3"): 0.1 + 0 * score,
         ("icl", "natural"): -0.25 - 0.95 * score + wobble,
+        ("probe", "induction"): 4 * score - 8,
         ("loss", "natural"): 3 - 0.2 * score,
     }
     return pd.concat(
@@ -170,7 +171,7 @@ def _effects(
 ) -> pd.DataFrame:
     steps = list(range(window.start, window.end + 1, 50))
     read = {
-        name: curves(table, "prefix_matching", "L1H3", steps)
+        name: curves(table, "prefix_matching", "L1H3", "induction", steps)
         for name, table in runs.items()
     }
     none = {"action": "none", "rows": "none", "draw": 0, "rows_changed": 0}

@@ -16,7 +16,8 @@ WIDTH = 88
 LONGEST_NAME = 28
 NOTE = (
     "area: under the head-score curve, above its start. half-way: steps until half of "
-    "the baseline's peak. Score and ICL at the window's end; lower ICL = learns more."
+    "the baseline's peak. probe: what the scores predict, mean over the window minus "
+    "the baseline's. ICL: at the window's end; lower = learns more."
 )
 
 
@@ -121,7 +122,7 @@ def _places(places: Mapping[str, str]) -> Iterator[str]:
 
 
 def _table(arms: Mapping[str, Arm]) -> Iterator[str]:
-    head = "arm", "area", "half-way", "head score", "ICL"
+    head = "arm", "area", "half-way", "probe", "ICL"
     rows = [head, *((_name(arm), *_cells(arm)) for arm in arms.values())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     for row in rows:
@@ -138,7 +139,7 @@ def _cells(arm: Arm) -> tuple[str, str, str, str]:
     return (
         sentences.area(arm.area),
         _half_way(arm),
-        sentences.between(arm.score),
+        sentences.change(arm.probe),
         sentences.between(arm.icl),
     )
 
