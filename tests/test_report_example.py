@@ -212,7 +212,7 @@ def test_labels_name_action_rows_and_draws() -> None:
 def test_a_matched_arm_is_told_from_a_random_one() -> None:
     labels = example({"remove_matched": [(164, 1.0)] * 3}).labels
     (label,) = labels.values()
-    assert label == "remove a random 10 % with the top's domain mix (3 draws)"
+    assert label == "remove a random 10 %, same domains (3 draws)"
 
 
 def test_labels_of_arms_that_differ_in_target_only() -> None:

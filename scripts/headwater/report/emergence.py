@@ -102,7 +102,7 @@ def _notes(data: Emergence) -> list[str]:
     if any(len(runs_of(arm, data.runs)) > 1 for arm in data.arms):
         notes.append("Thin lines are random draws, the thicker one is their mean")
     if any(arm["rows"] == "matched" for arm in data.arms.values()):
-        notes.append("Domain mix: as many rows of each domain as the top rows have")
+        notes.append("Same domains: as many rows of each as the top rows have")
     if main_domain(data.domains[data.window_target]) == RECORDS:
         notes.append(f"Most top rows are '{RECORDS}': a generated, planted domain")
     return notes

@@ -116,7 +116,7 @@ def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
     if arm["rows"] == "random":
         return f"a random {share} of rows"
     if arm["rows"] == "matched":
-        return f"a random {share} with the top's domain mix"
+        return f"a random {share}, same domains"
     return f"{share}: random {domain_of(arm, domains)}"
 
 
