@@ -73,6 +73,7 @@ def test_a_clear_effect_is_told_with_its_numbers() -> None:
     )
     assert "induction (L1H3): records 67 % (2.7x)" in text
     assert "agree closely with exact ones (Spearman 0.99, 0.98; 512" in text
+    assert "probe: log-probability of the right token where random tokens" in text
     assert "results/laptop/report/emergence.png" in text
 
 

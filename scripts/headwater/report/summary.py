@@ -16,8 +16,8 @@ WIDTH = 88
 LONGEST_NAME = 28
 NOTE = (
     "area: under the head-score curve, above its start. half-way: steps until half of "
-    "the baseline's peak. probe: what the scores predict, mean over the window minus "
-    "the baseline's. ICL: at the window's end; lower = learns more."
+    "the baseline's peak. probe: {probe}, which the scores predict; mean over the "
+    "window minus the baseline's. ICL: at the window's end; lower = learns more."
 )
 
 
@@ -66,10 +66,11 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
     """
     arms, rise = findings.read_arms(tables.summary, tables.arms), tables.rise()
     judged = _judged(arms) if rise.in_window else {}
+    note = NOTE.format(probe=words.probe_meaning(tables.target.probe))
     blocks = [
         f"# {tables.experiment}: which training rows build head {tables.target.head}?",
         _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
-        "\n".join([*_table(arms), *_wrapped(NOTE).splitlines()]),
+        "\n".join([*_table(arms), *_wrapped(note).splitlines()]),
         "\n".join(_effects(judged, arms)),
         "\n".join(_origins(tables)),
         "\n".join(_limits(tables, judged, arms)),
