@@ -4,6 +4,10 @@
 rule evaluate_run:
     input:
         checkpoints=run_checkpoints,
+        target=expand(
+            "<results>/heads/targets/{target}.json",
+            target=config["window"]["target"],
+        ),
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
         code=modules("evaluate_run"),

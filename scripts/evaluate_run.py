@@ -11,7 +11,10 @@ from headwater.checkpoints.run import step_numbers
 from headwater.corpus.rows import Rows
 from headwater.evaluation.losses import HeldOut
 from headwater.evaluation.metrics import checkpoint_metrics, metrics_table
+from headwater.geometry import Head
 from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
+from headwater.heads.targets import read_target
+from headwater.probes import find_probe
 from headwater.progress import Progress
 from headwater.publish import stable_seed, write_text
 
@@ -20,6 +23,9 @@ def main(snakemake):
     with job.start(snakemake) as config:
         settings, heads = config["evaluation"], config["heads"]
         held_out = Path(snakemake.input.held_out)
+        target = read_target(Path(snakemake.input.target[0]), config)
+        name = config["window"]["target"]
+        probes = {name: (find_probe(target.probe), Head.parse(target.head))}
         rows = Rows([held_out], config)
         names = [rows.domain_names[i] for i in rows.domains(0, len(rows))]
         held = HeldOut(torch.from_numpy(rows.tokens(0, len(rows))), np.array(names))
@@ -39,7 +45,9 @@ def main(snakemake):
         for step, folder in checkpoints:
             model = load_model(folder, config)
             early, late = settings["early_tokens"], settings["late_tokens"]
-            lines += checkpoint_metrics(step, model, sequences, held, early, late)
+            lines += checkpoint_metrics(
+                step, model, sequences, held, early, late, probes
+            )
             progress.update()
         table = metrics_table(lines)
         write_text(Path(snakemake.output[0]), table.to_csv(sep="\t", index=False))

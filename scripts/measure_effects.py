@@ -16,20 +16,22 @@ def main(snakemake):
     with job.start(snakemake) as config:
         choice = read_window(Path(snakemake.input.window), config)
         target = read_target(Path(snakemake.input.target[0]), config)
+        name = config["window"]["target"]
         start, end = choice.window.start, choice.window.end
         steps = arm_schedule(start, end, config["retraining"]["checkpoint_every"])
         tables = {Path(p).stem: pd.read_csv(p, sep="\t") for p in snakemake.input.runs}
         picked = {Path(p).stem: p for p in snakemake.input.plans}
         runs = {
-            k: curves(t, target.score, target.head, steps) for k, t in tables.items()
+            run: curves(table, target.score, target.head, name, steps)
+            for run, table in tables.items()
         }
         none = {"action": "none", "rows": "none", "draw": 0, "rows_changed": 0}
         base = effect(runs[BASELINE], runs[BASELINE])
         lines = [{"arm": BASELINE, **none, **base}]
         for arm, draw in snakemake.params.arm_runs:
             settings = config["arms"][arm]
-            name = f"{arm}-seed{draw}"
-            with h5py.File(picked[name], "r") as plan:
+            run = f"{arm}-seed{draw}"
+            with h5py.File(picked[run], "r") as plan:
                 changed = len(plan["picked"])
             lines.append(
                 {
@@ -38,7 +40,7 @@ def main(snakemake):
                     "rows": settings["rows"],
                     "draw": draw,
                     "rows_changed": changed,
-                    **effect(runs[name], runs[BASELINE]),
+                    **effect(runs[run], runs[BASELINE]),
                 }
             )
         effects = pd.DataFrame(lines)

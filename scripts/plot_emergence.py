@@ -20,6 +20,7 @@ def main(snakemake):
             window_target=target,
             arms=arms,
             labels=arm_labels(arms, domains, target),
+            domains=domains,
             scores=read_table(Path(snakemake.input.scores)),
             runs=read_tables(map(Path, snakemake.input.runs)),
         )

@@ -286,6 +286,10 @@ MISTAKES = [
         "arms.random.target: random rows have no target; remove this key",
     ),
     (
+        ("arms.more", {"action": "remove", "rows": "matched", "fraction": 0.1}),
+        "arms.more.target: missing; expected the name of a target",
+    ),
+    (
         ("arms.top.draws", 3),
         "arms.top.draws: expected 1, since the top rows are always the same, found 3",
     ),

@@ -1,5 +1,7 @@
 """Held-out losses, in-context learning, effects of arms, and the batches of arms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,11 +19,15 @@ from headwater.evaluation.effects import (
 )
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
 from headwater.evaluation.metrics import COLUMNS, checkpoint_metrics, metrics_table
+from headwater.geometry import Head
 from headwater.interventions.arms import build_plan
+from headwater.probes import PROBES
 from headwater.retraining.batches import arm_batches
 from headwater.retraining.schedule import arm_schedule
 from test_heads import ALL, window_rows
 from tiny import random_rows, repeated_rows, row_loss, tiny_model
+
+HEAD, ATTENTION = Head(1, 2), PROBES["previous_token"]
 
 # Losses
 
@@ -60,7 +66,9 @@ def test_metrics_of_a_checkpoint_are_named_by_domain_and_by_head():
     model, rows = tiny_model(), random_rows(6)
     domains = np.array(["b", "a", "records", "a", "b", "b"])
     sequences = repeated_rows(3)
-    lines = checkpoint_metrics(8, model, sequences, HeldOut(rows, domains), 2, 3)
+    targets = {"one": (PROBES["induction"], HEAD), "two": (ATTENTION, HEAD)}
+    held_out = HeldOut(rows, domains)
+    lines = checkpoint_metrics(8, model, sequences, held_out, 2, 3, targets)
     table = metrics_table(lines)
     assert list(table.columns) == COLUMNS
     assert set(table["step"]) == {8}
@@ -69,19 +77,27 @@ def test_metrics_of_a_checkpoint_are_named_by_domain_and_by_head():
     groups = {"natural", "a", "b", "records"}
     heads = {f"L{layer}H{head}" for layer in range(3) for head in range(3)}
     scores = ("prefix_matching", "previous_token", "copying")
-    assert names == {"loss": groups, "icl": groups, **dict.fromkeys(scores, heads)}
+    assert names == {
+        "loss": groups,
+        "icl": groups,
+        "probe": {*targets},
+        **dict.fromkeys(scores, heads),
+    }
     losses = held_out_losses(model, rows)
     value = table.set_index(["metric", "name"])["value"]
     assert value["loss", "a"] == pytest.approx(losses[[1, 3]].mean())
     natural = losses[domains != "records"]
     assert value["loss", "natural"] == pytest.approx(natural.mean())
     assert value["icl", "natural"] == pytest.approx(icl_score(natural, 2, 3))
+    repeated = held_out_losses(model, sequences)[:, sequences.shape[1] // 2 :]
+    assert value["probe", "one"] == pytest.approx(-repeated.mean())
+    assert value["probe", "two"] == pytest.approx(value["previous_token", str(HEAD)])
 
 
 def test_a_domain_without_rows_has_no_line():
     held = HeldOut(random_rows(2), np.array(["records", "records"]))
     table = metrics_table(
-        checkpoint_metrics(0, tiny_model(), repeated_rows(2), held, 2, 3)
+        checkpoint_metrics(0, tiny_model(), repeated_rows(2), held, 2, 3, {})
     )
     assert set(table["name"][table["metric"] == "loss"]) == {"records"}
 
@@ -89,17 +105,23 @@ def test_a_domain_without_rows_has_no_line():
 # Effects
 
 STEPS = np.array([100, 150, 200, 400])
-BASE = Curves(STEPS, np.array([0.1, 0.3, 0.7, 0.8]), np.array([0.0, -0.1, -0.2, -0.4]))
+BASE = Curves(
+    STEPS,
+    score=np.array([0.1, 0.3, 0.7, 0.8]),
+    icl=np.array([0.0, -0.1, -0.2, -0.4]),
+    probe=np.array([-8.0, -7.0, -6.0, -5.0]),
+)
 
 
 def with_score(*score: float) -> Curves:
-    return Curves(STEPS, np.array(score), BASE.icl)
+    return replace(BASE, score=np.array(score))
 
 
 def test_the_baseline_has_no_effect_on_itself():
     found = effect(BASE, BASE)
     assert found["area_ratio"] == 1
     assert found["onset_shift"] == 0
+    assert found["probe_change"] == 0
     assert found["final_score"] == 0.8
     assert found["final_icl"] == -0.4
 
@@ -141,6 +163,14 @@ def test_the_onset_is_the_first_crossing():
     assert onset(with_score(0.0, 0.8, 0.1, 0.9), 0.4) == pytest.approx(125)
 
 
+def test_the_change_of_the_probe_is_its_mean_difference_over_the_steps():
+    late = replace(BASE, probe=BASE.probe - np.array([0.0, 0.0, 0.0, 3.0]))
+    assert effect(late, BASE)["probe_change"] == pytest.approx(-3 * 200 / 2 / 300)
+    lower = replace(BASE, probe=BASE.probe - 0.5)
+    assert effect(lower, BASE)["probe_change"] == pytest.approx(-0.5)
+    assert effect(with_score(0.1, 0.1, 0.1, 0.1), BASE)["probe_change"] == 0
+
+
 def test_a_baseline_that_does_not_rise_has_no_ratio():
     flat = with_score(0.5, 0.5, 0.5, 0.5)
     assert np.isnan(effect(BASE, flat)["area_ratio"])
@@ -155,22 +185,26 @@ def run_table() -> pd.DataFrame:
             ("previous_token", "L1H0", 0.5),
             ("icl", "natural", -step / 100),
             ("icl", "prose", 7.0),
+            ("probe", "late", step / 50),
+            ("probe", "early", 9.0),
         ):
             lines.append((step, metric, name, value))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def test_curves_are_those_of_the_head_at_the_steps():
-    found = curves(run_table(), "prefix_matching", "L1H0", [100, 150, 400])
+    steps = [100, 150, 400]
+    found = curves(run_table(), "prefix_matching", "L1H0", "late", steps)
     assert found.steps.tolist() == [100, 150, 400]
     assert found.score.tolist() == [0.1, 0.15, 0.4]
     assert found.icl.tolist() == [-1, -1.5, -4]
+    assert found.probe.tolist() == [2, 3, 8]
 
 
 def test_curves_that_lack_a_step_are_refused():
     """Areas over other steps than the baseline's cannot be compared with it."""
     with pytest.raises(KeyError):
-        curves(run_table(), "prefix_matching", "L1H0", [100, 175, 400])
+        curves(run_table(), "prefix_matching", "L1H0", "late", [100, 175, 400])
 
 
 def test_a_summary_spans_the_draws_of_an_arm():
@@ -183,6 +217,7 @@ def test_a_summary_spans_the_draws_of_an_arm():
             "onset_step": [200.0, 210.0, nan, 250.0],
             "area_ratio": [1.0, 0.5, 0.7, 0.9],
             "onset_shift": [0.0, 10.0, nan, 50.0],
+            "probe_change": [0.0, -0.3, 0.3, -0.6],
             "final_score": [0.8, 0.1, 0.2, 0.6],
             "final_icl": [-1.0, -0.5, -0.3, -0.1],
         }
@@ -196,6 +231,7 @@ def test_a_summary_spans_the_draws_of_an_arm():
     for name, expected in {
         "area_ratio": (0.7, 0.5, 0.9),
         "onset_shift": (30.0, 10.0, 50.0),  # of the draws that reached it
+        "probe_change": (-0.2, -0.6, 0.3),
         "final_score": (0.3, 0.1, 0.6),
         "final_icl": (-0.3, -0.5, -0.1),
     }.items():

@@ -10,6 +10,7 @@ from headwater.interventions.arms import (
     Plan,
     build_plan,
     dominating_domain,
+    matched_rows,
     pick_rows,
     random_rows,
     top_rows,
@@ -141,6 +142,33 @@ def test_a_domain_arm_larger_than_its_domain_says_so():
         pick_rows("domain", 30, DOMAINS, scores, generator())
 
 
+@pytest.mark.parametrize("count", [1, 2, 12, 40, TOTAL])
+def test_a_matched_arm_has_the_top_rows_mix_of_domains(count):
+    top = top_rows(SCORES, count)
+    picked = pick_rows("matched", count, DOMAINS, SCORES, generator())
+    assert len(set(picked.tolist())) == count
+    assert (np.diff(picked) > 0).all()
+    mixes = [np.bincount(DOMAINS[rows], minlength=3) for rows in (picked, top)]
+    np.testing.assert_array_equal(*mixes)
+
+
+def test_a_matched_arm_draws_any_row_of_each_domain():
+    top = top_rows(SCORES, 12)  # 2 of domain 0, none of domain 1, 10 of domain 2
+    draws = [matched_rows(DOMAINS, top, generator(seed)) for seed in range(80)]
+    assert len({tuple(draw) for draw in draws}) == 80
+    seen = np.bincount(np.concatenate(draws), minlength=TOTAL)
+    assert ((seen > 0) == (DOMAINS != 1)).all()  # the top rows too, neither more
+    assert abs(seen[top[-10:]].mean() - 80 * 10 / 30) < 5  # nor less than others
+
+
+def test_a_matched_arm_follows_the_scores_of_its_target():
+    ties, rising = np.zeros(TOTAL), np.arange(TOTAL, dtype=float)
+    first = pick_rows("matched", 30, DOMAINS, ties, generator())
+    last = pick_rows("matched", 30, DOMAINS, rising, generator())
+    assert np.bincount(DOMAINS[first], minlength=3).tolist() == [20, 10, 0]
+    assert np.bincount(DOMAINS[last], minlength=3).tolist() == [0, 0, 30]
+
+
 def test_a_top_arm_takes_the_top_rows_whatever_the_generator():
     for seed in range(3):
         picked = pick_rows("top", 12, DOMAINS, SCORES, generator(seed))
@@ -154,7 +182,7 @@ def test_a_random_arm_needs_no_scores_and_draws_from_all_rows():
     np.testing.assert_array_equal(picked, scored)
 
 
-@pytest.mark.parametrize("kind", ["top", "random", "domain"])
+@pytest.mark.parametrize("kind", ["top", "random", "domain", "matched"])
 def test_an_arm_that_would_change_nothing_is_an_error(kind):
     with pytest.raises(HeadwaterError, match="fraction"):
         pick_rows(kind, 0, DOMAINS, SCORES, generator())

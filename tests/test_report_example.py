@@ -27,6 +27,12 @@ ARMS: dict[str, dict[str, Any]] = {
         "target": "induction",
         "draws": 3,
     },
+    "remove_matched": {
+        "action": "remove",
+        "rows": "matched",
+        "target": "induction",
+        "draws": 3,
+    },
     "insert_top": {"action": "insert", "rows": "top", "target": "induction"},
     "insert_random": {"action": "insert", "rows": "random", "draws": 3},
 }
@@ -138,6 +144,7 @@ def _run(
         ("prefix_matching", "L1H3"): score,
         ("previous_token", "L1H3"): 0.1 + 0 * score,
         ("icl", "natural"): -0.25 - 0.95 * score + wobble,
+        ("probe", "induction"): 4 * score - 8,
         ("loss", "natural"): 3 - 0.2 * score,
     }
     return pd.concat(
@@ -164,7 +171,7 @@ def _effects(
 ) -> pd.DataFrame:
     steps = list(range(window.start, window.end + 1, 50))
     read = {
-        name: curves(table, "prefix_matching", "L1H3", steps)
+        name: curves(table, "prefix_matching", "L1H3", "induction", steps)
         for name, table in runs.items()
     }
     none = {"action": "none", "rows": "none", "draw": 0, "rows_changed": 0}
@@ -200,6 +207,12 @@ def test_labels_name_action_rows_and_draws() -> None:
         "insert_top": "insert copies of the top 10 % of rows",
         "insert_random": "insert copies of a random 10 % of rows (3 draws)",
     }
+
+
+def test_a_matched_arm_is_told_from_a_random_one() -> None:
+    labels = example({"remove_matched": [(164, 1.0)] * 3}).labels
+    (label,) = labels.values()
+    assert label == "remove a random 10 %, same domains (3 draws)"
 
 
 def test_labels_of_arms_that_differ_in_target_only() -> None:

@@ -22,6 +22,7 @@ def draw(tables: Example) -> Figure:
                 window_target="induction",
                 arms=tables.arms,
                 labels=tables.labels,
+                domains=tables.domains,
                 scores=tables.scores,
                 runs=tables.runs,
             )
@@ -92,6 +93,14 @@ def test_it_says_what_it_shows() -> None:
         "steps 1,500 to 2,100",
     ):
         assert part in said
+
+
+def test_notes_explain_same_domains_and_what_is_planted() -> None:
+    assert "Same domains" not in texts(draw(example()))
+    tables = example({"remove_top": [(300, 1)], "remove_matched": [(150, 1)]})
+    assert "as many rows of each as the top rows have" in texts(draw(tables))
+    tables.domains["induction"] = domain_table([0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
+    assert "planted" not in texts(draw(tables))
 
 
 def test_the_legend_follows_the_ends_of_the_curves() -> None:

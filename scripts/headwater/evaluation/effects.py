@@ -5,6 +5,9 @@ the score at the window's start and divided by the baseline's, so 1 means no eff
 that the head did not rise at all, and more than 1 that it rose faster. The onset is the
 step, linearly interpolated, at which the score first reaches half of the baseline's
 maximum.
+
+Influence predicts the probe, which need not move with the head's score. So the change
+of the probe is measured too: its mean over the window, minus the baseline's.
 """
 
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ import pandas as pd
 
 from headwater.evaluation.domains import NATURAL
 
-EFFECTS = ("area_ratio", "onset_shift", "final_score", "final_icl")
+EFFECTS = ("area_ratio", "onset_shift", "probe_change", "final_score", "final_icl")
 BASELINE = "baseline"
 
 
@@ -26,22 +29,36 @@ class Curves:
         steps: ascending.
         score: of the target's head, at each step.
         icl: ICL score on natural held-out text, at each step.
+        probe: value of the target's probe, at each step.
     """
 
     steps: np.ndarray
     score: np.ndarray
     icl: np.ndarray
+    probe: np.ndarray
 
 
-def curves(table: pd.DataFrame, score: str, head: str, steps: list[int]) -> Curves:
+def curves(
+    table: pd.DataFrame, score: str, head: str, target: str, steps: list[int]
+) -> Curves:
     """A run's curves at the given steps, from its long table of metrics.
+
+    Args:
+        table: columns step, metric, name, value.
+        score: name of the head score.
+        head: the target's head.
+        target: name of the target.
+        steps: ascending.
 
     Raises:
         KeyError: a step is not in the table; areas over other steps cannot be compared.
     """
     head_curve = _series(table, score, head).loc[steps]
     icl = _series(table, "icl", NATURAL).loc[steps]
-    return Curves(np.array(steps), head_curve.to_numpy(), icl.to_numpy())
+    probe = _series(table, "probe", target).loc[steps]
+    return Curves(
+        np.array(steps), head_curve.to_numpy(), icl.to_numpy(), probe.to_numpy()
+    )
 
 
 def _series(table: pd.DataFrame, metric: str, name: str) -> pd.Series:
@@ -52,6 +69,11 @@ def _series(table: pd.DataFrame, metric: str, name: str) -> pd.Series:
 def area(run: Curves) -> float:
     """Area under the head score above its first value (score x steps)."""
     return float(np.trapezoid(run.score - run.score[0], run.steps))
+
+
+def mean_probe(run: Curves) -> float:
+    """Mean of the probe over the steps of the window, in the probe's unit."""
+    return float(np.trapezoid(run.probe, run.steps) / (run.steps[-1] - run.steps[0]))
 
 
 def onset(run: Curves, level: float) -> float:
@@ -78,6 +100,7 @@ def effect(run: Curves, baseline: Curves) -> dict[str, float]:
         "area_ratio": area(run) / reference if reference > 0 else float("nan"),
         "onset_step": step,
         "onset_shift": step - onset(baseline, level),
+        "probe_change": mean_probe(run) - mean_probe(baseline),
         "final_score": float(run.score[-1]),
         "final_icl": float(run.icl[-1]),
     }

@@ -1,11 +1,16 @@
 """All metrics of one checkpoint, as lines of a long table."""
 
+from collections.abc import Mapping
+
 import pandas as pd
+import torch
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
+from headwater.geometry import Head
 from headwater.heads.scores import head_scores
+from headwater.probes import Probe, ProbeData
 
 COLUMNS = ["step", "metric", "name", "value"]
 Line = tuple[int, str, str, float]
@@ -18,12 +23,23 @@ def checkpoint_metrics(
     held_out: HeldOut,
     early: int,
     late: int,
+    probes: Mapping[str, tuple[Probe, Head]],
 ) -> list[Line]:
-    """Head scores, losses and ICL scores of one checkpoint.
+    """Head scores, losses, ICL scores and probe values of one checkpoint.
+
+    Args:
+        step: of the checkpoint.
+        model: on its device; switched to eager attention.
+        sequences: random repeated sequences [count, 2 * half].
+        held_out: the held-out rows.
+        early: tokens at the beginning of a row that count as early.
+        late: tokens at its end that count as late.
+        probes: probe and head of every target, by its name.
 
     Returns:
         Lines (step, metric, name, value): a head score's name is the head; `loss` and
-        `icl` are named by domain, and `natural` for all rows not generated.
+        `icl` are named by domain, and `natural` for all rows not generated; `probe`,
+        the value that the scores of rows predict, is named by target.
     """
     losses = held_out_losses(model, held_out.tokens)
     lines: list[Line] = []
@@ -33,7 +49,17 @@ def checkpoint_metrics(
             lines.append((step, "icl", name, icl_score(losses[mask], early, late)))
     for metric, scores in head_scores(model, sequences).items():
         lines += [(step, metric, str(head), value) for head, value in scores.items()]
+    for name, (probe, head) in probes.items():
+        lines.append((step, "probe", name, probe_value(model, probe, head, sequences)))
     return lines
+
+
+@torch.no_grad()
+def probe_value(
+    model: GPTNeoXForCausalLM, probe: Probe, head: Head, sequences: Tensor
+) -> float:
+    """Mean of a probe over sequences, in the probe's own unit."""
+    return float(probe.function(model, head, ProbeData(sequences)).double().mean())
 
 
 def metrics_table(lines: list[Line]) -> pd.DataFrame:

@@ -12,6 +12,8 @@ Which rows are picked:
     random   a random draw of all rows
     domain   a random draw of the rows of one domain: the one that has most of the
              target's top rows (so that `top` can be told from "any row of this domain")
+    matched  a random draw that has as many rows of each domain as the target's top rows
+             (so that the ranking within the domains can be told from their mix)
 """
 
 from dataclasses import dataclass
@@ -63,6 +65,26 @@ def dominating_domain(domains: np.ndarray, top: np.ndarray) -> int:
     return int(np.bincount(domains[top]).argmax())
 
 
+def matched_rows(
+    domains: np.ndarray, top: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """A draw with as many rows of each domain as the top rows have, ascending.
+
+    Top rows are drawn like all others. Without them the draw would be one of each
+    domain's lower rows, and compare high with low instead of high with any.
+
+    Args:
+        domains: domain of every row of the window.
+        top: the top rows.
+        generator: makes the draws.
+    """
+    draws = [
+        random_rows(np.flatnonzero(domains == domain), int(count), generator)
+        for domain, count in enumerate(np.bincount(domains[top]))
+    ]
+    return np.sort(np.concatenate(draws))
+
+
 def pick_rows(
     kind: str,
     count: int,
@@ -73,11 +95,11 @@ def pick_rows(
     """The rows an arm changes, ascending.
 
     Args:
-        kind: `top`, `random` or `domain`.
+        kind: `top`, `random`, `domain` or `matched`.
         count: how many.
         domains: domain of every row of the window.
         scores: score of every row for the arm's target; None for `random`.
-        generator: makes the draw of `random` and `domain`.
+        generator: makes the draw of every kind but `top`.
 
     Raises:
         HeadwaterError: no row to pick, or more than there are.
@@ -93,6 +115,8 @@ def pick_rows(
     top = top_rows(scores, count)
     if kind == "top":
         return top
+    if kind == "matched":
+        return matched_rows(domains, top, generator)
     domain = dominating_domain(domains, top)
     return random_rows(np.flatnonzero(domains == domain), count, generator)
 

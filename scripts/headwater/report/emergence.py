@@ -12,7 +12,14 @@ from matplotlib.lines import Line2D
 from headwater.corpus.records import DOMAIN as RECORDS
 from headwater.heads.targets import Choice, Target, curve_of
 from headwater.report import style, words
-from headwater.report.tables import BASELINE, NATURAL, Arms, runs_of, series
+from headwater.report.tables import (
+    BASELINE,
+    NATURAL,
+    Arms,
+    main_domain,
+    runs_of,
+    series,
+)
 
 FEW_POINTS = 8  # curves with no more points than this show each of them
 LEGEND_LINE, LEGEND_LETTERS = 0.27, 52  # inches; letters of a label that fit
@@ -28,6 +35,7 @@ class Emergence:
         window_target: name of the target whose head the arms are measured on.
         arms: the config's arms.
         labels: every arm in words.
+        domains: domain table of every target.
         scores: every head at every checkpoint of the baseline.
         runs: long table of every run, by name.
     """
@@ -36,6 +44,7 @@ class Emergence:
     window_target: str
     arms: Arms
     labels: Mapping[str, str]
+    domains: Mapping[str, pd.DataFrame]
     scores: pd.DataFrame
     runs: Mapping[str, pd.DataFrame]
 
@@ -74,25 +83,28 @@ def _title(data: Emergence) -> str:
 
 def _explanation(data: Emergence) -> str:
     window = data.choice.window
-    return (
-        "Black: a language model was trained once. Colours: a part of that training, "
+    text = (
+        "A head is a small part of a language model; a row is a piece of its training "
+        "text. Black: the model was trained once. Colours: a part of that training, "
         f"steps {words.steps(window.start)} to {words.steps(window.end)} (the window), "
-        "was repeated with some of its rows changed. Mechanistic Data Attribution "
-        "(MDA) had ranked the rows by how much they help the head. If it is right, top "
-        "rows matter more than random ones. "
-        f"{words.how_chosen(data.target, data.choice)}"
+        "was repeated with some rows changed. Mechanistic Data Attribution (MDA) had "
+        "ranked the rows by how much they help the head. If it is right, top rows "
+        "matter more than random ones"
     )
+    if any(arm["rows"] in ("domain", "matched") for arm in data.arms.values()):
+        text += ", and more than random ones of the same domains (kinds of text)"
+    return f"{text}. {words.how_chosen(data.target, data.choice)}"
 
 
 def _notes(data: Emergence) -> list[str]:
     """What the legend must add to its labels."""
     notes = []
     if any(len(runs_of(arm, data.runs)) > 1 for arm in data.arms):
-        notes.append("Thin lines are single draws, the thicker one is their mean")
-    if any(f"'{RECORDS}'" in label for label in data.labels.values()):
-        notes.append(
-            f"'{RECORDS}': most top rows are of this generated, planted domain"
-        )
+        notes.append("Thin lines are random draws, the thicker one is their mean")
+    if any(arm["rows"] == "matched" for arm in data.arms.values()):
+        notes.append("Same domains: as many rows of each as the top rows have")
+    if main_domain(data.domains[data.window_target]) == RECORDS:
+        notes.append(f"Most top rows are '{RECORDS}': a generated, planted domain")
     return notes
 
 

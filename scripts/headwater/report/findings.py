@@ -20,8 +20,9 @@ from headwater.report.tables import BASELINE, Arms
 # arms can say something if it rose by so much in the window. All on a scale up to 1.
 EMERGED, EMERGED_BY, ROSE_BY = 0.3, 0.2, 0.1
 
-# Smaller differences count for nothing: of area ratios, and of ICL scores in nats.
-AREA_FLOOR, ICL_FLOOR = 0.05, 0.05
+# Smaller differences count for nothing: of area ratios, of probes (in their own unit,
+# nats or a share of attention), and of ICL scores in nats.
+AREA_FLOOR, PROBE_FLOOR, ICL_FLOOR = 0.05, 0.05, 0.05
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ class Arm:
     Attributes:
         name: in the config, or `baseline`.
         action: `remove`, `insert`, `repeat`, or `none`.
-        rows: `top`, `random`, `domain`, or `none`.
+        rows: `top`, `random`, `domain`, `matched`, or `none`.
         fraction: of the window's rows.
         target: whose scores rank the rows; None for random rows.
         draws: runs.
         never: runs that never reach half of the baseline's maximum.
         area: under the head-score curve, over the baseline's.
         shift: of the onset, in steps; over the runs that reach it.
-        score: of the head at the window's end.
+        probe: mean of the probe over the window, minus the baseline's.
         icl: ICL score at the window's end, nats.
     """
 
@@ -65,7 +66,7 @@ class Arm:
     never: int
     area: Spread
     shift: Spread
-    score: Spread
+    probe: Spread
     icl: Spread
 
 
@@ -96,7 +97,7 @@ def _arm(line: pd.Series, settings: Mapping[str, Any]) -> Arm:
         never=int(line["never_reached"]),
         area=spread("area_ratio"),
         shift=spread("onset_shift"),
-        score=spread("final_score"),
+        probe=spread("probe_change"),
         icl=spread("final_icl"),
     )
 
@@ -171,11 +172,13 @@ class Controls:
     Attributes:
         draws: runs in all.
         area: of these runs.
+        probe: of these runs.
         icl: of these runs.
     """
 
     draws: int
     area: Spread
+    probe: Spread
     icl: Spread
 
 
@@ -184,15 +187,19 @@ def random_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
     return _merged([a for a in arms.values() if _alike(a, arm) and a.rows == "random"])
 
 
-def domain_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
-    """Arms of random rows of the same target's main domain; None without any."""
+def domain_controls(arm: Arm, arms: Mapping[str, Arm], rows: str) -> Controls | None:
+    """The random arms that follow the same target's domains; None without any.
+
+    Args:
+        arm: an arm of top rows.
+        arms: all arms.
+        rows: `domain` (of the main one only) or `matched` (in the same mix).
+    """
     return _merged(
         [
             other
             for other in arms.values()
-            if _alike(other, arm)
-            and other.rows == "domain"
-            and other.target == arm.target
+            if _alike(other, arm) and (other.rows, other.target) == (rows, arm.target)
         ]
     )
 
@@ -208,6 +215,7 @@ def _merged(arms: Sequence[Arm]) -> Controls | None:
     return Controls(
         draws=sum(draws),
         area=_joined([arm.area for arm in arms], draws),
+        probe=_joined([arm.probe for arm in arms], draws),
         icl=_joined([arm.icl for arm in arms], draws),
     )
 
@@ -221,16 +229,18 @@ def _joined(spreads: Sequence[Spread], draws: Sequence[int]) -> Spread:
 
 @dataclass(frozen=True)
 class Judgement:
-    """An arm's finding on the head's rise and on in-context learning.
+    """An arm's finding on the head's rise, the probe and in-context learning.
 
     Attributes:
         controls: the random draws it was compared with.
         area: how the head's rise compares.
+        probe: how the probe compares, which the scores of rows predict.
         icl: how the ICL score at the end compares; lower = more is learned.
     """
 
     controls: Controls | None
     area: Finding
+    probe: Finding
     icl: Finding
 
 
@@ -238,17 +248,19 @@ def judge(arm: Arm, arms: Mapping[str, Arm]) -> Judgement:
     """Compare an arm with random draws and baseline."""
     controls, baseline = random_controls(arm, arms), arms[BASELINE]
     if controls is None:
-        return Judgement(None, Finding.UNKNOWN, Finding.UNKNOWN)
-    area = _joined([controls.area, baseline.area], [controls.draws, 1])
-    icl = _joined([controls.icl, baseline.icl], [controls.draws, 1])
+        return Judgement(None, *[Finding.UNKNOWN] * 3)
+    draws = [controls.draws, 1]
+    area = _joined([controls.area, baseline.area], draws)
+    probe = _joined([controls.probe, baseline.probe], draws)
+    icl = _joined([controls.icl, baseline.icl], draws)
     return Judgement(
         controls,
         compare(arm.area, area, AREA_FLOOR),
+        compare(arm.probe, probe, PROBE_FLOOR),
         compare(arm.icl, icl, ICL_FLOOR),
     )
 
 
-def domain_share(arm: Arm, random: Controls, domain: Controls) -> float:
-    """The part of a top arm's effect that random rows of the same domain have, too."""
-    effect = random.area.mean - arm.area.mean
-    return (random.area.mean - domain.area.mean) / effect
+def domain_share(arm: Spread, random: Spread, domain: Spread) -> float:
+    """The part of a top arm's effect that random rows of its domains have, too."""
+    return (random.mean - domain.mean) / (random.mean - arm.mean)

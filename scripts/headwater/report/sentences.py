@@ -1,6 +1,7 @@
 """Findings as sentences. No sentence claims more than its finding."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from headwater.heads.targets import Choice, Target
 from headwater.report import words
 from headwater.report.findings import (
     AREA_FLOOR,
+    PROBE_FLOOR,
     Arm,
     Controls,
     Emergence,
@@ -46,6 +48,11 @@ def area(spread: Spread) -> str:
     return between(Spread(low, mean, high), "z.0f", " %")
 
 
+def change(spread: Spread) -> str:
+    """A change of the probe, with its sign."""
+    return between(spread, "+z.2f")
+
+
 def head_sentence(target: Target, rise: Emergence, choice: Choice) -> str:
     """Whether the head emerged, from what score to what score, when; how chosen."""
     score = words.score_name(target.score)
@@ -74,8 +81,8 @@ def head_sentence(target: Target, rise: Emergence, choice: Choice) -> str:
 
 def arm_sentences(arm: Arm, judgement: Judgement, baseline: Arm) -> str:
     """What an arm of top rows did to the head and to in-context learning."""
-    learning = _learning(arm, judgement, baseline)
-    return " ".join([_rise_sentence(arm, judgement), *learning])
+    sentences = _probe_sentence(arm, judgement), _learning(arm, judgement, baseline)
+    return " ".join([_rise_sentence(arm, judgement), *chain(*sentences)])
 
 
 def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
@@ -110,6 +117,21 @@ def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
     return text
 
 
+def _probe_sentence(arm: Arm, judgement: Judgement) -> Iterator[str]:
+    if judgement.controls is None or judgement.probe is Finding.UNKNOWN:
+        return
+    words_of = {
+        Finding.WITHIN: "did not change beyond chance",
+        Finding.CLOSE: "changed too little to call",
+        Finding.LOWER: "fell",
+        Finding.HIGHER: "rose",
+    }
+    yield (
+        f"The probe, which the scores predict, {words_of[judgement.probe]}: "
+        f"{change(arm.probe)}, random {change(judgement.controls.probe)}."
+    )
+
+
 def _learning(arm: Arm, judgement: Judgement, baseline: Arm) -> Iterator[str]:
     if judgement.controls is None or judgement.icl is Finding.UNKNOWN:
         return
@@ -138,45 +160,79 @@ def doing(arm: Arm) -> str:
     return f"{words.DOINGS[arm.action].capitalize()} {rows}"
 
 
-def domain_sentence(
+def domain_sentences(
     arm: Arm,
     judgement: Judgement,
     arms: Mapping[str, Arm],
     domains: Mapping[str, pd.DataFrame],
-) -> str:
-    """How much of a top arm's effect belongs to the domain alone; "" without effect."""
-    if judgement.area not in CLEAR or judgement.controls is None:
-        return ""
-    control, action = domain_controls(arm, arms), words.DOINGS[arm.action].capitalize()
-    if control is None:
-        return (
-            f"{action} had no control of the top rows' domain: how much of its effect "
-            "is the domain's is not known."
-        )
+) -> Iterator[str]:
+    """How much of a top arm's effects is its domains' alone; none without effects."""
+    if judgement.controls is None or not {judgement.area, judgement.probe} & {*CLEAR}:
+        return
+    action = words.DOINGS[arm.action].capitalize()
     settings = {"fraction": arm.fraction, "target": arm.target}
-    return (
-        f"{action} as many random {words.domain_of(settings, domains)} gave "
-        f"{area(control.area)} of the area (top rows {area(arm.area)}, any rows "
-        f"{area(judgement.controls.area)}): {_verdict(arm, judgement, control)}."
-    )
+    rows = {
+        "matched": "rows in the top rows' mix of domains",
+        "domain": words.domain_of(settings, domains),
+    }
+    controls = {kind: domain_controls(arm, arms, kind) for kind in rows}
+    if not any(controls.values()):
+        yield (
+            f"{action} had no control of the top rows' domains: how much of its effect "
+            "is the domains' is not known."
+        )
+    for kind, control in controls.items():
+        if control is not None:
+            told = " It gave ".join(_told(arm, judgement, control, kind))
+            yield f"{action} as many random {rows[kind]} gave {told}"
 
 
-def _verdict(arm: Arm, judgement: Judgement, control: Controls) -> str:
-    """What a domain control says of an arm that has an effect."""
-    assert judgement.controls is not None
-    if not control.area.known:
+def _told(
+    arm: Arm, judgement: Judgement, control: Controls, kind: str
+) -> Iterator[str]:
+    """What a control of the domains gave, and what follows, effect by effect."""
+    random = judgement.controls
+    assert random is not None
+    if judgement.area in CLEAR:
+        three = arm.area, random.area, control.area
+        verdict = _verdict(*three, judgement.area, AREA_FLOOR, kind)
+        yield f"{_beside(area, 'of the area', *three)}: {verdict}."
+    if judgement.probe in CLEAR:
+        three = arm.probe, random.probe, control.probe
+        verdict = _verdict(*three, judgement.probe, PROBE_FLOOR, kind)
+        yield f"{_beside(change, 'on the probe', *three)}: {verdict}."
+
+
+def _beside(
+    form: Callable[[Spread], str], what: str, top: Spread, random: Spread, own: Spread
+) -> str:
+    return f"{form(own)} {what} (top rows {form(top)}, any rows {form(random)})"
+
+
+def _verdict(
+    top: Spread,
+    random: Spread,
+    control: Spread,
+    finding: Finding,
+    floor: float,
+    kind: str,
+) -> str:
+    """What a `domain` or `matched` control says of an effect of the top rows."""
+    if not control.known:
         return "nothing follows from that"
-    if compare(control.area, judgement.controls.area, AREA_FLOOR) not in CLEAR:
+    if compare(control, random, floor) not in CLEAR:
         return "not clearly unlike any rows, so the effect is not the domain's"
-    if compare(arm.area, control.area, AREA_FLOOR) is not judgement.area:
+    if compare(top, control, floor) is not finding:
         return "the top rows did not clearly do more, so the ranking may add nothing"
-    share = domain_share(arm, judgement.controls, control)
+    share = domain_share(top, random, control)
     if share < 0:
         return "the opposite of the top rows' effect"
-    return (
-        f"the domain alone accounts for about {100 * share:.0f} % of the effect, the "
-        "ranking within it for the rest"
-    )
+    alone = f"alone accounts for about {100 * share:.0f} % of the effect"
+    # Rows of the main domain alone are another mix than the top rows, so that what they
+    # leave unexplained is not the ranking's only.
+    if kind == "domain":
+        return f"the domain {alone}"
+    return f"the mix of domains {alone}, the ranking within domains for the rest"
 
 
 def origin_sentence(name: str, target: Target, table: pd.DataFrame) -> str:

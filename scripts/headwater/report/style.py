@@ -52,15 +52,23 @@ _COLOURS = {
     ("remove", "top"): "#b2182b",
     ("remove", "random"): "#ef8a62",
     ("remove", "domain"): "#762a83",
+    ("remove", "matched"): "#35978f",
     ("insert", "top"): "#2166ac",
     ("insert", "random"): "#67a9cf",
     ("insert", "domain"): "#9970ab",
+    ("insert", "matched"): "#80cdc1",
     ("repeat", "top"): "#01665e",
     ("repeat", "random"): "#5ab4ac",
     ("repeat", "domain"): "#b07aa1",
+    ("repeat", "matched"): "#8c510a",
 }
-_DASHES = {"top": "solid", "random": (0, (4, 1.6)), "domain": (0, (7, 1.6, 1.4, 1.6))}
-_WIDTHS = {"top": 2.8, "random": 1.7, "domain": 2.0}
+_DASHES = {
+    "top": "solid",
+    "random": (0, (4, 1.6)),
+    "domain": (0, (7, 1.6, 1.4, 1.6)),
+    "matched": (0, (1.4, 1.2)),
+}
+_WIDTHS = {"top": 2.8, "random": 1.7, "domain": 2.0, "matched": 2.2}
 _MARKERS = ("", "o", "s", "^", "D", "v")
 
 

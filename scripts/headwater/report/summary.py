@@ -16,7 +16,8 @@ WIDTH = 88
 LONGEST_NAME = 28
 NOTE = (
     "area: under the head-score curve, above its start. half-way: steps until half of "
-    "the baseline's peak. Score and ICL at the window's end; lower ICL = learns more."
+    "the baseline's peak. probe: {probe}, which the scores predict; mean over the "
+    "window minus the baseline's. ICL: at the window's end; lower = learns more."
 )
 
 
@@ -65,10 +66,11 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
     """
     arms, rise = findings.read_arms(tables.summary, tables.arms), tables.rise()
     judged = _judged(arms) if rise.in_window else {}
+    note = NOTE.format(probe=words.probe_meaning(tables.target.probe))
     blocks = [
         f"# {tables.experiment}: which training rows build head {tables.target.head}?",
         _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
-        "\n".join([*_table(arms), *_wrapped(NOTE).splitlines()]),
+        "\n".join([*_table(arms), *_wrapped(note).splitlines()]),
         "\n".join(_effects(judged, arms)),
         "\n".join(_origins(tables)),
         "\n".join(_limits(tables, judged, arms)),
@@ -105,7 +107,7 @@ def _limits(
     texts = [sentences.planted_sentence(tables.domains)]
     for name, judgement in judged.items():
         arm = arms[name]
-        texts.append(sentences.domain_sentence(arm, judgement, arms, tables.domains))
+        texts += sentences.domain_sentences(arm, judgement, arms, tables.domains)
     if any(judgement.area in sentences.CLEAR for judgement in judged.values()):
         texts.append("An arm of top rows is one run: how far chance moves it is open.")
     found = [_item(text) for text in texts if text]
@@ -121,7 +123,7 @@ def _places(places: Mapping[str, str]) -> Iterator[str]:
 
 
 def _table(arms: Mapping[str, Arm]) -> Iterator[str]:
-    head = "arm", "area", "half-way", "head score", "ICL"
+    head = "arm", "area", "half-way", "probe", "ICL"
     rows = [head, *((_name(arm), *_cells(arm)) for arm in arms.values())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     for row in rows:
@@ -138,7 +140,7 @@ def _cells(arm: Arm) -> tuple[str, str, str, str]:
     return (
         sentences.area(arm.area),
         _half_way(arm),
-        sentences.between(arm.score),
+        sentences.change(arm.probe),
         sentences.between(arm.icl),
     )
 

@@ -80,7 +80,9 @@ def titled(
         "area_ratio: area under the head-score curve over the window, above its value "
         "at the start, divided by the baseline's (1 = no effect, 0 = no rise). onset: "
         "step at which the score reaches half of the baseline's highest; a dash means "
-        "never. Scores at the window's end; lower icl = more in-context learning."
+        "never. probe_change: mean of the probe over the window, minus the baseline's; "
+        "the probe is what the scores predict. Scores at the window's end; lower icl = "
+        "more in-context learning."
     )
     share = (
         "share: of the window's rows. share_top: of its 10 % with the highest scores. "

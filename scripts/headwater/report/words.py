@@ -26,6 +26,10 @@ SCORE_RANGES = {
     "previous_token": "0 to 1",
     "copying": "-1 to 1",
 }
+PROBE_MEANINGS = {
+    "induction": "log-probability of the right token where random tokens repeat (nats)",
+    "previous_token": "attention to the token just before the current one (0 to 1)",
+}
 ACTIONS = {
     "remove": "remove {rows}",
     "insert": "insert copies of {rows}",
@@ -42,6 +46,11 @@ def score_name(score: str) -> str:
 def score_meaning(score: str) -> str:
     """What a head with a high score does, as a verb phrase."""
     return SCORE_MEANINGS.get(score, f"has a high {score_name(score)}")
+
+
+def probe_meaning(probe: str) -> str:
+    """What a probe measures."""
+    return PROBE_MEANINGS.get(probe, f"value of '{probe}'")
 
 
 def percent(share: float) -> str:
@@ -115,6 +124,8 @@ def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
         return f"the top {share} of rows"
     if arm["rows"] == "random":
         return f"a random {share} of rows"
+    if arm["rows"] == "matched":
+        return f"a random {share}, same domains"
     return f"{share}: random {domain_of(arm, domains)}"
 
 
