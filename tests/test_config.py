@@ -41,6 +41,9 @@ arms:
   random: {action: remove, rows: random, fraction: 0.1, draws: 2}
 """
 
+TRAINING = yaml.safe_load(SMALLEST)["training"]
+COSINE = {**TRAINING, "schedule": "cosine", "decay_steps": 3000}
+
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
@@ -320,6 +323,27 @@ MISTAKES = [
     (
         ("model.vocab_size", 280),
         "model.vocab_size: 280 is less than corpus.tokenizer.vocab_size (300)",
+    ),
+    (
+        ("training.schedule", "cosine"),
+        "training.decay_steps: missing; schedule: cosine needs the steps of the "
+        "whole training",
+    ),
+    (
+        ("training", {**TRAINING, "schedule": "cosine", "decay_steps": 999}),
+        "training.decay_steps: 999 is less than training.steps (1000)",
+    ),
+    (
+        ("training", {**COSINE, "warmup_steps": 3000}),
+        "training.warmup_steps: 3000 is not less than training.decay_steps (3000)",
+    ),
+    (
+        ("training.min_learning_rate", 0.004),
+        "training.min_learning_rate: 0.004 is more than training.learning_rate (0.003)",
+    ),
+    (
+        ("training.precision", "fp8"),
+        'training.precision: expected fp32 or bf16 or fp16, found "fp8"',
     ),
     (
         ("training.warmup_steps", 1000),

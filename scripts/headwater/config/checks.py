@@ -134,12 +134,39 @@ def _vocabulary_fits(config: Config) -> Iterator[Problem]:
         yield _problem("model.vocab_size", text)
 
 
-@_check("training.warmup_steps", "training.steps")
+COSINE = ("training.schedule", "training.decay_steps", "training.steps")
+
+
+@_check("training.warmup_steps", *COSINE)
 def _warmup_ends(config: Config) -> Iterator[Problem]:
-    warmup, steps = config["training"]["warmup_steps"], config["training"]["steps"]
-    if warmup >= steps:
-        text = f"{warmup} is not less than training.steps ({steps})"
+    training = config["training"]
+    name = "decay_steps" if training["schedule"] == "cosine" else "steps"
+    warmup, steps = training["warmup_steps"], training.get(name)
+    if steps is not None and warmup >= steps:
+        text = f"{warmup} is not less than training.{name} ({steps})"
         yield _problem("training.warmup_steps", text)
+
+
+@_check(*COSINE)
+def _cosine_has_steps(config: Config) -> Iterator[Problem]:
+    training = config["training"]
+    if training["schedule"] == "cosine":
+        steps, length = training["steps"], training.get("decay_steps")
+        if length is None:
+            text = "missing; schedule: cosine needs the steps of the whole training"
+            yield _problem("training.decay_steps", text)
+        elif length < steps:
+            text = f"{length} is less than training.steps ({steps})"
+            yield _problem("training.decay_steps", text)
+
+
+@_check("training.min_learning_rate", "training.learning_rate")
+def _floor_below_peak(config: Config) -> Iterator[Problem]:
+    training = config["training"]
+    floor, peak = training["min_learning_rate"], training["learning_rate"]
+    if floor > peak:
+        text = f"{floor} is more than training.learning_rate ({peak})"
+        yield _problem("training.min_learning_rate", text)
 
 
 @_check("heads.half_length", "corpus.seq_len")
