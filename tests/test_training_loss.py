@@ -67,7 +67,7 @@ def test_only_one_chunk_of_logits_is_alive(monkeypatch):
     monkeypatch.setattr(module, "_product", watch)
     hidden, table, labels, weights = inputs()
     weighted_token_loss(hidden, table, labels, weights, chunk_tokens=8)
-    assert [tokens for tokens, _ in widths] == [8, 8, 5]
+    assert [tokens for tokens, _ in widths] == [7, 7, 7]
     assert len({place for _, place in widths}) == 1, "a new buffer for each chunk"
 
 

@@ -93,20 +93,21 @@ def weighted_token_loss(
         labels: next tokens [rows, length].
         weights: weight of each row [rows].
         compute: type of the matrix products; sums and the softmax stay in `hidden`'s.
-        chunk_tokens: tokens whose logits are alive at a time.
+        chunk_tokens: most tokens whose logits are alive at a time.
 
     A token whose probability underflows counts as the least representable one (87 nats
     in float32); its gradient is exact.
     """
     length = labels.shape[1]
-    chunk = chunk_tokens or max(1, CHUNK_NUMBERS // len(unembedding))
+    most = chunk_tokens or max(1, CHUNK_NUMBERS // len(unembedding))
+    chunks = -(-labels.numel() // most)  # of like size: a short last one is slow
     loss = _WeightedLoss.apply(
         hidden.flatten(0, 1),
         unembedding,
         labels.flatten(),
         weights.to(hidden.dtype).repeat_interleave(length),
         compute or hidden.dtype,
-        chunk,
+        -(-labels.numel() // chunks),
     )
     assert isinstance(loss, Tensor)
     return loss
