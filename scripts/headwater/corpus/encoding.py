@@ -137,6 +137,11 @@ class Encoder:
         """Text of some tokens [n]; a special token shows as its name."""
         return self.tokenizer.decode(tokens.tolist(), skip_special_tokens=False)
 
+    def decode_many(self, parts: Sequence[np.ndarray]) -> list[str]:
+        """Text of each of many stretches of tokens, as `decode` gives it."""
+        ids = [part.tolist() for part in parts]
+        return self.tokenizer.decode_batch(ids, skip_special_tokens=False)
+
 
 def read_description(folder: Path) -> dict[str, Any]:
     """What Headwater wrote about a tokenizer: identity, end of document, vocabulary.
