@@ -17,7 +17,7 @@ def main(snakemake):
             [Path(p) for p in snakemake.input.rows], config
         )
         counts = training.token_counts
-        rowholdout.check_vocabulary(counts, encoder)
+        rowholdout.warn_of_ends(counts, encoder)
         most = config["corpus"]["held_out"]["rows_per_domain"]
         identity = stages.identity(
             "corpus", config, part="held_out", rows=plan.training

@@ -3,8 +3,8 @@
 Written from the description of the format in NVIDIA's Megatron-LM,
 `megatron/core/datasets/indexed_dataset.py` (class `_IndexWriter`, Apache-2.0): nothing
 is imported from Headwater. It was compared with `megatron-core` 0.16.1 from PyPI, whose
-`IndexedDatasetBuilder` writes the same bytes; `test_corpus_megatron.py` keeps one of its
-files.
+`IndexedDatasetBuilder` writes the same bytes; `test_corpus_megatron.py` keeps one of
+its files.
 """
 
 import math

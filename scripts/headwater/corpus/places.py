@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 _HUB = re.compile(
-    r"hf://(?P<datasets>datasets/)?(?P<repo>[^/@]+/[^/@]+)"
+    r"hf://(?P<datasets>datasets/)?(?P<repo>(?!datasets/)[^/@]+/[^/@]+)"
     r"(@(?P<revision>[^/]+))?(/(?P<path>.*))?"
 )
 _SCHEMES = ("http", "https", "hf")

@@ -125,7 +125,7 @@ class RemoteFile:
         ):
             self._check(response, start, stop)
             left = stop - start
-            for piece in response.iter_raw(_PIECE):
+            for piece in response.iter_raw():  # as they come: what came is kept
                 yield piece[:left]
                 left -= len(piece)
                 if left <= 0:  # a server that sends more than was asked for

@@ -33,7 +33,7 @@ from headwater.stages import Config
 
 logger = logging.getLogger("headwater")
 
-_COMMIT_ROWS_BYTES = 1 << 26
+_COMMIT_BYTES = 1 << 26
 
 
 def fetch_rows(target: Path, config: Config, plan: RowPlan, vocabulary: int) -> None:
@@ -211,7 +211,7 @@ def _append(
         progress.update(len(tokens))
         unsure += tokens.size * dtype.itemsize
         state = {"rows": done, **source_state}
-        if unsure >= _COMMIT_ROWS_BYTES:
+        if unsure >= _COMMIT_BYTES:
             file.commit(state)
             unsure = 0
     if done < total:

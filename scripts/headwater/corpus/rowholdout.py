@@ -1,5 +1,6 @@
 """Held-out rows and the summary, for sources of token ids."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from headwater.corpus.rowsource import (
     describe,
 )
 from headwater.corpus.rowstore import Assembly, RowWriter, token_dtype
-from headwater.errors import HeadwaterError
 from headwater.publish import Identity, publish_folder
 from headwater.stages import Config
+
+logger = logging.getLogger("headwater")
 
 
 class TrainingRows:
@@ -93,16 +95,13 @@ def hold_out_after(
         stores.write_array(root, holdout.TOKEN_COUNTS, counts)
 
 
-def check_vocabulary(counts: np.ndarray, encoder: Encoder) -> None:
-    """Refuse rows that were made without the end of a document.
-
-    Raises:
-        HeadwaterError: the tokenizer's end-of-document token never occurs.
-    """
+def warn_of_ends(counts: np.ndarray, encoder: Encoder) -> None:
+    """Say it if no document ends in any row: the tokenizer may be another one."""
     if counts[encoder.end_of_document] == 0:
-        raise HeadwaterError(
-            f"corpus.tokenizer: token id {encoder.end_of_document}, which ends a "
-            "document, occurs in no training row; give the tokenizer that made the rows"
+        logger.warning(
+            "token id %d, which ends a document by corpus.tokenizer, occurs in no "
+            "training row; check that this tokenizer made the rows",
+            encoder.end_of_document,
         )
 
 
