@@ -49,7 +49,7 @@ class _TransientError(Exception):
 
 
 class NotThereError(HeadwaterError):
-    """There is no such file."""
+    """There is no such file, or none in the cache and no network is wanted."""
 
 
 @dataclass(frozen=True)
@@ -341,7 +341,7 @@ def _offline_is_said(place: str) -> Iterator[None]:
     try:
         yield
     except OfflineModeIsEnabled:
-        raise HeadwaterError(
+        raise NotThereError(
             f"{place}: not in the hub's cache, and HF_HUB_OFFLINE is set. {ADVICE}"
         ) from None
 
