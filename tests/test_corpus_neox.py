@@ -51,6 +51,15 @@ def test_encoding_and_decoding_lose_nothing(tokenizer: Tokenizer) -> None:
         assert encoder.decode_many([ids, ids[:3]])[0] == text
 
 
+def test_many_are_decoded_as_one_is(tokenizer: Tokenizer) -> None:
+    encoder = Encoder(tokenizer, 0)
+    draw = np.random.default_rng(0)  # random ids are cut and broken UTF-8, mostly
+    parts = [draw.integers(0, VOCABULARY, 400) for _ in range(50)]
+    parts += [np.array([token]) for token in range(0, VOCABULARY, 7)]
+    parts.append(np.arange(50_250, VOCABULARY))
+    assert encoder.decode_many(parts) == [encoder.decode(part) for part in parts]
+
+
 def test_pieces_have_the_tokens_of_the_whole(tokenizer: Tokenizer) -> None:
     encoder = Encoder(tokenizer, 0)
     text = "".join(part * 60 for part in TEXTS.values())
