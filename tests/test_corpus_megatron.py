@@ -182,6 +182,7 @@ def test_rows_past_the_end_are_refused(tmp_path: Path) -> None:
         (["a.idx"], "no .bin file"),
         (["a.bin", "b.bin"], "several .bin files there (a.bin, b.bin)"),
         (["a-00000-of-00002.bin", "a-00002-of-00002.bin"], "shard 00001 is missing"),
+        (["a-00003-of-00020.bin"], "shard 00000 is missing"),
         (["a-00000-of-00001.bin", "b-00001-of-00001.bin"], "several .bin files"),
     ],
 )

@@ -180,11 +180,11 @@ def shard_order(names: Sequence[str]) -> list[str]:
             numbering.
     """
     bins = sorted(name for name in names if name.endswith(".bin"))
-    if len(bins) == 1:
-        return bins
     if not bins:
         raise HeadwaterError("no .bin file there")
     found = [SHARD_NAME.fullmatch(name.rsplit("/", 1)[-1]) for name in bins]
+    if len(bins) == 1 and not found[0]:
+        return bins
     if not all(found) or len({match["stem"] for match in found if match}) != 1:
         raise HeadwaterError(
             f"several .bin files there ({_few(bins)}); name one of them"
@@ -196,6 +196,14 @@ def shard_order(names: Sequence[str]) -> list[str]:
                 "the last one needed must be there"
             )
     return bins
+
+
+def shard_order_of(place: str, names: Sequence[str]) -> list[str]:
+    """`shard_order`, whose errors name the place."""
+    try:
+        return shard_order(names)
+    except HeadwaterError as error:
+        raise HeadwaterError(f"{place}: {error}") from None
 
 
 def _few(names: Sequence[str]) -> str:

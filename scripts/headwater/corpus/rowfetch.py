@@ -76,17 +76,14 @@ def token_places(place: str) -> tuple[list[str], str | None]:
     """
     hub = hub_place(place)
     if hub is None or hub.path.endswith(".bin"):
-        names = _shards_after(place)
+        names = megatron.shard_order_of(place, _shards_after(place))
         return names, megatron.index_name(names[0])
     found = [
         str(file)
         for file in list_files(hub)
         if "/" not in file.path.removeprefix(hub.path).strip("/")
     ]
-    try:
-        names = megatron.shard_order(found)
-    except HeadwaterError as error:
-        raise HeadwaterError(f"{place}: {error}") from None
+    names = megatron.shard_order_of(place, found)
     index = megatron.index_name(names[0])
     return names, index if index in found else None
 

@@ -17,7 +17,7 @@ from headwater.corpus import detectors
 from headwater.corpus.batches import BatchColumns, BatchFiles
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.fetching import read_record
-from headwater.corpus.megatron import TokenFiles, open_local
+from headwater.corpus.megatron import TokenFiles, open_local, shard_order_of
 from headwater.corpus.rowstore import RowBlock, RowWriter, block_rows, token_dtype
 from headwater.errors import HeadwaterError
 from headwater.progress import Progress
@@ -97,7 +97,8 @@ def open_source(paths: Sequence[Path], config: Config) -> RowSource:
         files.name = record["source"]
         return files
     if "pythia" in corpus:
-        return open_local(paths, plan.all, plan.width)
+        names = shard_order_of(corpus["pythia"]["path"], [str(path) for path in paths])
+        return open_local([Path(name) for name in names], plan.all, plan.width)
     names = [(str(path), str(path)) for path in paths]
     columns = columns_of(corpus)
     return BatchFiles(names, plan.all, plan.width, plan.batch_size, columns)
