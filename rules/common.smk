@@ -8,7 +8,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from headwater.checkpoints.schedule import checkpoint_steps
-from headwater.config import arm_runs, list_sources, load_config, source_name
+from headwater.config import (
+    arm_runs,
+    dataset_sources,
+    has_rows,
+    list_sources,
+    load_config,
+    row_files,
+    source_name,
+)
+from headwater.corpus.places import is_remote
 from headwater.errors import HeadwaterError
 from headwater.imports import script_modules as modules
 from headwater.runs import RunGuard
@@ -33,7 +42,23 @@ def section(*names):
 config.update(checked(config))
 
 RUN_GUARD = RunGuard(config["experiment"])
-SOURCES = {source_name(f): f for f in list_sources(config["corpus"]["shards"], Path())}
+CORPUS = config["corpus"]
+HAS_ROWS = has_rows(CORPUS)  # the source gives token ids in training order, not text
+TEXT = CORPUS["held_out"].get("shards", []) if HAS_ROWS else CORPUS.get("shards", [])
+PLACES = {source_name(file): file for file in list_sources(TEXT, Path())}
+STREAMED = (
+    [] if HAS_ROWS or "dataset" not in CORPUS else dataset_sources(CORPUS["dataset"])
+)
+REMOTE = {source: place for source, place in PLACES.items() if is_remote(place)}
+FETCHED = {s: f"<results>/corpus/source/text/{s}" for s in [*REMOTE, *STREAMED]}
+SOURCES = {**PLACES, **FETCHED}
+LOCAL_ROWS = row_files(CORPUS, Path())
+ROW_FILES = LOCAL_ROWS or ["<results>/corpus/source/rows"]
+NEEDS_NETWORK = list(FETCHED.values())  # what `snakemake fetch` makes
+if "name" in CORPUS["tokenizer"]:
+    NEEDS_NETWORK += ["<results>/corpus/tokenizer"]
+if HAS_ROWS and not LOCAL_ROWS:
+    NEEDS_NETWORK += ["<results>/corpus/source/rows"]
 SHARDS = [f"{i:04d}" for i in range(config["corpus"]["row_shards"])]
 GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])

@@ -1,6 +1,12 @@
 # The targets people type: `snakemake heads`, `snakemake retraining`, ...
 
 
+rule fetch:
+    """Everything that needs the network, for a login node."""
+    input:
+        NEEDS_NETWORK,
+
+
 rule corpus:
     """Rows in training order, held-out rows and the tokenizer."""
     input:

@@ -218,12 +218,13 @@ MISTAKES = [
     ),
     (
         ("corpus.shards", "text"),
-        "corpus.shards: expected a list of files and folders, "
+        "corpus.shards: expected a list of files, folders and addresses, "
         'found "text"; write [text]',
     ),
     (
         ("corpus.shards", []),
-        "corpus.shards: expected a list of files and folders, found an empty list",
+        "corpus.shards: expected a list of files, folders and addresses, "
+        "found an empty list",
     ),
     (
         ("corpus.tokenizer", "gpt2"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from headwater.checkpoints.schedule import checkpoint_steps
 from headwater.config.problems import Key, Problem, touches, unknown_name
+from headwater.config.sources import has_rows
 
 # The names of the probes, here as well as in `headwater.probes`: that package needs
 # torch, which no config check may import.
@@ -89,6 +90,25 @@ def _records_fit(config: Config) -> Iterator[Problem]:
     if 2 * longest > row:
         text = f"2 * {longest} tokens do not fit in a row of {row} (corpus.seq_len + 1)"
         yield _problem("corpus.records.max_length", text)
+
+
+@_check("corpus")
+def _rows_stay_as_they_are(config: Config) -> Iterator[Problem]:
+    corpus = config["corpus"]
+    if not has_rows(corpus):
+        if "shards" in corpus["held_out"]:
+            text = "only for sources of token ids; text is held out by `fraction`"
+            yield _problem("corpus.held_out.shards", text)
+        return
+    if corpus["records"]["fraction"] > 0:
+        text = "must be 0: a source of token ids is trained on as it is"
+        yield _problem("corpus.records.fraction", text)
+    if "name" not in corpus["tokenizer"]:
+        text = (
+            "a source of token ids needs the tokenizer that made them; give `name`, "
+            "its folder or its name on the hub"
+        )
+        yield _problem("corpus.tokenizer", text)
 
 
 @_check("corpus.row_shards", "training.steps", "training.batch_size")
