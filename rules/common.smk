@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
-from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.checkpoints.schedule import saved_steps
 from headwater.config import (
     arm_runs,
     dataset_sources,
@@ -16,6 +16,7 @@ from headwater.config import (
     load_config,
     row_files,
     source_name,
+    wanted_revisions,
 )
 from headwater.corpus.places import is_remote
 from headwater.errors import HeadwaterError
@@ -64,9 +65,16 @@ GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])
 ARM_RUNS = arm_runs(config)
 RUNS = ["baseline", *(f"{arm}-seed{draw}" for arm, draw in ARM_RUNS)]
-CHECKPOINT_STEPS = checkpoint_steps(
-    config["training"]["steps"], config["training"]["checkpoint_every"]
-)
+CHECKPOINT_STEPS = saved_steps(config)
+TRAINED = "revisions" not in config["checkpoints"]  # else published ones are taken
+BASELINE = "<results>/checkpoints" if TRAINED else "<results>/checkpoints/source"
+CHECKPOINTS = [f"{BASELINE}/step{step}" for step in CHECKPOINT_STEPS]
+START = [
+    f"<results>/checkpoints/source/{revision}"
+    for revision in wanted_revisions(config["checkpoints"])
+]
+if "repo" in config["checkpoints"]:
+    NEEDS_NETWORK += START
 
 # Inputs that depend on the config or on which run is meant.
 
@@ -91,7 +99,7 @@ def arm_scores(wildcards):
 def run_checkpoints(wildcards):
     """The checkpoints of the baseline, or the folder of an arm's; always a list."""
     if wildcards.run == "baseline":
-        return expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS)
+        return CHECKPOINTS
     return [f"<results>/retraining/{wildcards.run}"]
 
 
@@ -99,6 +107,7 @@ wildcard_constraints:
     source="[A-Za-z0-9][A-Za-z0-9._-]*",
     shard=r"\d{4}",
     step=r"\d+",
+    revision="[A-Za-z0-9][A-Za-z0-9._-]*",
     target="[a-z][a-z0-9_]*",
     arm="[a-z][a-z0-9_]*",
     draw=r"\d+",

@@ -3,7 +3,7 @@
 
 rule score_heads:
     input:
-        checkpoints=expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS),
+        checkpoints=CHECKPOINTS,
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
         code=modules("score_heads"),
@@ -28,7 +28,7 @@ rule score_heads:
 rule select_targets:
     input:
         scores="<results>/heads/scores.tsv",
-        checkpoints=expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS),
+        checkpoints=CHECKPOINTS,
         code=modules("select_targets"),
     output:
         targets="<results>/heads/targets.json",

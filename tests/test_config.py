@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.checkpoints.schedule import checkpoint_steps, saved_steps
 from headwater.config import (
     PROBES,
     ConfigError,
@@ -326,6 +326,24 @@ MISTAKES = [
         "model.vocab_size: 280 is less than corpus.tokenizer.vocab_size (300)",
     ),
     (
+        ("checkpoints", {"repo": "EleutherAI/pythia-14m"}),
+        'checkpoints: expected either "repo" or "folder", and either "start" (train on '
+        'from it) or "revisions" (take them as they are)',
+    ),
+    (
+        ("checkpoints", {"repo": "pythia-14m", "start": "step0"}),
+        'checkpoints.repo: expected <owner>/<name>, found "pythia-14m"',
+    ),
+    (
+        ("checkpoints", {"repo": "a/b", "revision": "step0"}),
+        'checkpoints.revision: unknown key; did you mean "revisions"?',
+    ),
+    (
+        ("checkpoints", {"repo": "a/b", "start": "step0"}),
+        "model.vocab_size: missing; give the rows of the checkpoint's embedding "
+        "(Pythia: 50304)",
+    ),
+    (
         ("training.schedule", "cosine"),
         "training.decay_steps: missing; schedule: cosine needs the steps of the "
         "whole training",
@@ -477,6 +495,78 @@ def test_keys_that_are_no_text(base: Path) -> None:
 def test_long_values_are_cut(base: Path) -> None:
     [line] = problems(changed(("training.steps", "x" * 500)), base)
     assert len(line) < 120
+
+
+HUB = ("model.vocab_size", 50304), ("checkpoints.repo", "EleutherAI/pythia-14m")
+
+
+def with_hub(*changes: tuple[str, Any]) -> dict[str, Any]:
+    config = changed()
+    config["checkpoints"] = {}
+    for key, value in (*HUB, *changes):
+        section, name = key.split(".")
+        config[section][name] = value
+    return config
+
+
+def test_a_start_with_a_past_is_refused(base: Path) -> None:
+    load_config(with_hub(("checkpoints.start", "step0")), "c.yaml", base)
+    load_config(with_hub(("checkpoints.start", "main")), "c.yaml", base)
+    assert problems(with_hub(("checkpoints.start", "step512")), base) == [
+        "c.yaml: checkpoints.start: step512 has a past: its optimizer state, which "
+        "nobody publishes; start from step0"
+    ]
+
+
+def test_arms_need_a_trained_baseline(base: Path) -> None:
+    taken = ("checkpoints.revisions", ["step0", "step512"])
+    assert problems(with_hub(taken), base) == [
+        "c.yaml: arms: published revisions have no optimizer state to retrain from; "
+        "remove this section, or train a baseline (checkpoints.start)"
+    ]
+    config = with_hub(taken)
+    del config["arms"]
+    load_config(config, "c.yaml", base)
+    loaded = load_config(config, "c.yaml", base)
+    assert arm_runs(loaded) == []
+    assert saved_steps(loaded) == [0, 512]
+
+
+def test_revisions_are_steps(base: Path) -> None:
+    config = with_hub(("checkpoints.revisions", ["step0", "main"]))
+    del config["arms"]
+    assert problems(config, base) == [
+        "c.yaml: checkpoints.revisions[1]: expected step<N>, such as step512, found "
+        '"main"'
+    ]
+
+
+def test_a_window_starts_at_one_of_the_revisions(base: Path) -> None:
+    config = with_hub(("checkpoints.revisions", ["step512", "step1000"]))
+    del config["arms"]
+    config["window"].update(start=512, end=900)
+    load_config(config, "c.yaml", base)
+    config["window"].update(start=600)
+    assert problems(config, base) == [
+        "c.yaml: window.start: step 600 has no checkpoint; the nearest are 512 and 1000"
+    ]
+    config["window"].update(start=2)
+    assert problems(config, base) == [
+        "c.yaml: window.start: step 2 has no checkpoint; the nearest are 512"
+    ]
+
+
+def test_a_local_folder_of_revisions_is_looked_into(base: Path) -> None:
+    config = with_hub(("checkpoints.start", "step0"))
+    del config["checkpoints"]["repo"]
+    config["checkpoints"]["folder"] = "models"
+    message = 'c.yaml: checkpoints.folder: "models": no such folder'
+    assert problems(config, base) == [message]
+    (base / "models/step1").mkdir(parents=True)
+    message = "c.yaml: checkpoints.folder: no step0 in it; the nearest are step1"
+    assert problems(config, base) == [message]
+    (base / "models/step0").mkdir()
+    load_config(config, "c.yaml", base)
 
 
 def test_unplanted_records_need_not_fit(base: Path) -> None:

@@ -14,7 +14,7 @@ from headwater.errors import HeadwaterError
 Config = Mapping[str, Any]
 
 _CORPUS = ("seed", "corpus")
-_CHECKPOINTS = (*_CORPUS, "model", "training")
+_CHECKPOINTS = (*_CORPUS, "checkpoints", "model", "training")
 _HEADS = (*_CHECKPOINTS, "heads", "targets", "window")
 _CURVATURE = (*_HEADS, "curvature")
 _GRADIENTS = (*_CURVATURE, "gradients")
@@ -28,6 +28,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "gradients": _GRADIENTS,
     "influence": _INFLUENCE,
 }
+
+# A published checkpoint is what it is, whatever is trained on from it.
+_BESIDE: dict[str, tuple[str, ...]] = {"source": ("checkpoints",)}
 
 # An arm that picks rows by score depends on all that made the scores; a random arm only
 # on the window. So a changed damping leaves the random arms as they are.
@@ -45,11 +48,12 @@ def identity(stage: str, config: Config, **extra: Any) -> dict[str, Any]:
     """The identity of a result of `stage` made under `config`.
 
     Args:
-        stage: a key of `SECTIONS`.
+        stage: a key of `SECTIONS`, or `source`, a published checkpoint.
         config: the whole validated config.
         extra: what else tells this result from its siblings (shard, arm, ...).
     """
-    settings = {section: config[section] for section in SECTIONS[stage]}
+    names = {**SECTIONS, **_BESIDE}[stage]
+    settings = {name: _settings(config, name) for name in names}
     return {"stage": stage, "format": FORMAT, "settings": settings, **extra}
 
 
@@ -68,12 +72,17 @@ def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, A
         "stage": stage,
         "format": FORMAT,
         "settings": {
-            **{section: config[section] for section in sections},
+            **{name: _settings(config, name) for name in sections},
             "arms": {arm: settings},
         },
         "arm": arm,
         "draw": draw,
     }
+
+
+def _settings(config: Config, section: str) -> Any:
+    # The section that most experiments leave out.
+    return config.get(section, {}) if section == "checkpoints" else config[section]
 
 
 def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None:

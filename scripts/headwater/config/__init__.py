@@ -11,6 +11,7 @@ from typing import Any
 
 from headwater.config.checks import PROBES, check_problems
 from headwater.config.problems import ConfigError, Problem, touches
+from headwater.config.revisions import revision_problems, wanted_revisions
 from headwater.config.schema import fill_defaults, schema_problems
 from headwater.config.sources import (
     SOURCE_SUFFIX,
@@ -33,6 +34,7 @@ __all__ = [
     "load_config",
     "row_files",
     "source_name",
+    "wanted_revisions",
 ]
 
 SOURCE_KEYS = ("shards", "dataset", "pythia", "parquet", "held_out")
@@ -80,6 +82,8 @@ def _further_problems(
     problems = check_problems(config, broken)
     if not any(touches(broken, ("corpus", name)) for name in SOURCE_KEYS):
         problems += corpus_problems(config["corpus"], base)
+    if not touches(broken, ("checkpoints",)):
+        problems += revision_problems(config["checkpoints"], base)
     return problems
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.checkpoints.schedule import saved_steps
 from headwater.config.problems import Key, Problem, touches, unknown_name
 from headwater.config.sources import has_rows
 
@@ -225,18 +225,44 @@ def _window_has_steps(config: Config) -> Iterator[Problem]:
         yield _problem("window.start", f"{start} is not before {name} ({limit})")
 
 
-@_check("window.start", "window.end", "training.steps", "training.checkpoint_every")
+@_check(
+    "window.start",
+    "window.end",
+    "training.steps",
+    "training.checkpoint_every",
+    "checkpoints",
+)
 def _window_has_checkpoints(config: Config) -> Iterator[Problem]:
-    training = config["training"]
-    steps = checkpoint_steps(training["steps"], training["checkpoint_every"])
-    for name in ("start", "end"):
+    steps = saved_steps(config)
+    # Nothing is retrained from revisions, so that the end needs no checkpoint.
+    names = ("start",) if "revisions" in config["checkpoints"] else ("start", "end")
+    for name in names:
         step = config["window"][name]
-        if step == "auto" or step > training["steps"] or step in steps:
+        if step == "auto" or step > config["training"]["steps"] or step in steps:
             continue
-        below = max(known for known in steps if known < step)
-        above = min(known for known in steps if known > step)
-        text = f"step {step} has no checkpoint; the nearest are {below} and {above}"
+        near = [max((s for s in steps if s < step), default=None)]
+        near += [min((s for s in steps if s > step), default=None)]
+        known = " and ".join(str(s) for s in near if s is not None)
+        text = f"step {step} has no checkpoint; the nearest are {known}"
         yield _problem(f"window.{name}", text)
+
+
+@_check("checkpoints", "model.vocab_size")
+def _embedding_is_known(config: Config) -> Iterator[Problem]:
+    if config["checkpoints"] and "vocab_size" not in config["model"]:
+        text = "missing; give the rows of the checkpoint's embedding (Pythia: 50304)"
+        yield _problem("model.vocab_size", text)
+
+
+@_check("checkpoints")
+def _start_has_no_past(config: Config) -> Iterator[Problem]:
+    start = config["checkpoints"].get("start", "")
+    if re.fullmatch(r"step0*[1-9]\d*", start):
+        text = (
+            f"{start} has a past: its optimizer state, which nobody publishes; start "
+            "from step0"
+        )
+        yield _problem("checkpoints.start", text)
 
 
 WINDOW = ("window.start", "window.end", "training.steps")
