@@ -69,6 +69,8 @@ CHECKPOINT_STEPS = saved_steps(config)
 TRAINED = "revisions" not in config["checkpoints"]  # else published ones are taken
 BASELINE = "<results>/checkpoints" if TRAINED else "<results>/checkpoints/source"
 CHECKPOINTS = [f"{BASELINE}/step{step}" for step in CHECKPOINT_STEPS]
+# The window's checkpoints that are used: arms start from one, rows are scored at one.
+ROLES = sorted({config["window"]["score_at"], *(["start"] if ARM_RUNS else [])})
 START = [
     f"<results>/checkpoints/source/{revision}"
     for revision in wanted_revisions(config["checkpoints"])
@@ -82,10 +84,10 @@ if "repo" in config["checkpoints"]:
 def scoring_inputs(wildcards):
     """The gradient store, or the model itself where scores are streamed exactly."""
     if config["influence"]["method"] == "projected":
-        return {"gradients": f"<results>/gradients/start/{wildcards.shard}.zarr"}
+        return {"gradients": f"<results>/gradients/<scored>/{wildcards.shard}.zarr"}
     return {
-        "checkpoint": "<results>/heads/start",
-        "factors": "<results>/curvature/start.h5",
+        "checkpoint": "<results>/heads/<scored>",
+        "factors": "<results>/curvature/<scored>.h5",
     }
 
 

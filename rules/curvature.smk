@@ -1,15 +1,15 @@
-# EK-FAC factors of every head at the window's start.
+# EK-FAC factors of every head at the checkpoint that rows are scored at.
 # Prioritised: the arms of top rows wait for the scores, the random ones for nothing.
 
 
 rule fit_factors:
     input:
-        checkpoint="<results>/heads/start",
+        checkpoint="<results>/heads/<scored>",
         targets="<results>/heads/targets.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         code=modules("fit_factors"),
     output:
-        "<results>/curvature/start.h5",
+        "<results>/curvature/<scored>.h5",
     log:
         "<logs>/curvature/fit_factors.log",
     benchmark:

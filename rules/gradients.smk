@@ -3,13 +3,13 @@
 
 rule probe_gradient:
     input:
-        checkpoint="<results>/heads/start",
+        checkpoint="<results>/heads/<scored>",
         targets="<results>/heads/targets.json",
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
         code=modules("probe_gradient"),
     output:
-        "<results>/gradients/start/{target}.h5",
+        "<results>/gradients/<scored>/{target}.h5",
     log:
         "<logs>/gradients/probe_gradient-{target}.log",
     benchmark:
@@ -30,14 +30,14 @@ rule probe_gradient:
 
 rule row_gradients:
     input:
-        checkpoint="<results>/heads/start",
+        checkpoint="<results>/heads/<scored>",
         targets="<results>/heads/targets.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        factors="<results>/curvature/start.h5",
-        probes=expand("<results>/gradients/start/{target}.h5", target=TARGETS),
+        factors="<results>/curvature/<scored>.h5",
+        probes=expand("<results>/gradients/<scored>/{target}.h5", target=TARGETS),
         code=modules("row_gradients"),
     output:
-        directory("<results>/gradients/start/{shard}.zarr"),
+        directory("<results>/gradients/<scored>/{shard}.zarr"),
     log:
         "<logs>/gradients/row_gradients-{shard}.log",
     benchmark:

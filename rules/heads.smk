@@ -32,7 +32,7 @@ rule select_targets:
         code=modules("select_targets"),
     output:
         targets="<results>/heads/targets.json",
-        start=directory("<results>/heads/start"),
+        roles=directory([f"<results>/heads/{role}" for role in ROLES]),
     log:
         "<logs>/heads/select_targets.log",
     benchmark:

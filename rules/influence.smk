@@ -3,8 +3,8 @@
 
 rule solve_ihvp:
     input:
-        factors="<results>/curvature/start.h5",
-        probe="<results>/gradients/start/{target}.h5",
+        factors="<results>/curvature/<scored>.h5",
+        probe="<results>/gradients/<scored>/{target}.h5",
         code=modules("solve_ihvp"),
     output:
         "<results>/influence/{target}.ihvp.h5",
@@ -79,8 +79,8 @@ rule check_fidelity:
     input:
         scores=expand("<results>/influence/{shard}.zarr", shard=GRADIENT_SHARDS),
         products=expand("<results>/influence/{target}.ihvp.h5", target=TARGETS),
-        factors="<results>/curvature/start.h5",
-        checkpoint="<results>/heads/start",
+        factors="<results>/curvature/<scored>.h5",
+        checkpoint="<results>/heads/<scored>",
         targets="<results>/heads/targets.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         code=modules("check_fidelity"),

@@ -32,14 +32,14 @@ rule heads:
 rule curvature:
     """EK-FAC factors of every head."""
     input:
-        "<results>/curvature/start.h5",
+        "<results>/curvature/<scored>.h5",
 
 
 rule gradients:
     """Projected gradients of every row of the window, and probe gradients."""
     input:
-        expand("<results>/gradients/start/{shard}.zarr", shard=GRADIENT_SHARDS),
-        expand("<results>/gradients/start/{target}.h5", target=TARGETS),
+        expand("<results>/gradients/<scored>/{shard}.zarr", shard=GRADIENT_SHARDS),
+        expand("<results>/gradients/<scored>/{target}.h5", target=TARGETS),
 
 
 rule influence:

@@ -1,4 +1,4 @@
-"""Choose heads and window, and publish the window's start checkpoint by role."""
+"""Choose heads and window, and publish the window's checkpoints by role."""
 
 from pathlib import Path
 
@@ -14,8 +14,9 @@ def main(snakemake):
     with job.start(snakemake) as config:
         choice = choose(config, pd.read_csv(snakemake.input.scores, sep="\t"))
         steps = {Path(p).name: Path(p) for p in snakemake.input.checkpoints}
-        start = steps[f"step{choice.window.start}"]
-        publish_links(start, Path(snakemake.output.start))
+        for role in map(Path, snakemake.output.roles):  # heads/start, heads/end
+            step = getattr(choice.window, role.name)
+            publish_links(steps[f"step{step}"], role)
         stamp = identity("heads", config)
         write_choice(Path(snakemake.output.targets), choice, stamp)
         for name, target in choice.targets.items():

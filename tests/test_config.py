@@ -100,7 +100,12 @@ def test_defaults_are_filled(base: Path) -> None:
     assert config["corpus"]["tokenizer"] == {"vocab_size": 300}
     assert config["training"]["betas"] == [0.9, 0.95]
     assert config["targets"] == {"induction": {"probe": "induction", "head": "auto"}}
-    assert config["window"] == {"target": "induction", "start": "auto", "end": "auto"}
+    assert config["window"] == {
+        "target": "induction",
+        "start": "auto",
+        "end": "auto",
+        "score_at": "start",
+    }
     assert config["influence"] == {
         "method": "projected",
         "damping": 0.1,
@@ -567,6 +572,53 @@ def test_a_local_folder_of_revisions_is_looked_into(base: Path) -> None:
     assert problems(config, base) == [message]
     (base / "models/step0").mkdir()
     load_config(config, "c.yaml", base)
+
+
+DEDUPED = "hf://datasets/EleutherAI/pile-deduped-pythia-preshuffled"
+STANDARD = "hf://datasets/EleutherAI/pile-standard-pythia-preshuffled@main"
+
+
+def with_rows(model: str, path: str) -> dict[str, Any]:
+    config = with_hub(("checkpoints.start", "step0"))
+    config["checkpoints"]["repo"] = f"EleutherAI/{model}"
+    del config["corpus"]["shards"]
+    config["corpus"]["tokenizer"] = {"name": "EleutherAI/pythia-14m"}
+    config["corpus"]["pythia"] = {"path": path}
+    return config
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("pythia-14m", DEDUPED),
+        ("pythia-31m", DEDUPED),
+        ("pythia-70m-deduped", DEDUPED),
+        ("pythia-70m", STANDARD),
+        ("pythia-160m", STANDARD),
+        ("pythia-160m-seed3", DEDUPED),  # neither is its: not for Headwater to say
+    ],
+)
+def test_rows_that_are_the_models_own(base: Path, model: str, path: str) -> None:
+    load_config(with_rows(model, path), "c.yaml", base)
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "flavour"),
+    [
+        ("pythia-14m", STANDARD, "deduped"),
+        ("pythia-31m", STANDARD, "deduped"),
+        ("pythia-70m", DEDUPED, "standard"),
+        ("pythia-160m-deduped", STANDARD, "deduped"),
+    ],
+)
+def test_rows_that_another_model_saw(
+    base: Path, model: str, path: str, flavour: str
+) -> None:
+    (problem,) = problems(with_rows(model, path), base)
+    assert problem.startswith(
+        f"c.yaml: corpus.pythia.path: EleutherAI/{model} was trained on other rows, "
+        f"those of hf://datasets/EleutherAI/pile-{flavour}-pythia-preshuffled"
+    )
 
 
 def test_unplanted_records_need_not_fit(base: Path) -> None:

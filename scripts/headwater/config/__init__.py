@@ -82,8 +82,10 @@ def _further_problems(
     problems = check_problems(config, broken)
     if not any(touches(broken, ("corpus", name)) for name in SOURCE_KEYS):
         problems += corpus_problems(config["corpus"], base)
-    if not touches(broken, ("checkpoints",)):
-        problems += revision_problems(config["checkpoints"], base)
+    if not any(
+        touches(broken, key) for key in (("checkpoints",), ("corpus", "pythia"))
+    ):
+        problems += revision_problems(config, base)
     return problems
 
 

@@ -230,14 +230,16 @@ def _window_has_steps(config: Config) -> Iterator[Problem]:
     "window.end",
     "training.steps",
     "training.checkpoint_every",
+    "window.score_at",
     "checkpoints",
 )
 def _window_has_checkpoints(config: Config) -> Iterator[Problem]:
     steps = saved_steps(config)
-    # Nothing is retrained from revisions, so that the end needs no checkpoint.
-    names = ("start",) if "revisions" in config["checkpoints"] else ("start", "end")
-    for name in names:
-        step = config["window"][name]
+    window = config["window"]
+    # Nothing is retrained from revisions: only the scores need a checkpoint.
+    taken = "revisions" in config["checkpoints"]
+    for name in (window["score_at"],) if taken else ("start", "end"):
+        step = window[name]
         if step == "auto" or step > config["training"]["steps"] or step in steps:
             continue
         near = [max((s for s in steps if s < step), default=None)]
