@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headwater.corpus import fetching, remote
+from headwater.corpus import failures, fetching, remote
 from headwater.corpus.fetching import GrowingFile, fetch_ranges
 from headwater.corpus.places import (
     base_name,
@@ -28,7 +28,7 @@ DATA = np.random.default_rng(0).bytes(3_000_000)
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A server with `data.bin`, and no long pauses between tries."""
-    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(failures, "_FIRST_WAIT", 0.01)
     (tmp_path / "root").mkdir()
     (tmp_path / "root/data.bin").write_bytes(DATA)
     with serve(tmp_path / "root") as running:
@@ -79,7 +79,7 @@ def test_a_server_that_stays_down_is_one_line(
     server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = open_remote(address(server))
-    monkeypatch.setattr(remote, "_TRIES", 3)
+    monkeypatch.setattr(failures, "_TRIES", 3)
     server.fail(*["503"] * 5)
     with pytest.raises(
         HeadwaterError,
@@ -90,8 +90,8 @@ def test_a_server_that_stays_down_is_one_line(
 
 
 def test_no_server_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(remote, "_TRIES", 2)
+    monkeypatch.setattr(failures, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(failures, "_TRIES", 2)
     with pytest.raises(HeadwaterError, match=r"login node.* give their local paths"):
         open_remote("http://127.0.0.1:9/data.bin")
 

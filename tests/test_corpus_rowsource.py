@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 from tokenizers import Tokenizer
 
-from headwater.corpus import remote, rowfetch
+from headwater.corpus import failures, rowfetch
 from headwater.corpus.batches import BatchColumns, BatchFiles
 from headwater.corpus.detectors import DOMAINS
 from headwater.corpus.fetching import GrowingFile
@@ -299,7 +299,7 @@ def test_parquet_rows_of_another_length_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(failures, "_FIRST_WAIT", 0.01)
     (tmp_path / "root").mkdir()
     with serve(tmp_path / "root") as running:
         yield running

@@ -12,12 +12,12 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from headwater.corpus import megatron, streaming
+from headwater.corpus import megatron, streaming, tokenfiles
 from headwater.corpus.batches import BatchFiles
+from headwater.corpus.failures import NotThereError
 from headwater.corpus.fetching import GrowingFile, fetch_ranges, write_record
 from headwater.corpus.places import base_name, hub_place, without_secrets
 from headwater.corpus.remote import (
-    NotThereError,
     RemoteFile,
     RemoteReader,
     list_files,
@@ -76,14 +76,14 @@ def token_places(place: str) -> tuple[list[str], str | None]:
     """
     hub = hub_place(place)
     if hub is None or hub.path.endswith(".bin"):
-        names = megatron.shard_order_of(place, _shards_after(place))
+        names = tokenfiles.shard_order_of(place, _shards_after(place))
         return names, megatron.index_name(names[0])
     found = [
         str(file)
         for file in list_files(hub)
         if "/" not in file.path.removeprefix(hub.path).strip("/")
     ]
-    names = megatron.shard_order_of(place, found)
+    names = tokenfiles.shard_order_of(place, found)
     index = megatron.index_name(names[0])
     return names, index if index in found else None
 
@@ -113,7 +113,7 @@ def _parts(
         begin += file.size
     row = plan.width * megatron.UINT16.itemsize
     sizes = [file.size for file, _ in parts]
-    rows = megatron.check_sizes(names[: len(parts)], sizes, row)
+    rows = tokenfiles.check_sizes(names[: len(parts)], sizes, row)
     if rows < plan.all.stop:
         raise past_the_end(without_secrets(names[0]), plan.all, rows)
     return parts
