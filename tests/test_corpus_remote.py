@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -241,6 +242,16 @@ def test_full_disk_is_one_line_and_nothing_is_published(
     with pytest.raises(HeadwaterError, match=r"No space left .* Free space"):
         fetch_shard(tmp_path / "shard", address(server))
     assert not (tmp_path / "shard").exists()
+
+
+def test_a_disk_too_small_is_noticed_before(
+    server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(free=1_000_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(HeadwaterError, match=r"3,000,000 bytes .* only 1,000,000 are"):
+        fetch_shard(tmp_path / "shard", address(server))
+    assert server.sent == 1
 
 
 def test_places_are_taken_apart() -> None:

@@ -214,13 +214,33 @@ def list_files(folder: HubPlace) -> list[HubPlace]:
 
 
 def _open_hub(hub: HubPlace) -> RemoteFile:
-    cached = try_to_load_from_cache(
+    """Ask the hub for the commit; without a network, its cache will do."""
+    try:
+        file = _ask_hub(hub)
+    except HeadwaterError:
+        cached = _cached(hub)
+        if cached is None:
+            raise
+        return cached
+    pinned = hub_place(file.place)
+    return (pinned and _cached(pinned)) or file
+
+
+def _cached(hub: HubPlace) -> RemoteFile | None:
+    """A file that lies whole in the hub's cache on this machine."""
+    found = try_to_load_from_cache(
         hub.repo, hub.path, revision=hub.revision, repo_type=hub.kind
     )
-    if isinstance(cached, str):
-        path = Path(cached)
-        tag = path.resolve().name  # the cache names a blob by its ETag
-        return RemoteFile(str(hub), "", path.stat().st_size, tag, cached=path)
+    if not isinstance(found, str):
+        return None
+    path = Path(found)
+    commit = path.parents[hub.path.count("/")].name  # .../snapshots/<commit>/<path>
+    tag = path.resolve().name  # the cache names a blob by its ETag
+    place = HubPlace(hub.repo, hub.kind, commit, hub.path)
+    return RemoteFile(str(place), "", path.stat().st_size, tag, cached=path)
+
+
+def _ask_hub(hub: HubPlace) -> RemoteFile:
     url = hf_hub_url(hub.repo, hub.path, repo_type=hub.kind, revision=hub.revision)
     with hub_errors(str(hub)):
         found = get_hf_file_metadata(url, timeout=_TIMEOUT, retry_on_errors=True)

@@ -15,7 +15,12 @@ import numpy as np
 from headwater.corpus import megatron, streaming, tokenfiles
 from headwater.corpus.batches import BatchFiles
 from headwater.corpus.failures import NotThereError
-from headwater.corpus.fetching import GrowingFile, fetch_ranges, write_record
+from headwater.corpus.fetching import (
+    GrowingFile,
+    check_space,
+    fetch_ranges,
+    write_record,
+)
 from headwater.corpus.places import base_name, hub_place, without_secrets
 from headwater.corpus.remote import (
     RemoteFile,
@@ -198,6 +203,7 @@ def _append(
     done, total = file.state.get("rows", 0), plan.all.stop
     progress = Progress(f"fetching {name}", total, "rows", done=done)
     dtype, unsure, state = token_dtype(vocabulary), 0, file.state
+    check_space(file.path, (total - done) * plan.width * dtype.itemsize)
     for tokens, source_state in blocks:
         if done == total:
             break
