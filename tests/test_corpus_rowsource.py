@@ -327,12 +327,12 @@ def test_only_the_bytes_of_the_steps_are_fetched(
     # The rows' entries of the index, 12 bytes each, and first bytes, are all besides.
     assert server.sent < 2 * need + NEEDED * 24 + 100
     record = json.loads((target / "fetched.json").read_text())
-    assert record["source"] == name
+    assert record["source"] == "document.bin"
     assert (record["rows"], record["width"]) == (NEEDED, WIDTH)
     assert [part["bytes"] for part in record["parts"]] == [need]
     rows, *_ = build(tmp_path, config, [target])
     assert (rows.tokens(0, 40) == np.array(rows_of(600))[:40]).all()
-    assert rows.spans(0)[0].source == name
+    assert rows.spans(0)[0].source == "document.bin"
 
 
 def test_rows_may_lie_across_fetched_shards(server: HubServer, tmp_path: Path) -> None:

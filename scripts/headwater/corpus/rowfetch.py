@@ -69,8 +69,9 @@ def _fetch_tokens(target: Path, place: str, plan: RowPlan) -> None:
     _check_index(index, plan)
     identity = _identity([(file.identity, part) for file, part in parts], plan)
     with publish_folder(target, identity) as folder:
-        records = fetch_ranges(folder / TOKENS_NAME, parts, base_name(names[0]))
-        _write_record(folder, base_name(names[0]), megatron.UINT16, plan, records)
+        name = megatron.whole_name(base_name(names[0]))
+        records = fetch_ranges(folder / TOKENS_NAME, parts, name)
+        _write_record(folder, name, megatron.UINT16, plan, records)
 
 
 def token_places(place: str) -> tuple[list[str], str | None]:

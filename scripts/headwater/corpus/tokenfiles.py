@@ -17,6 +17,7 @@ from headwater.corpus.megatron import (
     check_rows,
     index_name,
     parse_header,
+    whole_name,
 )
 from headwater.corpus.steps import bytes_of_rows, past_the_end
 from headwater.errors import HeadwaterError
@@ -101,7 +102,7 @@ class TokenFiles:
         self, paths: Sequence[Path], width: int, dtype: np.dtype = UINT16
     ) -> None:
         self.width, self._dtype = width, dtype
-        self.name = paths[0].name
+        self.name = whole_name(str(paths[0]))
         self._maps = [_map(path) for path in paths]
         sizes = [len(part) for part in self._maps]
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
