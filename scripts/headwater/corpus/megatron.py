@@ -149,7 +149,7 @@ def check_rows(index: Index, read: ReadBytes, rows: range, width: int) -> None:
 
 
 def whole_name(bin_name: str) -> str:
-    """The name of the whole that a `.bin` file is, or is a shard of, without folders."""
+    """The whole that a `.bin` file is, or is a shard of: its name, without folders."""
     name = bin_name.rsplit("/", 1)[-1]
     found = SHARD_NAME.fullmatch(name)
     return f"{found['stem']}.bin" if found else name
