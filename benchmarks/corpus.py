@@ -33,10 +33,10 @@ from tokenizers import Tokenizer
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.megatron import TokenFiles
 from headwater.corpus.packing import PackSettings, pack_source
 from headwater.corpus.rowsource import RowPlan, copy_rows
 from headwater.corpus.shards import ShardReader
+from headwater.corpus.tokenfiles import TokenFiles
 
 CORPUS = Path(__file__).resolve().parent.parent / "resources/corpus"
 WIDTH, BLOCK = 2049, 1024

@@ -66,6 +66,7 @@ if STREAMED:
 
     rule fetch_dataset:
         input:
+            files=CORPUS["dataset"].get("files", []),
             code=modules("fetch_dataset"),
         output:
             directory("<results>/corpus/source/text/{source}"),
@@ -110,6 +111,7 @@ if HAS_ROWS:
     rule fetch_rows:
         """Only the bytes of the rows that the experiment needs."""
         input:
+            files=CORPUS.get("dataset", {}).get("files", []),
             tokenizer="<results>/corpus/tokenizer",
             code=modules("fetch_rows"),
         output:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from headwater.corpus import megatron
-from headwater.corpus.megatron import TokenFiles, open_local, shard_order
 from headwater.corpus.steps import bytes_of_rows, rows_of_step, step_of_row
+from headwater.corpus.tokenfiles import TokenFiles, open_local, shard_order
 from headwater.errors import HeadwaterError
 from megatron_writer import (
     cut_into_shards,

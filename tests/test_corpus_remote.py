@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from headwater.corpus import fetching, remote
+from headwater.corpus import failures, fetching, remote
 from headwater.corpus.fetching import GrowingFile, fetch_ranges
 from headwater.corpus.places import (
     base_name,
@@ -28,7 +29,7 @@ DATA = np.random.default_rng(0).bytes(3_000_000)
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A server with `data.bin`, and no long pauses between tries."""
-    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(failures, "_FIRST_WAIT", 0.01)
     (tmp_path / "root").mkdir()
     (tmp_path / "root/data.bin").write_bytes(DATA)
     with serve(tmp_path / "root") as running:
@@ -79,7 +80,7 @@ def test_a_server_that_stays_down_is_one_line(
     server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = open_remote(address(server))
-    monkeypatch.setattr(remote, "_TRIES", 3)
+    monkeypatch.setattr(failures, "_TRIES", 3)
     server.fail(*["503"] * 5)
     with pytest.raises(
         HeadwaterError,
@@ -90,8 +91,8 @@ def test_a_server_that_stays_down_is_one_line(
 
 
 def test_no_server_at_all_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(remote, "_TRIES", 2)
+    monkeypatch.setattr(failures, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(failures, "_TRIES", 2)
     with pytest.raises(HeadwaterError, match=r"login node.* give their local paths"):
         open_remote("http://127.0.0.1:9/data.bin")
 
@@ -241,6 +242,16 @@ def test_full_disk_is_one_line_and_nothing_is_published(
     with pytest.raises(HeadwaterError, match=r"No space left .* Free space"):
         fetch_shard(tmp_path / "shard", address(server))
     assert not (tmp_path / "shard").exists()
+
+
+def test_a_disk_too_small_is_noticed_before(
+    server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = SimpleNamespace(free=1_000_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    with pytest.raises(HeadwaterError, match=r"3,000,000 bytes .* only 1,000,000 are"):
+        fetch_shard(tmp_path / "shard", address(server))
+    assert server.sent == 1
 
 
 def test_places_are_taken_apart() -> None:

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 from tokenizers import Tokenizer
 
-from headwater.corpus import remote, rowfetch
+from headwater.corpus import failures, rowfetch
 from headwater.corpus.batches import BatchColumns, BatchFiles
 from headwater.corpus.detectors import DOMAINS
 from headwater.corpus.fetching import GrowingFile
@@ -299,7 +299,7 @@ def test_parquet_rows_of_another_length_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(failures, "_FIRST_WAIT", 0.01)
     (tmp_path / "root").mkdir()
     with serve(tmp_path / "root") as running:
         yield running
@@ -327,12 +327,12 @@ def test_only_the_bytes_of_the_steps_are_fetched(
     # The rows' entries of the index, 12 bytes each, and first bytes, are all besides.
     assert server.sent < 2 * need + NEEDED * 24 + 100
     record = json.loads((target / "fetched.json").read_text())
-    assert record["source"] == name
+    assert record["source"] == "document.bin"
     assert (record["rows"], record["width"]) == (NEEDED, WIDTH)
     assert [part["bytes"] for part in record["parts"]] == [need]
     rows, *_ = build(tmp_path, config, [target])
     assert (rows.tokens(0, 40) == np.array(rows_of(600))[:40]).all()
-    assert rows.spans(0)[0].source == name
+    assert rows.spans(0)[0].source == "document.bin"
 
 
 def test_rows_may_lie_across_fetched_shards(server: HubServer, tmp_path: Path) -> None:

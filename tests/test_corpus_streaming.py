@@ -288,6 +288,9 @@ def test_without_a_network_the_cache_serves_or_the_way_is_told(
     run_jobs(tmp_path, server.url, jobs, HF_HUB_OFFLINE="1")
     rows = tmp_path / "cached/out/tokens.bin"
     assert rows.stat().st_size == NEEDED * WIDTH * 2
+    record = json.loads((tmp_path / "cached/out/fetched.json").read_text())
+    hash_ = commit(server.root / "datasets/someone/preshuffled")
+    assert all(f"preshuffled@{hash_}/" in part["place"] for part in record["parts"])
     log = (tmp_path / "texts-0001/log").read_text()
     assert "HF_HUB_OFFLINE is set" in log
     assert "run `snakemake fetch` with the same config" in log

@@ -14,14 +14,13 @@ from headwater.config.problems import ConfigError, Problem, touches
 from headwater.config.revisions import revision_problems, wanted_revisions
 from headwater.config.schema import fill_defaults, schema_problems
 from headwater.config.sources import (
-    SOURCE_SUFFIX,
     corpus_problems,
     dataset_sources,
-    has_rows,
     list_sources,
     row_files,
     source_name,
 )
+from headwater.corpus.places import SOURCE_SUFFIX, has_rows
 
 __all__ = [
     "PROBES",

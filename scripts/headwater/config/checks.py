@@ -10,7 +10,7 @@ from typing import Any
 
 from headwater.checkpoints.schedule import saved_steps
 from headwater.config.problems import Key, Problem, touches, unknown_name
-from headwater.config.sources import has_rows
+from headwater.corpus.places import has_rows
 
 # The names of the probes, here as well as in `headwater.probes`: that package needs
 # torch, which no config check may import.

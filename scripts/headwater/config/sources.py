@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from headwater.config.problems import ConfigError, Key, Problem
-from headwater.corpus.places import base_name, is_remote, remote_problem
+from headwater.corpus.places import (
+    SOURCE_SUFFIX,
+    base_name,
+    has_rows,
+    is_remote,
+    remote_problem,
+)
 
-SOURCE_SUFFIX = ".jsonl.zst"
 TOKEN_SUFFIX = ".bin"
 BATCH_SUFFIX = ".parquet"
 
@@ -20,12 +25,6 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 Corpus = Mapping[str, Any]
 SHARDS: Key = ("corpus", "shards")
 HELD_OUT: Key = ("corpus", "held_out", "shards")
-
-
-def has_rows(corpus: Corpus) -> bool:
-    """Whether the source gives token ids, rows in training order, and not text."""
-    tokens = "tokens" in corpus.get("dataset", {})
-    return tokens or "pythia" in corpus or "parquet" in corpus
 
 
 def list_sources(shards: Sequence[str], base: Path, key: Key = SHARDS) -> list[str]:

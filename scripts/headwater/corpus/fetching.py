@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,24 @@ class GrowingFile:
         self._state_path.unlink(missing_ok=True)
 
 
+def check_space(path: Path, wanted: int) -> None:
+    """Refuse to begin what cannot fit.
+
+    Args:
+        path: a file to write.
+        wanted: bytes it still needs.
+
+    Raises:
+        HeadwaterError: the disk has fewer bytes left.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < wanted:
+        raise HeadwaterError(
+            f"{path}: {wanted:,} bytes are to be fetched, but only {free:,} are free; "
+            "free space, or run in a folder on a larger disk"
+        )
+
+
 def fetch_ranges(
     target: Path, parts: Iterable[tuple[RemoteFile, range]], label: str
 ) -> list[dict[str, Any]]:
@@ -87,6 +106,7 @@ def fetch_ranges(
     parts = list(parts)
     file = GrowingFile(target)
     total = sum(len(wanted) for _, wanted in parts)
+    check_space(target, total - file.size)
     progress = Progress(label, total, "bytes", done=file.size)
     begin = 0
     for remote, wanted in parts:

@@ -12,9 +12,9 @@ from pathlib import Path
 import zarr
 
 from headwater import stores
-from headwater.config.sources import has_rows
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.packer import Packer
+from headwater.corpus.places import has_rows
 from headwater.corpus.rowstore import RowWriter, token_dtype
 from headwater.corpus.shards import Document, ShardReader, Tally
 from headwater.errors import HeadwaterError

@@ -1,4 +1,4 @@
-"""Where a source lies: a local path, a URL, or a file or folder on the hub.
+"""What a source is, and where it lies: a local path, a URL, or a place on the hub.
 
     folder/part.bin                                        a local path
     https://host/folder/part.bin                           a URL
@@ -9,8 +9,12 @@ Read while Snakemake parses the rules, so nothing here looks at a disk or a netw
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+SOURCE_SUFFIX = ".jsonl.zst"
 
 _HUB = re.compile(
     r"hf://(?P<datasets>datasets/)?(?P<repo>(?!datasets/)[^/@]+/[^/@]+)"
@@ -43,6 +47,16 @@ class HubPlace:
         kind = "datasets/" if self.kind == "dataset" else ""
         place = f"hf://{kind}{self.repo}@{self.revision}/{self.path}"
         return place.removesuffix("/")
+
+
+def has_rows(corpus: Mapping[str, Any]) -> bool:
+    """Whether a source gives token ids, rows in training order, and not text.
+
+    Args:
+        corpus: the section of the config.
+    """
+    tokens = "tokens" in corpus.get("dataset", {})
+    return tokens or "pythia" in corpus or "parquet" in corpus
 
 
 def is_remote(place: str) -> bool:

@@ -7,11 +7,8 @@ is sent to the hub only.
 """
 
 import io
-import logging
 import re
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,33 +20,22 @@ from huggingface_hub import (
     hf_hub_url,
     try_to_load_from_cache,
 )
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    OfflineModeIsEnabled,
-    RevisionResolutionError,
-)
 from huggingface_hub.utils import build_hf_headers, get_session
 
+from headwater.corpus.failures import (
+    TransientError,
+    changed,
+    check_status,
+    hub_errors,
+    offline_is_said,
+    wait,
+)
 from headwater.corpus.places import HubPlace, hub_place, without_secrets
 from headwater.errors import HeadwaterError
 
-logger = logging.getLogger("headwater")
-
-_TRIES = 6  # in a row without a single new byte
-_FIRST_WAIT = 1.0  # seconds; doubled after each failure
-_LONGEST_WAIT = 60.0
 _TIMEOUT = 60.0  # seconds without a byte
 _PIECE = 1 << 20
-_RETRIED = {408, 425, 429, 500, 502, 503, 504}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-
-
-class _TransientError(Exception):
-    """A failure that may pass if the request is made again."""
-
-
-class NotThereError(HeadwaterError):
-    """There is no such file, or none in the cache and no network is wanted."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +80,10 @@ class RemoteFile:
                     start, failures = start + len(piece), 0
                     yield piece
                 if start < stop:
-                    raise _TransientError("the answer ended early")
-            except (httpx2.TransportError, _TransientError) as error:
+                    raise TransientError("the answer ended early")
+            except (httpx2.TransportError, TransientError) as error:
                 failures += 1
-                _wait(self.place, failures, error)
+                wait(self.place, failures, error)
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes `start` to `stop - 1` in memory."""
@@ -114,7 +100,7 @@ class RemoteFile:
         }
         session = get_session()
         with (
-            _offline_is_said(self.place),
+            offline_is_said(self.place),
             session.stream(
                 "GET",
                 self.url,
@@ -132,11 +118,11 @@ class RemoteFile:
                     return
 
     def _check(self, response: httpx2.Response, start: int, stop: int) -> None:
-        _check_status(self.place, response)
+        check_status(self.place, response)
         tag = response.headers.get("ETag")
         pinned = hub_place(self.place) is not None  # a commit cannot change
         if not pinned and self.tag and tag and tag != self.tag:
-            raise _changed(self.place, f"its ETag was {self.tag} and is now {tag}")
+            raise changed(self.place, f"its ETag was {self.tag} and is now {tag}")
         if response.status_code == 200:
             if start > 0:
                 raise HeadwaterError(
@@ -147,10 +133,10 @@ class RemoteFile:
         found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if found is None or int(found[1]) != start or int(found[2]) != stop - 1:
             sent = response.headers.get("Content-Range", "no range")
-            raise _TransientError(f"asked for bytes {start}-{stop - 1}, got {sent}")
+            raise TransientError(f"asked for bytes {start}-{stop - 1}, got {sent}")
         if found[3] not in ("*", str(self.size)):
             sizes = f"it had {self.size:,} bytes and now has {int(found[3]):,}"
-            raise _changed(self.place, sizes)
+            raise changed(self.place, sizes)
 
 
 class RemoteReader(io.RawIOBase):
@@ -228,13 +214,33 @@ def list_files(folder: HubPlace) -> list[HubPlace]:
 
 
 def _open_hub(hub: HubPlace) -> RemoteFile:
-    cached = try_to_load_from_cache(
+    """Ask the hub for the commit; without a network, its cache will do."""
+    try:
+        file = _ask_hub(hub)
+    except HeadwaterError:
+        cached = _cached(hub)
+        if cached is None:
+            raise
+        return cached
+    pinned = hub_place(file.place)
+    return (pinned and _cached(pinned)) or file
+
+
+def _cached(hub: HubPlace) -> RemoteFile | None:
+    """A file that lies whole in the hub's cache on this machine."""
+    found = try_to_load_from_cache(
         hub.repo, hub.path, revision=hub.revision, repo_type=hub.kind
     )
-    if isinstance(cached, str):
-        path = Path(cached)
-        tag = path.resolve().name  # the cache names a blob by its ETag
-        return RemoteFile(str(hub), "", path.stat().st_size, tag, cached=path)
+    if not isinstance(found, str):
+        return None
+    path = Path(found)
+    commit = path.parents[hub.path.count("/")].name  # .../snapshots/<commit>/<path>
+    tag = path.resolve().name  # the cache names a blob by its ETag
+    place = HubPlace(hub.repo, hub.kind, commit, hub.path)
+    return RemoteFile(str(place), "", path.stat().st_size, tag, cached=path)
+
+
+def _ask_hub(hub: HubPlace) -> RemoteFile:
     url = hf_hub_url(hub.repo, hub.path, repo_type=hub.kind, revision=hub.revision)
     with hub_errors(str(hub)):
         found = get_hf_file_metadata(url, timeout=_TIMEOUT, retry_on_errors=True)
@@ -252,20 +258,20 @@ def _open_url(url: str) -> RemoteFile:
     while True:
         try:
             return _first_byte(place, url)
-        except (httpx2.TransportError, _TransientError) as error:
+        except (httpx2.TransportError, TransientError) as error:
             failures += 1
-            _wait(place, failures, error)
+            wait(place, failures, error)
 
 
 def _first_byte(place: str, url: str) -> RemoteFile:
     headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
     with (
-        _offline_is_said(place),
+        offline_is_said(place),
         get_session().stream(
             "GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True
         ) as response,
     ):
-        _check_status(place, response)
+        check_status(place, response)
         found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         length = found[3] if found else response.headers.get("Content-Length", "*")
         if length == "*":
@@ -287,75 +293,3 @@ def _local_pieces(path: Path, start: int, stop: int) -> Iterator[bytes]:
         while start < stop and (piece := handle.read(min(_PIECE, stop - start))):
             start += len(piece)
             yield piece
-
-
-def _check_status(place: str, response: httpx2.Response) -> None:
-    status = response.status_code
-    if status in _RETRIED:
-        raise _TransientError(f"the server answered {status}")
-    if status in (200, 206):
-        return
-    if status == 404:
-        raise NotThereError(f"{place}: the server answered 404: no such file")
-    hints = {
-        401: "it needs a login; set HF_TOKEN, or download it and give its path",
-        403: "you may not read it; ask for access, or set HF_TOKEN",
-    }
-    hint = hints.get(status, "open the address in a browser, or try again later")
-    raise HeadwaterError(f"{place}: the server answered {status}: {hint}")
-
-
-def _changed(place: str, how: str) -> HeadwaterError:
-    return HeadwaterError(
-        f"{place}: changed on the server while it was fetched ({how}); run again to "
-        "fetch it from the beginning"
-    )
-
-
-def _wait(place: str, failures: int, error: Exception) -> None:
-    """Pause before the next try.
-
-    Raises:
-        HeadwaterError: that was the last.
-    """
-    reason = str(error).strip() or type(error).__name__
-    if failures >= _TRIES:
-        raise HeadwaterError(
-            f"{place}: cannot be fetched ({reason}; {failures} tries); run again to go "
-            f"on where it stopped. {ADVICE}"
-        ) from error
-    seconds = min(_FIRST_WAIT * 2 ** (failures - 1), _LONGEST_WAIT)
-    logger.warning("%s: %s; trying again in %.0f s", place, reason, seconds)
-    time.sleep(seconds)
-
-
-ADVICE = (
-    "Without a network here, run `snakemake fetch` with the same config in the same "
-    "folder where there is one (a login node), or download the files there and give "
-    "their local paths"
-)
-
-
-@contextmanager
-def _offline_is_said(place: str) -> Iterator[None]:
-    try:
-        yield
-    except OfflineModeIsEnabled:
-        raise NotThereError(
-            f"{place}: not in the hub's cache, and HF_HUB_OFFLINE is set. {ADVICE}"
-        ) from None
-
-
-@contextmanager
-def hub_errors(place: str) -> Iterator[None]:
-    """Say in one line what the hub's client says in many."""
-    try:
-        with _offline_is_said(place):
-            yield
-    except (httpx2.HTTPError, EntryNotFoundError, RevisionResolutionError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        if isinstance(error, EntryNotFoundError):
-            raise NotThereError(f"{place}: no such file in the repository") from error
-        # The first line holds the status, the last one what the hub says about it.
-        reason = lines[-1] if len(lines) > 1 else lines[0]
-        raise HeadwaterError(f"{place}: {reason.rstrip('.')}. {ADVICE}") from error

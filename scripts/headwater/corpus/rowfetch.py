@@ -12,12 +12,17 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from headwater.corpus import megatron, streaming
+from headwater.corpus import megatron, streaming, tokenfiles
 from headwater.corpus.batches import BatchFiles
-from headwater.corpus.fetching import GrowingFile, fetch_ranges, write_record
+from headwater.corpus.failures import NotThereError
+from headwater.corpus.fetching import (
+    GrowingFile,
+    check_space,
+    fetch_ranges,
+    write_record,
+)
 from headwater.corpus.places import base_name, hub_place, without_secrets
 from headwater.corpus.remote import (
-    NotThereError,
     RemoteFile,
     RemoteReader,
     list_files,
@@ -64,8 +69,9 @@ def _fetch_tokens(target: Path, place: str, plan: RowPlan) -> None:
     _check_index(index, plan)
     identity = _identity([(file.identity, part) for file, part in parts], plan)
     with publish_folder(target, identity) as folder:
-        records = fetch_ranges(folder / TOKENS_NAME, parts, base_name(names[0]))
-        _write_record(folder, base_name(names[0]), megatron.UINT16, plan, records)
+        name = megatron.whole_name(base_name(names[0]))
+        records = fetch_ranges(folder / TOKENS_NAME, parts, name)
+        _write_record(folder, name, megatron.UINT16, plan, records)
 
 
 def token_places(place: str) -> tuple[list[str], str | None]:
@@ -76,14 +82,14 @@ def token_places(place: str) -> tuple[list[str], str | None]:
     """
     hub = hub_place(place)
     if hub is None or hub.path.endswith(".bin"):
-        names = megatron.shard_order_of(place, _shards_after(place))
+        names = tokenfiles.shard_order_of(place, _shards_after(place))
         return names, megatron.index_name(names[0])
     found = [
         str(file)
         for file in list_files(hub)
         if "/" not in file.path.removeprefix(hub.path).strip("/")
     ]
-    names = megatron.shard_order_of(place, found)
+    names = tokenfiles.shard_order_of(place, found)
     index = megatron.index_name(names[0])
     return names, index if index in found else None
 
@@ -113,7 +119,7 @@ def _parts(
         begin += file.size
     row = plan.width * megatron.UINT16.itemsize
     sizes = [file.size for file, _ in parts]
-    rows = megatron.check_sizes(names[: len(parts)], sizes, row)
+    rows = tokenfiles.check_sizes(names[: len(parts)], sizes, row)
     if rows < plan.all.stop:
         raise past_the_end(without_secrets(names[0]), plan.all, rows)
     return parts
@@ -198,6 +204,7 @@ def _append(
     done, total = file.state.get("rows", 0), plan.all.stop
     progress = Progress(f"fetching {name}", total, "rows", done=done)
     dtype, unsure, state = token_dtype(vocabulary), 0, file.state
+    check_space(file.path, (total - done) * plan.width * dtype.itemsize)
     for tokens, source_state in blocks:
         if done == total:
             break

@@ -11,8 +11,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from headwater import stores
-from headwater.config.sources import SOURCE_SUFFIX
 from headwater.corpus import rowstore
+from headwater.corpus.places import SOURCE_SUFFIX
 from headwater.corpus.records import DOMAIN as RECORDS
 from headwater.errors import HeadwaterError
 from headwater.stages import Config

@@ -17,8 +17,8 @@ from headwater.corpus import detectors
 from headwater.corpus.batches import BatchColumns, BatchFiles
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.fetching import read_record
-from headwater.corpus.megatron import TokenFiles, open_local, shard_order_of
 from headwater.corpus.rowstore import RowBlock, RowWriter, block_rows, token_dtype
+from headwater.corpus.tokenfiles import TokenFiles, open_local, shard_order_of
 from headwater.errors import HeadwaterError
 from headwater.progress import Progress
 from headwater.publish import Identity, publish_folder
@@ -97,8 +97,9 @@ def open_source(paths: Sequence[Path], config: Config) -> RowSource:
         files.name = record["source"]
         return files
     if "pythia" in corpus:
-        names = shard_order_of(corpus["pythia"]["path"], [str(path) for path in paths])
-        return open_local([Path(name) for name in names], plan.all, plan.width)
+        place, found = corpus["pythia"]["path"], [str(path) for path in paths]
+        ordered = [Path(name) for name in shard_order_of(place, found)]
+        return open_local(ordered, plan.all, plan.width)
     names = [(str(path), str(path)) for path in paths]
     columns = columns_of(corpus)
     return BatchFiles(names, plan.all, plan.width, plan.batch_size, columns)

@@ -16,8 +16,8 @@ import numpy as np
 import zstandard
 
 from headwater.corpus.detectors import detected_domain
+from headwater.corpus.failures import ADVICE, hub_errors
 from headwater.corpus.fetching import GrowingFile
-from headwater.corpus.remote import ADVICE, hub_errors
 from headwater.corpus.shards import TEXT_NAME
 from headwater.errors import HeadwaterError
 from headwater.progress import Progress
