@@ -1,27 +1,47 @@
-# Checkpoints of the baseline run.
+# Checkpoints of the baseline run, and published ones it starts from or consists of.
+# fetch_checkpoint needs the network and runs where Snakemake runs (on a cluster, the
+# login node).
+
+if START:
+
+    rule fetch_checkpoint:
+        input:
+            code=modules("fetch_checkpoint"),
+        output:
+            directory("<results>/checkpoints/source/{revision}"),
+        log:
+            "<logs>/checkpoints/fetch_checkpoint-{revision}.log",
+        localrule: True
+        conda:
+            "../envs/headwater.yaml"
+        params:
+            settings=section("checkpoints", "model"),
+        script:
+            "../scripts/fetch_checkpoint.py"
 
 
-rule train_baseline:
-    input:
-        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        tokenizer="<results>/corpus/tokenizer",
-        code=modules("train_baseline"),
-    output:
-        directory(
-            expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS),
-        ),
-    log:
-        "<logs>/checkpoints/train_baseline.log",
-    benchmark:
-        "<benchmarks>/checkpoints/train_baseline.tsv"
-    conda:
-        "../envs/headwater.yaml"
-    threads: config["training"]["threads"]
-    resources:
-        gpu=1,
-        mem_mb=4000,
-        runtime=240,
-    params:
-        settings=section("seed", "model", "training"),
-    script:
-        "../scripts/train_baseline.py"
+if TRAINED:
+
+    rule train_baseline:
+        input:
+            start=START,
+            rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+            tokenizer="<results>/corpus/tokenizer",
+            code=modules("train_baseline"),
+        output:
+            directory(CHECKPOINTS),
+        log:
+            "<logs>/checkpoints/train_baseline.log",
+        benchmark:
+            "<benchmarks>/checkpoints/train_baseline.tsv"
+        conda:
+            "../envs/headwater.yaml"
+        threads: config["training"]["threads"]
+        resources:
+            gpu=1,
+            mem_mb=4000,
+            runtime=240,
+        params:
+            settings=section("seed", "model", "training", "checkpoints"),
+        script:
+            "../scripts/train_baseline.py"

@@ -7,8 +7,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
-from headwater.checkpoints.schedule import checkpoint_steps
-from headwater.config import arm_runs, list_sources, load_config, source_name
+from headwater.checkpoints.schedule import saved_steps
+from headwater.config.points import point_names
+from headwater.config import (
+    arm_runs,
+    dataset_sources,
+    has_rows,
+    list_sources,
+    load_config,
+    row_files,
+    source_name,
+    wanted_revisions,
+)
+from headwater.corpus.places import is_remote
 from headwater.errors import HeadwaterError
 from headwater.imports import script_modules as modules
 from headwater.runs import RunGuard
@@ -33,18 +44,41 @@ def section(*names):
 config.update(checked(config))
 
 RUN_GUARD = RunGuard(config["experiment"])
-SOURCES = {source_name(f): f for f in list_sources(config["corpus"]["shards"], Path())}
+CORPUS = config["corpus"]
+HAS_ROWS = has_rows(CORPUS)  # the source gives token ids in training order, not text
+TEXT = CORPUS["held_out"].get("shards", []) if HAS_ROWS else CORPUS.get("shards", [])
+PLACES = {source_name(file): file for file in list_sources(TEXT, Path())}
+STREAMED = (
+    [] if HAS_ROWS or "dataset" not in CORPUS else dataset_sources(CORPUS["dataset"])
+)
+REMOTE = {source: place for source, place in PLACES.items() if is_remote(place)}
+FETCHED = {s: f"<results>/corpus/source/text/{s}" for s in [*REMOTE, *STREAMED]}
+SOURCES = {**PLACES, **FETCHED}
+LOCAL_ROWS = row_files(CORPUS, Path())
+ROW_FILES = LOCAL_ROWS or ["<results>/corpus/source/rows"]
+NEEDS_NETWORK = list(FETCHED.values())  # what `snakemake fetch` makes
+if "name" in CORPUS["tokenizer"]:
+    NEEDS_NETWORK += ["<results>/corpus/tokenizer"]
+if HAS_ROWS and not LOCAL_ROWS:
+    NEEDS_NETWORK += ["<results>/corpus/source/rows"]
 SHARDS = [f"{i:04d}" for i in range(config["corpus"]["row_shards"])]
 GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])
-# The checkpoints at which influence is measured, by role: which steps they are is found
-# in the baseline's curve. The first is the window's start.
-POINTS = ["start", *(f"point{i}" for i in range(1, config["window"]["checkpoints"]))]
+POINTS = point_names(config["window"])  # where influence is measured
 ARM_RUNS = arm_runs(config)
 RUNS = ["baseline", *(f"{arm}-seed{draw}" for arm, draw in ARM_RUNS)]
-CHECKPOINT_STEPS = checkpoint_steps(
-    config["training"]["steps"], config["training"]["checkpoint_every"]
-)
+CHECKPOINT_STEPS = saved_steps(config)
+TRAINED = "revisions" not in config["checkpoints"]  # else published ones are taken
+BASELINE = "<results>/checkpoints" if TRAINED else "<results>/checkpoints/source"
+CHECKPOINTS = [f"{BASELINE}/step{step}" for step in CHECKPOINT_STEPS]
+# The window's checkpoints that are used: arms start from one, rows are scored at some.
+ROLES = sorted({*POINTS, *(["start"] if ARM_RUNS else [])})
+START = [
+    f"<results>/checkpoints/source/{revision}"
+    for revision in wanted_revisions(config["checkpoints"])
+]
+if "repo" in config["checkpoints"]:
+    NEEDS_NETWORK += START
 
 # Inputs that depend on the config or on which run is meant.
 
@@ -87,7 +121,7 @@ def arm_scores(wildcards):
 def run_checkpoints(wildcards):
     """The checkpoints of the baseline, or the folder of an arm's; always a list."""
     if wildcards.run == "baseline":
-        return expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS)
+        return CHECKPOINTS
     return [f"<results>/retraining/{wildcards.run}"]
 
 
@@ -95,8 +129,9 @@ wildcard_constraints:
     source="[A-Za-z0-9][A-Za-z0-9._-]*",
     shard=r"\d{4}",
     step=r"\d+",
+    revision="[A-Za-z0-9][A-Za-z0-9._-]*",
     target="[a-z][a-z0-9_]*",
-    point=r"start|point[1-9]\d*",
+    point=r"start|end|point[1-9]\d*",
     arm="[a-z][a-z0-9_]*",
     draw=r"\d+",
     run=r"baseline|[a-z][a-z0-9_]*-seed\d+",

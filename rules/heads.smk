@@ -3,7 +3,7 @@
 
 rule score_heads:
     input:
-        checkpoints=expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS),
+        checkpoints=CHECKPOINTS,
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
         code=modules("score_heads"),
@@ -28,11 +28,11 @@ rule score_heads:
 rule select_window:
     input:
         scores="<results>/heads/scores.tsv",
-        checkpoints=expand("<results>/checkpoints/step{step}", step=CHECKPOINT_STEPS),
+        checkpoints=CHECKPOINTS,
         code=modules("select_window"),
     output:
         window="<results>/heads/window.json",
-        points=directory(expand("<results>/heads/{point}", point=POINTS)),
+        roles=directory(expand("<results>/heads/{role}", role=ROLES)),
     log:
         "<logs>/heads/select_window.log",
     benchmark:

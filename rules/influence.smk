@@ -191,7 +191,7 @@ rule check_fidelity:
 
 rule compare_variants:
     input:
-        checkpoint="<results>/heads/start",
+        checkpoint=f"<results>/heads/{POINTS[0]}",
         targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",

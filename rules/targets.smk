@@ -1,6 +1,19 @@
 # The targets people type: `snakemake heads`, `snakemake retraining`, ...
 
 
+# Without arms nothing can be said of their effects.
+EFFECTS = ["effects", "summary"] if ARM_RUNS else []
+PAGES = ["enrichment.png", "top_rows.html"]
+if ARM_RUNS:
+    PAGES += ["emergence.png", "summary.md"]
+
+
+rule fetch:
+    """Everything that needs the network, for a login node."""
+    input:
+        NEEDS_NETWORK,
+
+
 rule corpus:
     """Rows in training order, held-out rows and the tokenizer."""
     input:
@@ -62,19 +75,10 @@ rule evaluation:
     """Metrics of every run, and the effects of the arms."""
     input:
         expand("<results>/evaluation/{run}.tsv", run=RUNS),
-        "<results>/evaluation/effects.tsv",
-        "<results>/evaluation/summary.tsv",
+        expand("<results>/evaluation/{name}.tsv", name=EFFECTS),
 
 
 rule report:
     """Figures, the highest rows as text, and the summary in words."""
     input:
-        expand(
-            "<results>/report/{name}",
-            name=[
-                "emergence.png",
-                "enrichment.png",
-                "top_rows.html",
-                "summary.md",
-            ],
-        ),
+        expand("<results>/report/{name}", name=PAGES),

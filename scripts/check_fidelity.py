@@ -24,7 +24,7 @@ def exact_scores(snakemake, config, window, points, sample):
     inputs, targets = snakemake.input, snakemake.params.targets
     average = Average(len(sample), len(targets))
     for position, step in enumerate(points):
-        after = np.flatnonzero(window.step_of(sample) >= step)
+        after = np.flatnonzero(window.is_after(step, sample))
         paths = inputs.products[position :: len(points)]
         options = PassOptions(
             config["gradients"]["batch_size"], numbers=window.numbers(sample[after])

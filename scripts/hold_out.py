@@ -23,7 +23,8 @@ def main(snakemake):
             "corpus", config, part="held_out", rows=settings.order.rows
         )
         target = Path(snakemake.output.held_out)
-        holdout.hold_out(target, held_out, encoder, settings, identity)
+        counts = train.token_counts
+        holdout.hold_out(target, held_out, encoder, settings, identity, counts)
         summary = holdout.summarize(train, held_out, encoder, settings)
         write_json(Path(snakemake.output.summary), summary)
 

@@ -24,12 +24,12 @@ def main(snakemake):
         window = WindowRows([Path(p) for p in inputs.rows], choice.window, config)
         ranked = pd.read_csv(inputs.ranked, sep="\t")
         top = ranked.nsmallest(snakemake.params.rows, "rank")
-        numbers, steps = top["row"].to_numpy(), top["step"].to_numpy()
+        numbers = top["row"].to_numpy()
         tokens = torch.from_numpy(window.take(numbers - window.first))
         sums = np.zeros((len(top), tokens.shape[1] - 1))
         counts = np.zeros(len(top))
         for position, point in enumerate(choice.points):
-            after = np.flatnonzero(steps >= point)
+            after = np.flatnonzero(window.is_after(point, numbers - window.first))
             if len(after) == 0:
                 continue
             sums[after] += token_scores(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from headwater import job
+from headwater.config.points import point_names
 from headwater.heads.targets import choose_window, write_window
 from headwater.publish import publish_links
 from headwater.stages import identity
@@ -15,8 +16,9 @@ def main(snakemake):
         steps = {int(Path(p).name[4:]): Path(p) for p in snakemake.input.checkpoints}
         scores = pd.read_csv(snakemake.input.scores, sep="\t")
         choice = choose_window(config, scores, sorted(steps))
-        for step, target in zip(choice.points, snakemake.output.points, strict=True):
-            publish_links(steps[step], Path(target))
+        roles = choice.roles(point_names(config["window"]))
+        for target in map(Path, snakemake.output.roles):  # heads/start, heads/end, ...
+            publish_links(steps[roles[target.name]], target)
         stamp = identity("window", config)
         write_window(Path(snakemake.output.window), choice, stamp)
         window = choice.window

@@ -5,6 +5,7 @@ from pathlib import Path
 from headwater import job, stages
 from headwater.corpus import packing
 from headwater.corpus.encoding import Encoder
+from headwater.corpus.shards import shard_file
 
 
 def main(snakemake):
@@ -13,7 +14,7 @@ def main(snakemake):
         packing.pack_source(
             Path(snakemake.output[0]),
             source,
-            Path(snakemake.input.shard),
+            shard_file(Path(snakemake.input.shard)),
             Encoder.open(Path(snakemake.input.tokenizer), config),
             packing.settings_of(config),
             stages.identity("corpus", config, part="packed", source=source),

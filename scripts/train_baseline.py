@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from headwater import job
+from headwater.checkpoints.files import load_model
 from headwater.checkpoints.run import Run, new_model, recipe_of, train_run
 from headwater.checkpoints.schedule import checkpoint_steps
 from headwater.corpus.encoding import Encoder
@@ -18,6 +19,14 @@ from headwater.publish import (
 from headwater.stages import identity
 
 
+def start_model(inputs, config):
+    """The published model to start from, or a new one."""
+    if inputs.start:
+        return load_model(Path(inputs.start[0]), config)
+    encoder = Encoder.open(Path(inputs.tokenizer), config)
+    return new_model(config, encoder.vocabulary, stable_seed(config["seed"], "model"))
+
+
 def main(snakemake):
     with job.start(snakemake) as config:
         training = config["training"]
@@ -28,9 +37,7 @@ def main(snakemake):
         schedule = checkpoint_steps(training["steps"], training["checkpoint_every"])
         stamp = identity("checkpoints", config)
         folder = Path(snakemake.output[0]).parent
-        encoder = Encoder.open(Path(snakemake.input.tokenizer), config)
-        seed = stable_seed(config["seed"], "model")
-        model = new_model(config, encoder.vocabulary, seed)
+        model = start_model(snakemake.input, config)
 
         def batch(step):
             tokens = rows.tokens(step * size, (step + 1) * size)

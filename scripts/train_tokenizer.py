@@ -1,8 +1,9 @@
-"""Train the experiment's tokenizer on the corpus, or fetch it from Hugging Face."""
+"""Train the experiment's tokenizer on the corpus."""
 
 from pathlib import Path
 
 from headwater import job, stages
+from headwater.corpus.shards import shard_file
 from headwater.corpus.tokenizer import make_tokenizer
 
 
@@ -11,7 +12,7 @@ def main(snakemake):
         make_tokenizer(
             Path(snakemake.output[0]),
             config["corpus"]["tokenizer"],
-            [Path(p) for p in snakemake.input.shards],
+            [shard_file(Path(p)) for p in snakemake.input.shards],
             config["corpus"]["on_bad_line"],
             config["model"].get("vocab_size"),
             stages.identity("corpus", config, part="tokenizer"),

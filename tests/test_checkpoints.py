@@ -1,6 +1,7 @@
 """Checkpoints on disk, and runs that are killed and resumed."""
 
 import copy
+import json
 import resource
 import shutil
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import GPTNeoXForCausalLM
 
 from headwater.checkpoints import files, run
@@ -174,6 +176,42 @@ def test_a_truncated_file_is_one_line(checkpoint, name, size):
     assert message.startswith(f"{path}: damaged (")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused(checkpoint, value):
+    path = checkpoint / "model.safetensors"
+    tensors = load_file(path)
+    name = "gpt_neox.layers.0.mlp.dense_h_to_4h.weight"
+    tensors[name][3, 2] = value
+    save_file(tensors, path)
+    message = refusal(checkpoint)
+    assert message.startswith(f"{path}: 1 of the 256 numbers of {name} are NaN or inf")
+
+
+def test_another_architecture_is_refused(checkpoint):
+    path = checkpoint / "config.json"
+    path.write_text(path.read_text().replace('"gpt_neox"', '"llama"'))
+    message = refusal(checkpoint)
+    assert message.startswith(f"{path}: a model of type 'llama'; Headwater supports")
+
+
+def test_rows_longer_than_the_models_positions_are_refused(checkpoint):
+    path = checkpoint / "config.json"
+    positions = CONFIG["corpus"]["seq_len"]
+    text = path.read_text()
+    wanted = f'"max_position_embeddings": {positions}'
+    assert wanted in text
+    path.write_text(text.replace(wanted, '"max_position_embeddings": 5'))
+    assert f"has 5 positions, corpus.seq_len is {positions}" in refusal(checkpoint)
+
+
+def test_weights_of_another_shape_are_one_line(checkpoint):
+    path = checkpoint / "model.safetensors"
+    tensors = load_file(path)
+    tensors["lm_head.weight"] = tensors["lm_head.weight"][:5].clone()
+    save_file(tensors, path)
+    assert "lm_head.weight" in refusal(checkpoint)
+
+
 def test_a_checkpoint_of_another_config_is_refused(trained):
     config = copy.deepcopy(CONFIG)
     config["training"]["learning_rate"] = 0.02
@@ -242,6 +280,19 @@ def undisturbed(tmp_path_factory):
         do(folder, keep)
         found[keep] = folder_bytes(folder)
     return found
+
+
+def test_every_trainer_file_is_strict_json(tmp_path):
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    do(tmp_path, True)
+    losses = []
+    for step in SCHEDULE:
+        text = (tmp_path / f"step{step}" / "trainer.json").read_text()
+        losses.append(json.loads(text, parse_constant=refuse)["loss"])
+    assert losses[0] is None
+    assert all(loss > 0 for loss in losses[1:])
 
 
 @pytest.mark.parametrize("keep", [True, False])

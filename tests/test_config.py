@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.checkpoints.schedule import checkpoint_steps, saved_steps
 from headwater.config import (
     PROBES,
     ConfigError,
@@ -40,6 +40,9 @@ arms:
   top: {action: remove, rows: top, target: induction, fraction: 0.1}
   random: {action: remove, rows: random, fraction: 0.1, draws: 2}
 """
+
+TRAINING = yaml.safe_load(SMALLEST)["training"]
+COSINE = {**TRAINING, "schedule": "cosine", "decay_steps": 3000}
 
 
 @pytest.fixture
@@ -97,7 +100,12 @@ def test_defaults_are_filled(base: Path) -> None:
     assert config["corpus"]["tokenizer"] == {"vocab_size": 300}
     assert config["training"]["betas"] == [0.9, 0.95]
     assert config["targets"] == {"induction": {"probe": "induction", "head": "auto"}}
-    assert config["window"] == {"target": "induction", "start": "auto", "end": "auto"}
+    assert config["window"] == {
+        "target": "induction",
+        "start": "auto",
+        "end": "auto",
+        "score_at": "start",
+    }
     assert config["influence"] == {
         "method": "projected",
         "damping": 0.1,
@@ -215,12 +223,13 @@ MISTAKES = [
     ),
     (
         ("corpus.shards", "text"),
-        "corpus.shards: expected a list of files and folders, "
+        "corpus.shards: expected a list of files, folders and addresses, "
         'found "text"; write [text]',
     ),
     (
         ("corpus.shards", []),
-        "corpus.shards: expected a list of files and folders, found an empty list",
+        "corpus.shards: expected a list of files, folders and addresses, "
+        "found an empty list",
     ),
     (
         ("corpus.tokenizer", "gpt2"),
@@ -324,6 +333,45 @@ MISTAKES = [
     (
         ("model.vocab_size", 280),
         "model.vocab_size: 280 is less than corpus.tokenizer.vocab_size (300)",
+    ),
+    (
+        ("checkpoints", {"repo": "EleutherAI/pythia-14m"}),
+        'checkpoints: expected either "repo" or "folder", and either "start" (train on '
+        'from it) or "revisions" (take them as they are)',
+    ),
+    (
+        ("checkpoints", {"repo": "pythia-14m", "start": "step0"}),
+        'checkpoints.repo: expected <owner>/<name>, found "pythia-14m"',
+    ),
+    (
+        ("checkpoints", {"repo": "a/b", "revision": "step0"}),
+        'checkpoints.revision: unknown key; did you mean "revisions"?',
+    ),
+    (
+        ("checkpoints", {"repo": "a/b", "start": "step0"}),
+        "model.vocab_size: missing; give the rows of the checkpoint's embedding "
+        "(Pythia: 50304)",
+    ),
+    (
+        ("training.schedule", "cosine"),
+        "training.decay_steps: missing; schedule: cosine needs the steps of the "
+        "whole training",
+    ),
+    (
+        ("training", {**TRAINING, "schedule": "cosine", "decay_steps": 999}),
+        "training.decay_steps: 999 is less than training.steps (1000)",
+    ),
+    (
+        ("training", {**COSINE, "warmup_steps": 3000}),
+        "training.warmup_steps: 3000 is not less than training.decay_steps (3000)",
+    ),
+    (
+        ("training.min_learning_rate", 0.004),
+        "training.min_learning_rate: 0.004 is more than training.learning_rate (0.003)",
+    ),
+    (
+        ("training.precision", "fp8"),
+        'training.precision: expected fp32 or bf16 or fp16, found "fp8"',
     ),
     (
         ("training.warmup_steps", 1000),
@@ -456,6 +504,125 @@ def test_keys_that_are_no_text(base: Path) -> None:
 def test_long_values_are_cut(base: Path) -> None:
     [line] = problems(changed(("training.steps", "x" * 500)), base)
     assert len(line) < 120
+
+
+HUB = ("model.vocab_size", 50304), ("checkpoints.repo", "EleutherAI/pythia-14m")
+
+
+def with_hub(*changes: tuple[str, Any]) -> dict[str, Any]:
+    config = changed()
+    config["checkpoints"] = {}
+    for key, value in (*HUB, *changes):
+        section, name = key.split(".")
+        config[section][name] = value
+    return config
+
+
+def test_a_start_with_a_past_is_refused(base: Path) -> None:
+    load_config(with_hub(("checkpoints.start", "step0")), "c.yaml", base)
+    load_config(with_hub(("checkpoints.start", "main")), "c.yaml", base)
+    assert problems(with_hub(("checkpoints.start", "step512")), base) == [
+        "c.yaml: checkpoints.start: step512 has a past: its optimizer state, which "
+        "nobody publishes; start from step0"
+    ]
+
+
+def test_arms_need_a_trained_baseline(base: Path) -> None:
+    taken = ("checkpoints.revisions", ["step0", "step512"])
+    assert problems(with_hub(taken), base) == [
+        "c.yaml: arms: published revisions have no optimizer state to retrain from; "
+        "remove this section, or train a baseline (checkpoints.start)"
+    ]
+    config = with_hub(taken)
+    del config["arms"]
+    load_config(config, "c.yaml", base)
+    loaded = load_config(config, "c.yaml", base)
+    assert arm_runs(loaded) == []
+    assert saved_steps(loaded) == [0, 512]
+
+
+def test_revisions_are_steps(base: Path) -> None:
+    config = with_hub(("checkpoints.revisions", ["step0", "main"]))
+    del config["arms"]
+    assert problems(config, base) == [
+        "c.yaml: checkpoints.revisions[1]: expected step<N>, such as step512, found "
+        '"main"'
+    ]
+
+
+def test_a_window_starts_at_one_of_the_revisions(base: Path) -> None:
+    config = with_hub(("checkpoints.revisions", ["step512", "step1000"]))
+    del config["arms"]
+    config["window"].update(start=512, end=900)
+    load_config(config, "c.yaml", base)
+    config["window"].update(start=600)
+    assert problems(config, base) == [
+        "c.yaml: window.start: step 600 has no checkpoint; the nearest are 512 and 1000"
+    ]
+    config["window"].update(start=2)
+    assert problems(config, base) == [
+        "c.yaml: window.start: step 2 has no checkpoint; the nearest are 512"
+    ]
+
+
+def test_a_local_folder_of_revisions_is_looked_into(base: Path) -> None:
+    config = with_hub(("checkpoints.start", "step0"))
+    del config["checkpoints"]["repo"]
+    config["checkpoints"]["folder"] = "models"
+    message = 'c.yaml: checkpoints.folder: "models": no such folder'
+    assert problems(config, base) == [message]
+    (base / "models/step1").mkdir(parents=True)
+    message = "c.yaml: checkpoints.folder: no step0 in it; the nearest are step1"
+    assert problems(config, base) == [message]
+    (base / "models/step0").mkdir()
+    load_config(config, "c.yaml", base)
+
+
+DEDUPED = "hf://datasets/EleutherAI/pile-deduped-pythia-preshuffled"
+STANDARD = "hf://datasets/EleutherAI/pile-standard-pythia-preshuffled@main"
+
+
+def with_rows(model: str, path: str) -> dict[str, Any]:
+    config = with_hub(("checkpoints.start", "step0"))
+    config["checkpoints"]["repo"] = f"EleutherAI/{model}"
+    del config["corpus"]["shards"]
+    config["corpus"]["tokenizer"] = {"name": "EleutherAI/pythia-14m"}
+    config["corpus"]["pythia"] = {"path": path}
+    return config
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("pythia-14m", DEDUPED),
+        ("pythia-31m", DEDUPED),
+        ("pythia-70m-deduped", DEDUPED),
+        ("pythia-70m", STANDARD),
+        ("pythia-160m", STANDARD),
+        ("pythia-160m-seed3", DEDUPED),  # neither is its: not for Headwater to say
+    ],
+)
+def test_rows_that_are_the_models_own(base: Path, model: str, path: str) -> None:
+    load_config(with_rows(model, path), "c.yaml", base)
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "flavour"),
+    [
+        ("pythia-14m", STANDARD, "deduped"),
+        ("pythia-31m", STANDARD, "deduped"),
+        ("pythia-70m", DEDUPED, "standard"),
+        ("pythia-160m-deduped", STANDARD, "deduped"),
+    ],
+)
+def test_rows_that_another_model_saw(
+    base: Path, model: str, path: str, flavour: str
+) -> None:
+    (problem,) = problems(with_rows(model, path), base)
+    assert problem.startswith(
+        f"c.yaml: corpus.pythia.path: EleutherAI/{model} was trained on other rows, "
+        f"those of hf://datasets/EleutherAI/pile-{flavour}-pythia-preshuffled"
+    )
 
 
 def test_unplanted_records_need_not_fit(base: Path) -> None:

@@ -126,6 +126,12 @@ def test_small_blocks_do_not_change_the_rows(tmp_path, monkeypatch, packed, row_
     assert everything(Rows(build_rows(tmp_path, CONFIG, packed), CONFIG)) == expected
 
 
+def test_rows_assembled_in_parts_are_the_same(tmp_path, monkeypatch, packed, row_paths):
+    monkeypatch.setattr(ordering, "_ASSEMBLED_TOKENS", 17 * 7)
+    again = build_rows(tmp_path, CONFIG, packed)
+    assert [folder_bytes(p) for p in again] == [folder_bytes(p) for p in row_paths]
+
+
 def test_every_row_is_its_packed_row_or_a_record(packed, row_paths):
     collection = Collection(packed["packed"], CONFIG, "train")
     encoder = Encoder.open(packed["tokenizer"], CONFIG)

@@ -12,8 +12,9 @@ import numpy as np
 import zstandard
 from tokenizers import AddedToken, Tokenizer, normalizers, processors
 
-from headwater.corpus.encoding import Encoder
-from headwater.corpus.tokenizer import train
+from headwater.corpus.encoding import DESCRIPTION_NAME, Encoder, count_ids
+from headwater.corpus.tokenizer import save_trained, train
+from headwater.stages import identity
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
@@ -106,6 +107,40 @@ def small_config(**changes: Any) -> dict[str, Any]:
             section = section[name]
         section[last] = value
     return config
+
+
+def token_config(
+    width: int, steps: int, batch_size: int, **corpus: Any
+) -> dict[str, Any]:
+    """A config whose source holds rows of token ids; `corpus` names it."""
+    config = small_config(
+        corpus__seq_len=width - 1,
+        corpus__tokenizer={"name": "tokenizer", "revision": "main"},
+        training={"steps": steps, "batch_size": batch_size},
+    )
+    del config["corpus"]["shards"]
+    config["corpus"]["records"]["fraction"] = 0.0
+    config["corpus"]["held_out"] = {"fraction": 0.06, "rows_per_domain": 5}
+    held_out = corpus.pop("held_out", {})
+    config["corpus"].update(corpus)
+    config["corpus"]["held_out"].update(held_out)
+    return config
+
+
+def tokenizer_folder(folder: Path, config: dict[str, Any]) -> Path:
+    """A tokenizer folder of 300 ids as the workflow makes it, without fetching one."""
+    path = folder / "tokenizer"
+    if not path.exists():
+        path.mkdir(parents=True)
+        tokenizer = train(iter([some_text(0, 2000)]), 300)
+        end = save_trained(path, tokenizer)
+        description = {
+            "headwater": identity("corpus", config, part="tokenizer"),
+            "end_of_document": end,
+            "vocabulary": count_ids(tokenizer),
+        }
+        (path / DESCRIPTION_NAME).write_text(json.dumps(description))
+    return path
 
 
 class _Named(list):

@@ -8,7 +8,6 @@ from torch.nn.functional import cross_entropy
 from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.checkpoints.trainer import weighted_loss
 from headwater.geometry import Head
 from headwater.probes import ProbeData
 
@@ -128,15 +127,20 @@ def loop_gradients(
 
 
 class RowsLoss(nn.Module):
-    """The trainer's loss of weighted rows, as a sum over tokens."""
+    """The trainer's loss of weighted rows, as a sum over tokens, from full logits.
+
+    Unlike the trainer's own it can be differentiated twice.
+    """
 
     def __init__(self, model) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, rows: Tensor, weights: Tensor) -> Tensor:
-        length = rows.shape[1] - 1
-        return weighted_loss(self.model, rows, weights, "fixed") * length
+        logits = self.model(input_ids=rows[:, :-1], use_cache=False).logits
+        labels, shape = rows[:, 1:].flatten(), rows[:, 1:].shape
+        losses = cross_entropy(logits.flatten(0, 1), labels, reduction="none")
+        return (losses.view(shape).sum(dim=1) * weights).sum() / len(rows)
 
 
 class HeadTraining:

@@ -14,7 +14,7 @@ from headwater.errors import HeadwaterError
 Config = Mapping[str, Any]
 
 _CORPUS = ("seed", "corpus")
-_CHECKPOINTS = (*_CORPUS, "model", "training")
+_CHECKPOINTS = (*_CORPUS, "checkpoints", "model", "training")
 _HEADS = (*_CHECKPOINTS, "heads")
 _WINDOW = (*_HEADS, "window")
 _CURVATURE = (*_WINDOW, "as_released", "curvature")
@@ -30,6 +30,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "gradients": _GRADIENTS,
     "influence": _INFLUENCE,
 }
+
+# A published checkpoint is what it is, whatever is trained on from it.
+_BESIDE: dict[str, tuple[str, ...]] = {"source": ("checkpoints",)}
 
 # An arm that picks rows by score depends on all that made the scores; a random arm only
 # on the window. So a changed damping leaves the random arms as they are.
@@ -53,22 +56,28 @@ def identity(
     """The identity of a result of `stage` made under `config`.
 
     Args:
-        stage: a key of `SECTIONS`.
+        stage: a key of `SECTIONS`, or `source`, a published checkpoint.
         config: the whole validated config.
         targets: whose entries the result depends on, besides the window's own.
         extra: what else tells this result from its siblings (shard, arm, ...).
     """
-    settings = _settings(SECTIONS[stage], config, targets)
+    names = {**SECTIONS, **_BESIDE}[stage]
+    settings = _settings(names, config, targets)
     return {"stage": stage, "format": FORMAT, "settings": settings, **extra}
 
 
 def _settings(
     sections: Iterable[str], config: Config, targets: Iterable[str]
 ) -> dict[str, Any]:
-    settings = {section: config[section] for section in sections}
+    settings = {section: _section(config, section) for section in sections}
     names = {*targets, config["window"]["target"]} if "window" in settings else targets
     entries = {name: config["targets"][name] for name in sorted(names)}
     return {**settings, "targets": entries} if entries else settings
+
+
+def _section(config: Config, section: str) -> Any:
+    # The section that most experiments leave out.
+    return config.get(section, {}) if section == "checkpoints" else config[section]
 
 
 def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, Any]:

@@ -3,8 +3,9 @@
     step<N>/
       config.json            the model's config (Hugging Face)
       model.safetensors      weights, under Hugging Face's names
-      optimizer.safetensors  Adam's moments, `<parameter>.exp_avg` and `.exp_avg_sq`
-      trainer.json           step, loss, identity
+      optimizer.safetensors  Adam's moments, `<parameter>.exp_avg` and `.exp_avg_sq`,
+                             and the loss scale of half precision
+      trainer.json           step, loss (null before the first update), identity
 
 Written under another name and renamed when whole. A folder without one of its files is
 refused. Weights alone (`optimizer=None`) make a checkpoint that cannot be resumed from.
@@ -32,6 +33,7 @@ from headwater.stages import Config, check_identity
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MODEL_FILES = ("config.json", "model.safetensors", "trainer.json")
 OPTIMIZER_FILE = "optimizer.safetensors"
+SCALE = ("scale", "_growth_tracker")  # of the loss, named as torch.amp does
 
 
 @dataclass
@@ -39,7 +41,7 @@ class TrainerState:
     """What `trainer.json` holds."""
 
     step: int
-    loss: float
+    loss: float | None
     identity: dict[str, Any]
 
 
@@ -48,6 +50,7 @@ def save_checkpoint(
     model: GPTNeoXForCausalLM,
     optimizer: torch.optim.AdamW | None,
     state: TrainerState,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> None:
     """Write a checkpoint whole: a temporary sibling, flushed, then renamed."""
     temporary = folder.with_name(f".{folder.name}.tmp")
@@ -57,8 +60,9 @@ def save_checkpoint(
     weights = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
     save_file(weights, temporary / "model.safetensors")
     if optimizer is not None:
-        save_file(_moments(model, optimizer), temporary / OPTIMIZER_FILE)
-    text = json.dumps(state.__dict__, indent=2)
+        tensors = {**_moments(model, optimizer), **_scale(scaler)}
+        save_file(tensors, temporary / OPTIMIZER_FILE)
+    text = json.dumps(state.__dict__, indent=2, allow_nan=False)
     (temporary / "trainer.json").write_text(text + "\n")
     fsync_tree(temporary)
     shutil.rmtree(folder, ignore_errors=True)
@@ -78,7 +82,7 @@ def load_state(folder: Path, config: Config) -> TrainerState:
             f"{folder}: checkpoint without {', '.join(missing)}; delete the folder and "
             "run again"
         )
-    with _one_line_if_damaged(folder / "trainer.json") as path:
+    with one_line_if_damaged(folder / "trainer.json") as path:
         state = TrainerState(**json.loads(path.read_text()))
     check_identity(state.identity, config, folder)
     return state
@@ -88,20 +92,74 @@ def load_model(folder: Path, config: Config) -> GPTNeoXForCausalLM:
     """The model of a checkpoint, in float32 and evaluation mode.
 
     Raises:
-        HeadwaterError: missing or damaged files, or a checkpoint of another config.
+        HeadwaterError: missing or damaged files, a checkpoint of another config, a
+            model that is no GPT-NeoX or too short for the rows, or a weight that is NaN
+            or infinite.
     """
     load_state(folder, config)
-    with _one_line_if_damaged(folder / "config.json") as path:
-        model_config = GPTNeoXConfig.from_json_file(path)
+    model_config = read_model_config(folder / "config.json")
+    check_positions(folder, model_config, config["corpus"]["seq_len"])
+    path = folder / "model.safetensors"
+    tensors = load_tensors(path)
+    check_finite(path, tensors)
     model = GPTNeoXForCausalLM(model_config)
-    model.load_state_dict(_load_tensors(folder / "model.safetensors"))
+    with one_line_if_damaged(path):
+        model.load_state_dict(tensors)
     return model.eval()
 
 
+def read_model_config(path: Path) -> GPTNeoXConfig:
+    """The model's config from `config.json`.
+
+    Raises:
+        HeadwaterError: damaged, or of a model that is no GPT-NeoX.
+    """
+    with one_line_if_damaged(path):
+        kind = json.loads(path.read_text("utf-8")).get("model_type")
+        if kind == GPTNeoXConfig.model_type:
+            return GPTNeoXConfig.from_json_file(path)
+    raise HeadwaterError(
+        f"{path}: a model of type {kind!r}; Headwater supports GPT-NeoX models only "
+        f"(type {GPTNeoXConfig.model_type!r}, such as Pythia)"
+    )
+
+
+def check_positions(path: Path, model_config: GPTNeoXConfig, length: int) -> None:
+    """Refuse rows longer than the model's positions.
+
+    Raises:
+        HeadwaterError: names both lengths.
+    """
+    positions = model_config.max_position_embeddings
+    if length > positions:
+        raise HeadwaterError(
+            f"{path}: the model has {positions} positions, corpus.seq_len is {length}; "
+            f"lower corpus.seq_len to {positions} or less"
+        )
+
+
+def check_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Raises:
+        HeadwaterError: names the first such tensor.
+    """
+    for name, tensor in tensors.items():
+        bad = tensor.numel() - int(torch.isfinite(tensor).sum())
+        if bad:
+            raise HeadwaterError(
+                f"{path}: {bad} of the {tensor.numel()} numbers of {name} are NaN or "
+                "infinite; this checkpoint cannot be used, take another"
+            )
+
+
 def load_optimizer(
-    folder: Path, model: GPTNeoXForCausalLM, optimizer: torch.optim.AdamW
+    folder: Path,
+    model: GPTNeoXForCausalLM,
+    optimizer: torch.optim.AdamW,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> None:
-    """Put a checkpoint's moments and step count into a new optimizer.
+    """Put a checkpoint's moments, step count and loss scale into new ones.
 
     Raises:
         HeadwaterError: the checkpoint holds no optimizer state, or a damaged one.
@@ -111,7 +169,8 @@ def load_optimizer(
             f"{folder}: checkpoint without {OPTIMIZER_FILE}; delete the folder and "
             "run again"
         )
-    moments = _load_tensors(folder / OPTIMIZER_FILE)
+    moments = load_tensors(folder / OPTIMIZER_FILE)
+    _set_scale(scaler, moments)
     step = moments.pop("step")
     for name, parameter in model.named_parameters():
         state = optimizer.state[parameter]
@@ -129,19 +188,39 @@ def can_resume(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (*MODEL_FILES, OPTIMIZER_FILE))
 
 
-def _load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    with _one_line_if_damaged(path):
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file.
+
+    Raises:
+        HeadwaterError: the file is damaged.
+    """
+    with one_line_if_damaged(path):
         return load_file(path)
 
 
 @contextmanager
-def _one_line_if_damaged(path: Path) -> Iterator[Path]:
+def one_line_if_damaged(path: Path) -> Iterator[Path]:
+    """Turn what reading a damaged file raises into one line that names it."""
     try:
         yield path
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
         raise HeadwaterError(
-            f"{path}: damaged ({error}); delete the checkpoint's folder and run again"
+            f"{path}: damaged ({reason}); delete the checkpoint's folder and run again"
         ) from error
+
+
+def _scale(scaler: torch.amp.GradScaler | None) -> dict[str, torch.Tensor]:
+    state = scaler.state_dict() if scaler else {}
+    return {key: torch.tensor(state[key]) for key in SCALE if key in state}
+
+
+def _set_scale(
+    scaler: torch.amp.GradScaler | None, tensors: dict[str, torch.Tensor]
+) -> None:
+    stored = {key: tensors.pop(key).item() for key in SCALE if key in tensors}
+    if scaler and scaler.is_enabled():
+        scaler.load_state_dict({**scaler.state_dict(), **stored})
 
 
 def _moments(

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from headwater.checkpoints.files import (
     load_state,
     save_checkpoint,
 )
-from headwater.checkpoints.trainer import Batch, Recipe, make_optimizer, train
+from headwater.checkpoints.initial import initialise
+from headwater.checkpoints.recipe import Recipe, make_optimizer, make_scaler
+from headwater.checkpoints.trainer import Batch, train
 from headwater.errors import HeadwaterError
 from headwater.progress import Progress
 from headwater.stages import Config
@@ -53,16 +55,16 @@ class Run:
 
 def recipe_of(config: Config, divisor: str = "fixed") -> Recipe:
     """The recipe of the config's `training` section."""
-    training = config["training"]
-    names = ("learning_rate", "warmup_steps", "eps", "weight_decay", "max_grad_norm")
-    betas = tuple(training["betas"])
-    return Recipe(betas=betas, divisor=divisor, **{n: training[n] for n in names})
+    names = {field.name for field in fields(Recipe)}
+    known = {key: value for key, value in config["training"].items() if key in names}
+    return Recipe(**{**known, "betas": tuple(known["betas"])}, divisor=divisor)
 
 
 def new_model(config: Config, vocabulary: int, seed: int) -> GPTNeoXForCausalLM:
     """A randomly initialised GPT-NeoX of the config's `model` section."""
     torch.manual_seed(seed)
     settings = {"vocab_size": vocabulary, **config["model"]}
+    init = settings.pop("init", "normal")
     model_config = GPTNeoXConfig(
         **settings,
         max_position_embeddings=config["corpus"]["seq_len"],
@@ -72,7 +74,10 @@ def new_model(config: Config, vocabulary: int, seed: int) -> GPTNeoXForCausalLM:
         bos_token_id=0,
         eos_token_id=0,
     )
-    return GPTNeoXForCausalLM(model_config)
+    model = GPTNeoXForCausalLM(model_config)
+    if init == "neox":
+        initialise(model, seed)
+    return model
 
 
 def train_run(
@@ -96,11 +101,15 @@ def train_run(
     Raises:
         HeadwaterError: the training diverged, or a checkpoint cannot be read.
     """
-    model, optimizer, step = _state(run, start, recipe, config)
+    model, optimizer, scaler, step = _state(run, start, recipe, config)
     end = run.schedule[-1]
     progress = Progress(run.label, end, "steps", done=step)
+
+    def save(finished: int, loss: float | None) -> None:
+        _save(run, model, optimizer, scaler, TrainerState(finished, loss, run.identity))
+
     if step == run.schedule[0]:
-        _save(run, model, optimizer, step, float("nan"))
+        save(step, None)
 
     def after(finished: int, loss: float) -> None:
         if not math.isfinite(loss):
@@ -109,26 +118,26 @@ def train_run(
                 "training.learning_rate"
             )
         if finished in run.schedule:
-            _save(run, model, optimizer, finished, loss)
+            save(finished, loss)
         progress.update(note=f"loss {loss:.3f}")
 
-    train(model, optimizer, recipe, batch, range(step, end), after)
+    train(model, optimizer, recipe, batch, range(step, end), after, scaler)
 
 
 def _state(
     run: Run, start: Path | GPTNeoXForCausalLM, recipe: Recipe, config: Config
-) -> tuple[GPTNeoXForCausalLM, torch.optim.AdamW, int]:
+) -> tuple[GPTNeoXForCausalLM, torch.optim.AdamW, torch.amp.GradScaler, int]:
     resumable = _latest(run)
     if resumable is not None:
         start = resumable
         logger.info("%s: resuming from %s", run.label, resumable.name)
-    if isinstance(start, GPTNeoXForCausalLM):
-        model = start.to(run.device)
-        return model, make_optimizer(model, recipe), 0
-    model = load_model(start, config).to(run.device)
-    optimizer = make_optimizer(model, recipe)
-    load_optimizer(start, model, optimizer)
-    return model, optimizer, load_state(start, config).step
+    model = load_model(start, config) if isinstance(start, Path) else start
+    model = model.to(run.device)
+    optimizer, scaler = make_optimizer(model, recipe), make_scaler(recipe, model.device)
+    if not isinstance(start, Path):
+        return model, optimizer, scaler, 0
+    load_optimizer(start, model, optimizer, scaler)
+    return model, optimizer, scaler, load_state(start, config).step
 
 
 def _latest(run: Run) -> Path | None:
@@ -142,14 +151,13 @@ def _save(
     run: Run,
     model: GPTNeoXForCausalLM,
     optimizer: torch.optim.AdamW,
-    step: int,
-    loss: float,
+    scaler: torch.amp.GradScaler,
+    state: TrainerState,
 ) -> None:
-    state = TrainerState(step, loss, run.identity)
     kept = optimizer if run.keep_optimizer else None
-    save_checkpoint(run.folder / f"step{step}", model, kept, state)
+    save_checkpoint(run.folder / f"step{state.step}", model, kept, state, scaler)
     if not run.keep_optimizer:
-        save_checkpoint(run.folder / RESUME, model, optimizer, state)
+        save_checkpoint(run.folder / RESUME, model, optimizer, state, scaler)
 
 
 def step_numbers(folders: Iterable[Path]) -> list[tuple[int, Path]]:

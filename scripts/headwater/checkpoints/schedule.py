@@ -4,6 +4,9 @@ Pythia (arXiv 2304.01373) saved steps 0, 1, 2, 4, ..., 512 and then every 1000th
 training changes fast. The same here, with the interval free.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 LAST_POWER = 512
 
 
@@ -20,3 +23,17 @@ def checkpoint_steps(steps: int, every: int) -> list[int]:
     powers = {1 << bits for bits in range(LAST_POWER.bit_length())}
     regular = set(range(0, steps + 1, every))
     return sorted(step for step in powers | regular | {0, steps} if step <= steps)
+
+
+def saved_steps(config: Mapping[str, Any]) -> list[int]:
+    """The steps with a checkpoint in an experiment, ascending.
+
+    Args:
+        config: the whole config. Its baseline is trained, or consists of the revisions
+            `step<N>` that `checkpoints.revisions` lists.
+    """
+    revisions = config.get("checkpoints", {}).get("revisions")
+    if revisions is not None:
+        return sorted(int(name.removeprefix("step")) for name in revisions)
+    training = config["training"]
+    return checkpoint_steps(training["steps"], training["checkpoint_every"])

@@ -5,51 +5,26 @@ stands at a position and in the row's weight.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.checkpoints.loss import weighted_token_loss
+from headwater.checkpoints.recipe import Recipe, make_optimizer, make_scaler
+from headwater.neox import final_hidden
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; the fields are those of the config's `training` section.
+__all__ = [
+    "Batch",
+    "Recipe",
+    "add_gradient",
+    "make_optimizer",
+    "train",
+    "weighted_loss",
+]
 
-    Attributes:
-        learning_rate: peak, reached after `warmup_steps` of linear warm-up, then kept.
-        divisor: `fixed` divides a batch's loss by all its tokens, so that a removed row
-            never rescales the others; `kept` divides by the weight that remains.
-    """
-
-    learning_rate: float
-    warmup_steps: int
-    betas: tuple[float, float]
-    eps: float
-    weight_decay: float
-    max_grad_norm: float
-    divisor: str = "fixed"
-
-    def rate(self, step: int) -> float:
-        """Learning rate of the update that leads from `step` to `step + 1`."""
-        return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup_steps))
-
-
-def make_optimizer(model: GPTNeoXForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW without weight decay on biases and LayerNorms."""
-    decayed = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    return torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=recipe.learning_rate,
-        betas=recipe.betas,
-        eps=recipe.eps,
-        fused=True,
-    )
+Batch = Callable[[int], tuple[Tensor, Tensor]]
+Hook = Callable[[int, float], None]
 
 
 def weighted_loss(
@@ -63,17 +38,27 @@ def weighted_loss(
         weights: one weight a row [batch]: 0 removed, 1 as trained, 2 seen twice.
         divisor: see `Recipe`.
     """
-    logits = model(input_ids=rows[:, :-1], use_cache=False).logits
-    losses = cross_entropy(
-        logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="none"
-    ).view(len(rows), -1)
-    total = (losses.mean(dim=1) * weights).sum()
-    count = weights.sum().clamp(min=1e-9) if divisor == "kept" else len(rows)
-    return total / count
+    return _loss(model, rows, weights, _count(weights, divisor), None)
 
 
-Batch = Callable[[int], tuple[Tensor, Tensor]]
-Hook = Callable[[int, float], None]
+def _loss(
+    model: GPTNeoXForCausalLM,
+    rows: Tensor,
+    weights: Tensor,
+    count: Tensor | int,
+    compute: torch.dtype | None,
+) -> Tensor:
+    with torch.autocast(rows.device.type, compute, enabled=compute is not None):
+        hidden = final_hidden(model, rows[:, :-1])
+    unembedding = model.get_output_embeddings().weight
+    total = weighted_token_loss(
+        hidden.to(unembedding.dtype), unembedding, rows[:, 1:], weights, compute
+    )
+    return total / (rows.shape[1] - 1) / count
+
+
+def _count(weights: Tensor, divisor: str) -> Tensor | int:
+    return weights.sum().clamp(min=1e-9) if divisor == "kept" else len(weights)
 
 
 def train(
@@ -83,26 +68,59 @@ def train(
     batch: Batch,
     steps: range,
     after: Hook,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> None:
     """Train over `steps`, calling `after(step + 1, loss)` when a step is done.
 
     Args:
-        model: state at `steps.start`, changed in place.
+        model: state at `steps.start`, changed in place; its weights are float32.
         optimizer: its state at `steps.start`, changed in place.
         recipe: the recipe.
         batch: step to (rows [batch, length + 1], weights [batch]).
         steps: the updates to make.
         after: called with the number of finished updates and the batch's loss.
+        scaler: the loss scale at `steps.start`, changed in place; a new one if None.
+
+    In half precision an update whose gradient overflows is left out; its step counts.
     """
     model.train()
-    device = model.device
+    scaler = scaler or make_scaler(recipe, model.device)
     for step in steps:
         rows, weights = batch(step)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(step)
-        loss = weighted_loss(model, rows.to(device), weights.to(device), recipe.divisor)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = add_gradient(model, recipe, rows, weights, scaler)
+        scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
-        optimizer.step()
-        after(step + 1, float(loss.detach()))
+        scaler.step(optimizer)
+        scaler.update()
+        after(step + 1, float(loss))
+
+
+def add_gradient(
+    model: GPTNeoXForCausalLM,
+    recipe: Recipe,
+    rows: Tensor,
+    weights: Tensor,
+    scaler: torch.amp.GradScaler,
+) -> Tensor:
+    """Add a batch's gradient, by micro-batches; returns the batch's loss.
+
+    Args:
+        model: its parameters' `grad` is added to.
+        recipe: the recipe.
+        rows: token ids [batch, length + 1].
+        weights: one weight a row [batch].
+        scaler: the loss scale that multiplies the gradient.
+    """
+    device = model.device
+    weights = weights.to(device)
+    count = _count(weights, recipe.divisor)
+    size = recipe.micro_batch_size or len(rows)
+    losses = []
+    for part, weight in zip(rows.split(size), weights.split(size), strict=True):
+        loss = _loss(model, part.to(device), weight, count, recipe.compute)
+        scaler.scale(loss).backward()
+        losses.append(loss.detach())
+    return torch.stack(losses).sum()

@@ -11,23 +11,32 @@ from typing import Any
 
 from headwater.config.checks import PROBES, check_problems
 from headwater.config.problems import ConfigError, Problem, touches
+from headwater.config.revisions import revision_problems, wanted_revisions
 from headwater.config.schema import fill_defaults, schema_problems
 from headwater.config.sources import (
-    SOURCE_SUFFIX,
+    corpus_problems,
+    dataset_sources,
     list_sources,
+    row_files,
     source_name,
-    source_problems,
 )
+from headwater.corpus.places import SOURCE_SUFFIX, has_rows
 
 __all__ = [
     "PROBES",
     "SOURCE_SUFFIX",
     "ConfigError",
     "arm_runs",
+    "dataset_sources",
+    "has_rows",
     "list_sources",
     "load_config",
+    "row_files",
     "source_name",
+    "wanted_revisions",
 ]
+
+SOURCE_KEYS = ("shards", "dataset", "pythia", "parquet", "held_out")
 
 
 def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]:
@@ -70,8 +79,12 @@ def _further_problems(
     broken = {problem.key for problem in known}
     broken |= {problem.meant for problem in known if problem.meant}
     problems = check_problems(config, broken)
-    if not touches(broken, ("corpus", "shards")):
-        problems += source_problems(config["corpus"]["shards"], base)
+    if not any(touches(broken, ("corpus", name)) for name in SOURCE_KEYS):
+        problems += corpus_problems(config["corpus"], base)
+    if not any(
+        touches(broken, key) for key in (("checkpoints",), ("corpus", "pythia"))
+    ):
+        problems += revision_problems(config, base)
     return problems
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.checkpoints.schedule import saved_steps
 from headwater.config.problems import Key, Problem, touches, unknown_name
+from headwater.corpus.places import has_rows
 
 # The names of the probes, here as well as in `headwater.probes`: that package needs
 # torch, which no config check may import.
@@ -92,6 +93,25 @@ def _records_fit(config: Config) -> Iterator[Problem]:
         yield _problem("corpus.records.max_length", text)
 
 
+@_check("corpus")
+def _rows_stay_as_they_are(config: Config) -> Iterator[Problem]:
+    corpus = config["corpus"]
+    if not has_rows(corpus):
+        if "shards" in corpus["held_out"]:
+            text = "only for sources of token ids; text is held out by `fraction`"
+            yield _problem("corpus.held_out.shards", text)
+        return
+    if corpus["records"]["fraction"] > 0:
+        text = "must be 0: a source of token ids is trained on as it is"
+        yield _problem("corpus.records.fraction", text)
+    if "name" not in corpus["tokenizer"]:
+        text = (
+            "a source of token ids needs the tokenizer that made them; give `name`, "
+            "its folder or its name on the hub"
+        )
+        yield _problem("corpus.tokenizer", text)
+
+
 @_check("corpus.row_shards", "training.steps", "training.batch_size")
 def _row_shards_have_rows(config: Config) -> Iterator[Problem]:
     training, shards = config["training"], config["corpus"]["row_shards"]
@@ -135,12 +155,39 @@ def _vocabulary_fits(config: Config) -> Iterator[Problem]:
         yield _problem("model.vocab_size", text)
 
 
-@_check("training.warmup_steps", "training.steps")
+COSINE = ("training.schedule", "training.decay_steps", "training.steps")
+
+
+@_check("training.warmup_steps", *COSINE)
 def _warmup_ends(config: Config) -> Iterator[Problem]:
-    warmup, steps = config["training"]["warmup_steps"], config["training"]["steps"]
-    if warmup >= steps:
-        text = f"{warmup} is not less than training.steps ({steps})"
+    training = config["training"]
+    name = "decay_steps" if training["schedule"] == "cosine" else "steps"
+    warmup, steps = training["warmup_steps"], training.get(name)
+    if steps is not None and warmup >= steps:
+        text = f"{warmup} is not less than training.{name} ({steps})"
         yield _problem("training.warmup_steps", text)
+
+
+@_check(*COSINE)
+def _cosine_has_steps(config: Config) -> Iterator[Problem]:
+    training = config["training"]
+    if training["schedule"] == "cosine":
+        steps, length = training["steps"], training.get("decay_steps")
+        if length is None:
+            text = "missing; schedule: cosine needs the steps of the whole training"
+            yield _problem("training.decay_steps", text)
+        elif length < steps:
+            text = f"{length} is less than training.steps ({steps})"
+            yield _problem("training.decay_steps", text)
+
+
+@_check("training.min_learning_rate", "training.learning_rate")
+def _floor_below_peak(config: Config) -> Iterator[Problem]:
+    training = config["training"]
+    floor, peak = training["min_learning_rate"], training["learning_rate"]
+    if floor > peak:
+        text = f"{floor} is more than training.learning_rate ({peak})"
+        yield _problem("training.min_learning_rate", text)
 
 
 @_check("heads.half_length", "corpus.seq_len")
@@ -162,6 +209,16 @@ def _early_and_late_fit(config: Config) -> Iterator[Problem]:
         yield _problem("evaluation.late_tokens", text)
 
 
+@_check("window.checkpoints", "window.score_at")
+def _the_end_is_one_checkpoint(config: Config) -> Iterator[Problem]:
+    window = config["window"]
+    if window["score_at"] == "end" and window["checkpoints"] > 1:
+        text = (
+            f"{window['checkpoints']} go with score_at: start; end is one"
+        )
+        yield _problem("window.checkpoints", text)
+
+
 @_check("window.target")
 def _window_target_exists(config: Config) -> Iterator[Problem]:
     yield from _target_problem(config, ("window",), config["window"])
@@ -179,18 +236,46 @@ def _window_has_steps(config: Config) -> Iterator[Problem]:
         yield _problem("window.start", f"{start} is not before {name} ({limit})")
 
 
-@_check("window.start", "window.end", "training.steps", "training.checkpoint_every")
+@_check(
+    "window.start",
+    "window.end",
+    "training.steps",
+    "training.checkpoint_every",
+    "window.score_at",
+    "checkpoints",
+)
 def _window_has_checkpoints(config: Config) -> Iterator[Problem]:
-    training = config["training"]
-    steps = checkpoint_steps(training["steps"], training["checkpoint_every"])
-    for name in ("start", "end"):
-        step = config["window"][name]
-        if step == "auto" or step > training["steps"] or step in steps:
+    steps = saved_steps(config)
+    window = config["window"]
+    # Nothing is retrained from revisions: only the scores need a checkpoint.
+    taken = "revisions" in config["checkpoints"]
+    for name in (window["score_at"],) if taken else ("start", "end"):
+        step = window[name]
+        if step == "auto" or step > config["training"]["steps"] or step in steps:
             continue
-        below = max(known for known in steps if known < step)
-        above = min(known for known in steps if known > step)
-        text = f"step {step} has no checkpoint; the nearest are {below} and {above}"
+        near = [max((s for s in steps if s < step), default=None)]
+        near += [min((s for s in steps if s > step), default=None)]
+        known = " and ".join(str(s) for s in near if s is not None)
+        text = f"step {step} has no checkpoint; the nearest are {known}"
         yield _problem(f"window.{name}", text)
+
+
+@_check("checkpoints", "model.vocab_size")
+def _embedding_is_known(config: Config) -> Iterator[Problem]:
+    if config["checkpoints"] and "vocab_size" not in config["model"]:
+        text = "missing; give the rows of the checkpoint's embedding (Pythia: 50304)"
+        yield _problem("model.vocab_size", text)
+
+
+@_check("checkpoints")
+def _start_has_no_past(config: Config) -> Iterator[Problem]:
+    start = config["checkpoints"].get("start", "")
+    if re.fullmatch(r"step0*[1-9]\d*", start):
+        text = (
+            f"{start} has a past: its optimizer state, which nobody publishes; start "
+            "from step0"
+        )
+        yield _problem("checkpoints.start", text)
 
 
 WINDOW = ("window.start", "window.end", "training.steps")

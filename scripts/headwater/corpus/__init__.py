@@ -1,4 +1,6 @@
-"""Stage `corpus`: Pile shards in, token rows in training order out.
+"""Stage `corpus`: text or token ids in, token rows in training order out.
+
+Text, in the Pile's format (data sets are brought into it):
 
 shards     documents of a .jsonl.zst file, one at a time
 tokenizer  train a byte-level BPE on them, or fetch a Hugging Face tokenizer
@@ -9,5 +11,26 @@ collection the packed rows of all sources under one numbering
 records    the generated domain
 ordering   rows in training order, shard by shard
 holdout    held-out rows, token counts and the summary
-rows       what every later stage reads rows with
+
+Token ids that are in training order already:
+
+steps      which rows a step reads, which bytes a row is
+megatron   the index of Pythia's pre-shuffled files
+tokenfiles their rows, by memory map
+batches    rows in parquet files
+rowsource  any of these to rows, with detected domains
+rowholdout held-out rows and the summary
+detectors  guesses of the domain of a text
+
+Over the network, on the login node only:
+
+places     addresses, taken apart
+remote     ranges of the bytes of a remote file
+failures   what goes wrong, in words
+fetching   remote bytes to a local file that survives a kill, with a record
+textfetch  remote shards, and data sets of text
+streaming  data sets of the `datasets` library
+rowfetch   just the rows that an experiment needs
+
+And rows, what every later stage reads rows with.
 """

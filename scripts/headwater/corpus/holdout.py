@@ -47,6 +47,7 @@ def hold_out(
     encoder: Encoder,
     settings: HoldOutSettings,
     identity: Identity,
+    counts: np.ndarray,
 ) -> None:
     """Write the held-out rows, domain after domain, and the token counts.
 
@@ -56,6 +57,7 @@ def hold_out(
         encoder: the experiment's tokenizer.
         settings: what the rows depend on.
         identity: of the store.
+        counts: tokens of the natural training rows or documents, int64 [vocabulary].
 
     Raises:
         HeadwaterError: no row of natural text was held out.
@@ -85,7 +87,7 @@ def hold_out(
             rows = generate_rows(order.records, generated, held_out, encoder, order)
             writer.append(rows)
         writer.close()
-        stores.write_array(root, TOKEN_COUNTS, held_out.token_counts)
+        stores.write_array(root, TOKEN_COUNTS, counts)
 
 
 def choose(held_out: Collection, settings: HoldOutSettings) -> np.ndarray:
@@ -97,19 +99,39 @@ def choose(held_out: Collection, settings: HoldOutSettings) -> np.ndarray:
     Raises:
         HeadwaterError: there are none.
     """
-    seed = stable_seed(settings.order.seed, "corpus", "held_out_rows")
-    random = np.random.Generator(np.random.PCG64(seed))
-    parts = []
-    for index in range(len(held_out.domains)):
-        rows = np.flatnonzero(held_out.domain == index)
-        parts.append(np.sort(random.permutation(rows)[: settings.rows_per_domain]))
-    chosen = np.concatenate(parts)
+    chosen = pick(
+        held_out.domain,
+        len(held_out.domains),
+        settings.rows_per_domain,
+        settings.order.seed,
+    )
     if not len(chosen):
         raise HeadwaterError(
             "corpus.held_out.fraction: no row of natural text was held out; raise it, "
             "or add documents"
         )
     return chosen
+
+
+def pick(domain: np.ndarray, domains: int, most: int, seed: int) -> np.ndarray:
+    """At most `most` random rows of each domain, by domain and then by number.
+
+    Args:
+        domain: of every row, uint8 [rows].
+        domains: how many there are.
+        most: rows of each.
+        seed: the experiment's.
+
+    Returns:
+        int64 [rows picked].
+    """
+    seed = stable_seed(seed, "corpus", "held_out_rows")
+    random = np.random.Generator(np.random.PCG64(seed))
+    parts = []
+    for index in range(domains):
+        rows = np.flatnonzero(domain == index)
+        parts.append(np.sort(random.permutation(rows)[:most]))
+    return np.concatenate(parts)
 
 
 def _warn_of_missing(held_out: Collection, chosen: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from headwater.publish import Identity, publish_folder, stable_seed
 from headwater.stages import Config
 
 RECORD = -1  # stands in a plan where a row is generated
+_ASSEMBLED_TOKENS = 1 << 26  # in memory at once; for each such part all blocks are read
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,14 @@ def order_rows(
         )
         writer = RowWriter(root, settings.seq_len + 1, token_dtype(encoder.vocabulary))
         progress = Progress(f"ordering {shard:04d}", stop - first, "rows")
-        if stop > first:
-            number = int((plan[:first] == RECORD).sum())
-            writer.append(
-                _assemble(plan[first:stop], number, packed, encoder, settings)
-            )
+        size = max(1, _ASSEMBLED_TOKENS // (settings.seq_len + 1))
+        for begin in range(first, stop, size):
+            end = min(begin + size, stop)
+            number = int((plan[:begin] == RECORD).sum())
+            block = _assemble(plan[begin:end], number, packed, encoder, settings)
+            writer.append(block)
+            progress.update(end - begin)
         writer.close()
-        progress.update(stop - first)
 
 
 def _assemble(

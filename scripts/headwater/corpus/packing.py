@@ -14,6 +14,7 @@ import zarr
 from headwater import stores
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.packer import Packer
+from headwater.corpus.places import has_rows
 from headwater.corpus.rowstore import RowWriter, token_dtype
 from headwater.corpus.shards import Document, ShardReader, Tally
 from headwater.errors import HeadwaterError
@@ -45,13 +46,13 @@ class PackSettings:
 
 
 def settings_of(config: Config) -> PackSettings:
-    """The settings in a config."""
+    """The settings in a config. Beside a source of token ids, all text is held out."""
     corpus = config["corpus"]
     return PackSettings(
         seed=config["seed"],
         seq_len=corpus["seq_len"],
         on_bad_line=corpus["on_bad_line"],
-        held_out_fraction=corpus["held_out"]["fraction"],
+        held_out_fraction=1.0 if has_rows(corpus) else corpus["held_out"]["fraction"],
     )
 
 

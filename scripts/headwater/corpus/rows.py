@@ -12,6 +12,8 @@ from tokenizers import Tokenizer
 
 from headwater import stores
 from headwater.corpus import rowstore
+from headwater.corpus.places import SOURCE_SUFFIX
+from headwater.corpus.records import DOMAIN as RECORDS
 from headwater.errors import HeadwaterError
 from headwater.stages import Config
 
@@ -24,11 +26,14 @@ class Span:
 
     Attributes:
         source: name of the source; "records" for generated rows.
-        line: line of the document in its source, from 1; the number of the record.
-        start: first character within the document's text.
+        line: line of the document in its source, from 1; the number of the record; or
+            the number of the row, from 0, in a source of token ids.
+        start: first character within the document's text; within the row's, in a source
+            of token ids.
         stop: last character plus one.
         token: offset in the row of the first token.
         domain: name of the domain.
+        source_rows: whether the source holds rows of token ids.
     """
 
     source: str
@@ -37,6 +42,17 @@ class Span:
     stop: int
     token: int
     domain: str
+    source_rows: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where to find it, for a person."""
+        characters = f"characters {self.start:,} to {self.stop:,}"
+        if self.source == RECORDS:
+            return f"generated record {self.line:,}"
+        if self.source_rows:
+            return f"{self.source}, row {self.line:,}, {characters}"
+        return f"{self.source}{SOURCE_SUFFIX}, line {self.line:,}, {characters}"
 
 
 class Rows:
@@ -63,6 +79,7 @@ class Rows:
         attributes = [rowstore.attributes(group) for group in self._groups]
         self.sources: list[str] = attributes[0]["sources"]
         self.domain_names: list[str] = attributes[0]["domains"]
+        self._source_rows = bool(attributes[0].get("source_rows", False))
         self._arrays = [stores.array(group, "tokens") for group in self._groups]
         sizes = [array.shape[0] for array in self._arrays]
         self._starts: list[int] = np.cumsum([0, *sizes]).tolist()
@@ -142,7 +159,7 @@ class Rows:
         self, source: int, line: int, start: int, stop: int, token: int, domain: int
     ) -> Span:
         names = self.sources[source], self.domain_names[domain]
-        return Span(names[0], line, start, stop, token, names[1])
+        return Span(names[0], line, start, stop, token, names[1], self._source_rows)
 
     @cached_property
     def _domain(self) -> np.ndarray:

@@ -99,13 +99,18 @@ class WindowChoice:
     Attributes:
         window: the window.
         chosen: `auto` or `given`.
-        points: the checkpoints at which influence is measured; the first is the
-            window's start.
+        points: the checkpoints at which influence is measured: the window's start, and
+            others spread over it; or its end alone.
     """
 
     window: Window
     chosen: str
     points: list[int]
+
+    def roles(self, names: list[str]) -> dict[str, int]:
+        """The step of every role: the window's ends, and the points by name."""
+        ends = {"start": self.window.start, "end": self.window.end}
+        return {**ends, **dict(zip(names, self.points, strict=True))}
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,9 @@ def choose_window(
             f"window: start {window.start} is not before end {window.end}; give both "
             "window.start and window.end"
         )
-    points = spread_points(window, wanted["checkpoints"], checkpoints)
+    points = [window.end]
+    if wanted["score_at"] == "start":
+        points = spread_points(window, wanted["checkpoints"], checkpoints)
     return WindowChoice(window, "given" if len(given) == 2 else "auto", points)
 
 

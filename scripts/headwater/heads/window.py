@@ -42,9 +42,17 @@ class WindowRows:
         return self.rows.tokens(self.first + part.start, self.first + part.stop)
 
     def after(self, step: int, numbers: range) -> range:
-        """Those of some rows that are trained after the checkpoint of a step."""
-        first = (step - self.start) * self.batch_size
+        """Those of some rows that are scored at the checkpoint of a step.
+
+        They are the rows trained after it; at the window's end, which looks back, all.
+        """
+        ahead = (step - self.start) * self.batch_size
+        first = 0 if ahead == self.count else ahead
         return range(max(numbers.start, min(first, numbers.stop)), numbers.stop)
+
+    def is_after(self, step: int, numbers: np.ndarray) -> np.ndarray:
+        """Which of some rows `after` would take, bool."""
+        return np.isin(numbers, self.after(step, range(self.count)))
 
     def numbers(self, rows: range | np.ndarray) -> range | np.ndarray:
         """Global row numbers, for messages."""

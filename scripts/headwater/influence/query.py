@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from headwater.checkpoints.files import load_model
+from headwater.config.points import point_names
 from headwater.curvature.files import read_factors
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
@@ -123,8 +124,8 @@ class Experiment:
         return Answer(ranked_table(scores, losses, self.window), scores)
 
     def _points(self) -> Iterator[tuple[str, int]]:
-        for number, step in enumerate(self.choice.points):
-            yield (f"point{number}" if number else "start"), step
+        names = point_names(self.config["window"])
+        yield from zip(names, self.choice.points, strict=True)
 
     def _stores(
         self, point: str, step: int, head: Head

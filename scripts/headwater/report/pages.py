@@ -9,7 +9,6 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tokenizers import Tokenizer
 
-from headwater.config import SOURCE_SUFFIX
 from headwater.corpus.records import DOMAIN as RECORDS
 from headwater.corpus.rows import Rows, Span
 from headwater.heads.targets import Choice, Target
@@ -175,7 +174,6 @@ def _render(template: str, **values: object) -> str:
     environment.filters["cell"] = cell
     environment.globals.update(
         RECORDS=RECORDS,
-        SUFFIX=SOURCE_SUFFIX,
         meaning=words.score_meaning,
         how_chosen=words.how_chosen,
     )

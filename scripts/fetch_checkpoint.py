@@ -1,0 +1,17 @@
+"""Fetch a published checkpoint, from the hub or a local folder."""
+
+from pathlib import Path
+
+from headwater import job
+from headwater.checkpoints.source import fetch_checkpoint
+from headwater.stages import identity
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        revision = snakemake.wildcards.revision
+        stamp = identity("source", config, revision=revision)
+        fetch_checkpoint(Path(snakemake.output[0]), revision, config, stamp)
+
+
+main(snakemake)  # noqa: F821

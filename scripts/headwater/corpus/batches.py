@@ -1,0 +1,251 @@
+"""Rows in parquet files: token ids with the number of the batch they belong to.
+
+The layout of `pietrolesci/pile-deduped-pythia-preshuffled`: columns `uid`, `batch_idx`
+(the training step) and `token_ids`, sorted by batch from file to file. The rows of a
+batch are taken in the order of `uid`, where there is one.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+
+from headwater.corpus.steps import past_the_end, step_of_row
+from headwater.errors import HeadwaterError
+
+UID = "uid"
+_READ_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class BatchColumns:
+    """Names of the columns.
+
+    Attributes:
+        tokens: list of token ids.
+        batch: number of the training step, from 0.
+    """
+
+    tokens: str
+    batch: str
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A row group: which, and the first and last batch in it."""
+
+    file: int
+    number: int
+    first: int
+    last: int
+
+
+class BatchFiles:
+    """Rows of parquet files; memory holds a batch and what the reader needs.
+
+    Args:
+        files: name and open file (or path) of each, in order; opened as far as needed.
+        rows: those that will be read.
+        width: tokens of a row, seq_len + 1.
+        batch_size: rows of a batch.
+        columns: their names.
+
+    Attributes:
+        name: of the source.
+
+    Raises:
+        HeadwaterError: no parquet file, missing columns, batches out of order, or too
+            few of them.
+    """
+
+    def __init__(
+        self,
+        files: Iterable[tuple[str, str | BinaryIO]],
+        rows: range,
+        width: int,
+        batch_size: int,
+        columns: BatchColumns,
+    ) -> None:
+        self.width, self._batch_size, self._columns = width, batch_size, columns
+        self._names: list[str] = []
+        self._files: list[pyarrow.parquet.ParquetFile] = []
+        self._groups: list[_Group] = []
+        last = step_of_row(rows.stop - 1, batch_size)
+        for name, file in files:
+            self._add(name, file)
+            if self._groups and self._groups[-1].last > last:
+                break
+        self.name = self._names[0].rsplit("/", 1)[-1]
+        if rows.stop > len(self):
+            raise past_the_end(self.name, rows, len(self))
+
+    def _add(self, name: str, file: str | BinaryIO) -> None:
+        self._names.append(name)
+        self._files.append(_open(name, file))
+        _check_columns(name, self._files[-1].schema_arrow.names, self._columns)
+        for group in self._groups_of(len(self._files) - 1):
+            if self._groups and group.first < self._groups[-1].last:
+                raise HeadwaterError(
+                    f"{name}: batch {group.first:,} comes after batch "
+                    f"{self._groups[-1].last:,}; the files must be sorted by "
+                    f"{self._columns.batch}, in the order of their names"
+                )
+            self._groups.append(group)
+
+    def __len__(self) -> int:
+        """Rows up to the end of the last batch of the files that were opened."""
+        return (self._groups[-1].last + 1) * self._batch_size if self._groups else 0
+
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+        """Rows `start` to `stop - 1` in order, in blocks of at most `size` rows.
+
+        Yields:
+            int64 [at most size, width].
+
+        Raises:
+            HeadwaterError: a batch without all its rows, or rows of another length.
+        """
+        if start >= stop:
+            return
+        first = step_of_row(start, self._batch_size)
+        last = step_of_row(stop - 1, self._batch_size)
+        for batch, rows in self._batches(first, last):
+            begin = batch * self._batch_size
+            wanted = rows[max(start - begin, 0) : stop - begin]
+            for place in range(0, len(wanted), size):
+                yield wanted[place : place + size]
+
+    def _batches(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The batches `first` to `last`, whole, in order."""
+        batch, waiting = first, _Waiting()
+        for found in self._read(first, last):
+            while batch < (ahead := int(found.batch.min())):
+                yield batch, waiting.take(batch, self._batch_size, self.name)
+                batch += 1
+                if batch < ahead and not waiting.holds(batch):
+                    raise _incomplete(self.name, batch, 0, self._batch_size)
+            waiting.add(found)
+        while batch <= last:
+            yield batch, waiting.take(batch, self._batch_size, self.name)
+            batch += 1
+
+    def _read(self, first: int, last: int) -> Iterator["_Rows"]:
+        names = [self._columns.batch, self._columns.tokens]
+        for group in self._groups:
+            if group.last < first or group.first > last:
+                continue
+            file = self._files[group.file]
+            has_uid = UID in file.schema_arrow.names
+            parts = file.iter_batches(
+                _READ_ROWS, [group.number], [*names, *([UID] if has_uid else [])]
+            )
+            for part in parts:
+                rows = self._rows(self._names[group.file], part)
+                inside = (rows.batch >= first) & (rows.batch <= last)
+                if inside.any():
+                    yield rows.take(np.flatnonzero(inside))
+
+    def _rows(self, name: str, part: pyarrow.RecordBatch) -> "_Rows":
+        tokens = _rectangle(name, part.column(self._columns.tokens), self.width)
+        batch = part.column(self._columns.batch).to_numpy(zero_copy_only=False)
+        uid = np.arange(len(batch))
+        if UID in part.schema.names:
+            uid = part.column(UID).to_numpy(zero_copy_only=False)
+        return _Rows(batch, uid, tokens)
+
+    def _groups_of(self, index: int) -> Iterator[_Group]:
+        file = self._files[index]
+        # A list's column is a leaf below it: look the position up among the leaves.
+        leaves = [file.schema.column(i).path for i in range(len(file.schema))]
+        column = leaves.index(self._columns.batch)
+        for number in range(file.metadata.num_row_groups):
+            found = file.metadata.row_group(number).column(column).statistics
+            if found is not None and found.has_min_max:
+                yield _Group(index, number, int(found.min), int(found.max))
+                continue
+            table = file.read_row_group(number, [self._columns.batch])
+            batch = table.column(0).to_numpy()
+            yield _Group(index, number, int(batch.min()), int(batch.max()))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    batch: np.ndarray
+    uid: np.ndarray
+    tokens: np.ndarray
+
+    def take(self, places: np.ndarray) -> "_Rows":
+        return _Rows(self.batch[places], self.uid[places], self.tokens[places])
+
+
+class _Waiting:
+    """Rows of batches that are not whole yet."""
+
+    def __init__(self) -> None:
+        self._parts: list[_Rows] = []
+
+    def add(self, rows: _Rows) -> None:
+        self._parts.append(rows)
+
+    def holds(self, batch: int) -> bool:
+        return any((part.batch == batch).any() for part in self._parts)
+
+    def take(self, batch: int, size: int, name: str) -> np.ndarray:
+        mine = [part.take(np.flatnonzero(part.batch == batch)) for part in self._parts]
+        rest = [part.take(np.flatnonzero(part.batch != batch)) for part in self._parts]
+        self._parts = [part for part in rest if len(part.batch)]
+        count = sum(len(part.batch) for part in mine)
+        if count != size:
+            raise _incomplete(name, batch, count, size)
+        order = np.argsort(np.concatenate([part.uid for part in mine]), kind="stable")
+        return np.concatenate([part.tokens for part in mine])[order]
+
+
+def _incomplete(name: str, batch: int, count: int, size: int) -> HeadwaterError:
+    return HeadwaterError(
+        f"{name}: batch {batch:,} has {count:,} rows, but training.batch_size is "
+        f"{size:,}; set it to the data's, or give the files that hold the whole batch"
+    )
+
+
+def _open(name: str, file: str | BinaryIO) -> pyarrow.parquet.ParquetFile:
+    try:
+        return pyarrow.parquet.ParquetFile(cast(str, file))
+    except (OSError, pyarrow.ArrowException) as error:
+        raise HeadwaterError(
+            f"{name}: not a readable parquet file ({error}); copy or download it again"
+        ) from error
+
+
+def _check_columns(name: str, found: list[str], columns: BatchColumns) -> None:
+    for key, column in (("tokens", columns.tokens), ("batch", columns.batch)):
+        if column not in found:
+            raise HeadwaterError(
+                f'{name}: no column "{column}" (corpus.parquet.{key}); it has: '
+                f"{', '.join(found)}"
+            )
+
+
+def _rectangle(name: str, column: pyarrow.Array, width: int) -> np.ndarray:
+    """A column of lists as int64 [rows, width].
+
+    Raises:
+        HeadwaterError: not lists of integers, or a list of another length.
+    """
+    try:
+        flat = column.flatten()
+        lengths = np.diff(column.offsets.to_numpy())
+    except AttributeError:  # lists of a fixed size have no offsets
+        lengths = np.full(len(column), len(flat) // max(1, len(column)))
+    except (TypeError, NotImplementedError) as error:
+        raise HeadwaterError(f"{name}: its tokens are no lists ({error})") from error
+    if len(wrong := np.flatnonzero(lengths != width)):
+        raise HeadwaterError(
+            f"{name}: a row has {lengths[wrong[0]]:,} tokens, but rows have {width:,} "
+            f"(corpus.seq_len + 1); set corpus.seq_len to {lengths[wrong[0]] - 1}"
+        )
+    values = flat.to_numpy(zero_copy_only=False)
+    return values.astype(np.int64).reshape(len(column), width)

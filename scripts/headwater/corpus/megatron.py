@@ -1,0 +1,181 @@
+r"""The index of a token file in Megatron's format: `.bin` and `.idx`.
+
+The `.bin` file is the tokens of all sequences, nothing else. The `.idx` file says where
+they are (little-endian; https://github.com/EleutherAI/gpt-neox/blob/v1.0/megatron/data/
+indexed_dataset.py, class MMapIndexedDataset.Index):
+
+    bytes                       what
+    9                           "MMIDIDX\0\0"
+    8                           version, 1
+    1                           code of the token type, see `DTYPES`
+    8, 8                        sequences, documents + 1
+    4 x sequences               tokens of each sequence
+    8 x sequences               first byte of each sequence in the .bin file
+    8 x (documents + 1)         first sequence of each document
+
+Every sequence must be one row of the same width without gaps, so that row i begins at
+byte `width * itemsize * i` (`steps.bytes_of_rows`).
+"""
+
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from headwater.corpus.steps import past_the_end
+from headwater.errors import HeadwaterError
+
+MAGIC = b"MMIDIDX\x00\x00"
+VERSION = 1
+HEADER = struct.Struct("<9sQBQQ")
+DTYPES = {
+    1: "uint8",
+    2: "int8",
+    3: "int16",
+    4: "int32",
+    5: "int64",
+    6: "float",  # 6 and 7 are single and double in GPT-NeoX, the reverse in Megatron
+    7: "float",
+    8: "uint16",
+}
+UINT16 = np.dtype("<u2")
+
+SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<last>\d{5})\.bin")
+
+ReadBytes = Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True)
+class Index:
+    """What an `.idx` file says, as far as it was read.
+
+    Attributes:
+        name: of the file, for messages.
+        sequences: how many there are.
+        documents: entries of the document table.
+    """
+
+    name: str
+    sequences: int
+    documents: int
+
+    @property
+    def size(self) -> int:
+        """Bytes the file must have."""
+        return HEADER.size + 12 * self.sequences + 8 * self.documents
+
+    def sizes_at(self, rows: range) -> tuple[int, int]:
+        """First and last-plus-one byte of the sizes of these rows, int32."""
+        return HEADER.size + 4 * rows.start, HEADER.size + 4 * rows.stop
+
+    def pointers_at(self, rows: range) -> tuple[int, int]:
+        """First and last-plus-one byte of the pointers of these rows, int64."""
+        base = HEADER.size + 4 * self.sequences
+        return base + 8 * rows.start, base + 8 * rows.stop
+
+
+def parse_header(name: str, header: bytes, size: int) -> Index:
+    """Read an index's header.
+
+    Args:
+        name: of the file, for messages.
+        header: its first 34 bytes.
+        size: bytes of the whole file.
+
+    Raises:
+        HeadwaterError: not such a file, of another version or token type, or its length
+            is not what its header says.
+    """
+    if len(header) < HEADER.size or not header.startswith(MAGIC):
+        raise HeadwaterError(
+            f"{name}: not a Megatron index (it does not begin with MMIDIDX); give the "
+            ".idx file that belongs to the .bin file"
+        )
+    _, version, code, sequences, documents = HEADER.unpack(header[: HEADER.size])
+    if version != VERSION:
+        raise HeadwaterError(
+            f"{name}: version {version} of the index format; Headwater reads version "
+            f"{VERSION}. Write the file again with GPT-NeoX's tools"
+        )
+    if DTYPES.get(code) != "uint16":
+        kind = DTYPES.get(code, "unknown")
+        raise HeadwaterError(
+            f"{name}: its tokens are of type {kind} (code {code}); Headwater reads "
+            "uint16 (code 8), which Pythia's files have"
+        )
+    index = Index(name, sequences, documents)
+    if size != index.size:
+        raise HeadwaterError(
+            f"{name}: {size:,} bytes, but its header promises {index.size:,} "
+            f"({sequences:,} sequences); copy or download it again"
+        )
+    return index
+
+
+def check_rows(index: Index, read: ReadBytes, rows: range, width: int) -> None:
+    """Check that these rows are whole rows of `width` tokens without gaps.
+
+    Args:
+        index: from `parse_header`.
+        read: gives the bytes of the index from a first one to a last-plus-one.
+        rows: those that will be read; only their entries are looked at.
+        width: tokens of a row, seq_len + 1.
+
+    Raises:
+        HeadwaterError: a row past the end, of another length, or not where it should
+            be; it is named.
+    """
+    if rows.stop > index.sequences:
+        raise past_the_end(index.name, rows, index.sequences)
+    sizes = np.frombuffer(read(*index.sizes_at(rows)), "<i4")
+    if len(wrong := np.flatnonzero(sizes != width)):
+        row = rows.start + int(wrong[0])
+        raise HeadwaterError(
+            f"{index.name}: row {row:,} has {sizes[wrong[0]]:,} tokens, but rows have "
+            f"{width:,} (corpus.seq_len + 1); set corpus.seq_len to "
+            f"{sizes[wrong[0]] - 1}, or use pre-shuffled files of equal rows"
+        )
+    pointers = np.frombuffer(read(*index.pointers_at(rows)), "<i8")
+    wanted = np.arange(rows.start, rows.stop, dtype=np.int64) * width * UINT16.itemsize
+    if len(wrong := np.flatnonzero(pointers != wanted)):
+        row = rows.start + int(wrong[0])
+        raise HeadwaterError(
+            f"{index.name}: row {row:,} begins at byte {pointers[wrong[0]]:,}, "
+            f"expected {wanted[wrong[0]]:,}; the file is not pre-shuffled (its rows "
+            "have gaps or another order)"
+        )
+
+
+def whole_name(bin_name: str) -> str:
+    """The whole that a `.bin` file is, or is a shard of: its name, without folders."""
+    name = bin_name.rsplit("/", 1)[-1]
+    found = SHARD_NAME.fullmatch(name)
+    return f"{found['stem']}.bin" if found else name
+
+
+def index_name(bin_name: str) -> str:
+    """Where the index of a `.bin` file or of the first of its shards stands."""
+    found = SHARD_NAME.search(bin_name)
+    if found:
+        return found["stem"] + ".idx"
+    return bin_name.removesuffix(".bin") + ".idx"
+
+
+def check_length(index: Index, last: str, rows: int, width: int) -> None:
+    """Compare the rows of the `.bin` files with those that the index promises.
+
+    Fewer are fine where the last shards were left out on purpose.
+
+    Raises:
+        HeadwaterError: they differ.
+    """
+    found = SHARD_NAME.fullmatch(last.rsplit("/", 1)[-1])
+    partial = found is not None and found["index"] != found["last"]
+    if rows > index.sequences or (rows < index.sequences and not partial):
+        raise HeadwaterError(
+            f"{index.name}: promises {index.sequences:,} rows of {width:,} tokens, but "
+            f"{last.rsplit('/', 1)[-1]} ends after {rows:,}; copy or download the "
+            "files again"
+        )

@@ -1,0 +1,295 @@
+"""Files behind a URL or on the hub: their size and tag, and ranges of their bytes.
+
+Only the rules that run on the login node (`fetch_*`) use this. Requests go through
+`huggingface_hub`'s session, so its settings hold: `HF_ENDPOINT`, `HF_TOKEN`, `HF_HOME`
+(a file that lies whole in its cache is read from there) and `HF_HUB_OFFLINE`. The token
+is sent to the hub only.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from huggingface_hub import (
+    HfApi,
+    get_hf_file_metadata,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
+from huggingface_hub.utils import build_hf_headers, get_session
+
+from headwater.corpus.failures import (
+    TransientError,
+    changed,
+    check_status,
+    hub_errors,
+    offline_is_said,
+    wait,
+)
+from headwater.corpus.places import HubPlace, hub_place, without_secrets
+from headwater.errors import HeadwaterError
+
+_TIMEOUT = 60.0  # seconds without a byte
+_PIECE = 1 << 20
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that can be read by ranges of bytes.
+
+    Attributes:
+        place: as the config names it, with the commit for a revision of the hub.
+        url: where its bytes are.
+        size: bytes of the whole file.
+        tag: the server's ETag; it changes with the content. None if it sends none.
+        headers: of every request.
+        cached: the whole file in the hub's cache on this machine, if it is there.
+    """
+
+    place: str
+    url: str
+    size: int
+    tag: str | None
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    cached: Path | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells this content from any other, for records and resuming."""
+        return {"place": self.place, "etag": self.tag, "length": self.size}
+
+    def stream(self, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes `start` to `stop - 1`, each once, in pieces.
+
+        A request that fails or ends early is made again from the next byte on.
+
+        Raises:
+            HeadwaterError: the range lies outside; the file changed on the server; or
+                no new byte came in several tries.
+        """
+        _check_range(self, start, stop)
+        failures = 0
+        while start < stop:
+            try:
+                for piece in self._once(start, stop):
+                    start, failures = start + len(piece), 0
+                    yield piece
+                if start < stop:
+                    raise TransientError("the answer ended early")
+            except (httpx2.TransportError, TransientError) as error:
+                failures += 1
+                wait(self.place, failures, error)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes `start` to `stop - 1` in memory."""
+        return b"".join(self.stream(start, stop))
+
+    def _once(self, start: int, stop: int) -> Iterator[bytes]:
+        if self.cached:
+            yield from _local_pieces(self.cached, start, stop)
+            return
+        headers = {
+            **self.headers,
+            "Range": f"bytes={start}-{stop - 1}",
+            "Accept-Encoding": "identity",
+        }
+        session = get_session()
+        with (
+            offline_is_said(self.place),
+            session.stream(
+                "GET",
+                self.url,
+                headers=headers,
+                timeout=_TIMEOUT,
+                follow_redirects=True,
+            ) as response,
+        ):
+            self._check(response, start, stop)
+            left = stop - start
+            for piece in response.iter_raw():  # as they come: what came is kept
+                yield piece[:left]
+                left -= len(piece)
+                if left <= 0:  # a server that sends more than was asked for
+                    return
+
+    def _check(self, response: httpx2.Response, start: int, stop: int) -> None:
+        check_status(self.place, response)
+        tag = response.headers.get("ETag")
+        pinned = hub_place(self.place) is not None  # a commit cannot change
+        if not pinned and self.tag and tag and tag != self.tag:
+            raise changed(self.place, f"its ETag was {self.tag} and is now {tag}")
+        if response.status_code == 200:
+            if start > 0:
+                raise HeadwaterError(
+                    f"{self.place}: the server sends whole files only (no range "
+                    "requests); download the file and give its path"
+                )
+            return
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if found is None or int(found[1]) != start or int(found[2]) != stop - 1:
+            sent = response.headers.get("Content-Range", "no range")
+            raise TransientError(f"asked for bytes {start}-{stop - 1}, got {sent}")
+        if found[3] not in ("*", str(self.size)):
+            sizes = f"it had {self.size:,} bytes and now has {int(found[3]):,}"
+            raise changed(self.place, sizes)
+
+
+class RemoteReader(io.RawIOBase):
+    """A remote file as Python's file interface, for libraries that seek and read."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        super().__init__()
+        self._file, self._position = file, 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Position of the next byte."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; as every file does."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}
+        self._position = base[whence] + offset
+        return self._position
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._file.size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes."""
+        rest = self.size - self._position
+        count = rest if size is None or size < 0 else min(size, rest)
+        data = self._file.read(self._position, self._position + count)
+        self._position += len(data)
+        return data
+
+    def readall(self) -> bytes:
+        """All bytes that are left."""
+        return self.read()
+
+
+def open_remote(place: str) -> RemoteFile:
+    """Find a remote file.
+
+    Args:
+        place: `https://...` or `hf://...`, a file.
+
+    Raises:
+        HeadwaterError: not found, no permission, no network.
+    """
+    hub = hub_place(place)
+    return _open_hub(hub) if hub else _open_url(place)
+
+
+def list_files(folder: HubPlace) -> list[HubPlace]:
+    """All files of a folder on the hub, sorted by path.
+
+    Raises:
+        HeadwaterError: not found, no permission, no network.
+    """
+    with hub_errors(str(folder)):
+        entries = HfApi().list_repo_tree(
+            folder.repo,
+            folder.path or None,
+            recursive=True,
+            revision=folder.revision,
+            repo_type=folder.kind,
+        )
+        paths = sorted(e.path for e in entries if hasattr(e, "size"))
+    return [folder.within(path) for path in paths]
+
+
+def _open_hub(hub: HubPlace) -> RemoteFile:
+    """Ask the hub for the commit; without a network, its cache will do."""
+    try:
+        file = _ask_hub(hub)
+    except HeadwaterError:
+        cached = _cached(hub)
+        if cached is None:
+            raise
+        return cached
+    pinned = hub_place(file.place)
+    return (pinned and _cached(pinned)) or file
+
+
+def _cached(hub: HubPlace) -> RemoteFile | None:
+    """A file that lies whole in the hub's cache on this machine."""
+    found = try_to_load_from_cache(
+        hub.repo, hub.path, revision=hub.revision, repo_type=hub.kind
+    )
+    if not isinstance(found, str):
+        return None
+    path = Path(found)
+    commit = path.parents[hub.path.count("/")].name  # .../snapshots/<commit>/<path>
+    tag = path.resolve().name  # the cache names a blob by its ETag
+    place = HubPlace(hub.repo, hub.kind, commit, hub.path)
+    return RemoteFile(str(place), "", path.stat().st_size, tag, cached=path)
+
+
+def _ask_hub(hub: HubPlace) -> RemoteFile:
+    url = hf_hub_url(hub.repo, hub.path, repo_type=hub.kind, revision=hub.revision)
+    with hub_errors(str(hub)):
+        found = get_hf_file_metadata(url, timeout=_TIMEOUT, retry_on_errors=True)
+    commit = found.commit_hash or hub.revision
+    pinned = HubPlace(hub.repo, hub.kind, commit, hub.path)
+    url = hf_hub_url(hub.repo, hub.path, repo_type=hub.kind, revision=commit)
+    if found.size is None:
+        raise HeadwaterError(f"{hub}: the hub does not say how long the file is")
+    return RemoteFile(str(pinned), url, found.size, found.etag, build_hf_headers())
+
+
+def _open_url(url: str) -> RemoteFile:
+    """Ask for the first byte: it comes with the length and the tag of the file."""
+    place, failures = without_secrets(url), 0
+    while True:
+        try:
+            return _first_byte(place, url)
+        except (httpx2.TransportError, TransientError) as error:
+            failures += 1
+            wait(place, failures, error)
+
+
+def _first_byte(place: str, url: str) -> RemoteFile:
+    headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
+    with (
+        offline_is_said(place),
+        get_session().stream(
+            "GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True
+        ) as response,
+    ):
+        check_status(place, response)
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        length = found[3] if found else response.headers.get("Content-Length", "*")
+        if length == "*":
+            raise HeadwaterError(f"{place}: the server does not say how long it is")
+        return RemoteFile(place, url, int(length), response.headers.get("ETag"))
+
+
+def _check_range(file: RemoteFile, start: int, stop: int) -> None:
+    if not 0 <= start <= stop <= file.size:
+        raise HeadwaterError(
+            f"{file.place}: bytes {start:,} to {stop:,} wanted, but it has only "
+            f"{file.size:,}"
+        )
+
+
+def _local_pieces(path: Path, start: int, stop: int) -> Iterator[bytes]:
+    with path.open("rb") as handle:
+        handle.seek(start)
+        while start < stop and (piece := handle.read(min(_PIECE, stop - start))):
+            start += len(piece)
+            yield piece

@@ -1,0 +1,49 @@
+"""Which rows a training step reads, and which bytes of a token file a row is.
+
+    step s   = rows  size*s ... size*(s + 1) - 1          (size = training.batch_size)
+    row i    = bytes width*b*i ... width*b*(i + 1) - 1    (width = seq_len + 1 tokens)
+
+For Pythia (batches of 1,024 rows, 2,049 tokens of b = 2 bytes), step s is rows
+1024 s ... 1024 s + 1023 and row i is bytes 4098 i ... 4098 i + 4097. From pythia,
+issue 123 (one row of the pre-shuffled data is one row of training, of 2,049 tokens) and
+`utils/batch_viewer.py` (rows of a step).
+"""
+
+from headwater.errors import HeadwaterError
+
+
+def rows_of_step(step: int, batch_size: int) -> range:
+    """Rows that training step `step` (from 0) reads."""
+    return range(step * batch_size, (step + 1) * batch_size)
+
+
+def step_of_row(row: int, batch_size: int) -> int:
+    """The training step that reads row `row`, both from 0."""
+    return row // batch_size
+
+
+def bytes_of_rows(rows: range, width: int, itemsize: int) -> range:
+    """Bytes of contiguous rows in a file of rows without gaps.
+
+    Args:
+        rows: row numbers, step 1.
+        width: tokens of a row.
+        itemsize: bytes of a token.
+    """
+    row = width * itemsize
+    return range(rows.start * row, rows.stop * row)
+
+
+def past_the_end(name: str, rows: range, count: int) -> HeadwaterError:
+    """What to say when the run needs rows that a source does not have.
+
+    Args:
+        name: of the source.
+        rows: those needed.
+        count: rows there are.
+    """
+    return HeadwaterError(
+        f"{name}: rows {rows.start:,} to {rows.stop - 1:,} are needed (training.steps "
+        f"x training.batch_size, and corpus.held_out.rows after them), but it has only "
+        f"{count:,}; lower training.steps or corpus.held_out.rows, or give all files"
+    )

@@ -1,0 +1,175 @@
+"""Rows of token files: one after the other, in one file or cut into shards.
+
+A large `.bin` may be cut into `<stem>-00000-of-00020.bin` and so on, which one after
+the other are the whole; a row may then lie across two of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from headwater.corpus.megatron import (
+    HEADER,
+    SHARD_NAME,
+    UINT16,
+    check_length,
+    check_rows,
+    index_name,
+    parse_header,
+    whole_name,
+)
+from headwater.corpus.steps import bytes_of_rows, past_the_end
+from headwater.errors import HeadwaterError
+
+
+def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
+    """Whole rows, of `row` bytes each, in files that are one after the other the whole.
+
+    Raises:
+        HeadwaterError: the bytes are no multiple of a row, though all files are there.
+    """
+    total = sum(sizes)
+    found = SHARD_NAME.fullmatch(names[-1].rsplit("/", 1)[-1])
+    complete = found is None or found["index"] == found["last"]
+    if complete and total % row:
+        raise HeadwaterError(
+            f"{names[-1]}: {total:,} bytes in all are no whole number of rows of "
+            f"{row:,} bytes (corpus.seq_len + 1 tokens); check corpus.seq_len, or "
+            "copy the files again"
+        )
+    return total // row
+
+
+def shard_order(names: Sequence[str]) -> list[str]:
+    """The `.bin` files of a folder in the order of their bytes.
+
+    Args:
+        names: paths or URLs, any order.
+
+    Raises:
+        HeadwaterError: none, several that do not belong together, or a gap in the
+            numbering.
+    """
+    bins = sorted(name for name in names if name.endswith(".bin"))
+    if not bins:
+        raise HeadwaterError("no .bin file there")
+    found = [SHARD_NAME.fullmatch(name.rsplit("/", 1)[-1]) for name in bins]
+    if len(bins) == 1 and not found[0]:
+        return bins
+    if not all(found) or len({match["stem"] for match in found if match}) != 1:
+        raise HeadwaterError(
+            f"several .bin files there ({_few(bins)}); name one of them"
+        )
+    for number, match in enumerate(found):
+        if match and int(match["index"]) != number:
+            raise HeadwaterError(
+                f"shard {number:05d} is missing before {match[0]}; all shards up to "
+                "the last one needed must be there"
+            )
+    return bins
+
+
+def shard_order_of(place: str, names: Sequence[str]) -> list[str]:
+    """`shard_order`, whose errors name the place."""
+    try:
+        return shard_order(names)
+    except HeadwaterError as error:
+        raise HeadwaterError(f"{place}: {error}") from None
+
+
+def _few(names: Sequence[str]) -> str:
+    short = [name.rsplit("/", 1)[-1] for name in names[:3]]
+    return ", ".join(short) + (", ..." if len(names) > 3 else "")
+
+
+class TokenFiles:
+    """Rows of local `.bin` files, mapped into memory: only what is read is loaded.
+
+    Args:
+        paths: the file, or its shards in order.
+        width: tokens of a row, seq_len + 1.
+        dtype: type of the tokens.
+
+    Attributes:
+        name: of the source.
+
+    Raises:
+        HeadwaterError: a file is missing, or sizes that do not add up.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], width: int, dtype: np.dtype = UINT16
+    ) -> None:
+        self.width, self._dtype = width, dtype
+        self.name = whole_name(str(paths[0]))
+        self._maps = [_map(path) for path in paths]
+        sizes = [len(part) for part in self._maps]
+        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        row = width * dtype.itemsize
+        self._rows = check_sizes([str(path) for path in paths], sizes, row)
+
+    def __len__(self) -> int:
+        """Whole rows of all files."""
+        return self._rows
+
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+        """Rows `start` to `stop - 1` in blocks of at most `size`, see `read`."""
+        for first in range(start, stop, size):
+            yield self.read(first, min(first + size, stop))
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows `start` to `stop - 1`, [stop - start, width]; the caller's own.
+
+        Raises:
+            HeadwaterError: past the end.
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise past_the_end(self.name, range(start, stop), len(self))
+        wanted = bytes_of_rows(range(start, stop), self.width, self._dtype.itemsize)
+        rows = np.empty((stop - start, self.width), self._dtype)
+        flat, done = rows.reshape(-1).view(np.uint8), 0
+        for part in self._pieces(wanted):
+            flat[done : done + len(part)] = part
+            done += len(part)
+        return rows
+
+    def _pieces(self, wanted: range) -> Iterator[np.ndarray]:
+        for mapped, begin in zip(self._maps, self._starts, strict=False):
+            start = max(wanted.start - int(begin), 0)
+            stop = min(wanted.stop - int(begin), len(mapped))
+            if start < stop:
+                yield mapped[start:stop]
+
+
+def _map(path: Path) -> np.ndarray:
+    try:
+        return np.memmap(path, np.uint8, mode="r")
+    except (OSError, ValueError) as error:
+        raise HeadwaterError(
+            f"{path}: cannot be read ({error}); check the path, or copy it again"
+        ) from error
+
+
+def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
+    """Open local files, checked against their index if that stands beside.
+
+    Args:
+        paths: the `.bin` file, or its shards in order.
+        rows: those that will be read.
+        width: tokens of a row, seq_len + 1.
+
+    Raises:
+        HeadwaterError: see `parse_header`, `check_rows` and `check_sizes`; or the index
+            speaks of more or fewer bytes than there are.
+    """
+    files = TokenFiles(paths, width)
+    path = Path(index_name(str(paths[0])))
+    if path.exists():
+        mapped = _map(path)
+        index = parse_header(str(path), mapped[: HEADER.size].tobytes(), len(mapped))
+        check_rows(index, lambda a, b: mapped[a:b].tobytes(), rows, width)
+        check_length(index, str(paths[-1]), len(files), width)
+    if rows.stop > len(files):
+        raise past_the_end(files.name, rows, len(files))
+    return files
