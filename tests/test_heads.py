@@ -23,13 +23,20 @@ from headwater.heads.sequences import (
 from headwater.heads.tables import scores_table
 from headwater.heads.targets import (
     Choice,
+    Target,
     Window,
-    choose,
+    WindowChoice,
     choose_head,
+    choose_target,
+    choose_window,
     curve_of,
     emergence,
     read_choice,
-    write_choice,
+    read_target,
+    read_window,
+    spread_points,
+    write_target,
+    write_window,
 )
 from headwater.heads.window import WindowRows
 from headwater.stages import identity
@@ -305,19 +312,37 @@ TABLE = table(
     L1H0=[0.0, 0.0, 0.1, 0.7, 0.8],
 )
 CONFIG = small_config(
+    heads={"sequences": 4},
     targets={
         "copies": {"probe": "induction", "head": "auto"},
         "back": {"probe": "previous_token", "head": "auto"},
         "asked": {"probe": "induction", "head": "L0H0"},
+        "ov": {"probe": "copying", "head": "L0H1"},
+        "mine": {"probe": "dataset", "head": "L1H0", "data": "rows.jsonl"},
     },
-    window={"target": "copies", "start": "auto", "end": "auto"},
+    window={
+        "target": "copies",
+        "start": "auto",
+        "end": "auto",
+        "checkpoints": 1,
+        "score_at": "start",
+    },
 )
+CHECKPOINTS = [0, 10, 20, 30, 40]
 
 
 def with_window(**window: object) -> dict:
     config = copy.deepcopy(CONFIG)
     config["window"].update(window)
     return config
+
+
+def chosen_window(**window: object) -> WindowChoice:
+    return choose_window(with_window(**window), TABLE, CHECKPOINTS)
+
+
+def chosen_target(name: str) -> Target:
+    return choose_target(CONFIG["targets"][name], TABLE)
 
 
 def test_the_chosen_head_is_the_highest_at_the_last_checkpoint():
@@ -336,16 +361,28 @@ def test_a_curve_ascends_in_step():
     assert curve == [(0, 0.0), (10, 0.0), (20, 0.1), (30, 0.7), (40, 0.8)]
 
 
-def test_targets_and_window_are_found():
-    choice = choose(CONFIG, TABLE)
-    assert choice.window == Window(10, 40)
-    assert choice.window_chosen == "auto"
-    copies, back, asked = (choice.targets[name] for name in ("copies", "back", "asked"))
+def test_targets_are_found():
+    copies, back, asked = map(chosen_target, ("copies", "back", "asked"))
     assert (copies.head, copies.chosen, copies.final) == ("L1H0", "auto", 0.8)
     assert (copies.probe, copies.score) == ("induction", "prefix_matching")
     assert copies.emergence == Window(10, 40)
     assert (back.head, back.score, back.final) == ("L0H0", "previous_token", 0.9)
     assert (asked.head, asked.chosen, asked.emergence) == ("L0H0", "given", None)
+
+
+def test_a_given_head_is_tracked_by_its_probes_score():
+    copier, mine = chosen_target("ov"), chosen_target("mine")
+    assert (copier.probe, copier.head, copier.score) == ("copying", "L0H1", "copying")
+    assert (copier.chosen, copier.final, copier.emergence) == ("given", 0.0, None)
+    assert (mine.probe, mine.head, mine.chosen) == ("dataset", "L1H0", "given")
+    assert mine.final == TABLE.query("head == 'L1H0'")[mine.score].iloc[-1]
+
+
+def test_the_window_is_that_of_its_targets_rise():
+    found = chosen_window()
+    assert (found.window, found.chosen) == (Window(10, 40), "auto")
+    assert found.window == chosen_target("copies").emergence
+    assert found.points == [10]
 
 
 @pytest.mark.parametrize(
@@ -358,32 +395,129 @@ def test_targets_and_window_are_found():
     ],
 )
 def test_a_window_may_be_given_whole_or_in_part(given, window, chosen):
-    choice = choose(with_window(**given), TABLE)
+    choice = chosen_window(**given)
     assert choice.window == window
-    assert choice.window_chosen == chosen
+    assert choice.chosen == chosen
+    assert choice.points == [window.start]
 
 
 @pytest.mark.parametrize("given", [{"start": 40}, {"end": 10}, {"end": 0}])
 def test_a_window_that_ends_before_it_starts_is_an_error(given):
     with pytest.raises(HeadwaterError, match=r"is not before end .*window\.end"):
-        choose(with_window(**given), TABLE)
+        chosen_window(**given)
 
 
 def test_a_window_cannot_be_found_for_a_head_that_does_not_rise():
     with pytest.raises(HeadwaterError, match="never rises"):
-        choose(with_window(target="asked"), TABLE)
+        chosen_window(target="asked")
 
 
-def test_a_choice_comes_back_from_disk_and_is_refused_by_another_config(tmp_path):
-    stamp = {**identity("corpus", CONFIG)}
-    choice = choose(CONFIG, TABLE)
-    write_choice(tmp_path / "targets.json", choice, stamp)
-    found = read_choice(tmp_path / "targets.json", json.loads(json.dumps(CONFIG)))
-    assert isinstance(found, Choice)
-    assert found == choice
-    assert found.targets["asked"].emergence is None
-    with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
-        read_choice(tmp_path / "targets.json", {**CONFIG, "seed": 1})
+# Points of the window
+
+
+@pytest.mark.parametrize(
+    ("count", "points"),
+    [
+        (1, [100]),
+        (2, [100, 300]),
+        (4, [100, 200, 300, 400]),
+        (3, [100, 200, 350]),  # 100, 233 and 366: each at the checkpoint before
+        (8, [100, 150, 200, 250, 300, 350, 400, 450]),
+    ],
+)
+def test_points_are_spread_evenly_from_the_start_to_before_the_end(count, points):
+    found = spread_points(Window(100, 500), count, STEPS)
+    assert found == points
+    assert all(isinstance(step, int) for step in found)
+
+
+def test_points_are_checkpoints_where_these_are_uneven():
+    assert spread_points(Window(16, 64), 2, [0, 8, 16, 32, 64]) == [16, 32]
+    assert spread_points(Window(0, 64), 3, [0, 8, 16, 32, 40, 64]) == [0, 16, 40]
+
+
+@pytest.mark.parametrize(("window", "count"), [((100, 500), 9), ((100, 150), 2)])
+def test_a_window_with_too_few_checkpoints_says_what_to_change(window, count):
+    start, end = window
+    with pytest.raises(HeadwaterError) as caught:
+        spread_points(Window(start, end), count, STEPS)
+    assert str(caught.value) == (
+        f"window.checkpoints: {count} wanted, but the window, steps {start} to {end}, "
+        "has too few; lower it or training.checkpoint_every"
+    )
+
+
+def test_the_windows_points_follow_the_config():
+    assert chosen_window(checkpoints=3).points == [10, 20, 30]
+    assert chosen_window(checkpoints=2, start=0, end=40).points == [0, 20]
+    with pytest.raises(HeadwaterError, match=r"window\.checkpoints: 4 wanted"):
+        chosen_window(checkpoints=4)
+    assert chosen_window(score_at="end").points == [40]
+
+
+def test_roles_name_the_ends_and_the_points():
+    found = chosen_window(checkpoints=2, start=0, end=40)
+    assert found.roles(["start", "point1"]) == {"start": 0, "point1": 20, "end": 40}
+    end = chosen_window(score_at="end")
+    assert end.roles(["end"]) == {"start": 10, "end": 40}
+
+
+# On disk
+
+
+def stored(folder, *names: str) -> tuple:
+    """The window and some targets on disk: the window's path, the targets' paths."""
+    window = folder / "window.json"
+    write_window(window, chosen_window(checkpoints=2), identity("window", CONFIG))
+    paths = [folder / f"{name}.json" for name in names]
+    for name, path in zip(names, paths, strict=True):
+        write_target(path, chosen_target(name), identity("heads", CONFIG, [name]))
+    return window, paths
+
+
+def test_window_and_targets_come_back_from_disk(tmp_path):
+    window, (copies, asked) = stored(tmp_path, "copies", "asked")
+    config = json.loads(json.dumps(CONFIG))
+    assert read_window(window, config) == chosen_window(checkpoints=2)
+    assert read_target(copies, config) == chosen_target("copies")
+    assert read_target(asked, config) == chosen_target("asked")
+    assert read_target(asked, config).emergence is None
+
+
+def test_a_choice_is_the_window_and_all_targets_by_name(tmp_path):
+    window, paths = stored(tmp_path, "back", "copies", "mine")
+    found = read_choice(window, iter(paths), CONFIG)
+    names = ["back", "copies", "mine"]
+    expected = {name: chosen_target(name) for name in names}
+    assert found == Choice(Window(10, 40), "auto", expected)
+    assert list(found.targets) == names
+
+
+def test_another_config_is_refused(tmp_path):
+    window, paths = stored(tmp_path, "copies", "back")
+    other = {**CONFIG, "seed": 1}
+    for read in (
+        lambda: read_window(window, other),
+        lambda: read_target(paths[0], other),
+        lambda: read_choice(window, paths, other),
+    ):
+        with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
+            read()
+    moved = with_window(start=20)
+    assert read_target(paths[1], moved) == chosen_target("back")
+    with pytest.raises(HeadwaterError, match=r"window\.start is 'auto' there, 20"):
+        read_window(window, moved)
+
+
+def test_a_changed_target_is_refused_and_the_others_are_not(tmp_path):
+    window, (copies, back) = stored(tmp_path, "copies", "back")
+    config = copy.deepcopy(CONFIG)
+    config["targets"]["back"]["head"] = "L0H1"
+    config["targets"]["new"] = {"probe": "copying", "head": "auto"}
+    assert read_window(window, config).window == Window(10, 40)
+    assert read_target(copies, config) == chosen_target("copies")
+    with pytest.raises(HeadwaterError, match=r"targets\.back\.head is 'auto' there"):
+        read_target(back, config)
 
 
 def test_the_table_of_scores_goes_by_layer_and_head():
@@ -401,10 +535,10 @@ def test_the_table_of_scores_goes_by_layer_and_head():
 NAMES = ["code", "prose", "records"]
 ALL = np.random.default_rng(0).integers(0, 300, (80, 17)).astype(np.uint16)
 DOMAINS = np.random.default_rng(1).integers(0, 3, 80).astype(np.uint8)
-WINDOW = Choice(Window(3, 7), "given", {})
+WINDOW = Window(3, 7)
 
 
-def window_rows(folder, choice: Choice = WINDOW) -> WindowRows:
+def window_rows(folder, window: Window = WINDOW) -> WindowRows:
     """Training rows on disk in two shards, and the window on them."""
     config, paths = small_config(), []
     for part in (slice(0, 30), slice(30, 80)):
@@ -423,7 +557,7 @@ def window_rows(folder, choice: Choice = WINDOW) -> WindowRows:
         writer = RowWriter(group, 17, tokens.dtype)
         writer.append(RowBlock(tokens, domain, ones, spans))
         writer.close()
-    return WindowRows(paths, choice, config)
+    return WindowRows(paths, window, config)
 
 
 def test_the_window_numbers_its_rows_from_its_first(tmp_path):
@@ -443,3 +577,40 @@ def test_a_part_of_the_window_is_sliced_like_a_sequence(tmp_path):
     np.testing.assert_array_equal(part[0:4], ALL[29:33])
     np.testing.assert_array_equal(part[10:20], ALL[39:44])  # to its own end only
     assert part[4:8].dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("step", "part", "after"),
+    [
+        (3, range(0, 32), range(0, 32)),  # at the window's start, every row
+        (5, range(0, 32), range(16, 32)),
+        (5, range(20, 28), range(20, 28)),  # a part wholly after it
+        (5, range(10, 20), range(16, 20)),
+        (5, range(4, 12), range(12, 12)),  # a part wholly before it
+        (6, range(0, 24), range(24, 24)),
+        (7, range(0, 32), range(0, 32)),  # the end looks back on all of them
+        (7, range(4, 12), range(4, 12)),
+    ],
+)
+def test_rows_are_scored_at_the_checkpoints_before_them(tmp_path, step, part, after):
+    window = window_rows(tmp_path)
+    found = window.after(step, part)
+    assert (found.start, found.stop) == (after.start, after.stop)
+    if step < 7:
+        assert list(found) == [n for n in part if window.step_of(np.array(n)) >= step]
+    kept = window.is_after(step, np.array(part))
+    assert np.array(part)[kept].tolist() == list(after)
+
+
+def test_rows_may_be_asked_for_in_any_order(tmp_path):
+    numbers = np.array([31, 0, 16, 15, 16])
+    found = window_rows(tmp_path).is_after(5, numbers)
+    assert found.tolist() == [True, False, True, False, True]
+
+
+def test_messages_number_the_rows_of_the_whole_training(tmp_path):
+    window = window_rows(tmp_path)
+    assert window.numbers(range(4, 9)) == range(28, 33)
+    picked = window.numbers(np.array([31, 0, 6]))
+    assert picked.tolist() == [55, 24, 30]
+    np.testing.assert_array_equal(window.take(np.array([31, 0, 6])), ALL[picked])

@@ -9,6 +9,7 @@ from torch import Tensor
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.probe import probe_gradient
+from headwater.heads.scores import head_scores
 from headwater.neox import attention_patterns
 from headwater.probes import PROBES, ProbeData, find_probe
 from headwater.probes.dataset import read_rows
@@ -153,7 +154,7 @@ def test_probe_gradient_equals_finite_differences(name):
         predicted = sum((found[block] * only[block]).sum() for block in only)
         measured = stencil(model, name, data, weights, moves)
         assert measured == pytest.approx(float(predicted), rel=1e-3, abs=1e-5)
-        if name != "previous_token" or block == "qk":
+        if name not in ("previous_token", "prefix_matching") or block == "qk":
             assert abs(measured) > 1e-3, "a vanishing test case"
 
 
@@ -188,9 +189,18 @@ def stencil(model, name: str, data: ProbeData, weights, moves, step: float = 0.0
     return (8 * inner - outer) / (12 * step)
 
 
-def test_values_and_output_do_not_enter_the_previous_token_probe():
-    model, data = tiny_model(), probe_data("previous_token", 3)
-    probe = PROBES["previous_token"]
+def test_prefix_matching_is_the_head_score_of_that_name():
+    model, tokens = tiny_model(), repeated_rows(4)
+    expected = head_scores(model, tokens)["prefix_matching"]
+    for head in (Head(0, 0), HEAD):
+        found = PROBES["prefix_matching"].function(model, head, ProbeData(tokens))
+        assert float(found.detach().mean()) == pytest.approx(expected[head], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["previous_token", "prefix_matching"])
+def test_values_and_output_do_not_enter_a_probe_of_attention(name):
+    model, data = tiny_model(), probe_data(name, 3)
+    probe = PROBES[name]
     found, _ = probe_gradient(model, probe, HEAD, data, "qkvo")
     assert found["v"].count_nonzero() == 0
     assert found["o"].count_nonzero() == 0

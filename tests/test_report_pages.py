@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from headwater.corpus.rows import Rows, Span
 from headwater.report import pages
@@ -44,7 +44,28 @@ class Letters:
         return "".join(map(chr, tokens))
 
 
-def page_of(first: str, second: str = "", domain: str = "code") -> str:
+LETTERS = cast(Tokenizer, Letters())
+
+
+def bytewise() -> Tokenizer:
+    """A real tokenizer of which every byte is a token."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+BYTES = bytewise()
+
+
+def page_of(
+    first: str,
+    second: str = "",
+    domain: str = "code",
+    scores: np.ndarray | None = None,
+) -> str:
     """The page of one top row made from two documents."""
     spans = [Span("00", 7, 120, 155, 0, domain)]
     if second:
@@ -54,8 +75,10 @@ def page_of(first: str, second: str = "", domain: str = "code") -> str:
     ranked = pd.DataFrame(
         {"rank": [1], "row": [48123], "step": [1503], "domain": [domain]}
     ).assign(score=212.5, loss=180.25)
-    letters_tokenizer = cast(Tokenizer, Letters())
-    top = pages.top_rows(ranked, cast(Rows, rows), letters_tokenizer, 10)
+    if scores is None:
+        scores = np.linspace(-1, 1, letters.shape[1] - 1, dtype=np.float32)
+    tokens = {48123: scores}
+    top = pages.top_rows(ranked, cast(Rows, rows), LETTERS, tokens, 10)
     choice = example().choice
     targets = [pages.TopRows("induction", choice.targets["induction"], top)]
     return pages.top_rows_page("laptop", targets, choice, 64)
@@ -107,8 +130,103 @@ def test_only_the_wanted_rows_are_shown() -> None:
     ranked = pd.DataFrame({"rank": [1, 2, 3, 1000], "row": [5, 6, 7, 8]}).assign(
         step=1, domain="code", score=1.0, loss=1.0
     )
-    top = pages.top_rows(ranked, cast(Rows, rows), cast(Tokenizer, Letters()), 2)
+    shown = dict.fromkeys((5, 6), np.zeros(0, np.float32))  # no others are known
+    top = pages.top_rows(ranked, cast(Rows, rows), LETTERS, shown, 2)
     assert [row.row for row in top] == [5, 6]
+
+
+# Tokens in pieces
+
+
+def pieces_of(
+    text: str, scores: list[float], most: float = 1.0
+) -> list[tuple[str, float, float]]:
+    """A text's pieces, byte by byte: what they spell, their scores and strengths."""
+    tokens = np.array(BYTES.encode(text).ids)
+    assert len(tokens) == len(text.encode())
+    found = pages.pieces(tokens, np.array(scores), BYTES, most)
+    return [(piece.text, piece.score, piece.strength) for piece in found]
+
+
+@pytest.mark.parametrize("text", ["é", "東", "😀"])
+def test_tokens_that_share_a_character_come_together(text: str) -> None:
+    count = len(text.encode())
+    scores = [0.125] * count
+    found = pieces_of(f"a{text}b", [0.5, *scores, -0.25])
+    together = 0.125 * count
+    assert found == [
+        ("a", 0.5, 0.5),
+        (text, together, together),
+        ("b", -0.25, -0.25),
+    ]
+
+
+def test_a_row_reads_as_its_tokens_together() -> None:
+    text = "naïve 東京 😀 здравствуй e\u0301\n"
+    tokens = np.array(BYTES.encode(text).ids)
+    scores = np.random.default_rng(0).normal(size=len(tokens))
+    found = list(pages.pieces(tokens, scores, BYTES, 10))
+    assert [piece.text for piece in found] == list(text)
+    assert sum(piece.score for piece in found) == pytest.approx(scores.sum())
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_half_a_character_is_shown_where_a_document_ends(kept: int) -> None:
+    """A row may end inside a character; nothing is left out or waited for."""
+    tokens = np.array(BYTES.encode("a😀").ids)[: 1 + kept]
+    found = list(pages.pieces(tokens, np.ones(1 + kept), BYTES, 10))
+    assert found[0].text == "a"
+    assert {letter for piece in found[1:] for letter in piece.text} == {"\ufffd"}
+    assert sum(piece.score for piece in found) == 1 + kept
+
+
+def test_tokens_that_never_spell_a_character_do_not_swallow_the_row() -> None:
+    byte = BYTES.encode("é").ids[1]  # only ever the second of two
+    tokens = np.array([byte, *BYTES.encode("import os").ids])
+    found = [piece.text for piece in pages.pieces(tokens, np.ones(10), BYTES, 1)]
+    assert "".join(found) == "\ufffdimport os"
+    assert len(found) >= 7
+
+
+def test_strengths_stay_between_minus_one_and_one() -> None:
+    found = pieces_of("é東a", [-3, -3, 2, 3, 3, 1], most=4)
+    assert found == [("é", -6, -1), ("東", 8, 1), ("a", 1, 0.25)]
+
+
+def passages_of(text: str, scores: list[float], cut: int = 0) -> list[pages.Passage]:
+    letters = np.array([[ord(letter) for letter in text]])
+    spans = [Span("00", 1, 0, 9, at, "code") for at in sorted({0, cut})]
+    rows = SimpleNamespace(tokens=lambda start, stop: letters, spans=lambda row: spans)
+    return pages.passages(cast(Rows, rows), 5, LETTERS, np.array(scores, np.float32))
+
+
+def test_the_last_token_is_only_predicted_and_counts_nothing() -> None:
+    (passage,) = passages_of("abc", [1.0, -2.0])
+    assert [piece.score for piece in passage.pieces] == [1, -2, 0]
+    assert [piece.strength for piece in passage.pieces] == [0.5, -1, 0]
+
+
+def test_strengths_are_shares_of_the_whole_rows_largest() -> None:
+    first, second = passages_of("abcde", [1.0, 2.0, -8.0, 4.0], cut=2)
+    assert [piece.text for piece in first.pieces] == ["a", "b"]
+    assert [piece.strength for piece in first.pieces] == [0.125, 0.25]
+    assert [piece.strength for piece in second.pieces] == [-1, 0.5, 0]
+
+
+def test_a_row_without_scores_has_no_colour() -> None:
+    (passage,) = passages_of("abc", [0.0, 0.0])
+    assert [piece.strength for piece in passage.pieces] == [0, 0, 0]
+
+
+def test_pieces_are_coloured_by_their_share() -> None:
+    page = page_of("abcd", scores=np.array([1.0, -2.0, 0.5]))
+    for letter, part in [
+        ("a", 'class="helps" style="--s:0.50" title="+1"'),
+        ("b", 'class="hinders" style="--s:1.00" title="-2"'),
+        ("c", 'class="helps" style="--s:0.25" title="+0.5"'),
+    ]:
+        assert f"<span {part}>{letter}</span>" in page
+    assert 'style="--s:0.00" title="+0">d</span>' in page
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import HeadwaterError
-from headwater.stages import SECTIONS, arm_identity, check_identity, identity
+from headwater.stages import (
+    FORMAT,
+    SECTIONS,
+    arm_identity,
+    check_identity,
+    identity,
+)
 
 CONFIG = {
     "experiment": "test",
@@ -16,14 +22,18 @@ CONFIG = {
     "model": {"hidden_size": 16},
     "training": {"steps": 10, "betas": [0.9, 0.95]},
     "heads": {"sequences": 4},
-    "targets": {"induction": {"probe": "induction", "head": "auto"}},
-    "window": {"start": "auto"},
+    "targets": {
+        "induction": {"probe": "induction", "head": "auto"},
+        "copies": {"probe": "copying", "head": "L0H1"},
+    },
+    "window": {"target": "induction", "start": "auto"},
+    "as_released": False,
     "curvature": {"rows": 10},
     "gradients": {"mode": "qkvo"},
     "influence": {"damping": 0.1},
     "arms": {
         "top": {"action": "remove", "rows": "top", "target": "induction"},
-        "domain": {"action": "remove", "rows": "domain", "target": "induction"},
+        "domain": {"action": "remove", "rows": "domain", "target": "copies"},
         "random": {"action": "remove", "rows": "random"},
     },
     "retraining": {"divisor": "fixed"},
@@ -58,8 +68,9 @@ CHANGES = {
     "model.hidden_size": 32,
     "training.steps": 20,
     "heads.sequences": 8,
-    "targets.induction.head": "L0H0",
+    "targets.induction.head": "L0H0",  # whose curve the window is found in
     "window.start": 4,
+    "as_released": True,
     "curvature.rows": 20,
     "gradients.mode": "qk",
     "influence.damping": 0.2,
@@ -70,8 +81,9 @@ FIRST_STALE = {
     "model.hidden_size": "checkpoints",
     "training.steps": "checkpoints",
     "heads.sequences": "heads",
-    "targets.induction.head": "heads",
-    "window.start": "heads",
+    "targets.induction.head": "window",
+    "window.start": "window",
+    "as_released": "curvature",
     "curvature.rows": "curvature",
     "gradients.mode": "gradients",
     "influence.damping": "influence",
@@ -80,7 +92,8 @@ FIRST_STALE = {
 
 @pytest.mark.parametrize("key", list(CHANGES))
 def test_a_change_makes_its_own_stage_and_all_later_ones_stale(key):
-    stages = ["corpus", "checkpoints", "heads", "curvature", "gradients", "influence"]
+    stages = ["corpus", "checkpoints", "heads", "window", "curvature", "gradients"]
+    stages.append("influence")
     assert stages == list(SECTIONS)
     config = changed(key, CHANGES[key])
     stale = [stage for stage in stages if is_stale(identity(stage, CONFIG), config)]
@@ -95,6 +108,64 @@ def test_no_stage_minds_what_it_does_not_read(key, value):
     config = changed(key, value)
     assert not any(is_stale(identity(stage, CONFIG), config) for stage in SECTIONS)
 
+
+# Targets
+
+
+def with_target(config: dict) -> dict:
+    """The config with one more target, of another probe."""
+    more = {"probe": "previous_token", "head": "L1H1"}
+    return {**config, "targets": {**config["targets"], "more": more}}
+
+
+@pytest.mark.parametrize("stage", list(SECTIONS))
+@pytest.mark.parametrize("targets", [[], ["induction"], ["copies"]])
+def test_a_new_target_leaves_all_results_as_they_are(stage, targets):
+    """So with any `gradients.heads` but `targets`, the store is not made again."""
+    found = identity(stage, CONFIG, targets, shard="0000")
+    assert not is_stale(found, with_target(CONFIG))
+
+
+@pytest.mark.parametrize("stage", ["heads", "gradients", "influence"])
+def test_a_changed_target_makes_its_own_results_stale_and_no_others(stage):
+    config = changed("targets.copies.probe", "previous_token")
+    assert is_stale(identity(stage, CONFIG, ["copies"]), config)
+    assert is_stale(identity(stage, CONFIG, ["induction", "copies"]), config)
+    assert not is_stale(identity(stage, CONFIG, ["induction"]), config)
+    assert not is_stale(identity(stage, CONFIG), config)
+
+
+def test_a_target_that_is_gone_makes_its_own_results_stale():
+    config = copy.deepcopy(CONFIG)
+    del config["targets"]["copies"]
+    assert is_stale(identity("influence", CONFIG, ["copies"]), config)
+    assert not is_stale(identity("influence", CONFIG, ["induction"]), config)
+
+
+def test_what_depends_on_the_window_depends_on_its_target():
+    config = changed("targets.induction.head", "L0H0")
+    for stage in ("window", "curvature", "gradients", "influence"):
+        assert is_stale(identity(stage, CONFIG), config)
+        assert is_stale(identity(stage, CONFIG, ["copies"]), config)
+    assert not is_stale(identity("heads", CONFIG, ["copies"]), config)
+
+
+def test_the_refusal_of_a_target_names_its_key():
+    with pytest.raises(HeadwaterError) as caught:
+        check_identity(
+            identity("influence", CONFIG, ["copies"]),
+            changed("targets.copies.head", "L1H0"),
+            STORE,
+        )
+    assert "targets.copies.head is 'L0H1' there, 'L1H0' here" in str(caught.value)
+
+
+def test_the_order_of_targets_tells_nothing_apart():
+    one = identity("influence", CONFIG, ["copies", "induction"])
+    assert one == identity("influence", CONFIG, ["induction", "copies"])
+
+
+# Arms
 
 ARM_STAGES = ["interventions", "retraining", "evaluation"]
 
@@ -132,6 +203,13 @@ def test_an_arm_depends_on_its_own_settings_only():
     assert stale_arms(without) == {"random"}
 
 
+def test_an_arm_depends_on_its_own_target_and_the_windows_only():
+    assert stale_arms(with_target(CONFIG)) == set()
+    assert stale_arms(changed("targets.copies.head", "L1H0")) == {"domain"}
+    everything = set(CONFIG["arms"])
+    assert stale_arms(changed("targets.induction.head", "L1H0")) == everything
+
+
 @pytest.mark.parametrize(
     ("key", "value", "stale"),
     [
@@ -148,6 +226,9 @@ def test_later_stages_of_an_arm_depend_on_more(key, value, stale):
 def test_identities_tell_siblings_apart():
     assert identity("gradients", CONFIG, shard="0000") != identity(
         "gradients", CONFIG, shard="0001"
+    )
+    assert identity("influence", CONFIG, ["copies"]) != identity(
+        "influence", CONFIG, ["induction"]
     )
     stamps = [
         arm_identity(stage, CONFIG, arm, draw)
@@ -199,7 +280,7 @@ def test_the_refusal_of_an_arm_names_its_key():
 
 
 def test_another_format_is_refused_before_its_settings_are_read():
-    for found in ({"format": 0, "other": 1}, {}):
+    for found in ({"format": FORMAT - 1, "other": 1}, {}):
         with pytest.raises(HeadwaterError) as caught:
             check_identity(found, CONFIG, STORE)
         wanted = f"{STORE}: format version {found.get('format')}, this Headwater reads"

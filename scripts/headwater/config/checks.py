@@ -15,7 +15,7 @@ from headwater.corpus.places import has_rows
 
 # The names of the probes, here as well as in `headwater.probes`: that package needs
 # torch, which no config check may import.
-PROBES = ("induction", "previous_token", "copying", "dataset")
+PROBES = ("induction", "prefix_matching", "previous_token", "copying", "dataset")
 
 BASELINE = "baseline"
 
@@ -213,9 +213,7 @@ def _early_and_late_fit(config: Config) -> Iterator[Problem]:
 def _the_end_is_one_checkpoint(config: Config) -> Iterator[Problem]:
     window = config["window"]
     if window["score_at"] == "end" and window["checkpoints"] > 1:
-        text = (
-            f"{window['checkpoints']} go with score_at: start; end is one"
-        )
+        text = f"{window['checkpoints']} go with score_at: start; end is one"
         yield _problem("window.checkpoints", text)
 
 

@@ -9,7 +9,13 @@ and a test. Add its module to the import below and its name to `config/checks.py
 may not import torch.
 """
 
-from headwater.probes import copying, dataset, induction, previous_token
+from headwater.probes import (
+    copying,
+    dataset,
+    induction,
+    prefix_matching,
+    previous_token,
+)
 from headwater.probes.registry import PROBES, Probe, ProbeData, find_probe
 
 __all__ = [
@@ -20,5 +26,6 @@ __all__ = [
     "dataset",
     "find_probe",
     "induction",
+    "prefix_matching",
     "previous_token",
 ]
