@@ -104,8 +104,22 @@ def test_defaults_are_filled(base: Path) -> None:
         "target": "induction",
         "start": "auto",
         "end": "auto",
+        "checkpoints": 1,
         "score_at": "start",
     }
+    assert config["as_released"] is False
+    assert config["curvature"] == {"hessian": "ekfac", "rows": 2000, "batch_size": 64}
+    assert config["gradients"] == {
+        "mode": "qkvo",
+        "heads": "targets",
+        "bits": 4,
+        "coordinates": "all",
+        "precision": "exact",
+        "shards": 1,
+        "batch_size": 64,
+        "probe_sequences": 200,
+    }
+    assert "data" not in config["targets"]["induction"]
     assert config["influence"] == {
         "method": "projected",
         "damping": 0.1,
@@ -318,8 +332,103 @@ MISTAKES = [
         'targets.induction.probe: no probe "inducton"; did you mean "induction"?',
     ),
     (
-        ("targets.induction.probe", "copying"),
-        'targets.induction.probe: no probe "copying"; known: induction, previous_token',
+        ("targets.induction.probe", "grokking"),
+        'targets.induction.probe: no probe "grokking"; known: ' + ", ".join(PROBES),
+    ),
+    (
+        ("targets.induction.data", "rows.jsonl"),
+        "targets.induction.data: only the probe dataset has data; remove it, or set "
+        "probe: dataset",
+    ),
+    (
+        ("targets.mine", {"probe": "dataset", "head": "L1H3"}),
+        "targets.mine.data: missing; the probe dataset needs a file of rows",
+    ),
+    (
+        ("targets.mine", {"probe": "dataset", "head": "L1H3", "data": "gone.jsonl"}),
+        "targets.mine.data: gone.jsonl: no such file",
+    ),
+    (
+        ("targets.mine", {"probe": "dataset", "head": "L1H3", "data": "text"}),
+        "targets.mine.data: text: no such file",  # it is a folder
+    ),
+    (
+        ("targets.mine", {"probe": "dataset", "data": "rows.jsonl"}),
+        "targets.mine.head: auto has no score to choose by for the probe dataset; "
+        "name a head",
+    ),
+    (
+        (
+            "targets.induction",
+            {"probe": "dataset", "head": "L1H3", "data": "rows.jsonl"},
+        ),
+        "window.target: induction: the probe dataset has no curve to find a window in",
+    ),
+    (
+        ("gradients.heads", ["L1H3", "L2H0"]),
+        "gradients.heads: L2H0: the model has layers 0..1",
+    ),
+    (
+        ("gradients.heads", ["L1H4"]),
+        "gradients.heads: L1H4: the model has heads 0..3 in each layer",
+    ),
+    (
+        ("gradients.heads", ["L0H0"]),
+        "targets.induction.head: L1H3 is not in gradients.heads (L0H0)",
+    ),
+    (
+        ("gradients.heads", ["L0H0", "L1H3"]),
+        "targets.induction.head: auto is known only later; name a head, or set "
+        "gradients.heads: targets",
+    ),
+    (
+        ("gradients", {"heads": "all", "coordinates": 256}),
+        "gradients.coordinates: 256 are chosen by the targets' probes, so only "
+        "gradients.heads: targets can be stored; write all",
+    ),
+    (
+        ("gradients.heads", "some"),
+        "gradients.heads: expected all, targets or a list of heads such as L1H3, "
+        'found "some"',
+    ),
+    (
+        ("gradients.heads", []),
+        "gradients.heads: expected all, targets or a list of heads such as L1H3, "
+        "found an empty list",
+    ),
+    (
+        ("gradients.heads", ["1.3"]),
+        'gradients.heads[0]: expected a head such as L1H3, found "1.3"',
+    ),
+    (
+        ("gradients.coordinates", 0),
+        "gradients.coordinates: expected all or a number of coordinates, found 0",
+    ),
+    (("gradients.bits", 3), "gradients.bits: expected 1 or 2 or 4 or 8, found 3"),
+    (
+        ("gradients.precision", "fp16"),
+        'gradients.precision: expected exact or bf16, found "fp16"',
+    ),
+    (
+        ("curvature.hessian", "kfac"),
+        "curvature.hessian: expected ekfac or diagonal or identity, "
+        'found "kfac"; did you mean "ekfac"?',
+    ),
+    (
+        ("as_released", "yes"),
+        'as_released: expected true or false, found "yes"; write true',
+    ),
+    (
+        ("window.checkpoints", 0),
+        "window.checkpoints: expected an integer >= 1, found 0",
+    ),
+    (
+        ("window", {"target": "induction", "score_at": "end", "checkpoints": 2}),
+        "window.checkpoints: 2 go with score_at: start; end is one",
+    ),
+    (
+        ("window.score_at", "middle"),
+        'window.score_at: expected start or end, found "middle"',
     ),
     (
         ("model.hidden_size", 30),
