@@ -46,8 +46,10 @@ COSINE = {**TRAINING, "schedule": "cosine", "decay_steps": 3000}
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Path:
-    """A working directory with a corpus where the configs expect one."""
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a corpus and a probe's rows where configs expect."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").touch()
     for folder in ("text", "resources/corpus"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "a.jsonl.zst").touch()
@@ -358,30 +360,6 @@ MISTAKES = [
         "name a head",
     ),
     (
-        (
-            "targets.induction",
-            {"probe": "dataset", "head": "L1H3", "data": "rows.jsonl"},
-        ),
-        "window.target: induction: the probe dataset has no curve to find a window in",
-    ),
-    (
-        ("gradients.heads", ["L1H3", "L2H0"]),
-        "gradients.heads: L2H0: the model has layers 0..1",
-    ),
-    (
-        ("gradients.heads", ["L1H4"]),
-        "gradients.heads: L1H4: the model has heads 0..3 in each layer",
-    ),
-    (
-        ("gradients.heads", ["L0H0"]),
-        "targets.induction.head: L1H3 is not in gradients.heads (L0H0)",
-    ),
-    (
-        ("gradients.heads", ["L0H0", "L1H3"]),
-        "targets.induction.head: auto is known only later; name a head, or set "
-        "gradients.heads: targets",
-    ),
-    (
         ("gradients", {"heads": "all", "coordinates": 256}),
         "gradients.coordinates: 256 are chosen by the targets' probes, so only "
         "gradients.heads: targets can be stored; write all",
@@ -407,7 +385,7 @@ MISTAKES = [
     (("gradients.bits", 3), "gradients.bits: expected 1 or 2 or 4 or 8, found 3"),
     (
         ("gradients.precision", "fp16"),
-        'gradients.precision: expected exact or bf16, found "fp16"',
+        'gradients.precision: expected exact or bf16, found "fp16"; did you mean "bf16"?',
     ),
     (
         ("curvature.hessian", "kfac"),
@@ -416,7 +394,7 @@ MISTAKES = [
     ),
     (
         ("as_released", "yes"),
-        'as_released: expected true or false, found "yes"; write true',
+        'as_released: expected true or false, found "yes"',
     ),
     (
         ("window.checkpoints", 0),
@@ -613,6 +591,91 @@ def test_keys_that_are_no_text(base: Path) -> None:
 def test_long_values_are_cut(base: Path) -> None:
     [line] = problems(changed(("training.steps", "x" * 500)), base)
     assert len(line) < 120
+
+
+# --- targets, and whose gradients are stored --------------------------------------
+
+MINE = {"probe": "dataset", "head": "L1H3", "data": "rows.jsonl"}
+
+
+def test_a_probe_of_ones_own_rows(base: Path) -> None:
+    config = load_config(changed(("targets.mine", MINE)), "c.yaml", base)
+    assert config["targets"]["mine"] == MINE
+
+
+def test_a_window_cannot_follow_a_probe_of_ones_own_rows(base: Path) -> None:
+    raw = changed(("targets.mine", MINE), ("window.target", "mine"))
+    assert problems(raw, base) == [
+        "c.yaml: window.target: mine: the probe dataset has no curve to find a window in"
+    ]
+
+
+STORES = [
+    ("targets", "auto", []),
+    ("all", "auto", []),
+    ("all", "L0H1", []),
+    (["L0H1", "L1H3"], "L1H3", []),
+    (
+        ["L0H0", "L0H1"],
+        "L1H3",
+        ["targets.induction.head: L1H3 is not in gradients.heads (L0H0, L0H1)"],
+    ),
+    (
+        ["L0H0", "L1H3"],
+        "auto",
+        [
+            "targets.induction.head: auto is known only later; name a head, or set "
+            "gradients.heads: targets"
+        ],
+    ),
+    (
+        ["L1H3", "L2H0"],
+        "L1H3",
+        ["gradients.heads: L2H0: the model has layers 0..1"],
+    ),
+    (
+        ["L1H4", "L1H3"],
+        "L1H3",
+        ["gradients.heads: L1H4: the model has heads 0..3 in each layer"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("stored", "head", "messages"), STORES)
+def test_every_targets_head_is_stored(
+    stored: str | list[str], head: str, messages: list[str], base: Path
+) -> None:
+    raw = changed(("gradients.heads", stored), ("targets.induction.head", head))
+    if messages:
+        assert problems(raw, base) == [f"c.yaml: {message}" for message in messages]
+    else:
+        load_config(raw, "c.yaml", base)
+
+
+@pytest.mark.parametrize("head", ["auto", "L1H3"])
+def test_exact_scores_need_no_stored_head(head: str, base: Path) -> None:
+    raw = changed(
+        ("gradients.heads", ["L0H0"]),
+        ("targets.induction.head", head),
+        ("influence.method", "exact"),
+    )
+    load_config(raw, "c.yaml", base)
+
+
+@pytest.mark.parametrize("heads", ["all", ["L1H3"]])
+def test_few_coordinates_are_those_of_the_targets(
+    heads: str | list[str], base: Path
+) -> None:
+    head = ("targets.induction.head", "L1H3")
+    few = ("gradients.coordinates", 64)
+    raw = changed(head, few, ("gradients.heads", heads))
+    assert problems(raw, base) == [
+        "c.yaml: gradients.coordinates: 64 are chosen by the targets' probes, so only "
+        "gradients.heads: targets can be stored; write all"
+    ]
+    load_config(changed(head, few), "c.yaml", base)
+    for count in ("all", 1):
+        load_config(changed(("gradients.coordinates", count)), "c.yaml", base)
 
 
 HUB = ("model.vocab_size", 50304), ("checkpoints.repo", "EleutherAI/pythia-14m")

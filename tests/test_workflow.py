@@ -17,6 +17,8 @@ from clone import contents, jobs, make_clone, run, run_and_kill
 
 pytestmark = pytest.mark.workflow
 
+COPYING = {"probe": "copying", "head": "L1H0"}
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -28,9 +30,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return clone
 
 
+def smoke_config(clone: Path) -> dict:
+    return yaml.safe_load((clone / "config/smoke.yaml").read_text())
+
+
 def edited_config(clone: Path, name: str, **changes: dict) -> str:
     """A copy of the smoke config with some sections' keys changed; its path."""
-    config = yaml.safe_load((clone / "config/smoke.yaml").read_text())
+    config = smoke_config(clone)
     for section, keys in changes.items():
         config.setdefault(section, {}).update(keys)
     path = clone / "config" / f"{name}.yaml"
@@ -45,16 +51,26 @@ def planned(clone: Path, *arguments: str, **options: str) -> dict[str, int]:
     return jobs(result.stdout)
 
 
-def test_every_row_has_a_score_for_every_target(finished: Path) -> None:
-    config = yaml.safe_load((finished / "config/smoke.yaml").read_text())
+def window_rows(config: dict) -> int:
     window = config["window"]
-    rows = (window["end"] - window["start"]) * config["training"]["batch_size"]
-    shards = sorted((finished / "results/smoke/influence").glob("*.zarr"))
-    scores = [np.asarray(zarr.open_group(s, mode="r")["scores"][...]) for s in shards]
-    together = np.concatenate(scores)
-    assert together.shape == (rows, len(config["targets"]))
-    assert np.isfinite(together).all()
-    assert (together.std(axis=0) > 0).all()
+    return (window["end"] - window["start"]) * config["training"]["batch_size"]
+
+
+def scores_of(clone: Path, target: str) -> np.ndarray:
+    """A target's scores of all shards, in order."""
+    folder = clone / "results/smoke/influence" / target
+    groups = [zarr.open_group(path, mode="r") for path in sorted(folder.iterdir())]
+    return np.concatenate([np.asarray(group["scores"][...]) for group in groups])
+
+
+def test_every_row_has_a_score_for_every_target(finished: Path) -> None:
+    config = smoke_config(finished)
+    found = [scores_of(finished, target) for target in config["targets"]]
+    for scores in found:
+        assert scores.shape == (window_rows(config),)
+        assert np.isfinite(scores).all()
+        assert scores.std() > 0
+    assert np.corrcoef(found)[0, 1] < 0.99
 
 
 def test_report_is_there_and_summary_is_printed(finished: Path) -> None:
@@ -66,7 +82,7 @@ def test_report_is_there_and_summary_is_printed(finished: Path) -> None:
 
 
 def test_effects_have_a_line_for_every_run(finished: Path) -> None:
-    config = yaml.safe_load((finished / "config/smoke.yaml").read_text())
+    config = smoke_config(finished)
     effects = pd.read_csv(finished / "results/smoke/evaluation/effects.tsv", sep="\t")
     draws = sum(arm.get("draws", 1) for arm in config["arms"].values())
     assert len(effects) == 1 + draws
@@ -105,8 +121,9 @@ def test_stale_results_of_another_config_are_refused(finished: Path) -> None:
     for path in (clone / "results").rglob("*"):
         os.utime(path, (now, now))  # nothing looks older than what it was made from
     config = edited_config(clone, "stale", curvature={"rows": 40})
-    (clone / "results/smoke/influence/induction.ihvp.h5").unlink()
-    result = run(clone, "results/smoke/influence/induction.ihvp.h5", config=config)
+    product = "results/smoke/influence/ihvp/start/induction.h5"
+    (clone / product).unlink()
+    result = run(clone, product, config=config)
     assert result.returncode != 0
     assert (
         "results/smoke/curvature/start.h5: made under another config: "
@@ -116,7 +133,7 @@ def test_stale_results_of_another_config_are_refused(finished: Path) -> None:
 
 
 def test_edited_module_reruns_the_stages_that_use_it(finished: Path) -> None:
-    module = finished / "scripts/headwater/influence/ekfac_inverse.py"
+    module = finished / "scripts/headwater/influence/inverse.py"
     before = module.read_text()
     module.write_text(before + "\nUNUSED = 1\n")
     rerun = planned(finished)
@@ -156,10 +173,77 @@ def test_report_collects_figures_pages_and_captions(finished: Path) -> None:
 
 def test_exact_scores_need_no_gradient_store(finished: Path) -> None:
     config = edited_config(finished, "exact", influence={"method": "exact"})
-    target = "results/smoke/influence/0000.zarr"
-    rerun = planned(finished, target, "--forcerun", "score_rows", config=config)
-    assert "score_rows" in rerun
-    assert "row_gradients" not in rerun
+    everything = planned(finished, "--forceall", config=config)
+    assert everything["stream_scores"] == smoke_config(finished)["gradients"]["shards"]
+    assert not {"score_rows", "row_gradients"} & set(everything)
+    rest = {"rank_rows", "check_fidelity", "retrain_arm", "write_summary"}
+    assert rest <= set(everything)
+
+
+def test_every_point_of_the_window_has_its_own_gradients(finished: Path) -> None:
+    smoke = smoke_config(finished)
+    targets, shards = len(smoke["targets"]), smoke["gradients"]["shards"]
+    config = edited_config(finished, "points", window={"checkpoints": 2})
+    everything = planned(finished, "--forceall", config=config)
+    once = planned(finished, "--forceall")
+    for rule, jobs_once in [
+        ("fit_factors", 1),
+        ("row_gradients", shards),
+        ("probe_gradient", targets),
+        ("solve_ihvp", targets),
+    ]:
+        assert (once.pop(rule), everything.pop(rule)) == (jobs_once, 2 * jobs_once)
+    assert everything == once
+
+
+def test_a_new_target_makes_nothing_again(finished: Path) -> None:
+    config = edited_config(finished, "asked", targets={"copying": COPYING})
+    rerun = planned(finished, config=config)
+    own = ("select_target", "probe_gradient", "solve_ihvp", "rank_rows", "score_tokens")
+    assert [rerun[rule] for rule in own] == [1] * len(own)
+    assert rerun["score_rows"] == smoke_config(finished)["gradients"]["shards"]
+    together = {"check_fidelity", "show_top_rows", "write_summary"}
+    figures = {"plot_emergence", "plot_enrichment"}
+    assert set(rerun) == {*own, "score_rows", *together, *figures, "all"}
+
+
+def test_a_new_target_and_the_variants_are_asked_of_stored_gradients(
+    finished: Path,
+) -> None:
+    before = contents(finished)
+    config = edited_config(finished, "asked", targets={"copying": COPYING})
+    ranked = "results/smoke/influence/copying.tsv"
+    result = run(finished, ranked, "variants", config=config)
+    after = contents(finished)
+    table, scores = None, None
+    if result.returncode == 0:
+        table = pd.read_csv(finished / "results/smoke/influence/variants.tsv", sep="\t")
+        scores = scores_of(finished, "copying")
+    for name in after.keys() - before.keys():
+        (finished / "results/smoke" / name).unlink()
+    shutil.rmtree(finished / "results/smoke/influence/copying", ignore_errors=True)
+    assert table is not None, result.stdout[-4000:]
+    assert scores is not None
+    assert not {"row_gradients", "fit_factors"} & set(jobs(result.stdout))
+    assert {name: after[name] for name in before} == before
+    assert np.isfinite(scores).all()
+    assert scores.std() > 0
+    check_variants(table, window_rows(smoke_config(finished)))
+
+
+def check_variants(table: pd.DataFrame, rows: int) -> None:
+    assert list(table.columns) == ["target", "variant", "rows", "spearman", "overlap"]
+    assert set(table["target"]) == {"induction", "previous_token", "copying"}
+    others = ["detached_heads", "as_released", "diagonal", "identity"]
+    for target, lines in table.groupby("target"):
+        # The released code differs in the induction probe only.
+        more = ["probe_off_by_one"] if target == "induction" else []
+        assert lines["variant"].tolist() == more + others
+    assert (table["rows"] == rows).all()
+    assert table["spearman"].between(-1, 1).all()
+    assert table["overlap"].between(0, 1).all()
+    wrong = table.query("target == 'induction' and variant == 'probe_off_by_one'")
+    assert wrong["spearman"].item() < 0.99
 
 
 def test_killed_run_ends_with_the_same_bytes(
