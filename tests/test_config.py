@@ -385,7 +385,8 @@ MISTAKES = [
     (("gradients.bits", 3), "gradients.bits: expected 1 or 2 or 4 or 8, found 3"),
     (
         ("gradients.precision", "fp16"),
-        'gradients.precision: expected exact or bf16, found "fp16"; did you mean "bf16"?',
+        'gradients.precision: expected exact or bf16, found "fp16"; '
+        'did you mean "bf16"?',
     ),
     (
         ("curvature.hessian", "kfac"),
@@ -606,7 +607,8 @@ def test_a_probe_of_ones_own_rows(base: Path) -> None:
 def test_a_window_cannot_follow_a_probe_of_ones_own_rows(base: Path) -> None:
     raw = changed(("targets.mine", MINE), ("window.target", "mine"))
     assert problems(raw, base) == [
-        "c.yaml: window.target: mine: the probe dataset has no curve to find a window in"
+        "c.yaml: window.target: mine: the probe dataset has no curve to find a window "
+        "in"
     ]
 
 

@@ -15,6 +15,7 @@ from headwater.corpus.tokenizer import make_tokenizer
 from headwater.errors import HeadwaterError
 from headwater.heads.sequences import load_probe_vocabulary
 from headwater.report.pages import passages
+from headwater.stages import FORMAT
 from megatron_writer import write_dataset
 from neox_tokenizer import VOCABULARY, hub_folder, neox_folder, neox_tokenizer
 from test_corpus_rowsource import refusal
@@ -73,7 +74,7 @@ def test_text_packs_into_rows_of_2049(tmp_path: Path, tokenizer: Tokenizer) -> N
     texts = [part * 200 for part in TEXTS.values()]
     shard = write_shard(tmp_path / "a.jsonl.zst", [line(text) for text in texts])
     settings = PackSettings(0, WIDTH - 1, "fail", 0.0)
-    stamp = {"stage": "corpus", "format": 1, "settings": {}}
+    stamp = {"stage": "corpus", "format": FORMAT, "settings": {}}
     pack_source(tmp_path / "a.zarr", "a", shard, Encoder(tokenizer, 0), settings, stamp)
     rows = np.asarray(zarr.open_group(tmp_path / "a.zarr", mode="r")["train/tokens"])
     stream: list[int] = []
@@ -123,10 +124,11 @@ def test_rows_are_shown_as_text(
     assert rows.tokens(0, 4).tolist() == wanted[:4]
     text = rows.text(1, tokenizer)
     assert text == tokenizer.decode(wanted[1], skip_special_tokens=False)
-    parts = passages(rows, 1, tokenizer)
-    assert "".join(part.text for part in parts) == text
-    assert all("<|endoftext|>" not in part.text[:-13] for part in parts)
-    assert parts[1].text.startswith(tuple(TEXTS.values()))
+    parts = passages(rows, 1, tokenizer, np.zeros(WIDTH - 1, np.float32))
+    texts = ["".join(piece.text for piece in part.pieces) for part in parts]
+    assert "".join(texts) == text
+    assert all("<|endoftext|>" not in part[:-13] for part in texts)
+    assert texts[1].startswith(tuple(TEXTS.values()))
     assert parts[1].span.place.startswith("document.bin, row 1, characters ")
     kinds = {part.span.domain for part in parts}
     assert kinds == {f"{kind} (detected)" for kind in TEXTS}
@@ -166,7 +168,7 @@ def test_tokenizer_of_a_folder_is_fetched_and_fits(
 ) -> None:
     name = str(hub_folder(tmp_path / "pythia"))
     settings = {"name": name, "revision": "main"}
-    stamp = {"stage": "corpus", "format": 1, "settings": {}}
+    stamp = {"stage": "corpus", "format": FORMAT, "settings": {}}
     arguments = (tmp_path / "out", settings, [], "fail", model_vocabulary, stamp)
     if model_vocabulary < VOCABULARY:
         with pytest.raises(HeadwaterError, match=r"has 50,277 token ids, but model"):

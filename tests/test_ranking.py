@@ -5,14 +5,21 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.hdf5 import publish_hdf5
 from headwater.influence import ranking
 from headwater.influence.fidelity import agreement
-from headwater.influence.files import read_losses, read_product, read_scores
+from headwater.influence.files import (
+    Product,
+    read_losses,
+    read_product,
+    read_scores,
+    read_tokens,
+    write_product,
+    write_scores,
+    write_tokens,
+)
 from headwater.influence.ranking import domain_table, ranked_table
 from headwater.shards import shard_range
 from headwater.stages import identity
-from headwater.stores import create_group, write_array
 from test_corpus_support import small_config
 from test_heads import DOMAINS, NAMES, window_rows
 
@@ -124,39 +131,43 @@ def test_a_small_sample_still_has_a_top_row():
 # On disk
 
 
-def write_scores(folder, sizes, targets=("first", "second")) -> list:
+def write_shards(folder, sizes) -> list:
     paths, start = [], 0
-    values = np.stack([SCORES, -10 * SCORES], axis=1)
     for number, size in enumerate(sizes):
         part = slice(start, start + size)
         paths.append(folder / f"{number:04d}.zarr")
         stamp = identity("corpus", CONFIG, shard=f"{number:04d}")
-        group = create_group(paths[-1], stamp, first_row=start, targets=list(targets))
-        write_array(group, "scores", values[part])
-        write_array(group, "losses", LOSSES[part])
+        write_scores(paths[-1], start, SCORES[part], LOSSES[part], stamp)
         start += size
     return paths
 
 
 @pytest.mark.parametrize("sizes", [[32], [10, 22], [1, 30, 1]])
-def test_scores_of_a_target_come_back_in_order_whatever_the_shards(tmp_path, sizes):
-    paths = write_scores(tmp_path, sizes)
-    np.testing.assert_array_equal(read_scores(paths, "first", CONFIG), SCORES)
-    np.testing.assert_array_equal(read_scores(paths, "second", CONFIG), -10 * SCORES)
+def test_scores_come_back_in_order_whatever_the_shards(tmp_path, sizes):
+    paths = write_shards(tmp_path, sizes)
+    np.testing.assert_array_equal(read_scores(paths, CONFIG), SCORES)
     np.testing.assert_array_equal(read_losses(paths, CONFIG), LOSSES)
     with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
-        read_scores(paths, "first", small_config(seed=1))
+        read_scores(paths, small_config(seed=1))
 
 
 def test_a_product_comes_back_with_its_target_and_head(tmp_path):
     vector = np.random.default_rng(0).normal(size=50)
-    stamp = identity("corpus", CONFIG, target="copies", head="L1H3")
-    with publish_hdf5(tmp_path / "a.h5", stamp) as file:
-        file["product"] = vector
+    product = Product("copies", Head(1, 3), vector)
+    write_product(tmp_path / "a.h5", product, identity("corpus", CONFIG))
     found = read_product(tmp_path / "a.h5", CONFIG)
     assert (found.target, found.head) == ("copies", Head(1, 3))
     assert found.vector.dtype == np.float64
     np.testing.assert_array_equal(found.vector, vector)
+
+
+def test_token_scores_come_back_by_row(tmp_path):
+    scores = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)
+    rows = np.array([40, 7, 12])
+    write_tokens(tmp_path / "a.h5", rows, scores, identity("corpus", CONFIG))
+    found = read_tokens(tmp_path / "a.h5", CONFIG)
+    assert list(found) == rows.tolist()
+    np.testing.assert_array_equal(found[7], scores[1])
 
 
 # Jobs

@@ -45,7 +45,7 @@ def touches(keys: Iterable[Key], key: Key) -> bool:
 
 def closest(word: object, known: Iterable[str]) -> str | None:
     """The known word most like `word`, if any is like it."""
-    matches = difflib.get_close_matches(str(word), list(known), n=1)
+    matches = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
     return matches[0] if matches else None
 
 

@@ -154,6 +154,7 @@ def _unexpected(error: Any) -> str:
 
 TYPE_NAMES = {
     "array": "a list",
+    "boolean": "true or false",
     "integer": "an integer",
     "number": "a number",
     "object": "a section (keys and values)",
@@ -172,7 +173,7 @@ def _expected(schema: Schema, bounds: bool = True) -> str:
     if "errorMessage" in schema:
         return str(schema["errorMessage"])
     if "enum" in schema:
-        return "expected " + " or ".join(schema["enum"])
+        return "expected " + " or ".join(map(str, schema["enum"]))
     text = "expected " + TYPE_NAMES[schema["type"]]
     if "maxItems" in schema:
         return f"{text} of {schema['maxItems']}"
