@@ -17,7 +17,7 @@ from headwater.config import (
     row_files,
     source_name,
 )
-from headwater.corpus.places import is_remote
+from headwater.corpus.places import is_remote, rows_held_out
 from headwater.errors import HeadwaterError
 from headwater.imports import script_modules as modules
 from headwater.runs import RunGuard

@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-FAULTS = ("503", "drop", "truncate", "short", "slow", "wrong_range", "no_range", "404")
+FAULTS = (
+    "503",
+    "drop",
+    "truncate",
+    "short",
+    "slow",
+    "wrong_range",
+    "wrong_length",
+    "no_range",
+)
 _RESOLVE = re.compile(r"/datasets/([^/]+/[^/]+)/resolve/[^/]+/(.*)")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
@@ -159,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "503":
             self._text(503, "try again")
             return
-        if fault == "404" or not path.is_file():
+        if not path.is_file():
             self._text(404, "not found", {"X-Error-Code": "EntryNotFound", **headers})
             return
         data = path.read_bytes()
@@ -174,7 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._text(416, "out of range")
             return
         shown = start + 1 if fault == "wrong_range" else start
-        headers["Content-Range"] = f"bytes {shown}-{stop - 1}/{len(data)}"
+        length = len(data) + (fault == "wrong_length")
+        headers["Content-Range"] = f"bytes {shown}-{stop - 1}/{length}"
         self._bytes(206, data[start:stop], headers, fault)
 
     def _bytes(

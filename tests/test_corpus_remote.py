@@ -138,6 +138,13 @@ def test_a_file_that_changes_meanwhile_is_refused(server: HubServer) -> None:
         file.read(0, 10)
 
 
+def test_a_file_of_another_length_is_refused(server: HubServer) -> None:
+    file = open_remote(address(server))
+    server.fail("wrong_length")
+    with pytest.raises(HeadwaterError, match=r"had 3,000,000 .* now has 3,000,001"):
+        file.read(0, 10)
+
+
 def test_reader_is_a_file(server: HubServer) -> None:
     reader = RemoteReader(open_remote(address(server)))
     assert reader.seek(-10, 2) == len(DATA) - 10
@@ -269,4 +276,5 @@ def test_places_are_taken_apart() -> None:
     assert remote_problem("s3://bucket/a") is not None
     assert remote_problem("hf://datasets/pile") is not None
     assert remote_problem("https:///a") is not None
+    assert remote_problem("https://me:key@host/a") is not None
     assert remote_problem("https://host/a") is None
