@@ -369,7 +369,7 @@ def test_rows_fetched_for_a_shorter_run_are_refused(
     config = config_of(pythia={"path": f"{server.url}/files/pile/document.bin"})
     target = fetched(tmp_path, config)
     config["training"]["steps"] += 1
-    with pytest.raises(HeadwaterError, match="holds 52 rows .* now needs 60 of 17"):
+    with pytest.raises(HeadwaterError, match=r"holds 52 rows .* now needs 60 of 17"):
         open_source([target], config)
 
 

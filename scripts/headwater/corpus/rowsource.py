@@ -104,9 +104,9 @@ def _open_fetched(folder: Path, plan: RowPlan) -> TokenFiles:
     record = read_record(folder)
     if record["width"] != plan.width or record["rows"] < plan.all.stop:
         raise HeadwaterError(
-            f"{folder}: holds {record['rows']:,} rows of {record['width']:,} tokens, the "
-            f"config now needs {plan.all.stop:,} of {plan.width:,}; delete it and run "
-            "again"
+            f"{folder}: holds {record['rows']:,} rows of {record['width']:,} tokens, "
+            f"the config now needs {plan.all.stop:,} of {plan.width:,}; delete it and "
+            "run again"
         )
     dtype = np.dtype(record["dtype"])
     files = TokenFiles([folder / TOKENS_NAME], plan.width, dtype)
