@@ -20,6 +20,7 @@ from headwater.corpus.megatron import (
     parse_header,
     whole_name,
 )
+from headwater.corpus.places import base_name
 from headwater.corpus.steps import bytes_of_rows, past_the_end
 from headwater.errors import HeadwaterError
 
@@ -31,7 +32,7 @@ def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
         HeadwaterError: the bytes are no multiple of a row, though all files are there.
     """
     total = sum(sizes)
-    found = SHARD_NAME.fullmatch(names[-1].rsplit("/", 1)[-1])
+    found = SHARD_NAME.fullmatch(base_name(names[-1]))
     complete = found is None or found["index"] == found["last"]
     if complete and total % row:
         raise HeadwaterError(
@@ -52,10 +53,10 @@ def shard_order(names: Sequence[str]) -> list[str]:
         HeadwaterError: none, several that do not belong together, or a gap in the
             numbering.
     """
-    bins = sorted(name for name in names if name.endswith(".bin"))
+    bins = sorted(name for name in names if base_name(name).endswith(".bin"))
     if not bins:
         raise HeadwaterError("no .bin file there")
-    found = [SHARD_NAME.fullmatch(name.rsplit("/", 1)[-1]) for name in bins]
+    found = [SHARD_NAME.fullmatch(base_name(name)) for name in bins]
     if len(bins) == 1 and not found[0]:
         return bins
     if not all(found) or len({match["stem"] for match in found if match}) != 1:
@@ -80,7 +81,7 @@ def shard_order_of(place: str, names: Sequence[str]) -> list[str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    short = [name.rsplit("/", 1)[-1] for name in names[:3]]
+    short = [base_name(name) for name in names[:3]]
     return ", ".join(short) + (", ..." if len(names) > 3 else "")
 
 
