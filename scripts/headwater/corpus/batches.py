@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from headwater.corpus.places import base_name
 from headwater.corpus.steps import past_the_end, step_of_row
 from headwater.errors import HeadwaterError
 
@@ -78,7 +79,7 @@ class BatchFiles:
             self._add(name, file)
             if self._groups and self._groups[-1].last > last:
                 break
-        self.name = self._names[0].rsplit("/", 1)[-1]
+        self.name = base_name(self._names[0])
         if rows.stop > len(self):
             raise past_the_end(self.name, rows, len(self))
 
