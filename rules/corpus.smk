@@ -7,8 +7,6 @@ if "name" in CORPUS["tokenizer"]:
 
     rule fetch_tokenizer:
         """From the hub, or from a local folder."""
-        input:
-            code=modules("fetch_tokenizer"),
         output:
             directory("<results>/corpus/tokenizer"),
         log:
