@@ -46,6 +46,7 @@ class HubServer(ThreadingHTTPServer):
         requests: method, path and Range header of each request.
         sent: bytes of files that were sent in all.
         pause: seconds that a slow answer takes.
+        retry_after: seconds that a 503 asks to wait.
     """
 
     daemon_threads = True
@@ -57,6 +58,7 @@ class HubServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, str]] = []
         self.sent = 0
         self.pause = 1.0
+        self.retry_after = 0
         self._faults: list[str] = []
         self._lock = threading.Lock()
 
@@ -166,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, path: Path, headers: dict[str, str]) -> None:
         fault = self.server.next_fault() if self.command == "GET" else ""
         if fault == "503":
-            self._text(503, "try again")
+            self._text(503, "try again", {"Retry-After": str(self.server.retry_after)})
             return
         if not path.is_file():
             self._text(404, "not found", {"X-Error-Code": "EntryNotFound", **headers})

@@ -76,6 +76,18 @@ def test_a_slow_answer_is_asked_for_again(
     assert [asked for *_, asked in server.requests][-1] == "bytes=1-999"
 
 
+def test_the_server_says_how_long_to_wait(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(failures.time, "sleep", pauses.append)
+    file = open_remote(address(server))
+    for server.retry_after in (7, 1000):
+        server.fail("503")
+        assert file.read(0, 10) == DATA[:10]
+    assert pauses == [7, 60]
+
+
 def test_a_server_that_stays_down_is_one_line(
     server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
