@@ -18,7 +18,7 @@ from headwater.config import (
     source_name,
     wanted_revisions,
 )
-from headwater.corpus.places import is_remote
+from headwater.corpus.places import is_remote, rows_held_out
 from headwater.errors import HeadwaterError
 from headwater.imports import script_modules as modules
 from headwater.runs import RunGuard
