@@ -1,12 +1,10 @@
 # Checkpoints of the baseline run, and published ones it starts from or consists of.
 # fetch_checkpoint needs the network and runs where Snakemake runs (on a cluster, the
-# login node).
+# login node). It does not list its modules, so that no edit fetches anything again.
 
 if START:
 
     rule fetch_checkpoint:
-        input:
-            code=modules("fetch_checkpoint"),
         output:
             directory("<results>/checkpoints/source/{revision}"),
         log:
