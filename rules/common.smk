@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
+from headwater.checkpoints.needs import training_mb, training_minutes
 from headwater.checkpoints.schedule import saved_steps
 from headwater.config import (
     arm_runs,

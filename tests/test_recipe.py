@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 from headwater.checkpoints.files import (
@@ -16,6 +17,7 @@ from headwater.checkpoints.files import (
     save_checkpoint,
 )
 from headwater.checkpoints.initial import initialise
+from headwater.checkpoints.needs import parameters, training_mb, training_minutes
 from headwater.checkpoints.recipe import (
     Recipe,
     cosine_rate,
@@ -27,6 +29,7 @@ from headwater.checkpoints.trainer import add_gradient, train, weighted_loss
 from test_corpus_support import small_config
 from tiny import random_rows, row_loss, tiny_model
 
+TRAINING = {"steps": 1600, "batch_size": 32}
 PYTHIA = Recipe(
     learning_rate=1e-3,
     min_learning_rate=1e-4,
@@ -302,3 +305,22 @@ def test_initial_weights_follow_their_seed():
     assert plain.lm_head.weight.std().item() == pytest.approx(0.5, rel=0.05)
     initialise(plain, 1)
     assert torch.equal(weight, plain.lm_head.weight)
+
+
+# What a job asks for
+
+
+@pytest.mark.parametrize(
+    ("size", "million", "hours"), [("14m", 14, 6), ("70m", 70, 9), ("160m", 162, 13)]
+)
+def test_a_job_asks_for_what_the_model_needs(size, million, hours):
+    path = Path(__file__).parents[1] / f"config/pythia-{size}.yaml"
+    config = yaml.safe_load(path.read_text())
+    assert parameters(config) / 1e6 == pytest.approx(million, rel=0.02)
+    assert training_mb(config) == pytest.approx(4000 + 24 * million, rel=0.02)
+    assert training_minutes(config) / 60 == pytest.approx(hours, rel=0.15)
+
+
+def test_a_small_job_asks_for_little():
+    assert training_minutes(pythia_like() | {"training": TRAINING}) == 240
+    assert training_mb(pythia_like()) < 4010
