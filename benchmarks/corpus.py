@@ -17,7 +17,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -179,7 +178,11 @@ def peak_memory(job: Callable[..., None], *arguments: Any) -> float:
 
 def _peak(job: Callable[..., None], *arguments: Any) -> float:
     job(*arguments)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    # Not `getrusage`, which a process inherits from the one that started it.
+    (line,) = [
+        x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x
+    ]
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 if __name__ == "__main__":

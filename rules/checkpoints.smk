@@ -1,12 +1,10 @@
 # Checkpoints of the baseline run, and published ones it starts from or consists of.
 # fetch_checkpoint needs the network and runs where Snakemake runs (on a cluster, the
-# login node).
+# login node). It does not list its modules, so that no edit fetches anything again.
 
 if START:
 
     rule fetch_checkpoint:
-        input:
-            code=modules("fetch_checkpoint"),
         output:
             directory("<results>/checkpoints/source/{revision}"),
         log:
@@ -39,8 +37,8 @@ if TRAINED:
         threads: config["training"]["threads"]
         resources:
             gpu=1,
-            mem_mb=4000,
-            runtime=240,
+            mem_mb=training_mb(config),
+            runtime=training_minutes(config),
         params:
             settings=section("seed", "model", "training", "checkpoints"),
         script:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
+from headwater.checkpoints.needs import training_mb, training_minutes
 from headwater.checkpoints.schedule import saved_steps
 from headwater.config.points import point_names
 from headwater.config import (
@@ -19,7 +20,7 @@ from headwater.config import (
     source_name,
     wanted_revisions,
 )
-from headwater.corpus.places import is_remote
+from headwater.corpus.places import is_remote, rows_held_out
 from headwater.errors import HeadwaterError
 from headwater.imports import script_modules as modules
 from headwater.runs import RunGuard

@@ -1,13 +1,12 @@
 # Text, or token ids in training order, to rows of tokens: in training order, and held
 # out. Rules named fetch_... need the network and run where Snakemake runs (on a cluster,
-# the login node); no other rule of this stage does.
+# the login node); no other rule of this stage does. What they fetch depends on the
+# source alone: they do not list their modules, so that no edit fetches gigabytes again.
 
 if "name" in CORPUS["tokenizer"]:
 
     rule fetch_tokenizer:
         """From the hub, or from a local folder."""
-        input:
-            code=modules("fetch_tokenizer"),
         output:
             directory("<results>/corpus/tokenizer"),
         log:
@@ -47,8 +46,6 @@ else:
 if REMOTE:
 
     rule fetch_shard:
-        input:
-            code=modules("fetch_shard"),
         output:
             directory("<results>/corpus/source/text/{source}"),
         log:
@@ -67,7 +64,6 @@ if STREAMED:
     rule fetch_dataset:
         input:
             files=CORPUS["dataset"].get("files", []),
-            code=modules("fetch_dataset"),
         output:
             directory("<results>/corpus/source/text/{source}"),
         log:
@@ -112,8 +108,7 @@ if HAS_ROWS:
         """Only the bytes of the rows that the experiment needs."""
         input:
             files=CORPUS.get("dataset", {}).get("files", []),
-            tokenizer="<results>/corpus/tokenizer",
-            code=modules("fetch_rows"),
+            tokenizer=ancient("<results>/corpus/tokenizer"),
         output:
             directory("<results>/corpus/source/rows"),
         log:
@@ -125,8 +120,8 @@ if HAS_ROWS:
             source={
                 k: CORPUS.get(k) for k in ("pythia", "parquet", "dataset", "seq_len")
             },
-            held_out=CORPUS["held_out"],
-            rows=config["training"]["steps"] * config["training"]["batch_size"],
+            rows=config["training"]["steps"] * config["training"]["batch_size"]
+            + rows_held_out(CORPUS),
         script:
             "../scripts/fetch_rows.py"
 

@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-FAULTS = ("503", "drop", "truncate", "short", "slow", "wrong_range", "no_range", "404")
+FAULTS = (
+    "503",
+    "drop",
+    "truncate",
+    "short",
+    "slow",
+    "wrong_range",
+    "wrong_length",
+    "no_range",
+)
 _RESOLVE = re.compile(r"/datasets/([^/]+/[^/]+)/resolve/[^/]+/(.*)")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
@@ -37,6 +46,7 @@ class HubServer(ThreadingHTTPServer):
         requests: method, path and Range header of each request.
         sent: bytes of files that were sent in all.
         pause: seconds that a slow answer takes.
+        retry_after: seconds that a 503 asks to wait.
     """
 
     daemon_threads = True
@@ -48,6 +58,7 @@ class HubServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, str]] = []
         self.sent = 0
         self.pause = 1.0
+        self.retry_after = 0
         self._faults: list[str] = []
         self._lock = threading.Lock()
 
@@ -157,9 +168,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, path: Path, headers: dict[str, str]) -> None:
         fault = self.server.next_fault() if self.command == "GET" else ""
         if fault == "503":
-            self._text(503, "try again")
+            self._text(503, "try again", {"Retry-After": str(self.server.retry_after)})
             return
-        if fault == "404" or not path.is_file():
+        if not path.is_file():
             self._text(404, "not found", {"X-Error-Code": "EntryNotFound", **headers})
             return
         data = path.read_bytes()
@@ -174,7 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._text(416, "out of range")
             return
         shown = start + 1 if fault == "wrong_range" else start
-        headers["Content-Range"] = f"bytes {shown}-{stop - 1}/{len(data)}"
+        length = len(data) + (fault == "wrong_length")
+        headers["Content-Range"] = f"bytes {shown}-{stop - 1}/{length}"
         self._bytes(206, data[start:stop], headers, fault)
 
     def _bytes(

@@ -1,5 +1,6 @@
 """Published checkpoints: from a local hub with faults, and from a folder."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -146,6 +147,17 @@ def test_no_network_and_nothing_cached_says_what_to_fetch(
     message = refusal(tmp_path / "step1", "step1", hub_config())
     assert "(Name or service not known; 5 tries)" in message
     assert "`snakemake fetch`" in message
+
+
+def test_a_full_disk_is_one_line(server, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub.file_download, "http_get", full)
+    message = refusal(tmp_path / "step1", "step1", hub_config())
+    assert "config.json cannot be put into the hub's cache" in message
+    assert "No space left on device" in message
+    assert "set HF_HOME" in message
 
 
 def test_offline_mode_uses_the_cache_and_says_what_is_missing(

@@ -80,11 +80,39 @@ def problems(config: dict[str, Any], base: Path) -> list[str]:
 # --- what is right ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["config", "smoke"])
+PYTHIA = ["pythia-14m", "pythia-31m", "pythia-70m", "pythia-160m"]
+
+
+@pytest.mark.parametrize("name", ["config", "smoke", *PYTHIA])
 def test_shipped_config_is_valid(name: str, base: Path) -> None:
     raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
     config = load_config(raw, name, base)
     assert set(config) == set(load_schema()["properties"])
+
+
+PAPER = {  # rows of the window; rows removed, rows added
+    "pythia-14m": (1_024_000, 100_000, 100_000),
+    "pythia-31m": (1_228_800, 120_000, 120_000),
+    "pythia-70m": (1_024_000, 100_000, 100_000),
+    "pythia-160m": (819_200, 80_000, 100_000),
+}
+
+
+@pytest.mark.parametrize("name", PYTHIA)
+def test_ready_experiments_have_the_papers_counts(name: str, base: Path) -> None:
+    raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+    config = load_config(raw, name, base)
+    window, training = config["window"], config["training"]
+    rows, removed, added = PAPER[name]
+    assert (window["end"] - window["start"]) * training["batch_size"] == rows
+    for arm in config["arms"].values():
+        wanted = added if arm["action"] == "insert" else removed
+        assert arm["fraction"] * rows == wanted
+    peak = 6e-4 if name == "pythia-160m" else 1e-3
+    assert training["learning_rate"] == peak
+    assert training["min_learning_rate"] == pytest.approx(peak / 10)
+    model = config["model"]
+    assert model["intermediate_size"] == 4 * model["hidden_size"]
 
 
 def test_laptop_config_states_every_key(base: Path) -> None:

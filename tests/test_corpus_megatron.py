@@ -193,6 +193,18 @@ def test_shards_that_are_not_one_whole_are_refused(
         shard_order(names)
 
 
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("a/rows.bin", "a/rows.idx"),
+        ("a/document-00002-of-00020.bin", "a/document.idx"),
+        ("https://h/x.bin/document.bin?key=1", "https://h/x.bin/document.idx?key=1"),
+    ],
+)
+def test_index_stands_beside(name: str, index: str) -> None:
+    assert megatron.index_name(name) == index
+
+
 def test_shards_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     write_preshuffled(tmp_path, 40, WIDTH, 300)
     cut_into_shards(tmp_path / "document.bin", 12)

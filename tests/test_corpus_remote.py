@@ -76,6 +76,18 @@ def test_a_slow_answer_is_asked_for_again(
     assert [asked for *_, asked in server.requests][-1] == "bytes=1-999"
 
 
+def test_the_server_says_how_long_to_wait(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(failures.time, "sleep", pauses.append)
+    file = open_remote(address(server))
+    for server.retry_after in (7, 1000):
+        server.fail("503")
+        assert file.read(0, 10) == DATA[:10]
+    assert pauses == [7, 60]
+
+
 def test_a_server_that_stays_down_is_one_line(
     server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +147,13 @@ def test_a_file_that_changes_meanwhile_is_refused(server: HubServer) -> None:
     next(stream)
     (server.root / "data.bin").write_bytes(DATA[::-1])
     with pytest.raises(HeadwaterError, match=r"changed on the server .* ETag"):
+        file.read(0, 10)
+
+
+def test_a_file_of_another_length_is_refused(server: HubServer) -> None:
+    file = open_remote(address(server))
+    server.fail("wrong_length")
+    with pytest.raises(HeadwaterError, match=r"had 3,000,000 .* now has 3,000,001"):
         file.read(0, 10)
 
 
@@ -269,4 +288,5 @@ def test_places_are_taken_apart() -> None:
     assert remote_problem("s3://bucket/a") is not None
     assert remote_problem("hf://datasets/pile") is not None
     assert remote_problem("https:///a") is not None
+    assert remote_problem("https://me:key@host/a") is not None
     assert remote_problem("https://host/a") is None

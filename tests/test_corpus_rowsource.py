@@ -19,7 +19,7 @@ from headwater.corpus.detectors import DOMAINS
 from headwater.corpus.fetching import GrowingFile
 from headwater.corpus.holdout import token_counts
 from headwater.corpus.rows import Rows
-from headwater.corpus.rowsource import plan_of
+from headwater.corpus.rowsource import open_source, plan_of
 from headwater.errors import HeadwaterError
 from headwater.heads.sequences import load_probe_vocabulary
 from hub_server import HubServer, serve
@@ -294,6 +294,33 @@ def test_parquet_rows_of_another_length_are_refused(tmp_path: Path) -> None:
     assert "a row has 16 tokens, but rows have 17" in found
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array(["a"] * 60), "holds string, not lists of integers"),
+        (pa.array([[0.5] * WIDTH] * 60), "not lists of integers"),
+        (pa.array([None] + [[1] * WIDTH] * 59), "a row has 0 tokens"),
+        (pa.array([[1] * WIDTH] * 60, pa.list_(pa.uint16(), WIDTH)), None),
+        (pa.array([[1] * WIDTH] * 60, pa.large_list(pa.int32())), None),
+    ],
+)
+def test_columns_of_token_ids(
+    tmp_path: Path, column: pa.Array, message: str | None
+) -> None:
+    table = pa.table({"batch_idx": np.arange(60) // BATCH, "token_ids": column})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    path = str(tmp_path / "a.parquet")
+    columns = BatchColumns("token_ids", "batch_idx")
+    source = BatchFiles([(path, path)], range(40), WIDTH, BATCH, columns)
+    if message is None:
+        assert (
+            np.concatenate(list(source.blocks(4, 21, 5))).tolist() == [[1] * WIDTH] * 17
+        )
+        return
+    with pytest.raises(HeadwaterError, match=message):
+        list(source.blocks(0, 40, 8))
+
+
 # Fetched from a server.
 
 
@@ -333,6 +360,17 @@ def test_only_the_bytes_of_the_steps_are_fetched(
     rows, *_ = build(tmp_path, config, [target])
     assert (rows.tokens(0, 40) == np.array(rows_of(600))[:40]).all()
     assert rows.spans(0)[0].source == "document.bin"
+
+
+def test_rows_fetched_for_a_shorter_run_are_refused(
+    server: HubServer, tmp_path: Path
+) -> None:
+    write_preshuffled(server.root / "pile", 60, WIDTH, VOCABULARY)
+    config = config_of(pythia={"path": f"{server.url}/files/pile/document.bin"})
+    target = fetched(tmp_path, config)
+    config["training"]["steps"] += 1
+    with pytest.raises(HeadwaterError, match=r"holds 52 rows .* now needs 60 of 17"):
+        open_source([target], config)
 
 
 def test_rows_may_lie_across_fetched_shards(server: HubServer, tmp_path: Path) -> None:

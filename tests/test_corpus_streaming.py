@@ -129,7 +129,7 @@ def test_a_killed_stream_goes_on_where_it_was_sure(
         ({"text": "meta.txt"}, 'no column "meta.txt"; .* has: meta, text'),
         ({"domain": "lang"}, 'dataset.domain: no column "lang"'),
         ({"text": "meta"}, "holds dict, not text"),
-        ({"split": "test"}, "cannot open"),
+        ({"split": "test"}, "cannot read"),
         ({"files": ["a.tar"]}, r"expected a name that ends in \.jsonl"),
     ],
 )
@@ -149,7 +149,7 @@ def test_columns_that_are_missing_are_named(
     ("entry", "message"),
     [
         ({"ids": [1] * 16}, "entry 2 .* not a list of 17 token ids .* found 16 tokens"),
-        ({"ids": ["a"] * 17}, "entry 2 .* found none|cannot open"),
+        ({"ids": ["a"] * 17}, "entry 2 .* found none|cannot read"),
     ],
 )
 def test_entries_that_are_no_rows_are_refused(
@@ -176,6 +176,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubServer, P
     write_jsonl(root / "ids/data", rows, 2)
     write_preshuffled(root / "preshuffled", 60, WIDTH, VOCABULARY, shards=3)
     with serve(folder / "root") as server:
+        server.fail("503", "truncate")
         run_jobs(folder, server.url, [job(folder, name) for name in JOBS])
         yield server, folder
 

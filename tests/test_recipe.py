@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 from headwater.checkpoints.files import (
@@ -16,6 +17,7 @@ from headwater.checkpoints.files import (
     save_checkpoint,
 )
 from headwater.checkpoints.initial import initialise
+from headwater.checkpoints.needs import parameters, training_mb, training_minutes
 from headwater.checkpoints.recipe import (
     Recipe,
     cosine_rate,
@@ -23,10 +25,11 @@ from headwater.checkpoints.recipe import (
     make_scaler,
 )
 from headwater.checkpoints.run import new_model
-from headwater.checkpoints.trainer import add_gradient, train
+from headwater.checkpoints.trainer import add_gradient, train, weighted_loss
 from test_corpus_support import small_config
 from tiny import random_rows, row_loss, tiny_model
 
+TRAINING = {"steps": 1600, "batch_size": 32}
 PYTHIA = Recipe(
     learning_rate=1e-3,
     min_learning_rate=1e-4,
@@ -155,7 +158,7 @@ def test_updates_equal_a_reference_implementation(micro):
 @pytest.mark.parametrize("divisor", ["fixed", "kept"])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
 def test_micro_batches_add_up_to_the_batch(divisor, size):
-    rows, weights = random_rows(4), torch.tensor([1.0, 0.0, 1.0, 2.0])
+    rows, weights = random_rows(4), torch.tensor([1.0, 0.0, 0.5, 2.0])
     found = {}
     for micro in (None, size):
         model = tiny_model()
@@ -163,6 +166,8 @@ def test_micro_batches_add_up_to_the_batch(divisor, size):
         scaler = make_scaler(recipe, model.device)
         loss = add_gradient(model, recipe, rows, weights, scaler)
         found[micro] = [loss, *(p.grad for p in model.parameters())]
+    expected = weighted_loss(tiny_model(), rows, weights, divisor)
+    torch.testing.assert_close(found[size][0], expected.detach())
     for whole, parts in zip(found[None], found[size], strict=True):
         torch.testing.assert_close(whole, parts, rtol=1e-11, atol=1e-14)
 
@@ -180,14 +185,17 @@ def test_lower_precision_trains_nearly_alike_with_float32_weights(precision):
     rows, weights = random_rows(8), torch.ones(8)
     recipe = replace(PYTHIA, precision=precision)
     exact, low = small_model(), small_model()
-    _, expected = steps_of(exact, PYTHIA, rows, weights, range(1000, 1020))
+    twin, expected = steps_of(exact, PYTHIA, rows, weights, range(1000, 1020))
     optimizer, losses = steps_of(low, recipe, rows, weights, range(1000, 1020))
     assert losses == pytest.approx(expected, rel=0.01)
     assert losses != expected
     assert losses[-1] < losses[0] - 0.1
-    for parameter in low.parameters():
-        assert parameter.dtype == torch.float32
-        assert optimizer.state[parameter]["exp_avg"].dtype == torch.float32
+    for parameter, other in zip(low.parameters(), exact.parameters(), strict=True):
+        mean = optimizer.state[parameter]["exp_avg"]
+        assert parameter.dtype == mean.dtype == torch.float32
+        # Of the gradient itself: clipped after the loss scale is taken out.
+        wanted = twin.state[other]["exp_avg"]
+        assert mean.norm().item() == pytest.approx(wanted.norm().item(), rel=0.2)
 
 
 def test_an_overflow_leaves_the_update_out_and_halves_the_scale():
@@ -297,3 +305,22 @@ def test_initial_weights_follow_their_seed():
     assert plain.lm_head.weight.std().item() == pytest.approx(0.5, rel=0.05)
     initialise(plain, 1)
     assert torch.equal(weight, plain.lm_head.weight)
+
+
+# What a job asks for
+
+
+@pytest.mark.parametrize(
+    ("size", "million", "hours"), [("14m", 14, 6), ("70m", 70, 9), ("160m", 162, 13)]
+)
+def test_a_job_asks_for_what_the_model_needs(size, million, hours):
+    path = Path(__file__).parents[1] / f"config/pythia-{size}.yaml"
+    config = yaml.safe_load(path.read_text())
+    assert parameters(config) / 1e6 == pytest.approx(million, rel=0.02)
+    assert training_mb(config) == pytest.approx(4000 + 24 * million, rel=0.02)
+    assert training_minutes(config) / 60 == pytest.approx(hours, rel=0.15)
+
+
+def test_a_small_job_asks_for_little():
+    assert training_minutes(pythia_like() | {"training": TRAINING}) == 240
+    assert training_mb(pythia_like()) < 4010

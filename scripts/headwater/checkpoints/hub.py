@@ -103,7 +103,10 @@ def _raise_if_final(repo: str, revision: str, name: str, error: Exception) -> No
                 f"{hint}"
             ) from error
     elif isinstance(error, OSError) and not _is_passing(error):
-        raise error
+        raise HeadwaterError(
+            f"{repo} (revision {revision}): {name} cannot be put into the hub's cache "
+            f"({_reason(error)}); free space, or set HF_HOME to another folder"
+        ) from error
 
 
 def _is_passing(error: OSError) -> bool:

@@ -16,7 +16,7 @@ Token ids that are in training order already:
 
 steps      which rows a step reads, which bytes a row is
 megatron   the index of Pythia's pre-shuffled files
-tokenfiles their rows, by memory map
+tokenfiles their rows, by position
 batches    rows in parquet files
 rowsource  any of these to rows, with detected domains
 rowholdout held-out rows and the summary

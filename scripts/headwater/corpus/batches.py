@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from headwater.corpus.places import base_name
 from headwater.corpus.steps import past_the_end, step_of_row
 from headwater.errors import HeadwaterError
 
@@ -78,7 +79,7 @@ class BatchFiles:
             self._add(name, file)
             if self._groups and self._groups[-1].last > last:
                 break
-        self.name = self._names[0].rsplit("/", 1)[-1]
+        self.name = base_name(self._names[0])
         if rows.stop > len(self):
             raise past_the_end(self.name, rows, len(self))
 
@@ -122,11 +123,9 @@ class BatchFiles:
         """The batches `first` to `last`, whole, in order."""
         batch, waiting = first, _Waiting()
         for found in self._read(first, last):
-            while batch < (ahead := int(found.batch.min())):
+            while batch < found.batch.min():
                 yield batch, waiting.take(batch, self._batch_size, self.name)
                 batch += 1
-                if batch < ahead and not waiting.holds(batch):
-                    raise _incomplete(self.name, batch, 0, self._batch_size)
             waiting.add(found)
         while batch <= last:
             yield batch, waiting.take(batch, self._batch_size, self.name)
@@ -190,9 +189,6 @@ class _Waiting:
     def add(self, rows: _Rows) -> None:
         self._parts.append(rows)
 
-    def holds(self, batch: int) -> bool:
-        return any((part.batch == batch).any() for part in self._parts)
-
     def take(self, batch: int, size: int, name: str) -> np.ndarray:
         mine = [part.take(np.flatnonzero(part.batch == batch)) for part in self._parts]
         rest = [part.take(np.flatnonzero(part.batch != batch)) for part in self._parts]
@@ -235,17 +231,22 @@ def _rectangle(name: str, column: pyarrow.Array, width: int) -> np.ndarray:
     Raises:
         HeadwaterError: not lists of integers, or a list of another length.
     """
-    try:
-        flat = column.flatten()
-        lengths = np.diff(column.offsets.to_numpy())
-    except AttributeError:  # lists of a fixed size have no offsets
-        lengths = np.full(len(column), len(flat) // max(1, len(column)))
-    except (TypeError, NotImplementedError) as error:
-        raise HeadwaterError(f"{name}: its tokens are no lists ({error})") from error
-    if len(wrong := np.flatnonzero(lengths != width)):
+    kind = column.type
+    fixed = pyarrow.types.is_fixed_size_list(kind)
+    lists = fixed or pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)
+    if not lists or not pyarrow.types.is_integer(kind.value_type):
         raise HeadwaterError(
-            f"{name}: a row has {lengths[wrong[0]]:,} tokens, but rows have {width:,} "
-            f"(corpus.seq_len + 1); set corpus.seq_len to {lengths[wrong[0]] - 1}"
+            f"{name}: its column of token ids holds {kind}, not lists of integers; "
+            "name another column (corpus.parquet.tokens)"
         )
-    values = flat.to_numpy(zero_copy_only=False)
+    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+    if len(wrong := np.flatnonzero(lengths != width)):
+        found = np.nan_to_num(lengths)[
+            wrong[0]
+        ]  # no list at all counts as an empty one
+        raise HeadwaterError(
+            f"{name}: a row has {found:,.0f} tokens, but rows have {width:,} "
+            "(corpus.seq_len + 1); set corpus.seq_len to the data's, less one"
+        )
+    values = column.flatten().to_numpy(zero_copy_only=False)
     return values.astype(np.int64).reshape(len(column), width)

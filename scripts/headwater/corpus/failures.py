@@ -29,7 +29,15 @@ ADVICE = (
 
 
 class TransientError(Exception):
-    """A failure that may pass if the request is made again."""
+    """A failure that may pass if the request is made again.
+
+    Attributes:
+        seconds: to wait before that at least, where the server says.
+    """
+
+    def __init__(self, text: str, seconds: float = 0.0) -> None:
+        super().__init__(text)
+        self.seconds = seconds
 
 
 class NotThereError(HeadwaterError):
@@ -46,7 +54,9 @@ def check_status(place: str, response: httpx2.Response) -> None:
     """
     status = response.status_code
     if status in _RETRIED:
-        raise TransientError(f"the server answered {status}")
+        after = response.headers.get("Retry-After", "")
+        seconds = min(float(after), _LONGEST_WAIT) if after.isdigit() else 0.0
+        raise TransientError(f"the server answered {status}", seconds)
     if status in (200, 206):
         return
     if status == 404:
@@ -80,6 +90,7 @@ def wait(place: str, failures: int, error: Exception) -> None:
             f"on where it stopped. {ADVICE}"
         ) from error
     seconds = min(_FIRST_WAIT * 2 ** (failures - 1), _LONGEST_WAIT)
+    seconds = max(seconds, getattr(error, "seconds", 0.0))
     logger.warning("%s: %s; trying again in %.0f s", place, reason, seconds)
     time.sleep(seconds)
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headwater.corpus.places import base_name
 from headwater.corpus.steps import past_the_end
 from headwater.errors import HeadwaterError
 
@@ -150,17 +151,15 @@ def check_rows(index: Index, read: ReadBytes, rows: range, width: int) -> None:
 
 def whole_name(bin_name: str) -> str:
     """The whole that a `.bin` file is, or is a shard of: its name, without folders."""
-    name = bin_name.rsplit("/", 1)[-1]
+    name = base_name(bin_name)
     found = SHARD_NAME.fullmatch(name)
     return f"{found['stem']}.bin" if found else name
 
 
 def index_name(bin_name: str) -> str:
-    """Where the index of a `.bin` file or of the first of its shards stands."""
-    found = SHARD_NAME.search(bin_name)
-    if found:
-        return found["stem"] + ".idx"
-    return bin_name.removesuffix(".bin") + ".idx"
+    """Where the index of a `.bin` file, or of the whole it is a shard of, stands."""
+    before, _, after = bin_name.rpartition(base_name(bin_name))
+    return f"{before}{whole_name(bin_name).removesuffix('.bin')}.idx{after}"
 
 
 def check_length(index: Index, last: str, rows: int, width: int) -> None:
@@ -171,11 +170,11 @@ def check_length(index: Index, last: str, rows: int, width: int) -> None:
     Raises:
         HeadwaterError: they differ.
     """
-    found = SHARD_NAME.fullmatch(last.rsplit("/", 1)[-1])
+    found = SHARD_NAME.fullmatch(base_name(last))
     partial = found is not None and found["index"] != found["last"]
     if rows > index.sequences or (rows < index.sequences and not partial):
         raise HeadwaterError(
             f"{index.name}: promises {index.sequences:,} rows of {width:,} tokens, but "
-            f"{last.rsplit('/', 1)[-1]} ends after {rows:,}; copy or download the "
+            f"{base_name(last)} ends after {rows:,}; copy or download the "
             "files again"
         )

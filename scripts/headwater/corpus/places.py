@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 SOURCE_SUFFIX = ".jsonl.zst"
+HELD_OUT_ROWS = 1024
 
 _HUB = re.compile(
     r"hf://(?P<datasets>datasets/)?(?P<repo>(?!datasets/)[^/@]+/[^/@]+)"
@@ -59,6 +60,16 @@ def has_rows(corpus: Mapping[str, Any]) -> bool:
     return tokens or "pythia" in corpus or "parquet" in corpus
 
 
+def rows_held_out(corpus: Mapping[str, Any]) -> int:
+    """Rows that are held out after those of training; 0 if text is held out instead.
+
+    Args:
+        corpus: the section of the config, with a source of token ids.
+    """
+    held_out = corpus["held_out"]
+    return 0 if "shards" in held_out else held_out.get("rows", HELD_OUT_ROWS)
+
+
 def is_remote(place: str) -> bool:
     """Whether a place needs the network."""
     return "://" in place
@@ -94,6 +105,9 @@ def remote_problem(place: str) -> str | None:
         return f"unknown kind of address {scheme}://; use https://, http:// or hf://"
     if scheme == "hf" and hub_place(place) is None:
         return "expected hf://datasets/<owner>/<name>[@<revision>]/<path>"
-    if scheme != "hf" and not urlsplit(place).netloc:
+    host = urlsplit(place).netloc
+    if scheme != "hf" and not host:
         return "expected a host after ://"
+    if scheme != "hf" and "@" in host:
+        return "no user and password here; they would be stored with the results"
     return None

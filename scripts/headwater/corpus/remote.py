@@ -81,7 +81,7 @@ class RemoteFile:
                     yield piece
                 if start < stop:
                     raise TransientError("the answer ended early")
-            except (httpx2.TransportError, TransientError) as error:
+            except (httpx2.RequestError, TransientError) as error:
                 failures += 1
                 wait(self.place, failures, error)
 
@@ -258,7 +258,7 @@ def _open_url(url: str) -> RemoteFile:
     while True:
         try:
             return _first_byte(place, url)
-        except (httpx2.TransportError, TransientError) as error:
+        except (httpx2.RequestError, TransientError) as error:
             failures += 1
             wait(place, failures, error)
 

@@ -17,6 +17,7 @@ from headwater.corpus import detectors
 from headwater.corpus.batches import BatchColumns, BatchFiles
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.fetching import read_record
+from headwater.corpus.places import rows_held_out
 from headwater.corpus.rowstore import RowBlock, RowWriter, block_rows, token_dtype
 from headwater.corpus.tokenfiles import TokenFiles, open_local, shard_order_of
 from headwater.errors import HeadwaterError
@@ -25,7 +26,6 @@ from headwater.publish import Identity, publish_folder
 from headwater.shards import shard_range
 from headwater.stages import Config
 
-HELD_OUT_ROWS = 1024
 TOKENS_NAME = "tokens.bin"
 TOKEN_COUNTS = "token_counts"
 _TEXT_TOKENS = 1 << 20  # tokens whose text is in memory at once
@@ -70,11 +70,10 @@ class RowPlan:
 def plan_of(config: Config) -> RowPlan:
     """The plan in a config."""
     corpus, training = config["corpus"], config["training"]
-    held_out = corpus["held_out"]
     return RowPlan(
         width=corpus["seq_len"] + 1,
         training=training["steps"] * training["batch_size"],
-        after=0 if "shards" in held_out else held_out.get("rows", HELD_OUT_ROWS),
+        after=rows_held_out(corpus),
         batch_size=training["batch_size"],
     )
 
@@ -91,11 +90,7 @@ def open_source(paths: Sequence[Path], config: Config) -> RowSource:
     """
     plan, corpus = plan_of(config), config["corpus"]
     if paths[0].is_dir():
-        record = read_record(paths[0])
-        dtype = np.dtype(record["dtype"])
-        files = TokenFiles([paths[0] / TOKENS_NAME], plan.width, dtype)
-        files.name = record["source"]
-        return files
+        return _open_fetched(paths[0], plan)
     if "pythia" in corpus:
         place, found = corpus["pythia"]["path"], [str(path) for path in paths]
         ordered = [Path(name) for name in shard_order_of(place, found)]
@@ -103,6 +98,20 @@ def open_source(paths: Sequence[Path], config: Config) -> RowSource:
     names = [(str(path), str(path)) for path in paths]
     columns = columns_of(corpus)
     return BatchFiles(names, plan.all, plan.width, plan.batch_size, columns)
+
+
+def _open_fetched(folder: Path, plan: RowPlan) -> TokenFiles:
+    record = read_record(folder)
+    if record["width"] != plan.width or record["rows"] < plan.all.stop:
+        raise HeadwaterError(
+            f"{folder}: holds {record['rows']:,} rows of {record['width']:,} tokens, "
+            f"the config now needs {plan.all.stop:,} of {plan.width:,}; delete it and "
+            "run again"
+        )
+    dtype = np.dtype(record["dtype"])
+    files = TokenFiles([folder / TOKENS_NAME], plan.width, dtype)
+    files.name = record["source"]
+    return files
 
 
 def columns_of(corpus: dict[str, Any]) -> BatchColumns:

@@ -61,7 +61,7 @@ def open_stream(settings: Settings, job: int = 0) -> Any:
             **_origin(settings), split=settings["split"], streaming=True
         )
     except Exception as error:  # the library's, the hub's and the network's own
-        raise _cannot_open(settings, error) from error
+        raise _cannot_read(settings, error) from error
     jobs = settings.get("jobs", 1)
     if jobs == 1:
         return stream
@@ -114,13 +114,13 @@ def _name(settings: Settings) -> str:
     return settings["name"] if "name" in settings else str(settings["files"][0])
 
 
-def _cannot_open(settings: Settings, error: Exception) -> HeadwaterError:
+def _cannot_read(settings: Settings, error: Exception) -> HeadwaterError:
     if isinstance(error, HeadwaterError):
         return error
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     advice = f" {ADVICE}" if "name" in settings else ""
     return HeadwaterError(
-        f"corpus.dataset: cannot open {_name(settings)!r}: {reason.rstrip('.')}."
+        f"corpus.dataset: cannot read {_name(settings)!r}: {reason.rstrip('.')}."
         f"{advice}"
     )
 
@@ -184,8 +184,8 @@ def examples(
         stream.load_state_dict(state["stream"])
     try:
         yield from stream
-    except OSError as error:
-        raise _cannot_open(settings, error) from error
+    except Exception as error:  # the library's, the hub's and the network's own
+        raise _cannot_read(settings, error) from error
 
 
 def _line(example: Mapping[str, Any], settings: Settings, number: int) -> bytes:

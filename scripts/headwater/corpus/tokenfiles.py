@@ -4,6 +4,7 @@ A large `.bin` may be cut into `<stem>-00000-of-00020.bin` and so on, which one 
 the other are the whole; a row may then lie across two of them.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from headwater.corpus.megatron import (
     parse_header,
     whole_name,
 )
+from headwater.corpus.places import base_name
 from headwater.corpus.steps import bytes_of_rows, past_the_end
 from headwater.errors import HeadwaterError
 
@@ -30,7 +32,7 @@ def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
         HeadwaterError: the bytes are no multiple of a row, though all files are there.
     """
     total = sum(sizes)
-    found = SHARD_NAME.fullmatch(names[-1].rsplit("/", 1)[-1])
+    found = SHARD_NAME.fullmatch(base_name(names[-1]))
     complete = found is None or found["index"] == found["last"]
     if complete and total % row:
         raise HeadwaterError(
@@ -51,10 +53,10 @@ def shard_order(names: Sequence[str]) -> list[str]:
         HeadwaterError: none, several that do not belong together, or a gap in the
             numbering.
     """
-    bins = sorted(name for name in names if name.endswith(".bin"))
+    bins = sorted(name for name in names if base_name(name).endswith(".bin"))
     if not bins:
         raise HeadwaterError("no .bin file there")
-    found = [SHARD_NAME.fullmatch(name.rsplit("/", 1)[-1]) for name in bins]
+    found = [SHARD_NAME.fullmatch(base_name(name)) for name in bins]
     if len(bins) == 1 and not found[0]:
         return bins
     if not all(found) or len({match["stem"] for match in found if match}) != 1:
@@ -79,12 +81,12 @@ def shard_order_of(place: str, names: Sequence[str]) -> list[str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    short = [name.rsplit("/", 1)[-1] for name in names[:3]]
+    short = [base_name(name) for name in names[:3]]
     return ", ".join(short) + (", ..." if len(names) > 3 else "")
 
 
 class TokenFiles:
-    """Rows of local `.bin` files, mapped into memory: only what is read is loaded.
+    """Rows of local `.bin` files: only what is asked for is read.
 
     Args:
         paths: the file, or its shards in order.
@@ -103,8 +105,8 @@ class TokenFiles:
     ) -> None:
         self.width, self._dtype = width, dtype
         self.name = whole_name(str(paths[0]))
-        self._maps = [_map(path) for path in paths]
-        sizes = [len(part) for part in self._maps]
+        self._files = [_File(path) for path in paths]
+        sizes = [file.size for file in self._files]
         self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         row = width * dtype.itemsize
         self._rows = check_sizes([str(path) for path in paths], sizes, row)
@@ -128,27 +130,57 @@ class TokenFiles:
             raise past_the_end(self.name, range(start, stop), len(self))
         wanted = bytes_of_rows(range(start, stop), self.width, self._dtype.itemsize)
         rows = np.empty((stop - start, self.width), self._dtype)
-        flat, done = rows.reshape(-1).view(np.uint8), 0
-        for part in self._pieces(wanted):
-            flat[done : done + len(part)] = part
-            done += len(part)
+        flat = rows.reshape(-1).view(np.uint8).data
+        for file, begin in zip(self._files, self._starts.tolist(), strict=False):
+            first = max(wanted.start, begin)
+            last = min(wanted.stop, begin + file.size)
+            if first < last:
+                here = flat[first - wanted.start : last - wanted.start]
+                file.read_into(here, first - begin)
         return rows
 
-    def _pieces(self, wanted: range) -> Iterator[np.ndarray]:
-        for mapped, begin in zip(self._maps, self._starts, strict=False):
-            start = max(wanted.start - int(begin), 0)
-            stop = min(wanted.stop - int(begin), len(mapped))
-            if start < stop:
-                yield mapped[start:stop]
 
+class _File:
+    """A local file, read by position.
 
-def _map(path: Path) -> np.ndarray:
-    try:
-        return np.memmap(path, np.uint8, mode="r")
-    except (OSError, ValueError) as error:
-        raise HeadwaterError(
-            f"{path}: cannot be read ({error}); check the path, or copy it again"
-        ) from error
+    No memory map: its pages would count as the job's memory, the more of them the
+    longer it reads, and on a cluster's file system each is fetched on its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._handle = path.open("rb", buffering=0)
+            self.size = path.stat().st_size
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes `start` to `stop - 1`."""
+        data = bytearray(stop - start)
+        self.read_into(memoryview(data), start)
+        return bytes(data)
+
+    def read_into(self, target: memoryview, start: int) -> None:
+        """Fill `target` with the bytes from `start` on.
+
+        Raises:
+            HeadwaterError: they cannot be read.
+        """
+        done = 0
+        try:
+            while done < len(target):
+                got = os.preadv(self._handle.fileno(), [target[done:]], start + done)
+                if got == 0:
+                    raise OSError("the file has become shorter")
+                done += got
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> HeadwaterError:
+        return HeadwaterError(
+            f"{self._path}: cannot be read ({error}); check the path, or copy it again"
+        )
 
 
 def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
@@ -166,9 +198,10 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
     files = TokenFiles(paths, width)
     path = Path(index_name(str(paths[0])))
     if path.exists():
-        mapped = _map(path)
-        index = parse_header(str(path), mapped[: HEADER.size].tobytes(), len(mapped))
-        check_rows(index, lambda a, b: mapped[a:b].tobytes(), rows, width)
+        file = _File(path)
+        header = file.read(0, min(HEADER.size, file.size))
+        index = parse_header(str(path), header, file.size)
+        check_rows(index, file.read, rows, width)
         check_length(index, str(paths[-1]), len(files), width)
     if rows.stop > len(files):
         raise past_the_end(files.name, rows, len(files))

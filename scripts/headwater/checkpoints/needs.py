@@ -1,0 +1,35 @@
+"""What a training job asks the cluster for. Read while rules are parsed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+BASE_MB, BASE_MINUTES = 4000, 240
+BYTES = 24  # a parameter: weight, gradient, two moments, and a copy while saving
+OPERATIONS = 5e13  # a second: a cautious share of a GPU of 2020's
+
+
+def parameters(config: Mapping[str, Any]) -> int:
+    """Parameters of the config's model, without biases and norms."""
+    model = config["model"]
+    width, wide = model["hidden_size"], model["intermediate_size"]
+    known = config["corpus"]["tokenizer"].get("vocab_size", 50304)
+    rows = model.get("vocab_size", known)
+    layer = 4 * width * width + 2 * width * wide
+    return int(2 * rows * width + model["num_hidden_layers"] * layer)
+
+
+def training_mb(config: Mapping[str, Any]) -> int:
+    """Memory of a training job, MB."""
+    return BASE_MB + BYTES * parameters(config) // 1_000_000
+
+
+def training_minutes(config: Mapping[str, Any]) -> int:
+    """Time limit of a training job, in minutes: as if it made all steps.
+
+    Six operations a parameter and token, forward and backward. A job that ends at the
+    limit goes on from its last checkpoint when it is started again.
+    """
+    training = config["training"]
+    rows = training["steps"] * training["batch_size"]
+    work = 6 * parameters(config) * rows * config["corpus"]["seq_len"]
+    return BASE_MINUTES + int(work / OPERATIONS / 60)
