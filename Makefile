@@ -8,7 +8,7 @@ demo: .venv/run.done  ## install, then the laptop experiment to its figure and s
 	$(BIN)/snakemake --cores all
 
 test: .venv/dev.done lint  ## install, then all checks and tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: .venv/dev.done
 	$(BIN)/ruff check

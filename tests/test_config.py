@@ -23,7 +23,7 @@ from headwater.config.schema import load_schema
 from headwater.errors import HeadwaterError
 
 ROOT = Path(__file__).parents[1]
-REMOVE = object()
+REMOVE = type("Remove", (), {"__repr__": lambda _: "REMOVE"})()
 
 SMALLEST = """
 experiment: tiny
