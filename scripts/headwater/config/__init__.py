@@ -17,6 +17,7 @@ from headwater.config.sources import (
     corpus_problems,
     dataset_sources,
     list_sources,
+    probe_problems,
     row_files,
     source_name,
 )
@@ -81,6 +82,8 @@ def _further_problems(
     problems = check_problems(config, broken)
     if not any(touches(broken, ("corpus", name)) for name in SOURCE_KEYS):
         problems += corpus_problems(config["corpus"], base)
+    if not touches(broken, ("targets",)):
+        problems += probe_problems(config["targets"], base)
     if not any(
         touches(broken, key) for key in (("checkpoints",), ("corpus", "pythia"))
     ):

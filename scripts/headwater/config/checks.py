@@ -6,7 +6,6 @@ one of them is already known to be wrong.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from headwater.checkpoints.schedule import saved_steps
@@ -340,8 +339,6 @@ def _dataset_is_complete(
         return
     if "data" not in target:
         yield Problem((*key, "data"), "missing; the probe dataset needs a file of rows")
-    elif not Path(target["data"]).is_file():
-        yield Problem((*key, "data"), f"{target['data']}: no such file")
     if target["head"] == "auto":
         text = "auto has no score to choose by for the probe dataset; name a head"
         yield Problem((*key, "head"), text)

@@ -74,6 +74,15 @@ def row_files(corpus: Corpus, base: Path) -> list[str]:
     return [file for _, file in _entries(entries, base, (), suffix)]
 
 
+def probe_problems(targets: Mapping[str, Any], base: Path) -> list[Problem]:
+    """Files of dataset probes that are not there."""
+    return [
+        Problem(("targets", name, "data"), f"{target['data']}: no such file")
+        for name, target in targets.items()
+        if "data" in target and not (base / target["data"]).is_file()
+    ]
+
+
 def corpus_problems(corpus: Corpus, base: Path) -> list[Problem]:
     """What is wrong with the files and addresses of a corpus."""
     problems: list[Problem] = []

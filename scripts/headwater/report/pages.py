@@ -118,7 +118,7 @@ def pieces(
         waiting.append(int(token))
         total += float(score)
         text = tokenizer.decode(waiting, skip_special_tokens=False)
-        if "\ufffd" in text and place + 1 < len(tokens) and len(waiting) < 4:
+        if text.endswith("\ufffd") and place + 1 < len(tokens) and len(waiting) < 4:
             continue
         yield Piece(text, total, max(-1.0, min(1.0, total / most)))
         waiting, total = [], 0.0
