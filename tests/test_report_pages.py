@@ -188,6 +188,14 @@ def test_tokens_that_never_spell_a_character_do_not_swallow_the_row() -> None:
     assert len(found) >= 7
 
 
+def test_a_stray_byte_does_not_split_a_later_character() -> None:
+    """A row may begin inside a character."""
+    tokens = np.array([BYTES.encode("é").ids[1], *BYTES.encode("abé").ids])
+    found = [piece.text for piece in pages.pieces(tokens, np.ones(5), BYTES, 1)]
+    assert found[-1] == "é"
+    assert "".join(found) == "\ufffdabé"
+
+
 def test_strengths_stay_between_minus_one_and_one() -> None:
     found = pieces_of("é東a", [-3, -3, 2, 3, 3, 1], most=4)
     assert found == [("é", -6, -1), ("東", 8, 1), ("a", 1, 0.25)]

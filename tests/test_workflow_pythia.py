@@ -119,7 +119,7 @@ def tiny_pythia(clone: Path) -> dict[str, Any]:
     del config["targets"]["previous_token"]
     config["window"] |= {"start": 4, "end": 12}
     config["curvature"] = {"rows": 32}
-    config["gradients"] |= {"coordinates": 64, "shards": 1, "probe_sequences": 4}
+    config["gradients"] |= {"shards": 1, "probe_sequences": 4}
     config["influence"] |= {"fidelity_rows": 16, "method": "exact"}
     config["arms"] = {"remove_top": config["arms"]["remove_top"]}
     config["retraining"]["checkpoint_every"] = 4
@@ -137,8 +137,9 @@ def test_the_whole_experiment_from_a_hub(clone: Path, hub) -> None:
     assert (results / "report/emergence.png").is_file()
     assert "L" in (results / "report/summary.md").read_text()
 
-    scores = np.asarray(zarr.open_group(results / "influence/0000.zarr")["scores"])
-    assert scores.shape == (8 * 8, 1)
+    store = zarr.open_group(results / "influence/induction/0000.zarr")
+    scores = np.asarray(store["scores"])
+    assert scores.shape == (8 * 8,)
     assert np.isfinite(scores).all()
     assert scores.std() > 0
     effects = pd.read_csv(results / "evaluation/effects.tsv", sep="\t")
@@ -183,6 +184,6 @@ def test_published_revisions_and_a_streamed_data_set(clone: Path, hub) -> None:
     # What is left is the scores and the pages that need no arms, and nothing is redone.
     left = set(jobs(run(clone, "-n", config=name).stdout))
     pages = {"plot_enrichment", "show_top_rows"}
-    scores = {"probe_gradient", "solve_ihvp", "score_rows", "rank_rows"}
-    others = {"fit_factors", "check_fidelity", "evaluate_run", "all"}
+    scores = {"probe_gradient", "solve_ihvp", "stream_scores", "rank_rows"}
+    others = {"fit_factors", "check_fidelity", "score_tokens", "evaluate_run", "all"}
     assert left == {*pages, *scores, *others}
