@@ -16,7 +16,7 @@ import yaml
 from tokenizers import Tokenizer
 
 from headwater.config import load_config
-from headwater.config.checks import PROBES
+from headwater.config.target_checks import PROBES
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.influence.query import Experiment

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headwater.config.checks import PROBES, check_problems
+from headwater.config import checks, target_checks  # noqa: F401 (they register)
 from headwater.config.problems import ConfigError, Problem, touches
+from headwater.config.registry import check_problems
 from headwater.config.revisions import revision_problems, wanted_revisions
 from headwater.config.schema import fill_defaults, schema_problems
 from headwater.config.sources import (
@@ -21,6 +22,7 @@ from headwater.config.sources import (
     row_files,
     source_name,
 )
+from headwater.config.target_checks import PROBES
 from headwater.corpus.places import SOURCE_SUFFIX, has_rows
 
 __all__ = [

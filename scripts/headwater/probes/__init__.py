@@ -5,8 +5,8 @@ A probe is one small file with one function, registered by name:
     @probe("induction", tracks="prefix_matching")
     def induction(model, head, data): ...
 
-and a test. Add its module to the import below and its name to `config/checks.py`, which
-may not import torch.
+and a test. Add its module to the import below and its name to
+`config/target_checks.py`, which may not import torch.
 """
 
 from headwater.probes import (

@@ -1,0 +1,134 @@
+"""Checks of targets and arms, and of the heads that are stored."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from headwater.config.problems import Key, Problem, unknown_name
+from headwater.config.registry import Config, check, entry_check, names, problem
+
+# The names of the probes, here as well as in `headwater.probes`: that package needs
+# torch, which no config check may import.
+PROBES = ("induction", "prefix_matching", "previous_token", "copying", "dataset")
+
+BASELINE = "baseline"
+
+
+@check("window.target")
+def _window_target_exists(config: Config) -> Iterator[Problem]:
+    yield from _target_problem(config, ("window",), config["window"])
+
+
+@entry_check("targets")
+def _probe_exists(_: Config, key: Key, target: dict[str, Any]) -> Iterator[Problem]:
+    if target["probe"] not in PROBES:
+        text = unknown_name("probe", target["probe"], PROBES)
+        yield Problem((*key, "probe"), text)
+
+
+@entry_check("targets", "window.target")
+def _dataset_is_complete(
+    config: Config, key: Key, target: dict[str, Any]
+) -> Iterator[Problem]:
+    if target["probe"] != "dataset":
+        if "data" in target:
+            text = "only the probe dataset has data; remove it, or set probe: dataset"
+            yield Problem((*key, "data"), text)
+        return
+    if "data" not in target:
+        yield Problem((*key, "data"), "missing; the probe dataset needs a file of rows")
+    if target["head"] == "auto":
+        text = "auto has no score to choose by for the probe dataset; name a head"
+        yield Problem((*key, "head"), text)
+    if config["window"]["target"] == key[-1]:
+        text = f"{key[-1]}: the probe dataset has no curve to find a window in"
+        yield problem("window.target", text)
+
+
+@check("gradients.heads", "model.num_hidden_layers", "model.num_attention_heads")
+def _stored_heads_in_model(config: Config) -> Iterator[Problem]:
+    labels = config["gradients"]["heads"]
+    for label in labels if isinstance(labels, list) else []:
+        yield from _head_problem(config, ("gradients", "heads"), label)
+
+
+@entry_check("targets", "gradients.heads", "influence.method")
+def _target_is_stored(
+    config: Config, key: Key, target: dict[str, Any]
+) -> Iterator[Problem]:
+    stored = config["gradients"]["heads"]
+    if config["influence"]["method"] == "exact" or not isinstance(stored, list):
+        return
+    if target["head"] == "auto":
+        text = "auto is known only later; name a head, or set gradients.heads: targets"
+        yield Problem((*key, "head"), text)
+    elif target["head"] not in stored:
+        text = f"{target['head']} is not in gradients.heads ({', '.join(stored)})"
+        yield Problem((*key, "head"), text)
+
+
+@check("gradients.coordinates", "gradients.heads")
+def _few_coordinates_need_probes(config: Config) -> Iterator[Problem]:
+    settings = config["gradients"]
+    if settings["coordinates"] != "all" and settings["heads"] != "targets":
+        text = (
+            f"{settings['coordinates']} are chosen by the targets' probes, so only "
+            "gradients.heads: targets can be stored; write all"
+        )
+        yield problem("gradients.coordinates", text)
+
+
+@entry_check("targets", "model.num_hidden_layers", "model.num_attention_heads")
+def _head_in_model(
+    config: Config, key: Key, target: dict[str, Any]
+) -> Iterator[Problem]:
+    yield from _head_problem(config, (*key, "head"), target["head"])
+
+
+def _head_problem(config: Config, key: Key, label: str) -> Iterator[Problem]:
+    place = re.fullmatch(r"L(\d+)H(\d+)", label)
+    if not place:
+        return
+    layers = config["model"]["num_hidden_layers"]
+    heads = config["model"]["num_attention_heads"]
+    if int(place[1]) >= layers:
+        text = f"{label}: the model has layers 0..{layers - 1}"
+        yield Problem(key, text)
+    elif int(place[2]) >= heads:
+        text = f"{label}: the model has heads 0..{heads - 1} in each layer"
+        yield Problem(key, text)
+
+
+@entry_check("arms")
+def _arm_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]:
+    if key[-1] == BASELINE:
+        yield Problem(key, "the name is reserved for the run without intervention")
+
+
+@entry_check("arms")
+def _arm_target_exists(
+    config: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    if "target" in arm:
+        yield from _target_problem(config, key, arm)
+
+
+@entry_check("arms")
+def _inserted_rows_have_room(
+    _: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    if arm["action"] == "insert" and arm["fraction"] > 0.5:
+        text = (
+            f"{arm['fraction']} is more than 0.5; insert puts each copy in place of "
+            "another row"
+        )
+        yield Problem((*key, "fraction"), text)
+
+
+def _target_problem(
+    config: Config, key: Key, section: dict[str, Any]
+) -> Iterator[Problem]:
+    targets = names(config, "targets")
+    if targets and section["target"] not in targets:
+        text = unknown_name("target", section["target"], targets)
+        yield Problem((*key, "target"), text)
