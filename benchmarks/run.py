@@ -194,6 +194,7 @@ def main() -> None:
         case, variant, batch, precision, device = args.worker
         work(case, variant, int(batch), precision, device)
         return
+    os.environ["PYTHONPATH"] = str(HERE.parent / "scripts")  # for the trainer's own
     import query
     import trainer
 
@@ -205,7 +206,7 @@ def main() -> None:
     if args.device == "cpu":
         with tempfile.TemporaryDirectory(dir=HERE) as folder:
             results["query_1m_rows"] = query.measure(Path(folder))
-        results |= trainer.measure()
+        results |= trainer.benchmark()
     found = {"machine": machine(args.device), "results": results}
     Path(args.output).write_text(json.dumps(found, indent=2) + "\n")
     print("; ".join(f"{k} {v}" for k, v in found["machine"].items()))

@@ -6,7 +6,11 @@ from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.geometry import Head
 from headwater.gradients.files import write_probe_gradient
-from headwater.gradients.probe import probe_gradient, probe_gradient_as_released
+from headwater.gradients.probe import (
+    probe_gradient,
+    probe_gradient_as_released,
+    warn_if_zero,
+)
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import read_target
 from headwater.probes import find_probe
@@ -28,13 +32,7 @@ def main(snakemake):
         stamp = identity("gradients", config, [name], target=name, head=target.head)
         write_probe_gradient(Path(snakemake.output[0]), gradient, value, stamp)
         job.logger.info("probe %s of %s: f = %.4f", target.probe, head, value)
-        if not any(matrix.any() for matrix in gradient.values()):
-            job.logger.warning(
-                "WARNING: target %s: the probe does not depend on %s's parameters "
-                "(its gradient is zero), so all scores are zero and their ranking "
-                "means nothing",
-                *(name, head),
-            )
+        warn_if_zero(gradient, name, head)
 
 
 main(snakemake)  # noqa: F821

@@ -1,5 +1,6 @@
 """Probes and their gradients against plain loops, autograd and finite differences."""
 
+import logging
 import math
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.gradients.probe import probe_gradient
+from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.scores import head_scores
 from headwater.neox import attention_patterns
 from headwater.probes import PROBES, ProbeData, find_probe
@@ -266,6 +267,27 @@ def test_copying_depends_on_its_own_head_only():
         dense.bias += 1
     torch.testing.assert_close(function(model, HEAD, data).detach(), before)
     torch.testing.assert_close(function(model, Head(1, 0), data).detach(), 2 * other)
+
+
+def test_a_zero_gradient_is_warned_of_with_target_and_head(caplog, monkeypatch):
+    """A head without output: what it attends to changes no prediction."""
+    monkeypatch.setattr(logging.getLogger("headwater"), "propagate", True)
+    model, data = tiny_model(), probe_data("induction", 3)
+    with torch.no_grad():
+        qkv, dense = attention_weights(model, HEAD.layer)
+        dense[:, 16:24] = 0
+        qkv[24 * HEAD.index + 16 : 24 * HEAD.index + 24] = 0
+        attention = model.gpt_neox.layers[HEAD.layer].attention
+        attention.query_key_value.bias[24 * HEAD.index + 16 :] = 0
+    gradient, _ = probe_gradient(model, PROBES["induction"], HEAD, data, "qkvo")
+    warn_if_zero(gradient, "mine", HEAD)
+    assert "target mine" in caplog.text
+    assert "L1H2" in caplog.text
+    assert "ranking means nothing" in caplog.text
+    caplog.clear()
+    whole, _ = probe_gradient(tiny_model(), PROBES["induction"], HEAD, data, "qkvo")
+    warn_if_zero(whole, "mine", HEAD)
+    assert caplog.text == ""
 
 
 # --- The dataset probe.

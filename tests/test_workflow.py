@@ -1,8 +1,11 @@
 """The whole workflow on the smoke config, with real Snakemake, in fresh clones."""
 
+import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -244,6 +247,52 @@ def check_variants(table: pd.DataFrame, rows: int) -> None:
     assert table["overlap"].between(0, 1).all()
     wrong = table.query("target == 'induction' and variant == 'probe_off_by_one'")
     assert wrong["spearman"].item() < 0.99
+
+
+def ask(clone: Path, *words: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "scripts/ask.py", *words]
+    return subprocess.run(
+        [*command, "--config", "config/smoke.yaml"],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_finished_experiment_answers_as_the_workflow_did(
+    finished: Path, tmp_path: Path
+) -> None:
+    """The same probe and damping, asked of the stores: the workflow's own table."""
+    targets = finished / "results/smoke/heads/targets"
+    head = json.loads((targets / "induction.json").read_text())["head"]
+    output = str(tmp_path / "answer.tsv")
+    result = ask(finished, head, "--probe", "induction", "--output", output)
+    assert result.returncode == 0, result.stderr
+    known = pd.read_csv(finished / "results/smoke/influence/induction.tsv", sep="\t")
+    pd.testing.assert_frame_equal(pd.read_csv(output, sep="\t"), known, rtol=1e-4)
+    assert f"{known['row'][0]:8d}" in result.stdout.splitlines()[1]
+
+
+def test_other_questions_and_wrong_ones(finished: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "one two one two"}\n')
+    result = ask(finished, "L0H1", "--probe", "dataset", "--data", str(rows))
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 11
+    first = ask(finished, "L0H1", "--like", "200").stdout.splitlines()[1].split()
+    assert first[1] == "200"
+    assert float(first[3]) > 0.9
+    for words, reason in (
+        (("L5H0", "--probe", "induction"), "head L5H0 is not in this store"),
+        (("5", "--probe", "induction"), "write L<layer>H<head>"),
+        (("L0H1", "--like", "1"), "row 1: not in the window"),
+        (("L0H1", "--probe", "dataset"), "--data goes with --probe dataset"),
+    ):
+        result = ask(finished, *words)
+        assert result.returncode == 1
+        assert reason in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_killed_run_ends_with_the_same_bytes(

@@ -1,5 +1,7 @@
 """Gradients of probes with respect to one head's parameters."""
 
+import logging
+
 import torch
 from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
@@ -10,6 +12,8 @@ from headwater.gradients.capture import Capture, detached_heads
 from headwater.gradients.heads import layer_gradients, split_blocks
 from headwater.neox import geometry
 from headwater.probes import Probe, ProbeData
+
+logger = logging.getLogger("headwater")
 
 
 def probe_gradient(
@@ -48,6 +52,16 @@ def probe_gradient_as_released(
     """The same, with the released code's detached heads (`capture.detached_heads`)."""
     with detached_heads(model, head.index):
         return probe_gradient(model, probe, head, data, mode)
+
+
+def warn_if_zero(gradient: dict[str, Tensor], target: str, head: Head) -> None:
+    """Log a warning if a probe's gradient is zero, since then no row can matter."""
+    if not any(matrix.any() for matrix in gradient.values()):
+        logger.warning(
+            "WARNING: target %s: its probe does not depend on the parameters of %s: the "
+            "gradient is zero, so all scores are zero and their ranking means nothing",
+            *(target, head),
+        )
 
 
 def _probe_gradient(

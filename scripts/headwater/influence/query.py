@@ -17,7 +17,11 @@ from headwater.curvature.files import read_factors
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.probe import probe_gradient, probe_gradient_as_released
+from headwater.gradients.probe import (
+    probe_gradient,
+    probe_gradient_as_released,
+    warn_if_zero,
+)
 from headwater.gradients.store import HeadRows, check_rows
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import WindowChoice, read_window
@@ -151,6 +155,7 @@ class Experiment:
         compute: Callable = probe_gradient_as_released if released else probe_gradient
         probe = find_probe(target["probe"], released)
         gradient, _ = compute(model, probe, head, data, mode)
+        warn_if_zero(gradient, target["probe"], head)
         factors = read_factors(self.results / "curvature" / f"{point}.h5", config)
         alpha = config["influence"]["damping"] if damping is None else damping
         return solve(factors, blocks_of([head], mode), gradient, alpha)
