@@ -176,7 +176,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubServer, P
     write_jsonl(root / "ids/data", rows, 2)
     write_preshuffled(root / "preshuffled", 60, WIDTH, VOCABULARY, shards=3)
     with serve(folder / "root") as server:
-        server.fail("503", "truncate")
+        server.fail("503")
         run_jobs(folder, server.url, [job(folder, name) for name in JOBS])
         yield server, folder
 
