@@ -322,6 +322,13 @@ def test_weights_in_several_files_are_put_together(tmp_path):
     assert message.startswith(f"{index}: damaged")
 
 
+def test_dropout_is_left_out(tmp_path):
+    write_revision(tmp_path / "m" / "step0", hidden_dropout=0.1, attention_dropout=0.1)
+    config = folder_config(tmp_path / "m")
+    model = load_model(fetch(tmp_path / "out", "step0", config), config)
+    assert model.config.hidden_dropout == model.config.attention_dropout == 0
+
+
 # What does not fit
 
 

@@ -61,6 +61,8 @@ def fetch_checkpoint(
         raise _missing(place, revision, "config.json")
     model_config = read_model_config(config_file)
     check_shape(config_file, model_config, config)
+    # Training repeats bit by bit, and Pythia had no dropout.
+    model_config.update({"attention_dropout": 0.0, "hidden_dropout": 0.0})
     tensors = _weights(get)
     if not tensors:
         raise _missing(place, revision, f"{SAFE} or {PICKLED}")
