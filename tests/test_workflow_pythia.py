@@ -161,7 +161,7 @@ def test_the_whole_experiment_from_a_hub(clone: Path, hub) -> None:
 
 
 def test_published_revisions_and_a_streamed_data_set(clone: Path, hub) -> None:
-    """Texts by `datasets`, and no training: heads at published checkpoints."""
+    """Texts by `datasets`, and no training: to the rows' text, from published weights."""
     config = tiny_pythia(clone)
     config["experiment"] = "streamed"
     config["corpus"] = {
@@ -174,16 +174,18 @@ def test_published_revisions_and_a_streamed_data_set(clone: Path, hub) -> None:
     config["checkpoints"] = {"repo": REPO, "revisions": ["step4", "step8"]}
     config["window"] |= {"start": 4, "end": 8, "score_at": "start"}
     name = write_config(clone, "streamed", config)
-    result = run(clone, "heads", "corpus", config=name)
+    result = run(clone, config=name)
     assert result.returncode == 0, result.stdout[-6000:]
-    assert jobs(result.stdout)["fetch_checkpoint"] == 2
-    heads = pd.read_csv(clone / "results/streamed/heads/scores.tsv", sep="\t")
+    done = jobs(result.stdout)
+    assert done["fetch_checkpoint"] == 2
+    assert not {"train_baseline", "retrain_arm"} & set(done)
+    results = clone / "results/streamed"
+    heads = pd.read_csv(results / "heads/scores.tsv", sep="\t")
     assert sorted(heads["step"].unique()) == [4, 8]
-    rows = zarr.open_group(clone / "results/streamed/corpus/0000.zarr")["tokens"]
+    rows = zarr.open_group(results / "corpus/0000.zarr")["tokens"]
     assert rows.shape == (16 * 8, 33)
-    # What is left is the scores and the pages that need no arms, and nothing is redone.
-    left = set(jobs(run(clone, "-n", config=name).stdout))
-    pages = {"plot_enrichment", "show_top_rows"}
-    scores = {"probe_gradient", "solve_ihvp", "stream_scores", "rank_rows"}
-    others = {"fit_factors", "check_fidelity", "score_tokens", "evaluate_run", "all"}
-    assert left == {*pages, *scores, *others}
+    ranked = pd.read_csv(results / "influence/induction.tsv", sep="\t")
+    assert len(ranked) == 4 * 8
+    assert np.isfinite(ranked["score"]).all()
+    assert "someone/texts" in (results / "report/top_rows.html").read_text()
+    assert "Nothing to be done" in run(clone, config=name).stdout
