@@ -161,7 +161,7 @@ def test_the_whole_experiment_from_a_hub(clone: Path, hub) -> None:
 
 
 def test_published_revisions_and_a_streamed_data_set(clone: Path, hub) -> None:
-    """Texts by `datasets`, and no training: to the rows' text, from published weights."""
+    """Texts by `datasets`, published weights, no training: to the pages of rows."""
     config = tiny_pythia(clone)
     config["experiment"] = "streamed"
     config["corpus"] = {
