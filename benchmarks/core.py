@@ -6,6 +6,7 @@ is the frozen model with the chunked loss and no hooks. Random weights: speed do
 depend on them.
 """
 
+import atexit
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from headwater.gradients.store import GradientWriter, fill_store
 from headwater.influence.files import Product
 from headwater.influence.scores import Vectors
 from headwater.loss import token_losses
-from headwater.neox import geometry
+from headwater.neox import attention_of, final_hidden, geometry
 
 VOCABULARY, REAL = 50304, 50277
 SHAPES = {  # hidden, layers, heads, intermediate
@@ -73,15 +74,17 @@ def floor_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
 
 
 def limit_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
-    """The frozen model, chunked loss, no hooks: the least that any method can do."""
+    """The frozen model, chunked loss, no gradients of heads taken.
+
+    Differentiated down to the first layer's Q, K and V, as the core does: the least
+    that any method with this loss can do.
+    """
     model.requires_grad_(False)
     rows = rows.to(model.device)
-    embedding = model.gpt_neox.embed_in.weight.requires_grad_(True)
-    hidden = model.gpt_neox(
-        inputs_embeds=embedding[rows[:, :-1]].detach().requires_grad_(True),
-        use_cache=False,
-    ).last_hidden_state
-    embedding.requires_grad_(False)
+    first = attention_of(model, 0).query_key_value
+    root = first.register_forward_hook(lambda *call: call[2].requires_grad_(True))
+    hidden = final_hidden(model, rows[:, :-1])
+    root.remove()
     losses = token_losses(hidden, model.get_output_embeddings().weight, rows[:, 1:])
     losses.sum().backward()
 
@@ -162,7 +165,9 @@ def turn(
         step = floor_step if variant == "floor" else limit_step
         return lambda: [step(model, part) for part in rows.split(batch)] and None
     core = Core(model, batch)
-    folder = Path(tempfile.mkdtemp(prefix="headwater-bench-"))
+    temporary = tempfile.TemporaryDirectory(prefix="headwater-bench-")
+    atexit.register(temporary.cleanup)
+    folder = Path(temporary.name)
     one, eight = core.vectors(1), core.vectors(8)
     return {
         "scores_all_heads": lambda: core.scores(rows, one),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
-from headwater.checkpoints.needs import training_mb, training_minutes
+from headwater.checkpoints.needs import pass_mb, training_mb, training_minutes
 from headwater.checkpoints.schedule import saved_steps
 from headwater.config.points import point_names
 from headwater.config import (
@@ -24,6 +24,7 @@ from headwater.corpus.places import is_remote, rows_held_out
 from headwater.errors import HeadwaterError
 from headwater.imports import script_modules as modules
 from headwater.runs import RunGuard
+from headwater.stages import without_speed
 
 CONFIG_FILE = (workflow.overwrite_configfiles or ["config/config.yaml"])[-1]
 
@@ -39,7 +40,7 @@ def checked(raw):
 
 def section(*names):
     """These sections of the config, for `params`: what a rule's results depend on."""
-    return {name: config[name] for name in names}
+    return {name: without_speed(name, config[name]) for name in names}
 
 
 config.update(checked(config))
@@ -82,6 +83,17 @@ if "repo" in config["checkpoints"]:
     NEEDS_NETWORK += START
 
 # Inputs that depend on the config or on which run is meant.
+
+
+def pass_memory(section):
+    """Memory of a pass over rows: by the model's size, and more after a failure."""
+    size = config[section]["batch_size"]
+    return lambda wildcards, attempt: pass_mb(config, size) * attempt
+
+
+def longer(minutes):
+    """A time limit that grows after a failure."""
+    return lambda wildcards, attempt: minutes * attempt
 
 
 def probe_file(wildcards):

@@ -21,8 +21,8 @@ rule fit_factors:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=pass_memory("curvature"),
+        runtime=longer(120),
     params:
         settings=section("as_released", "curvature"),
     script:

@@ -21,8 +21,8 @@ rule probe_gradient:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=pass_memory("gradients"),
+        runtime=longer(30),
     params:
         settings=section("as_released", "gradients"),
     script:
@@ -50,8 +50,8 @@ rule row_gradients:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=pass_memory("gradients"),
+        runtime=longer(120),
     params:
         settings=section("as_released", "gradients"),
         position=lambda wildcards: POINTS.index(wildcards.point),

@@ -86,8 +86,8 @@ else:
         threads: 1
         resources:
             gpu=1,
-            mem_mb=4000,
-            runtime=120,
+            mem_mb=pass_memory("gradients"),
+            runtime=longer(120),
         params:
             settings=section("as_released", "gradients", "influence"),
             targets=TARGETS,
@@ -144,8 +144,8 @@ rule score_tokens:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=pass_memory("gradients"),
+        runtime=longer(30),
     params:
         rows=config["report"]["top_rows"],
     script:
@@ -180,8 +180,8 @@ rule check_fidelity:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=pass_memory("gradients"),
+        runtime=longer(60),
     params:
         settings=section("influence"),
         targets=TARGETS,
@@ -209,8 +209,8 @@ rule compare_variants:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=pass_memory("curvature"),
+        runtime=longer(60),
     params:
         settings=section("curvature", "gradients", "influence", "targets"),
     script:

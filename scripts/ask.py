@@ -20,9 +20,21 @@ from headwater.config.target_checks import PROBES
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.influence.query import Experiment
+from headwater.influence.ranking import EXTREMES
 from headwater.report.visible import plain
 
 WIDTH = 72
+
+
+def above(bound):
+    """A number above a bound, for argparse."""
+
+    def read(text):
+        if not float(text) > bound:
+            raise argparse.ArgumentTypeError(f"{text} is not above {bound}")
+        return float(text)
+
+    return read
 
 
 def arguments():
@@ -33,8 +45,15 @@ def arguments():
     asked.add_argument("--probe", choices=PROBES, help="rank all rows for this probe")
     asked.add_argument("--like", type=int, metavar="ROW", help="rows that act like it")
     parser.add_argument("--data", help="rows of the probe dataset (JSON lines)")
-    parser.add_argument("--damping", type=float, help="by default the config's")
-    parser.add_argument("--top", type=int, default=10, help="rows to show")
+    parser.add_argument("--damping", type=above(0), help="by default the config's")
+    parser.add_argument(
+        "--top",
+        type=int,
+        default=10,
+        help="rows to show",
+        choices=range(1, EXTREMES + 1),
+        metavar="N",
+    )
     parser.add_argument("--config", default="config/config.yaml")
     parser.add_argument("--output", help="write the ranked table there (.tsv)")
     return parser.parse_args()
@@ -45,7 +64,12 @@ def main():
     path = Path(args.config)
     if not path.is_file():
         raise HeadwaterError(f"{path}: no such config file")
-    config = load_config(yaml.safe_load(path.read_text()), str(path), Path.cwd())
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise HeadwaterError(f"{path}: not YAML ({reason})") from error
+    config = load_config(raw, str(path), Path.cwd())
     results = Path("results") / config["experiment"]
     experiment, head = Experiment(results, config), Head.parse(args.head)
     if args.like is not None:
@@ -56,7 +80,10 @@ def main():
             raise HeadwaterError("--data goes with --probe dataset, and it alone")
         answer = experiment.top_rows(head, target, args.damping)
     if args.output:
-        answer.table.to_csv(args.output, sep="\t", index=False)
+        try:
+            answer.table.to_csv(args.output, sep="\t", index=False)
+        except OSError as error:
+            raise HeadwaterError(f"{args.output}: cannot write ({error})") from error
     tokenizer = Tokenizer.from_file(
         str(results / "corpus" / "tokenizer" / "tokenizer.json")
     )

@@ -33,23 +33,21 @@ def main(snakemake):
         every = geometry(model).all_heads()
         # The released code cuts other heads off: each head index is its own pass.
         cuts = range(geometry(model).heads) if config["as_released"] else [None]
-        parts = [
-            fit_factors(
-                model,
-                tokens,
-                [head for head in every if cut is None or head.index == cut],
-                "qkvo",
-                PassOptions(
-                    batch_size=settings["batch_size"],
-                    seed=stable_seed(seed, "curvature", "labels"),
-                    vocabulary=ids,
-                    only_head=cut,
-                    numbers=window.numbers(picked),
-                ),
-                settings["hessian"],
+        parts, known = [], {}
+        for cut in cuts:
+            options = PassOptions(
+                batch_size=settings["batch_size"],
+                seed=stable_seed(seed, "curvature", "labels"),
+                vocabulary=ids,
+                only_head=cut,
+                numbers=window.numbers(picked),
             )
-            for cut in cuts
-        ]
+            heads = [head for head in every if cut is None or head.index == cut]
+            part = fit_factors(
+                model, tokens, heads, "qkvo", options, settings["hessian"], known
+            )
+            parts.append(part)
+            known |= part.bases
         stamp = identity("curvature", config, point=snakemake.wildcards.point)
         write_factors(Path(snakemake.output[0]), merge(parts), stamp)
 

@@ -29,7 +29,7 @@ def main(snakemake):
         probe = find_probe(target.probe, released)
         compute = probe_gradient_as_released if released else probe_gradient
         gradient, value = compute(model, probe, head, data, settings["mode"])
-        stamp = identity("gradients", config, [name], target=name, head=target.head)
+        stamp = identity("probe", config, [name], target=name, head=target.head)
         write_probe_gradient(Path(snakemake.output[0]), gradient, value, stamp)
         job.logger.info("probe %s of %s: f = %.4f", target.probe, head, value)
         warn_if_zero(gradient, name, head)

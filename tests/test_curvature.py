@@ -23,10 +23,9 @@ from headwater.gradients.heads import gradients_of, head_gradients, layer_bases
 from headwater.gradients.passes import PassOptions, row_uniforms
 from headwater.influence.inverse import solve
 from headwater.influence.scores import standard_basis
-from headwater.loss import sample_labels
 from headwater.neox import final_hidden, geometry
 from headwater.publish import stable_seed
-from tiny import loop_gradients, random_rows, tiny_model
+from tiny import loop_gradients, random_rows, sample_labels, tiny_model
 
 HEADS = [Head(0, 1), Head(1, 0), Head(1, 2)]
 ROWS, SEED = 10, 17
@@ -361,3 +360,26 @@ def test_labels_beyond_the_vocabulary_are_never_sampled():
         for options in (limited, free)
     ]
     assert (some[0] - some[1]).norm() > 0.01 * some[1].norm()
+
+
+def test_factors_of_detached_heads_merge_in_one_basis():
+    """Under a cut the output gradient differs by head, so its basis must be handed on:
+    lambdas of one basis beside another's eigenvectors would mean nothing.
+    """
+    model, rows = tiny_model(), random_rows(ROWS)
+    parts, known = [], {}
+    for cut in range(3):
+        heads = [Head(layer, cut) for layer in (0, 2)]
+        options = PassOptions(4, SEED, only_head=cut)
+        part = fit_factors(model, rows, heads, "qkvo", options, known=known)
+        parts.append(part)
+        known |= part.bases
+    merged = merge(parts)
+    for cut in range(3):
+        space = Subspace([Head(0, cut)], "qkvo", geometry(model))
+        seed = stable_seed(SEED, "lambdas")
+        options = PassOptions(4, seed, only_head=cut)
+        passed = gradients_of(model, rows, space.heads, "qkvo", options, merged.bases)
+        expected, _ = fit_lambdas((found for _, found in passed), space)
+        for name, value in expected.items():
+            torch.testing.assert_close(merged.lambdas[name], value, rtol=1e-8, atol=0)

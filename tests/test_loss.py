@@ -5,9 +5,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from headwater import loss
-from headwater.loss import sample_labels, token_losses
+from headwater.loss import token_losses
 from headwater.neox import final_hidden
-from tiny import random_rows, tiny_model
+from tiny import random_rows, sample_labels, tiny_model
 
 
 def random_case(batch: int = 3, length: int = 7, width: int = 5, vocabulary: int = 11):

@@ -342,6 +342,9 @@ def test_dataset_is_the_log_probability_of_the_wanted_tokens(tmp_path):
         ('{"tokens": [1, 2], "positions": [2]}', '"positions" must lie in 0..1'),
         ('{"tokens": [1, 2], "positions": []}', '"positions" must lie in 0..1'),
         ('{"tokens": [1, 2], "positions": [1]}', "has no next token"),
+        ('{"tokens": [1, 2], "positions": [0, 0]}', "names a position twice"),
+        ('{"tokens": [1, 2], "positions": 1}', "must be lists"),
+        ("[" * 100_000, "recursion"),
         ('{"tokens": [1, 2], "targets": [1, 2]}', '2 "targets" for 1 "positions"'),
         ('{"text": "abcdefghijkl"}', "12 tokens, but the model has 10 positions"),
     ],
@@ -354,6 +357,13 @@ def test_bad_dataset_rows_are_told_in_one_line(tmp_path, line, reason):
     assert message.startswith(f"{path}: line 2: ")
     assert reason in message
     assert "\n" not in message
+
+
+def test_text_may_hold_unicode_line_separators(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a\u2028\u0085b"}\n', encoding="utf-8")
+    data = read_rows(path, lambda text: list(range(len(text))), 31, 10)
+    assert data.tokens.tolist() == [[0, 1, 2, 3]]
 
 
 def test_a_dataset_without_rows_or_file_is_refused(tmp_path):

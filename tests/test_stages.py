@@ -94,10 +94,25 @@ FIRST_STALE = {
 def test_a_change_makes_its_own_stage_and_all_later_ones_stale(key):
     stages = ["corpus", "checkpoints", "heads", "window", "curvature", "gradients"]
     stages.append("influence")
-    assert stages == list(SECTIONS)
+    assert {*stages, "probe"} == set(SECTIONS)
     config = changed(key, CHANGES[key])
     stale = [stage for stage in stages if is_stale(identity(stage, CONFIG), config)]
     assert stale == stages[stages.index(FIRST_STALE[key]) :]
+
+
+@pytest.mark.parametrize("key", list(CHANGES))
+def test_the_gradient_of_a_probe_needs_no_curvature(key):
+    """A fit that ran out of memory is tried again with other rows: probes stay."""
+    config = changed(key, CHANGES[key])
+    stale = is_stale(identity("probe", CONFIG), config)
+    before = is_stale(identity("gradients", CONFIG), config)
+    assert stale == (before and not key.startswith("curvature."))
+
+
+@pytest.mark.parametrize("key", ["curvature.batch_size", "gradients.batch_size"])
+def test_a_batch_size_makes_nothing_stale(key):
+    config = changed(key, 7)
+    assert not any(is_stale(identity(stage, CONFIG), config) for stage in SECTIONS)
 
 
 @pytest.mark.parametrize(

@@ -295,11 +295,11 @@ def test_a_store_without_rows_is_whole(tmp_path):
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("limit", [1, 2 * 4 * 2 * WIDTH])
 def test_a_shard_holds_few_bytes_and_the_same_rows(tmp_path, monkeypatch, limit):
-    """The limits are less than one chunk of all heads, and two such chunks."""
+    """The limits are less than one row of all heads, and two chunks of 4 rows."""
     whole = write_gradients(tmp_path / "whole.zarr", [ROWS])
     monkeypatch.setattr(gradient_store, "SHARD_BYTES", limit)
     found = write_gradients(tmp_path / "small.zarr", [5] * 8 + [1])
-    assert array(found, "codes").shards[0] == (4 if limit == 1 else 8)
+    assert array(found, "codes").shards[0] == (1 if limit == 1 else 8)
     np.testing.assert_array_equal(read(found, "codes"), read(whole, "codes"))
 
 

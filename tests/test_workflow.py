@@ -115,6 +115,20 @@ def test_changed_damping_reruns_influence_and_what_follows(finished: Path) -> No
     assert rerun["retrain_arm"] == sum(arm.get("draws", 1) for arm in by_score)
 
 
+def test_factors_of_other_rows_go_with_the_probes_that_are_there(
+    finished: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(finished, clone, symlinks=True)
+    config = edited_config(clone, "fewer", curvature={"rows": 48})
+    product = "results/smoke/influence/ihvp/start/induction.h5"
+    result = run(clone, product, config=config)
+    assert result.returncode == 0, result.stdout[-4000:]
+    assert jobs(result.stdout) == {"fit_factors": 1, "solve_ihvp": 1}
+    smaller = edited_config(clone, "smaller", curvature={"rows": 48, "batch_size": 16})
+    assert planned(clone, product, config=smaller) == {}
+
+
 def test_stale_results_of_another_config_are_refused(finished: Path) -> None:
     # Without Snakemake's records only the stores themselves know what they are.
     clone = finished.parent / "stale"

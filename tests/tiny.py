@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater import loss
 from headwater.geometry import Head
 from headwater.probes import ProbeData
 
@@ -68,6 +69,21 @@ def probe_data(name: str, count: int, half: int = 6, seed: int = 2) -> ProbeData
     weights *= torch.rand(tokens.shape, generator=generator) < 0.4
     weights[:, -2] += 0.1
     return ProbeData(tokens, targets, weights / weights.sum(dim=1, keepdim=True))
+
+
+@torch.no_grad()
+def sample_labels(
+    hidden: Tensor, unembedding: Tensor, uniforms: Tensor, vocabulary: int | None = None
+) -> Tensor:
+    """The labels that `loss.sampled_losses` draws: token ids [batch, length]."""
+    drawn = []
+
+    def keep(part: slice, probability: Tensor) -> Tensor:
+        drawn.append(loss.invert(probability, uniforms.flatten()[part], vocabulary))
+        return drawn[-1]
+
+    loss._losses(hidden.detach(), unembedding, keep)
+    return torch.cat(drawn).view(uniforms.shape)
 
 
 def row_loss(model: GPTNeoXForCausalLM, row: Tensor, labels: Tensor) -> Tensor:

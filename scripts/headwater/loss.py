@@ -115,19 +115,6 @@ def _losses(hidden: Tensor, unembedding: Tensor, labels: Labels) -> Tensor:
     return flat.view(hidden.shape[:-1])
 
 
-@torch.no_grad()
-def sample_labels(
-    hidden: Tensor, unembedding: Tensor, uniforms: Tensor, vocabulary: int | None = None
-) -> Tensor:
-    """The labels that `sampled_losses` draws: token ids [batch, length]."""
-    flat, draws = hidden.detach().flatten(0, 1), uniforms.flatten().to(hidden.device)
-    pieces = [
-        invert(probability, draws[part], vocabulary)
-        for part, probability in _probabilities(flat, unembedding)
-    ]
-    return torch.cat(pieces).view(uniforms.shape)
-
-
 def invert(
     probability: Tensor, uniforms: Tensor, vocabulary: int | None = None
 ) -> Tensor:

@@ -18,6 +18,7 @@ _CHECKPOINTS = (*_CORPUS, "checkpoints", "model", "training")
 _HEADS = (*_CHECKPOINTS, "heads")
 _WINDOW = (*_HEADS, "window")
 _CURVATURE = (*_WINDOW, "as_released", "curvature")
+_PROBE = (*_WINDOW, "as_released", "gradients")
 _GRADIENTS = (*_CURVATURE, "gradients")
 _INFLUENCE = (*_GRADIENTS, "influence")
 
@@ -27,6 +28,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "heads": _HEADS,
     "window": _WINDOW,
     "curvature": _CURVATURE,
+    "probe": _PROBE,  # gradients of probes, which need no curvature
     "gradients": _GRADIENTS,
     "influence": _INFLUENCE,
 }
@@ -46,6 +48,8 @@ _ARM_OWN: dict[str, tuple[str, ...]] = {
 # Of these a result knows its own entries only, so that a new target or arm leaves the
 # results of the others as they are.
 _BY_NAME = ("targets", "arms")
+
+SPEED = {"curvature": ("batch_size",), "gradients": ("batch_size",)}
 
 FORMAT = 2
 
@@ -75,9 +79,21 @@ def _settings(
     return {**settings, "targets": entries} if entries else settings
 
 
+def without_speed(section: str, settings: Any) -> Any:
+    """A section of the config without the keys that no result depends on.
+
+    So a batch that was too large for a machine can be made smaller, and what is done
+    stays.
+    """
+    if section in SPEED and isinstance(settings, Mapping):
+        return {k: v for k, v in settings.items() if k not in SPEED[section]}
+    return settings
+
+
 def _section(config: Config, section: str) -> Any:
-    # The section that most experiments leave out.
-    return config.get(section, {}) if section == "checkpoints" else config[section]
+    # `checkpoints` is the section that most experiments leave out.
+    found = config.get(section, {}) if section == "checkpoints" else config[section]
+    return without_speed(section, found)
 
 
 def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, Any]:
@@ -116,7 +132,7 @@ def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None
             f"{FORMAT}; delete it and run again"
         )
     for section, stored in found["settings"].items():
-        wanted = config.get(section, {})
+        wanted = without_speed(section, config.get(section, {}))
         if section in _BY_NAME:
             wanted = {name: wanted.get(name) for name in stored}
         difference = _first_difference(section, stored, wanted)

@@ -1,4 +1,4 @@
-"""What a training job asks the cluster for. Read while rules are parsed."""
+"""What jobs that hold a model ask the cluster for. Read while rules are parsed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,3 +33,16 @@ def training_minutes(config: Mapping[str, Any]) -> int:
     rows = training["steps"] * training["batch_size"]
     work = 6 * parameters(config) * rows * config["corpus"]["seq_len"]
     return BASE_MINUTES + int(work / OPERATIONS / 60)
+
+
+def pass_mb(config: Mapping[str, Any], batch_size: int) -> int:
+    """Memory of a job that passes rows through the model for all heads, MB.
+
+    The flat gradients of a batch, three times (as computed, turned, in use), the
+    model, and the factors of all heads in float64.
+    """
+    model = config["model"]
+    width, layers = model["hidden_size"], model["num_hidden_layers"]
+    gradients = 4 * width * width * layers  # Q, K, V and O of all heads
+    numbers = 3 * 4 * batch_size * gradients + 4 * parameters(config) + 24 * gradients
+    return BASE_MB + numbers // 1_000_000

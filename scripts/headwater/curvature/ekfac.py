@@ -133,6 +133,7 @@ def fit_factors(
     mode: str,
     options: PassOptions,
     hessian: str = "ekfac",
+    known: Mapping[str, Tensor] | None = None,
 ) -> Factors:
     """Fit the factors of all heads together: two passes over the rows for `ekfac`.
 
@@ -143,6 +144,7 @@ def fit_factors(
         mode: `qk` or `qkvo`.
         options: its seed is that of the labels, drawn afresh for each pass.
         hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
+        known: bases of sides, from factors that these are to be merged with.
     """
     space = Subspace(heads, mode, geometry(model))
     bases, covariances = own_bases(space), {}
@@ -154,7 +156,8 @@ def fit_factors(
         batches = run_pass(model, rows, space.layers, _drawn(options, "covariances"))
         sides = (b.traces for b in _counted(batches, len(rows), "covariances"))
         covariances = fit_covariances(sides, space)
-        bases = eigenbases(covariances)
+        shared = {k: v for k, v in (known or {}).items() if k in covariances}
+        bases = {**eigenbases(covariances), **shared}
     drawn = _drawn(options, "lambdas")
     passed = gradients_of(model, rows, heads, mode, drawn, bases)
     gradients = (found for _, found in _counted(passed, len(rows), "lambdas"))
@@ -163,7 +166,10 @@ def fit_factors(
 
 
 def merge(parts: list[Factors]) -> Factors:
-    """Factors of different heads as one; sides that they share are the first's."""
+    """Factors of different heads as one.
+
+    Sides that they share must have one basis, see `fit_factors`' `known`.
+    """
     first = parts[0]
     merged = Factors({}, {}, {}, first.rows, first.hessian)
     for part in reversed(parts):

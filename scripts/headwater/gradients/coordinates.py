@@ -49,8 +49,9 @@ def flat_lambdas(
 ) -> tuple[np.ndarray, np.ndarray]:
     """One head's lambdas and, for each, the mean lambda of its block."""
     lambdas = flatten_blocks(factors.lambdas, blocks)
-    means = {k: torch.full_like(v, float(v.mean())) for k, v in factors.lambdas.items()}
-    return lambdas, flatten_blocks(means, blocks)
+    own = [factors.lambdas[str(block)] for block in blocks]
+    means = [np.full(v.numel(), float(v.mean())) for v in own]
+    return lambdas, np.concatenate(means)
 
 
 def eigen_gradient(

@@ -20,9 +20,12 @@ def load_for_pass(
         folder: the checkpoint.
         config: for the check of its identity.
         device: where to run.
-        precision: `exact` (float32) or `bf16` (sums over tokens and rows stay float32).
+        precision: `exact` (float32) or `bf16` (sums over rows stay float32).
 
     Raises:
         HeadwaterError: the checkpoint cannot be read.
     """
-    return load_model(folder, config).to(device, PRECISIONS[precision])
+    model = load_model(folder, config).to(device)
+    for parameter in model.parameters():  # not buffers: rotary angles need float32
+        parameter.data = parameter.data.to(PRECISIONS[precision])
+    return model

@@ -44,7 +44,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class PassOptions:
-    """How rows are passed through the model; none of it but `only_head` moves a result.
+    """How rows are passed through the model.
 
     Attributes:
         batch_size: rows a pass.

@@ -79,7 +79,7 @@ class GradientWriter:
 
     def _create(self, rows: int, width: int) -> tuple[zarr.Array, int]:
         heads, rows = len(self._projections), max(1, rows)
-        chunk = min(max(1, CHUNK_BYTES // width), rows)
+        chunk = min(max(1, min(CHUNK_BYTES, SHARD_BYTES // heads) // width), rows)
         most = max(1, SHARD_BYTES // (chunk * heads * width))
         shard_rows = chunk * min(most, -(-rows // chunk))
         codes = self._group.create_array(

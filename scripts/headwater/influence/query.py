@@ -24,7 +24,7 @@ from headwater.gradients.probe import (
 )
 from headwater.gradients.store import HeadRows, check_rows
 from headwater.heads.probe_data import probe_data
-from headwater.heads.targets import WindowChoice, read_window
+from headwater.heads.targets import WindowChoice, read_target, read_window
 from headwater.heads.window import WindowRows
 from headwater.influence.average import Average, within
 from headwater.influence.inverse import solve
@@ -84,8 +84,10 @@ class Experiment:
             damping: relative to the mean eigenvalue; by default the config's.
 
         Raises:
-            HeadwaterError: the stores lack the head, or do not fit the config.
+            HeadwaterError: the stores lack the head, do not fit the config, or keep
+                only the coordinates that matter to other probes.
         """
+        self._check_kept(head, target)
         average = Average(len(self.window), 1)
         for point, step in self._points():
             stores = list(self._stores(point, step, head))
@@ -108,6 +110,7 @@ class Experiment:
         Raises:
             HeadwaterError: the row is not in the window.
         """
+        self._check_kept(head, None)
         point, step = next(self._points())
         stores = list(self._stores(point, step, head))
         query = None
@@ -123,6 +126,22 @@ class Experiment:
         cosines = [rows.cosines(query[0]) for _, rows, _ in stores]
         losses = [losses for _, _, losses in stores]
         return self._answer(np.concatenate(cosines), np.concatenate(losses))
+
+    def _check_kept(self, head: Head, target: Config | None) -> None:
+        """Refuse questions for which the store has thrown coordinates away."""
+        kept = self.config["gradients"]["coordinates"]
+        if kept == "all":
+            return
+        for name, known in self.config["targets"].items():
+            path = self.results / "heads" / "targets" / f"{name}.json"
+            chosen = Head.parse(read_target(path, self.config).head)
+            same = {**known, "head": ""} == {**(target or {}), "head": ""}
+            if same and chosen == head:
+                return
+        raise HeadwaterError(
+            f"gradients.coordinates: the stores keep {kept} coordinates, chosen "
+            "for the config's targets; other questions need gradients.coordinates: all"
+        )
 
     def _answer(self, scores: np.ndarray, losses: np.ndarray) -> Answer:
         return Answer(ranked_table(scores, losses, self.window), scores)

@@ -59,15 +59,15 @@ def read_rows(
     """
     rows = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise HeadwaterError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines if any(lines) else [], start=1):
         try:
             rows.append(_row(json.loads(line), encode, vocabulary, longest))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise HeadwaterError(f"{path}: line {number}: {_reason(error)}") from error
-    if not rows:
+    if not any(lines):
         raise HeadwaterError(f"{path}: no rows; a dataset probe needs at least one")
     return _pad(rows)
 
@@ -90,6 +90,10 @@ def _row(
     positions = value.get("positions", list(range(len(tokens) - 1)))
     if len(tokens) > longest:
         raise ValueError(f"{len(tokens)} tokens, but the model has {longest} positions")
+    if not isinstance(positions, list) or not isinstance(tokens, list):
+        raise ValueError('"tokens" and "positions" must be lists')
+    if len(set(positions)) < len(positions):
+        raise ValueError('"positions" names a position twice')
     if not positions or not all(0 <= p < len(tokens) for p in positions):
         raise ValueError(f'"positions" must lie in 0..{len(tokens) - 1}, at least one')
     targets = value.get("targets") or list(_next(tokens, positions))

@@ -1,0 +1,45 @@
+"""Questions that a store with few coordinates must not answer."""
+
+import pytest
+
+from headwater.errors import HeadwaterError
+from headwater.geometry import Head
+from headwater.heads.targets import Target, write_target
+from headwater.influence.query import Experiment
+from headwater.stages import identity
+from test_corpus_support import small_config
+
+CONFIG = small_config()
+NAME = next(iter(CONFIG["targets"]))
+
+
+def experiment(folder, coordinates) -> Experiment:
+    """An experiment of which only the choice of its targets is there."""
+    settings = {**CONFIG["gradients"], "coordinates": coordinates}
+    config = {**CONFIG, "gradients": settings}
+    (folder / "heads" / "targets").mkdir(parents=True)
+    for name, target in config["targets"].items():
+        found = Target(target["probe"], "L1H1", "auto", "prefix_matching", 0.5, None)
+        path = folder / "heads" / "targets" / f"{name}.json"
+        write_target(path, found, identity("heads", config, [name]))
+    opened = object.__new__(Experiment)
+    opened.results, opened.config = folder, config
+    return opened
+
+
+def test_the_targets_own_question_is_answered_and_no_other(tmp_path):
+    few = experiment(tmp_path, 1000)
+    probe = CONFIG["targets"][NAME]["probe"]
+    few._check_kept(Head(1, 1), {"probe": probe})
+    for head, target in (
+        (Head(1, 0), {"probe": probe}),
+        (Head(1, 1), {"probe": "copying"}),
+        (Head(1, 1), {"probe": "dataset", "data": "x.jsonl"}),
+        (Head(1, 1), None),
+    ):
+        with pytest.raises(HeadwaterError, match="the stores keep 1000 coordinates"):
+            few._check_kept(head, target)
+
+
+def test_a_store_of_all_coordinates_answers_everything(tmp_path):
+    experiment(tmp_path, "all")._check_kept(Head(0, 0), {"probe": "copying"})
