@@ -7,16 +7,14 @@ from headwater.geometry import Head
 from headwater.heads.targets import Target, write_target
 from headwater.influence.query import Experiment
 from headwater.stages import identity
-from test_corpus_support import small_config
+from test_heads import CONFIG
 
-CONFIG = small_config()
 NAME = next(iter(CONFIG["targets"]))
 
 
 def experiment(folder, coordinates) -> Experiment:
     """An experiment of which only the choice of its targets is there."""
-    settings = {**CONFIG["gradients"], "coordinates": coordinates}
-    config = {**CONFIG, "gradients": settings}
+    config = {**CONFIG, "gradients": {"coordinates": coordinates}}
     (folder / "heads" / "targets").mkdir(parents=True)
     for name, target in config["targets"].items():
         found = Target(target["probe"], "L1H1", "auto", "prefix_matching", 0.5, None)
