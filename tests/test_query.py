@@ -31,7 +31,7 @@ def test_the_targets_own_question_is_answered_and_no_other(tmp_path):
     few._check_kept(Head(1, 1), {"probe": probe})
     for head, target in (
         (Head(1, 0), {"probe": probe}),
-        (Head(1, 1), {"probe": "copying"}),
+        (Head(1, 1), {"probe": "prefix_matching"}),
         (Head(1, 1), {"probe": "dataset", "data": "x.jsonl"}),
         (Head(1, 1), None),
     ):

@@ -59,24 +59,40 @@ class Codec:
     def _mixer(self) -> Tensor:
         return torch.from_numpy(hadamard(MIX) / np.sqrt(MIX))
 
-    def rotate(self, values: Tensor) -> Tensor:
-        """[..., count] to [..., padded], with the same inner products."""
-        padded = torch.nn.functional.pad(values, (0, self.padded - self.count))
-        groups = (padded * self._signs.to(values)).unflatten(-1, (MIX, -1))
+    def rotate(self, values: Tensor, weights: Tensor | None = None) -> Tensor:
+        """[..., count] to [..., padded], with the same inner products.
+
+        Args:
+            values: the vectors.
+            weights: what they are multiplied by first, [count].
+        """
+        signs = self._signs[: self.count]
+        signed = values * (signs if weights is None else signs * weights).to(values)
+        if self.padded > self.count:
+            signed = torch.nn.functional.pad(signed, (0, self.padded - self.count))
+        groups = signed.unflatten(-1, (MIX, -1))
         return (self._mixer.to(values) @ groups).flatten(-2)
 
-    def encode(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Code vectors [rows, count].
+    def encode(
+        self, values: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Code vectors [rows, count], multiplied by `weights` [count] first.
 
         Returns:
             (codes uint8 [rows, width], scale of each row [rows]): a coded coordinate u
             stands for `scale * (u - (2^bits - 1) / 2)`.
         """
-        rotated = self.rotate(values)
+        pieces = [self._encode(v, weights) for v in values.split(_CACHED_ROWS // 4)]
+        return torch.cat([c for c, _ in pieces]), torch.cat([s for _, s in pieces])
+
+    def _encode(self, values: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+        rotated = self.rotate(values, weights)
         levels = 2**self.bits
-        scale = rotated.square().mean(dim=1).sqrt() * STEPS[self.bits]
+        norms = torch.linalg.vector_norm(rotated, dim=1)
+        scale = norms * (STEPS[self.bits] / self.padded**0.5)
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))[:, None]
-        steps = (rotated / safe + levels / 2).floor_().clamp_(0, levels - 1)
+        # To integers by cutting off, which is rounding down for what is not negative.
+        steps = rotated.div_(safe).add_(levels / 2).clamp_(0, levels - 1)
         return self._pack(steps.to(torch.uint8)), scale
 
     def norms(self, scale: Tensor) -> Tensor:

@@ -126,7 +126,7 @@ class Projection:
         """Codes and scales of gradients [rows, parameters]; see `Codec.encode`."""
         if len(self.kept.index) < flat.shape[1]:
             flat = flat.index_select(1, self._index.to(flat.device))
-        return self.codec.encode(flat * self._inverse.to(flat))
+        return self.codec.encode(flat, self._inverse.to(flat.device))
 
     def query(self, product: np.ndarray) -> Tensor:
         """An inverse-Hessian-vector product, to be multiplied with codes.
