@@ -46,7 +46,24 @@ def test_the_error_is_that_of_the_best_equal_steps(bits):
     codec, values = Codec(4096, bits, 1), vectors(40, 4096)
     found = codec.decode(*codec.encode(values))
     error = (found - codec.rotate(values)).square().mean() / values.square().mean()
-    assert float(error) == pytest.approx(ERRORS[bits], rel=0.08)
+    # The scale that makes up for shrinking costs a little: D / (1 - D) instead of D.
+    expected = ERRORS[bits] / (1 - ERRORS[bits])
+    assert float(error) == pytest.approx(expected, rel=0.08)
+
+
+@pytest.mark.parametrize("bits", sorted(STEPS))
+def test_inner_products_are_not_shrunk(bits):
+    """Exact with the vector itself, and right on average with all others."""
+    codec = Codec(4096, bits, 1)
+    values = vectors(200, 4096) * torch.exp(0.9 * vectors(200, 4096, seed=1))
+    found, turned = codec.decode(*codec.encode(values)), codec.rotate(values)
+    own = (found * turned).sum(dim=1) / turned.square().sum(dim=1)
+    torch.testing.assert_close(own, torch.ones(200), rtol=1e-4, atol=0)
+    others = values + 2 * vectors(200, 4096, seed=2) * values.std()
+    other = codec.rotate(others)
+    exact, coded = (turned * other).sum(dim=1), (found * other).sum(dim=1)
+    slope = float((coded @ exact) / (exact @ exact))
+    assert slope == pytest.approx(1, abs=0.01 + 0.1 * ERRORS[bits])
 
 
 @pytest.mark.parametrize("bits", sorted(STEPS))
@@ -57,12 +74,12 @@ def test_spiky_rows_are_coded_as_well_as_normal_ones(bits):
     found = codec.decode(*codec.encode(values))
     power = values.square().mean()
     turned = float((found - codec.rotate(values)).square().mean() / power)
-    assert turned < 1.6 * ERRORS[bits] + 2e-4
+    assert turned < 1.6 * ERRORS[bits] / (1 - ERRORS[bits]) + 2e-4
     scale = values.square().mean(dim=1, keepdim=True).sqrt() * STEPS[bits]
     half = 2**bits / 2
     steps = (values / scale).floor().clamp(-half, half - 1) + 0.5
     plain = float((steps * scale - values).square().mean() / power)
-    assert plain > 1.5 * turned
+    assert plain > 1.2 * turned
 
 
 @pytest.mark.parametrize("bits", sorted(STEPS))

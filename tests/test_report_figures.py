@@ -98,7 +98,7 @@ def test_it_says_what_it_shows() -> None:
 def test_notes_explain_same_domains_and_what_is_planted() -> None:
     assert "Same domains" not in texts(draw(example()))
     tables = example({"remove_top": [(300, 1)], "remove_matched": [(150, 1)]})
-    assert "as many rows of each as the top rows have" in texts(draw(tables))
+    assert "random rows in the top rows' mix of domains" in texts(draw(tables))
     tables.domains["induction"] = domain_table([0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
     assert "planted" not in texts(draw(tables))
 

@@ -91,13 +91,14 @@ class Codec:
         norms = torch.linalg.vector_norm(rotated, dim=1)
         scale = norms * (STEPS[self.bits] / self.padded**0.5)
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))[:, None]
+        rotated.div_(safe)
         # To integers by cutting off, which is rounding down for what is not negative.
-        steps = rotated.div_(safe).add_(levels / 2).clamp_(0, levels - 1)
-        return self._pack(steps.to(torch.uint8)), scale
-
-    def norms(self, scale: Tensor) -> Tensor:
-        """Norm of each vector, from the scale of its codes."""
-        return scale * (self.padded**0.5 / STEPS[self.bits])
+        codes = (rotated + levels / 2).clamp_(0, levels - 1).to(torch.uint8)
+        # Rounding shrinks a vector. Its scale makes up for that, so that the inner
+        # product with the vector itself is exact, and with any other right on average.
+        kept = (rotated * (codes.to(values) - (levels - 1) / 2)).sum(dim=1)
+        kept = torch.where(kept > 0, kept, torch.ones_like(kept))
+        return self._pack(codes), norms.square() / (safe[:, 0] * kept)
 
     def _pack(self, codes: Tensor) -> Tensor:
         parts = codes.unflatten(-1, (-1, self.width)).unbind(dim=-2)

@@ -31,6 +31,7 @@ from headwater.gradients.passes import PassOptions, RowSource, check_finite
 from headwater.stores import array, create_group, read, write_array
 
 CHUNK_BYTES = 1 << 22
+_DECODED_ROWS = 256
 SHARD_BYTES = 1 << 27  # a shard is buffered whole before it is written
 
 
@@ -249,9 +250,17 @@ class HeadRows:
         Args:
             vector: rotated, [padded]; see `decode`.
         """
-        norms = self.projection.codec.norms(self.scales) * vector.norm()
-        safe = torch.where(norms > 0, norms, torch.ones_like(norms)).numpy()
-        return np.asarray(self.products(vector[:, None])[:, 0] / safe)
+        result = np.empty(len(self), np.float32)
+        unit = vector / max(float(vector.norm()), 1e-30)
+        for part, codes in self.stream():
+            for start in range(0, len(codes), _DECODED_ROWS):
+                rows = slice(start, min(start + _DECODED_ROWS, len(codes)))
+                own = self.projection.codec.decode(
+                    codes[rows], torch.ones(rows.stop - start)
+                )
+                place = slice(part.start + start, part.start + rows.stop)
+                result[place] = (own @ unit / own.norm(dim=1)).numpy()
+        return np.where(self.scales.numpy() > 0, result, 0.0)
 
 
 def check_rows(group: zarr.Group, rows: range) -> None:

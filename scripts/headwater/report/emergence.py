@@ -101,8 +101,10 @@ def _notes(data: Emergence) -> list[str]:
     notes = []
     if any(len(runs_of(arm, data.runs)) > 1 for arm in data.arms):
         notes.append("Thin lines are random draws, the thicker one is their mean")
+    if any(arm["action"] == "insert" for arm in data.arms.values()):
+        notes.append("Inserted copies stand in place of random other rows")
     if any(arm["rows"] == "matched" for arm in data.arms.values()):
-        notes.append("Same domains: as many rows of each as the top rows have")
+        notes.append("Same domains: random rows in the top rows' mix of domains")
     if main_domain(data.domains[data.window_target]) == RECORDS:
         notes.append(f"Most top rows are '{RECORDS}': a generated, planted domain")
     return notes

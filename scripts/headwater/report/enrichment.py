@@ -79,6 +79,7 @@ def _draw_target(axes: Axes, table: pd.DataFrame, highest: float) -> None:
     axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=10)
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.set_xlim(0, 1.32 * highest)
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 1])
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     axes.set_xlabel("share of the rows")
     axes.grid(visible=False, axis="y")

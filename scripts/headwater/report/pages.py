@@ -100,18 +100,19 @@ def passages(
     # The last token is only predicted: nothing is computed at its place.
     scores = np.append(scores, 0.0)
     cuts = [span.token for span in spans[1:]]
-    parts = zip(spans, np.split(tokens, cuts), np.split(scores, cuts), strict=True)
-    most = max(float(np.abs(scores).max()), 1e-30)
+    parts = zip(np.split(tokens, cuts), np.split(scores, cuts), strict=True)
+    found = [list(pieces(own, score, tokenizer)) for own, score in parts]
+    most = max((abs(score) for own in found for _, score in own), default=0) or 1.0
     return [
-        Passage(span, list(pieces(own, score, tokenizer, most)))
-        for span, own, score in parts
+        Passage(span, [Piece(text, score, score / most) for text, score in own])
+        for span, own in zip(spans, found, strict=True)
     ]
 
 
 def pieces(
-    tokens: np.ndarray, scores: np.ndarray, tokenizer: Tokenizer, most: float
-) -> Iterator[Piece]:
-    """Tokens as text; those that share a character come together."""
+    tokens: np.ndarray, scores: np.ndarray, tokenizer: Tokenizer
+) -> Iterator[tuple[str, float]]:
+    """Tokens as (text, score); those that share a character come together."""
     waiting: list[int] = []
     total = 0.0
     for place, (token, score) in enumerate(zip(tokens, scores, strict=True)):
@@ -120,7 +121,7 @@ def pieces(
         text = tokenizer.decode(waiting, skip_special_tokens=False)
         if text.endswith("\ufffd") and place + 1 < len(tokens) and len(waiting) < 4:
             continue
-        yield Piece(text, total, max(-1.0, min(1.0, total / most)))
+        yield text, total
         waiting, total = [], 0.0
 
 

@@ -223,11 +223,11 @@ def _verdict(
     if compare(control, random, floor) not in CLEAR:
         return "not clearly unlike any rows, so the effect is not the domain's"
     if compare(top, control, floor) is not finding:
-        return "the top rows did not clearly do more, so the ranking may add nothing"
+        return "the top rows did not clearly do more, so the ranking adds nothing clear"
     share = domain_share(top, random, control)
     if share < 0:
         return "the opposite of the top rows' effect"
-    alone = f"alone accounts for about {100 * share:.0f} % of the effect"
+    alone = f"alone reaches about {100 * share:.0f} % of the effect"
     # Rows of the main domain alone are another mix than the top rows, so that what they
     # leave unexplained is not the ranking's only.
     if kind == "domain":
