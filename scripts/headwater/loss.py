@@ -134,8 +134,8 @@ def invert(
     """
     size = vocabulary or probability.shape[1]
     whole = size - size % _BIN
-    bins = probability[:, :whole].unflatten(1, (-1, _BIN)).sum(2, dtype=torch.float64)
-    rest = probability[:, whole:size].sum(1, keepdim=True, dtype=torch.float64)
+    bins = probability[:, :whole].unflatten(1, (-1, _BIN)).sum(2).double()
+    rest = probability[:, whole:size].sum(1, keepdim=True).double()
     ends = torch.cat([bins, rest], dim=1).cumsum(dim=1)
     threshold = uniforms.double()[:, None] * ends[:, -1:]
     which = torch.searchsorted(ends, threshold, right=True)

@@ -23,7 +23,7 @@ from torch import Tensor
 # (Max 1960, table II; 8 bits: by numerical search).
 STEPS = {1: 1.596, 2: 0.9957, 4: 0.3352, 8: 0.03076}
 MIX = 64
-_CACHED_ROWS = 64  # unpacked rows of this many stay in the processor's cache
+_CACHED = 1 << 19  # unpacked coordinates of this many stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ class Codec:
             (codes uint8 [rows, width], scale of each row [rows]): a coded coordinate u
             stands for `scale * (u - (2^bits - 1) / 2)`.
         """
-        pieces = [self._encode(v, weights) for v in values.split(_CACHED_ROWS // 4)]
+        pieces = [
+            self._encode(v, weights)
+            for v in values.split(max(1, _CACHED // self.padded))
+        ]
         return torch.cat([c for c, _ in pieces]), torch.cat([s for _, s in pieces])
 
     def _encode(self, values: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -126,9 +129,8 @@ class Codec:
         parts = query.split(self.width)
         base = query.sum(dim=0) * (1 - 2**self.bits) / 2
         result = base.repeat(len(packed), 1)
-        for rows, total in zip(
-            packed.split(_CACHED_ROWS), result.split(_CACHED_ROWS), strict=True
-        ):
+        size = max(1, _CACHED // self.width)
+        for rows, total in zip(packed.split(size), result.split(size), strict=True):
             for codes, part in zip(self.unpack(rows), parts, strict=True):
                 total += codes.to(query.dtype) @ part
         return result
