@@ -141,13 +141,13 @@ def layer_gradients(
     """Flat gradients of heads of one layer: [batch, heads, parameters]."""
     index = _index(heads, sizes)
     x, dy = trace.qkv_input, sizes.split_qkv(trace.qkv_grad)[:, :, index]
-    product, left = _product(x, dy.flatten(2), basis.input if basis else None)
+    product = _product(x, dy.flatten(2), basis.input if basis else None)
     qkv = product.unflatten(2, (len(heads), 3, sizes.d_head)).transpose(1, 2)
     # [batch, heads, hidden, 3, d_head]
-    qk = _turned(qkv[..., :2, :].flatten(3), left, basis.qk if basis else None)
+    qk = _turned(qkv[..., :2, :].flatten(3), basis.qk if basis else None)
     parts = [qk.flatten(2)]
     if mode == "qkvo":
-        v = _turned(qkv[..., 2, :], left, basis.v if basis else None)
+        v = _turned(qkv[..., 2, :], basis.v if basis else None)
         parts += [v.flatten(2), _output_part(trace, index, sizes, basis).flatten(2)]
     return torch.cat(parts, dim=2)
 
@@ -160,11 +160,10 @@ def _output_part(
 ) -> Tensor:
     z = sizes.split_heads(trace.dense_input)[:, :, index]
     # The other way round, so that the shared side comes first here too.
-    product, left = _product(
-        trace.dense_grad, z.flatten(2), basis.output if basis else None
-    )
+    basis_out = basis.output if basis else None
+    product = _product(trace.dense_grad, z.flatten(2), basis_out)
     turned = product.unflatten(2, (z.shape[2], sizes.d_head)).transpose(1, 2)
-    return _turned(turned, left, basis.z if basis else None).mT
+    return _turned(turned, basis.z if basis else None).mT
 
 
 def _index(heads: list[Head], sizes: Geometry) -> slice | list[int]:
@@ -172,10 +171,8 @@ def _index(heads: list[Head], sizes: Geometry) -> slice | list[int]:
     return slice(None) if index == list(range(sizes.heads)) else index
 
 
-def _product(
-    shared: Tensor, own: Tensor, basis: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
-    """`shared^T own` over tokens, and what is left to multiply on its left.
+def _product(shared: Tensor, own: Tensor, basis: Tensor | None) -> Tensor:
+    """`(shared basis)^T own` over tokens, [batch, hidden, columns].
 
     Turning the tokens costs `length * hidden^2`, turning the product
     `hidden^2 * columns`: the cheaper one is done.
@@ -184,14 +181,12 @@ def _product(
         shared, basis = shared @ basis, None
     product = torch.bmm(shared.mT, own)
     if product.dtype in (torch.bfloat16, torch.float16):
-        product, basis = product.float(), basis if basis is None else basis.float()
-    return product, None if basis is None else basis.mT
+        product = product.float()
+    return product if basis is None else basis.to(product).mT @ product
 
 
-def _turned(values: Tensor, left: Tensor | None, right: Tensor | None) -> Tensor:
-    """`left @ values @ right`, either of them absent; [batch, heads, rows, columns]."""
-    if left is not None:
-        values = left @ values
+def _turned(values: Tensor, right: Tensor | None) -> Tensor:
+    """`values @ right` of every head, [batch, heads, rows, columns]."""
     return values if right is None else values @ right.to(values)
 
 
