@@ -2,13 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test test-hub lint bench lock clean
 
 demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
 	$(BIN)/snakemake --cores all
 
 test: .venv/dev.done lint  ## install, then all checks and tests
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile -m "not hub"
+
+test-hub: .venv/dev.done  ## whole experiments on models and rows of a local hub
+	$(BIN)/pytest -m hub
 
 lint: .venv/dev.done
 	$(BIN)/ruff check
