@@ -8,7 +8,7 @@ demo: .venv/run.done  ## install, then the laptop experiment to its figure and s
 	$(BIN)/snakemake --cores all
 
 test: .venv/dev.done lint  ## install, then all checks and tests
-	$(BIN)/pytest -n auto --dist loadfile -m "not hub"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not hub"
 
 test-hub: .venv/dev.done  ## whole experiments on models and rows of a local hub
 	$(BIN)/pytest -m hub
