@@ -73,22 +73,22 @@ def main():
     results = Path("results") / config["experiment"]
     experiment, head = Experiment(results, config), Head.parse(args.head)
     if args.like is not None:
-        answer = experiment.rows_like(head, args.like)
+        table = experiment.rows_like(head, args.like)
     else:
         target = {"probe": args.probe, **({"data": args.data} if args.data else {})}
         if (args.probe == "dataset") != bool(args.data):
             raise HeadwaterError("--data goes with --probe dataset, and it alone")
-        answer = experiment.top_rows(head, target, args.damping)
+        table = experiment.top_rows(head, target, args.damping)
     if args.output:
         try:
-            answer.table.to_csv(args.output, sep="\t", index=False)
+            table.to_csv(args.output, sep="\t", index=False)
         except OSError as error:
             raise HeadwaterError(f"{args.output}: cannot write ({error})") from error
     tokenizer = Tokenizer.from_file(
         str(results / "corpus" / "tokenizer" / "tokenizer.json")
     )
     print("rank       row   step      score  domain       text")
-    for line in answer.table.nsmallest(args.top, "rank").itertuples():
+    for line in table.nsmallest(args.top, "rank").itertuples():
         tokens = experiment.window.rows.tokens(line.row, line.row + 1)[0]
         text = plain(tokenizer.decode(tokens.tolist(), skip_special_tokens=False))
         print(

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from headwater import job
-from headwater.heads.targets import read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.window import open_window
 from headwater.influence.files import read_scores
 from headwater.interventions.arms import build_plan, pick_rows
 from headwater.interventions.files import write_plan
@@ -18,12 +17,11 @@ def main(snakemake):
     with job.start(snakemake) as config:
         arm, draw = snakemake.wildcards.arm, int(snakemake.wildcards.draw)
         settings = config["arms"][arm]
-        choice = read_window(Path(snakemake.input.window), config)
-        rows = [Path(p) for p in snakemake.input.rows]
-        window = WindowRows(rows, choice.window, config)
+        inputs = snakemake.input
+        _, window = open_window(inputs.window, inputs.rows, config)
         scores = None
         if "target" in settings:
-            shards = [Path(p) for p in snakemake.input.scores]
+            shards = [Path(p) for p in inputs.scores]
             scores = read_scores(shards, config)
         seed = stable_seed(config["seed"], "interventions", arm, draw)
         generator = np.random.default_rng(seed)

@@ -10,8 +10,7 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
-from headwater.heads.targets import read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.window import open_window
 from headwater.influence.average import Average
 from headwater.influence.fidelity import agreement
 from headwater.influence.files import read_product, read_scores
@@ -29,7 +28,7 @@ def exact_scores(snakemake, config, window, points, sample):
         options = PassOptions(
             config["gradients"]["batch_size"], numbers=window.numbers(sample[after])
         )
-        scores, losses = stream_scores(
+        scores, _ = stream_scores(
             load_for_pass(Path(inputs.checkpoints[position]), config, job.device()),
             torch.from_numpy(window.take(sample[after])),
             read_factors(Path(inputs.factors[position]), config),
@@ -38,24 +37,22 @@ def exact_scores(snakemake, config, window, points, sample):
             options,
             as_released=config["as_released"],
         )
-        average.add(after, scores, losses)
+        average.add(after, scores)
     return average.scores
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
-        choice = read_window(Path(snakemake.input.window), config)
-        rows = [Path(p) for p in snakemake.input.rows]
-        window = WindowRows(rows, choice.window, config)
+        inputs = snakemake.input
+        choice, window = open_window(inputs.window, inputs.rows, config)
         generator = np.random.default_rng(stable_seed(config["seed"], "fidelity"))
-        count = min(config["influence"]["fidelity_rows"], len(window))
-        sample = np.sort(generator.choice(len(window), count, replace=False))
+        sample = window.sample(config["influence"]["fidelity_rows"], generator)
         exact = exact_scores(snakemake, config, window, choice.points, sample)
         lines, shards = [], config["gradients"]["shards"]
         for position, target in enumerate(snakemake.params.targets):
-            own = snakemake.input.scores[position * shards : (position + 1) * shards]
+            own = inputs.scores[position * shards : (position + 1) * shards]
             stored = read_scores([Path(p) for p in own], config)[sample]
-            lines.append((target, count, *agreement(stored, exact[:, position])))
+            lines.append((target, len(sample), *agreement(stored, exact[:, position])))
             job.logger.info(
                 "%s: scores against exact ones on %d rows: Spearman %.4f, "
                 "overlap of the top 10 %% %.3f",

@@ -13,8 +13,8 @@ from headwater.corpus.holdout import token_counts
 from headwater.geometry import Head
 from headwater.gradients.passes import PassOptions
 from headwater.heads.probe_data import probe_data
-from headwater.heads.targets import read_target, read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.targets import read_target
+from headwater.heads.window import open_window
 from headwater.influence.fidelity import agreement
 from headwater.influence.variants import Question, Setting, variant_scores
 from headwater.publish import stable_seed, write_text
@@ -22,17 +22,13 @@ from headwater.publish import stable_seed, write_text
 
 def setting_of(snakemake, config):
     """Model, rows and options, the same for all variants."""
-    choice = read_window(Path(snakemake.input.window), config)
-    rows = [Path(p) for p in snakemake.input.rows]
-    window = WindowRows(rows, choice.window, config)
+    inputs = snakemake.input
+    _, window = open_window(inputs.window, inputs.rows, config)
     generator = np.random.default_rng(stable_seed(config["seed"], "variants"))
-    counts = config["curvature"]["rows"], config["influence"]["fidelity_rows"]
-    fit_rows, sample = (
-        np.sort(generator.choice(len(window), min(n, len(window)), replace=False))
-        for n in counts
-    )
-    model = load_model(Path(snakemake.input.checkpoint), config).to(job.device())
-    ids = len(token_counts(Path(snakemake.input.held_out), config))
+    fit_rows = window.sample(config["curvature"]["rows"], generator)
+    sample = window.sample(config["influence"]["fidelity_rows"], generator)
+    model = load_model(Path(inputs.checkpoint), config).to(job.device())
+    ids = len(token_counts(Path(inputs.held_out), config))
     fit = PassOptions(
         config["curvature"]["batch_size"],
         stable_seed(config["seed"], "variants", "labels"),

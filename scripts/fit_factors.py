@@ -10,9 +10,9 @@ from headwater.checkpoints.files import load_model
 from headwater.corpus.holdout import token_counts
 from headwater.curvature.ekfac import fit_factors, merge
 from headwater.curvature.files import write_factors
+from headwater.gradients.heads import by_cut
 from headwater.gradients.passes import PassOptions
-from headwater.heads.targets import read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.window import open_window
 from headwater.neox import geometry
 from headwater.publish import stable_seed
 from headwater.stages import identity
@@ -21,20 +21,16 @@ from headwater.stages import identity
 def main(snakemake):
     with job.start(snakemake) as config:
         settings, seed = config["curvature"], config["seed"]
-        choice = read_window(Path(snakemake.input.window), config)
-        rows = [Path(p) for p in snakemake.input.rows]
-        window = WindowRows(rows, choice.window, config)
+        inputs = snakemake.input
+        _, window = open_window(inputs.window, inputs.rows, config)
         generator = np.random.default_rng(stable_seed(seed, "curvature", "rows"))
-        count = min(settings["rows"], len(window))
-        picked = np.sort(generator.choice(len(window), count, replace=False))
+        picked = window.sample(settings["rows"], generator)
         tokens = torch.from_numpy(window.take(picked))
-        model = load_model(Path(snakemake.input.checkpoint), config).to(job.device())
-        ids = len(token_counts(Path(snakemake.input.held_out), config))
-        every = geometry(model).all_heads()
-        # The released code cuts other heads off: each head index is its own pass.
-        cuts = range(geometry(model).heads) if config["as_released"] else [None]
+        model = load_model(Path(inputs.checkpoint), config).to(job.device())
+        ids = len(token_counts(Path(inputs.held_out), config))
+        groups = by_cut(geometry(model).all_heads(), config["as_released"])
         parts, known = [], {}
-        for cut in cuts:
+        for cut, heads in groups.items():
             options = PassOptions(
                 batch_size=settings["batch_size"],
                 seed=stable_seed(seed, "curvature", "labels"),
@@ -42,7 +38,6 @@ def main(snakemake):
                 only_head=cut,
                 numbers=window.numbers(picked),
             )
-            heads = [head for head in every if cut is None or head.index == cut]
             part = fit_factors(
                 model, tokens, heads, "qkvo", options, settings["hessian"], known
             )

@@ -6,11 +6,7 @@ from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.geometry import Head
 from headwater.gradients.files import write_probe_gradient
-from headwater.gradients.probe import (
-    probe_gradient,
-    probe_gradient_as_released,
-    warn_if_zero,
-)
+from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import read_target
 from headwater.probes import find_probe
@@ -27,8 +23,9 @@ def main(snakemake):
         head = Head.parse(target.head)
         released = config["as_released"]
         probe = find_probe(target.probe, released)
-        compute = probe_gradient_as_released if released else probe_gradient
-        gradient, value = compute(model, probe, head, data, settings["mode"])
+        gradient, value = probe_gradient(
+            model, probe, head, data, settings["mode"], detached=released
+        )
         stamp = identity("probe", config, [name], target=name, head=target.head)
         write_probe_gradient(Path(snakemake.output[0]), gradient, value, stamp)
         job.logger.info("probe %s of %s: f = %.4f", target.probe, head, value)

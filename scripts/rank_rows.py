@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.heads.targets import read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.window import open_window
 from headwater.influence.files import read_losses, read_scores
 from headwater.influence.ranking import domain_table, ranked_table
 from headwater.publish import write_text
@@ -14,9 +13,8 @@ def main(snakemake):
     with job.start(snakemake) as config:
         shards = [Path(p) for p in snakemake.input.scores]
         scores = read_scores(shards, config)
-        choice = read_window(Path(snakemake.input.window), config)
-        rows = [Path(p) for p in snakemake.input.rows]
-        window = WindowRows(rows, choice.window, config)
+        inputs = snakemake.input
+        _, window = open_window(inputs.window, inputs.rows, config)
         ranked = ranked_table(scores, read_losses(shards, config), window)
         domains = domain_table(scores, window)
         for table, path in (

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from headwater import job
 from headwater.checkpoints.run import RESUME, Run, recipe_of, train_run
-from headwater.heads.targets import read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.window import open_window
 from headwater.interventions.files import read_plan
 from headwater.publish import publish_folder
 from headwater.retraining.batches import arm_batches
@@ -18,10 +17,9 @@ def main(snakemake):
     with job.start(snakemake) as config:
         arm, draw = snakemake.wildcards.arm, int(snakemake.wildcards.draw)
         settings = config["retraining"]
-        choice = read_window(Path(snakemake.input.window), config)
-        rows = [Path(p) for p in snakemake.input.rows]
-        window = WindowRows(rows, choice.window, config)
-        plan = read_plan(Path(snakemake.input.plan), config)
+        inputs = snakemake.input
+        choice, window = open_window(inputs.window, inputs.rows, config)
+        plan = read_plan(Path(inputs.plan), config)
         start, end = choice.window.start, choice.window.end
         stamp = arm_identity("retraining", config, arm, draw)
         with publish_folder(Path(snakemake.output[0]), stamp) as folder:
@@ -35,7 +33,7 @@ def main(snakemake):
             )
             train_run(
                 run,
-                Path(snakemake.input.checkpoint),
+                Path(inputs.checkpoint),
                 recipe_of(config, settings["divisor"]),
                 arm_batches(window, plan, start),
                 config,

@@ -15,8 +15,8 @@ from headwater.gradients.files import read_probe_gradient
 from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.store import GradientWriter, fill_store
-from headwater.heads.targets import read_target, read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.targets import read_target
+from headwater.heads.window import open_window
 from headwater.neox import geometry
 from headwater.progress import Progress
 from headwater.publish import publish_folder, stable_seed
@@ -56,14 +56,13 @@ def projections(snakemake, config, heads, mode):
 def main(snakemake):
     with job.start(snakemake) as config:
         settings, shard = config["gradients"], snakemake.wildcards.shard
-        choice = read_window(Path(snakemake.input.window), config)
-        rows = [Path(p) for p in snakemake.input.rows]
-        window = WindowRows(rows, choice.window, config)
+        inputs = snakemake.input
+        choice, window = open_window(inputs.window, inputs.rows, config)
         step = choice.points[snakemake.params.position]
         part = shard_range(len(window), settings["shards"], int(shard))
         part = window.after(step, part)
-        targets = [read_target(Path(p), config) for p in snakemake.input.targets]
-        folder = Path(snakemake.input.checkpoint)
+        targets = [read_target(Path(p), config) for p in inputs.targets]
+        folder = Path(inputs.checkpoint)
         model = load_for_pass(folder, config, job.device(), settings["precision"])
         heads, mode = wanted_heads(settings, targets, model), settings["mode"]
         bases, kept = projections(snakemake, config, heads, mode)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from headwater import job
 from headwater.gradients.store import HeadRows, check_rows
-from headwater.heads.targets import read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.window import open_window
 from headwater.influence.average import Average, within
 from headwater.influence.files import read_product, write_scores
 from headwater.influence.scores import score_store
@@ -17,18 +16,17 @@ from headwater.stores import open_group, read
 def main(snakemake):
     with job.start(snakemake) as config:
         target, shard = snakemake.wildcards.target, snakemake.wildcards.shard
-        choice = read_window(Path(snakemake.input.window), config)
-        rows = [Path(p) for p in snakemake.input.rows]
-        window = WindowRows(rows, choice.window, config)
+        inputs = snakemake.input
+        choice, window = open_window(inputs.window, inputs.rows, config)
         part = shard_range(len(window), config["gradients"]["shards"], int(shard))
         average = Average(len(part), 1)
-        inputs = zip(
+        points = zip(
             choice.points,
-            snakemake.input.gradients,
-            snakemake.input.products,
+            inputs.gradients,
+            inputs.products,
             strict=True,
         )
-        for step, gradients, path in inputs:
+        for step, gradients, path in points:
             product = read_product(Path(path), config)
             store = open_group(Path(gradients), config)
             check_rows(store, window.after(step, part))

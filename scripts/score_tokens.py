@@ -10,8 +10,8 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
-from headwater.heads.targets import read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.window import open_window
+from headwater.influence.average import Average
 from headwater.influence.files import read_product, write_tokens
 from headwater.influence.scores import token_scores
 from headwater.stages import identity
@@ -20,19 +20,17 @@ from headwater.stages import identity
 def main(snakemake):
     with job.start(snakemake) as config:
         name, inputs = snakemake.wildcards.target, snakemake.input
-        choice = read_window(Path(inputs.window), config)
-        window = WindowRows([Path(p) for p in inputs.rows], choice.window, config)
+        choice, window = open_window(inputs.window, inputs.rows, config)
         ranked = pd.read_csv(inputs.ranked, sep="\t")
         top = ranked.nsmallest(snakemake.params.rows, "rank")
         numbers = top["row"].to_numpy()
         tokens = torch.from_numpy(window.take(numbers - window.first))
-        sums = np.zeros((len(top), tokens.shape[1] - 1))
-        counts = np.zeros(len(top))
+        average = Average(len(top), tokens.shape[1] - 1)
         for position, point in enumerate(choice.points):
             after = np.flatnonzero(window.is_after(point, numbers - window.first))
             if len(after) == 0:
                 continue
-            sums[after] += token_scores(
+            scores = token_scores(
                 load_for_pass(Path(inputs.checkpoints[position]), config, job.device()),
                 tokens[after],
                 read_factors(Path(inputs.factors[position]), config),
@@ -41,10 +39,9 @@ def main(snakemake):
                 PassOptions(config["gradients"]["batch_size"], numbers=numbers[after]),
                 as_released=config["as_released"],
             )
-            counts[after] += 1
-        scores = (sums / counts[:, None]).astype(np.float32)
+            average.add(after, scores)
         stamp = identity("influence", config, [name], target=name)
-        write_tokens(Path(snakemake.output[0]), numbers, scores, stamp)
+        write_tokens(Path(snakemake.output[0]), numbers, average.scores, stamp)
 
 
 main(snakemake)  # noqa: F821

@@ -6,8 +6,7 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
-from headwater.heads.targets import read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.window import open_window
 from headwater.influence.average import Average, within
 from headwater.influence.files import read_product, write_scores
 from headwater.influence.scores import stream_scores
@@ -18,21 +17,20 @@ from headwater.stages import identity
 def main(snakemake):
     with job.start(snakemake) as config:
         settings, shard = config["gradients"], snakemake.wildcards.shard
-        choice = read_window(Path(snakemake.input.window), config)
-        rows = [Path(p) for p in snakemake.input.rows]
-        window = WindowRows(rows, choice.window, config)
+        inputs = snakemake.input
+        choice, window = open_window(inputs.window, inputs.rows, config)
         part = shard_range(len(window), settings["shards"], int(shard))
         targets, precision = snakemake.params.targets, settings["precision"]
         average = Average(len(part), len(targets))
         for position, step in enumerate(choice.points):
             after = window.after(step, part)
-            paths = snakemake.input.products[position :: len(choice.points)]
-            folder = Path(snakemake.input.checkpoints[position])
+            paths = inputs.products[position :: len(choice.points)]
+            folder = Path(inputs.checkpoints[position])
             options = PassOptions(settings["batch_size"], numbers=window.numbers(after))
             scores, losses = stream_scores(
                 load_for_pass(folder, config, job.device(), precision),
                 window.part(after),
-                read_factors(Path(snakemake.input.factors[position]), config),
+                read_factors(Path(inputs.factors[position]), config),
                 [read_product(Path(p), config) for p in paths],
                 settings["mode"],
                 options,

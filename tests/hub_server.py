@@ -77,9 +77,12 @@ class HubServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(root: Path) -> Iterator[HubServer]:
+def serve(
+    root: Path, handler: type[BaseHTTPRequestHandler] | None = None
+) -> Iterator[HubServer]:
     """Serve a folder as long as the block lasts."""
     server = HubServer(root)
+    server.RequestHandlerClass = handler or _Handler
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

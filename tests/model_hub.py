@@ -6,9 +6,7 @@ faults and data sets are those of `hub_server`.
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,18 +29,9 @@ _FILE = re.compile(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.*)")
 _REFS = re.compile(r"/api/models/([^/]+/[^/]+)/refs")
 
 
-@contextmanager
-def serve(root: Path) -> Iterator[hub_server.HubServer]:
+def serve(root: Path) -> AbstractContextManager[hub_server.HubServer]:
     """Serve a folder's models and data sets as long as the block lasts."""
-    server = hub_server.HubServer(root)
-    server.RequestHandlerClass = _Handler
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+    return hub_server.serve(root, _Handler)
 
 
 class _Handler(hub_server._Handler):

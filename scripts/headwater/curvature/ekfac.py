@@ -32,7 +32,6 @@ from headwater.publish import stable_seed
 
 Traces = Mapping[int, LayerTrace]
 Item = TypeVar("Item", Batch, tuple[Batch, dict[Head, Tensor]])
-HESSIANS = ("ekfac", "diagonal", "identity")
 
 
 @dataclass

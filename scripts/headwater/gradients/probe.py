@@ -1,6 +1,7 @@
 """Gradients of probes with respect to one head's parameters."""
 
 import logging
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ def probe_gradient(
     data: ProbeData,
     mode: str,
     batch_size: int = 64,
+    detached: bool = False,
 ) -> tuple[dict[str, Tensor], float]:
     """Gradient of the probe's mean over its rows, within the head's blocks.
 
@@ -33,6 +35,7 @@ def probe_gradient(
         data: what the probe is asked on.
         mode: `qk` or `qkvo`.
         batch_size: rows a pass; the result does not depend on it.
+        detached: with all other heads detached, as in the paper's released code.
 
     Returns:
         (gradient by block name `qk`, `v`, `o`, [rows, columns] float64 on the CPU;
@@ -40,18 +43,12 @@ def probe_gradient(
     """
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
+    cut = detached_heads(model, head.index) if detached else nullcontext()
     try:
-        return _probe_gradient(model, probe, head, data, mode, batch_size)
+        with cut:
+            return _probe_gradient(model, probe, head, data, mode, batch_size)
     finally:
         model.set_attn_implementation(before)
-
-
-def probe_gradient_as_released(
-    model: GPTNeoXForCausalLM, probe: Probe, head: Head, data: ProbeData, mode: str
-) -> tuple[dict[str, Tensor], float]:
-    """The same, with the released code's detached heads (`capture.detached_heads`)."""
-    with detached_heads(model, head.index):
-        return probe_gradient(model, probe, head, data, mode)
 
 
 def warn_if_zero(gradient: dict[str, Tensor], target: str, head: Head) -> None:

@@ -13,7 +13,6 @@ has few files; not compressed, since codes are noise to a compressor.
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.coordinates import Coordinates, Projection
-from headwater.gradients.heads import gradients_of
+from headwater.gradients.heads import gradients_of, released_gradients
 from headwater.gradients.passes import PassOptions, RowSource, check_finite
 from headwater.stores import array, create_group, read, write_array
 
@@ -154,24 +153,12 @@ def fill_store(
     Raises:
         HeadwaterError: a gradient is not finite; the row is named.
     """
-    heads = writer.heads
-    cuts = sorted({head.index for head in heads}) if as_released else [None]
-    groups = {c: [h for h in heads if c is None or h.index == c] for c in cuts}
-    for start in range(0, len(rows), options.batch_size):
-        part = rows[start : start + options.batch_size]
-        numbers = [options.number(start + i) for i in range(len(part))]
-        found: dict[Head, Tensor] = {}
-        for cut, own in groups.items():
-            own_options = replace(options, only_head=cut, numbers=numbers)
-            for batch, gradients in gradients_of(
-                model, part, own, mode, own_options, bases
-            ):
-                for flat in gradients.values():
-                    check_finite(flat, batch.rows, own_options, "gradient")
-                found |= gradients
-                losses = batch.losses
-        writer.append(found, losses)
-        update(len(part))
+    stream = released_gradients if as_released else gradients_of
+    for batch, gradients in stream(model, rows, writer.heads, mode, options, bases):
+        for flat in gradients.values():
+            check_finite(flat, batch.rows, options, "gradient")
+        writer.append(gradients, batch.losses)
+        update(len(batch.losses))
     writer.close()
 
 

@@ -1,13 +1,13 @@
 """The rows of the window: what is scored and intervened on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headwater.corpus.rows import Rows
-from headwater.heads.targets import Window
+from headwater.heads.targets import Window, WindowChoice, read_window
 from headwater.stages import Config
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class WindowRows:
         """Which of some rows `after` would take, bool."""
         return np.isin(numbers, self.after(step, range(self.count)))
 
+    def sample(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """At most `count` rows, drawn without replacement, ascending."""
+        count = min(count, len(self))
+        return np.sort(generator.choice(len(self), count, replace=False))
+
     def numbers(self, rows: range | np.ndarray) -> range | np.ndarray:
         """Global row numbers, for messages."""
         if isinstance(rows, range):
@@ -71,6 +76,20 @@ class WindowRows:
     def step_of(self, numbers: np.ndarray) -> np.ndarray:
         """The training step each row belongs to."""
         return (np.asarray(numbers) + self.first) // self.batch_size
+
+
+def open_window(
+    window: str | Path, rows: Iterable[str | Path], config: Config
+) -> tuple[WindowChoice, WindowRows]:
+    """The choice of the window, and its rows.
+
+    Args:
+        window: `heads/window.json`.
+        rows: the row shards, in training order.
+        config: for the checks of both.
+    """
+    choice = read_window(Path(window), config)
+    return choice, WindowRows([Path(path) for path in rows], choice.window, config)
 
 
 class RowPart:

@@ -22,18 +22,22 @@ class Average:
         self._losses = np.zeros(rows, np.float32)
 
     def add(
-        self, rows: slice | np.ndarray, scores: np.ndarray, losses: np.ndarray
+        self,
+        rows: slice | np.ndarray,
+        scores: np.ndarray,
+        losses: np.ndarray | None = None,
     ) -> None:
         """Add one point's scores; earlier points first.
 
         Args:
             rows: which rows were scored there.
             scores: float32 [rows, targets].
-            losses: of the rows at this checkpoint, nats [rows].
+            losses: of the rows at this checkpoint, nats [rows]; 0 if left out.
         """
         self._sums[rows] += scores
         self._counts[rows] += 1
-        self._losses[rows] = losses
+        if losses is not None:
+            self._losses[rows] = losses
 
     @property
     def scores(self) -> np.ndarray:

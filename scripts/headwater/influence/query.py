@@ -4,8 +4,7 @@ A new probe costs its own gradient, on a few hundred sequences, and one streamin
 of a head's codes; so does another damping. "Rows like this one" costs the read alone.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,12 @@ from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.probe import (
     probe_gradient,
-    probe_gradient_as_released,
     warn_if_zero,
 )
 from headwater.gradients.store import HeadRows, check_rows
 from headwater.heads.probe_data import probe_data
-from headwater.heads.targets import WindowChoice, read_target, read_window
-from headwater.heads.window import WindowRows
+from headwater.heads.targets import read_target
+from headwater.heads.window import open_window
 from headwater.influence.average import Average, within
 from headwater.influence.inverse import solve
 from headwater.influence.ranking import ranked_table
@@ -34,19 +32,6 @@ from headwater.probes import find_probe
 from headwater.shards import shard_range
 from headwater.stages import Config
 from headwater.stores import open_group, read
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Rows in order, best first, and the score of every row of the window.
-
-    Attributes:
-        table: rank, row, step, domain, score, loss.
-        scores: float32 [rows of the window].
-    """
-
-    table: pd.DataFrame
-    scores: np.ndarray
 
 
 class Experiment:
@@ -66,17 +51,15 @@ class Experiment:
             raise HeadwaterError(
                 f"{results}: no window yet; run `snakemake gradients` first"
             )
-        self.choice: WindowChoice = read_window(
-            results / "heads" / "window.json", config
-        )
         count = config["corpus"]["row_shards"]
         shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
-        self.window = WindowRows(shards, self.choice.window, config)
+        path = results / "heads" / "window.json"
+        self.choice, self.window = open_window(path, shards, config)
 
     def top_rows(
         self, head: Head, target: Config, damping: float | None = None
-    ) -> Answer:
-        """The rows that help a head most, for any probe.
+    ) -> pd.DataFrame:
+        """The rows that help a head most, for any probe: a ranked table.
 
         Args:
             head: the head; it must be in the stores (`gradients.heads`).
@@ -95,10 +78,10 @@ class Experiment:
             for part, rows, losses in stores:
                 whole = range(len(self.window))
                 average.add(within(part, whole), score_store(rows, [product]), losses)
-        return self._answer(average.scores[:, 0], average.losses)
+        return ranked_table(average.scores[:, 0], average.losses, self.window)
 
-    def rows_like(self, head: Head, row: int) -> Answer:
-        """The rows that act on a head like a given one.
+    def rows_like(self, head: Head, row: int) -> pd.DataFrame:
+        """The rows that act on a head like a given one: a ranked table.
 
         The score is the cosine of the two rows' whitened gradients at the window's
         start: 1 = the same effect on the head up to size, whatever the probe.
@@ -125,7 +108,9 @@ class Experiment:
             )
         cosines = [rows.cosines(query[0]) for _, rows, _ in stores]
         losses = [losses for _, _, losses in stores]
-        return self._answer(np.concatenate(cosines), np.concatenate(losses))
+        return ranked_table(
+            np.concatenate(cosines), np.concatenate(losses), self.window
+        )
 
     def _check_kept(self, head: Head, target: Config | None) -> None:
         """Refuse questions for which the store has thrown coordinates away."""
@@ -142,9 +127,6 @@ class Experiment:
             f"gradients.coordinates: the stores keep {kept} coordinates, chosen "
             "for the config's targets; other questions need gradients.coordinates: all"
         )
-
-    def _answer(self, scores: np.ndarray, losses: np.ndarray) -> Answer:
-        return Answer(ranked_table(scores, losses, self.window), scores)
 
     def _points(self) -> Iterator[tuple[str, int]]:
         names = point_names(self.config["window"])
@@ -171,9 +153,8 @@ class Experiment:
         )
         model = load_model(self.results / "heads" / point, config)
         mode, released = config["gradients"]["mode"], config["as_released"]
-        compute: Callable = probe_gradient_as_released if released else probe_gradient
         probe = find_probe(target["probe"], released)
-        gradient, _ = compute(model, probe, head, data, mode)
+        gradient, _ = probe_gradient(model, probe, head, data, mode, detached=released)
         warn_if_zero(gradient, target["probe"], head)
         factors = read_factors(self.results / "curvature" / f"{point}.h5", config)
         alpha = config["influence"]["damping"] if damping is None else damping

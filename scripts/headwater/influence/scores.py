@@ -10,7 +10,7 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 from headwater.curvature.ekfac import Factors
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
-from headwater.gradients.heads import gradients_of
+from headwater.gradients.heads import gradients_of, released_gradients
 from headwater.gradients.passes import PassOptions, RowSource, check_finite, run_pass
 from headwater.gradients.store import HeadRows
 from headwater.influence.files import Product
@@ -115,42 +115,18 @@ def stream_scores(
     Raises:
         HeadwaterError: a score is not finite; the row is named.
     """
-    if as_released:
-        return _detached_scores(model, rows, factors, products, mode, options)
+    stream = released_gradients if as_released else gradients_of
     vectors = Vectors.of(products, factors, mode, geometry(model))
     heads = list(vectors.flat)
     progress = Progress("exact scores", len(rows), "rows")
     scores = np.empty((len(rows), len(products)), np.float32)
     losses = np.empty(len(rows), np.float32)
-    for batch, gradients in gradients_of(model, rows, heads, mode, options):
+    for batch, gradients in stream(model, rows, heads, mode, options):
         found = vectors.scores(gradients)
         check_finite(found, batch.rows, options, "score")
         scores[batch.rows] = found.cpu().numpy()
         losses[batch.rows] = batch.losses.cpu().numpy()
         progress.update(batch.rows.stop - batch.rows.start)
-    return scores, losses
-
-
-def _detached_scores(
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
-    factors: Factors,
-    products: list[Product],
-    mode: str,
-    options: PassOptions,
-) -> tuple[np.ndarray, np.ndarray]:
-    scores = np.empty((len(rows), len(products)), np.float32)
-    losses = np.empty(len(rows), np.float32)
-    for index in sorted({product.head.index for product in products}):
-        own = [i for i, p in enumerate(products) if p.head.index == index]
-        scores[:, own], losses = stream_scores(
-            model,
-            rows,
-            factors,
-            [products[i] for i in own],
-            mode,
-            replace(options, only_head=index),
-        )
     return scores, losses
 
 

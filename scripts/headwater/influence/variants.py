@@ -20,7 +20,7 @@ from headwater.curvature.ekfac import Factors, fit_factors
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.passes import PassOptions
-from headwater.gradients.probe import probe_gradient, probe_gradient_as_released
+from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product
 from headwater.influence.inverse import solve
 from headwater.influence.scores import stream_scores
@@ -87,8 +87,9 @@ def _scores(setting: Setting, question: Question, variant: str) -> np.ndarray:
     cut = head.index if variant in ("detached_heads", "as_released") else None
     factors = _factors(setting, head, variant, cut)
     probe = find_probe(question.probe, variant in ("probe_off_by_one", "as_released"))
-    compute = probe_gradient if cut is None else probe_gradient_as_released
-    gradient, _ = compute(setting.model, probe, head, question.data, mode)
+    gradient, _ = probe_gradient(
+        setting.model, probe, head, question.data, mode, detached=cut is not None
+    )
     vector = solve(factors, blocks_of([head], mode), gradient, setting.damping)
     options = replace(setting.score, only_head=cut)
     product = Product(question.probe, head, vector)
