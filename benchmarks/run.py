@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -58,18 +59,31 @@ def work(case: str, variant: str, batch: int, precision: str, device: str) -> No
     turn = core.turn(variant, model, core.zipf_rows(rows, length), batch)
     gpu = device != "cpu"
     clock = time.perf_counter if gpu else time.process_time
+    gflop = None
     for _ in sys.stdin:
         if gpu:
             torch.cuda.synchronize()
         start = clock()
-        turn()
+        if gflop is None:  # the first turn warms up and is counted, not timed
+            gflop = matrix_gflop(turn) / rows
+        else:
+            turn()
         if gpu:
             torch.cuda.synchronize()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         if gpu:
             peak = torch.cuda.max_memory_allocated() / 2**20
-        print(json.dumps({"seconds": clock() - start, "peak_mb": round(peak)}))
-        sys.stdout.flush()
+        answer = {"seconds": clock() - start, "peak_mb": round(peak), "gflop": gflop}
+        print(json.dumps(answer), flush=True)
+
+
+def matrix_gflop(turn: Callable[[], None]) -> float:
+    """10^9 operations of a turn's matrix products; attention's own are not counted."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        turn()
+    return counter.get_total_flops() / 1e9
 
 
 class Worker:
@@ -128,6 +142,7 @@ def measure(case: str, precision: str, device: str) -> dict[str, dict]:
             **ratios,
             "samples_per_second": round(rows / median(seconds[variant]), 2),
             "peak_mb": rounds[-1][variant]["peak_mb"],
+            "gflop_per_row": round(rounds[-1][variant]["gflop"], 2),
             "batch": best,
         }
     both = [result[f"{v}_{case}_{precision}"] for v in ("covariances", "lambdas")]
@@ -162,8 +177,8 @@ def machine(device: str) -> dict[str, str]:
 def table(results: dict[str, dict]) -> str:
     """Results as Markdown."""
     lines = [
-        "| key | x floor | x limit | rows/s | peak MB |",
-        "| --- | --- | --- | --- | --- |",
+        "| key | x floor | x limit | rows/s | peak MB | GFLOP/row |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for key, value in results.items():
         if "samples_per_second" in value:
@@ -172,10 +187,11 @@ def table(results: dict[str, dict]) -> str:
                 f"{value.get('ratio_to_limit', float('nan')):.2f}",
                 f"{value['samples_per_second']:.2f}",
                 f"{value['peak_mb']}",
+                f"{value['gflop_per_row']:.1f}",
             )
             lines.append(f"| `{key}` | {' | '.join(cells)} |")
         else:
-            lines.append(f"| `{key}` | {json.dumps(value)} | | | |")
+            lines.append(f"| `{key}` | {json.dumps(value)} | | | | |")
     return "\n".join(lines)
 
 

@@ -1,8 +1,31 @@
-"""The order of the tests."""
+"""The order of the tests, and the finished experiment that several files look at."""
+
+import fcntl
+from pathlib import Path
 
 import pytest
+
+from clone import make_clone, run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest file first, so that no core is idle while it ends alone."""
     items.sort(key=lambda item: "test_workflow.py" not in item.nodeid)
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A clone in which the smoke experiment has run; all workers share it: read only.
+
+    What Snakemake printed is in `output.txt`.
+    """
+    base = tmp_path_factory.getbasetemp()
+    clone = (base if worker_id == "master" else base.parent) / "smoke-run"
+    clone.mkdir(exist_ok=True)
+    with (clone.parent / "smoke-run.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not (clone / "output.txt").exists():
+            result = run(make_clone(clone))
+            assert result.returncode == 0, result.stdout[-4000:]
+            (clone / "output.txt").write_text(result.stdout)
+    return clone

@@ -203,6 +203,8 @@ class _Handler(BaseHTTPRequestHandler):
         sent = data[: len(data) // 2] if half else data
         length = len(sent) if fault == "short" else len(data)
         self.send_header("Content-Length", str(length))
+        if self.command != "HEAD":  # before a client can have its answer and look
+            self.server.sent += len(sent)
         self.end_headers()
         if self.command == "HEAD":
             return
@@ -210,7 +212,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data[:1])
             self.wfile.flush()
             time.sleep(self.server.pause)
-        self.server.sent += len(sent)
         self.wfile.write(sent)
         self.wfile.flush()
         if fault == "drop":  # a reset
