@@ -153,7 +153,7 @@ def test_defaults_are_filled(base: Path) -> None:
     assert config["influence"] == {
         "method": "projected",
         "damping": 0.1,
-        "fidelity_rows": 512,
+        "fidelity_rows": 2048,
     }
     assert config["arms"]["top"]["draws"] == 1
     assert "target" not in config["arms"]["random"]
