@@ -16,6 +16,7 @@ Token ids that are in training order already:
 
 steps      which rows a step reads, which bytes a row is
 megatron   the index of Pythia's pre-shuffled files
+tokenparts the `.bin` files that are one whole
 tokenfiles their rows, by position
 batches    rows in parquet files
 rowsource  any of these to rows, with detected domains
