@@ -14,6 +14,9 @@ from headwater.errors import HeadwaterError
 SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<last>\d{5})\.bin")
 
 
+ITEM_BYTES = 2  # of a token, uint16
+
+
 def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
     """Whole rows, of `row` bytes each, in files that are one after the other the whole.
 
