@@ -40,16 +40,18 @@ class Experiment:
     Args:
         results: its results folder.
         config: the whole validated config, against which all files are checked.
+        config_file: its file, for what to type when the stores are not there.
 
     Raises:
         HeadwaterError: the `gradients` stage has not been run.
     """
 
-    def __init__(self, results: Path, config: Config) -> None:
+    def __init__(self, results: Path, config: Config, config_file: str) -> None:
         self.results, self.config = results, config
         if not (results / "heads" / "window.json").is_file():
             raise HeadwaterError(
-                f"{results}: no window yet; run `snakemake gradients` first"
+                f"{results}: no window yet; run `snakemake --cores all gradients "
+                f"--configfile {config_file}` first"
             )
         count = config["corpus"]["row_shards"]
         shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
