@@ -182,7 +182,7 @@ def test_too_few_local_rows_are_told_before_any_job(base: Path) -> None:
     os.truncate(base / "one/rows.bin", NEEDED - 130)
     (found,) = problems(source(pythia={"path": "one/rows.bin"}), base)
     assert found == (
-        "c.yaml: corpus.pythia.path: rows.bin: rows 0 to 9,023 are needed "
+        "c.yaml: corpus.pythia.path: one/rows.bin: rows 0 to 9,023 are needed "
         "(training.steps x training.batch_size, and corpus.held_out.rows after them), "
         "but it has only 9,023; lower training.steps or corpus.held_out.rows, or give "
         "all files"

@@ -44,9 +44,18 @@ def test_a_store_of_all_coordinates_answers_everything(tmp_path):
 
 
 def test_an_experiment_without_stores_says_what_to_type(tmp_path):
-    with pytest.raises(HeadwaterError) as error:
-        Experiment(tmp_path, CONFIG, "config/mine.yaml")
-    assert str(error.value) == (
-        f"{tmp_path}: no window yet; run `snakemake --cores all gradients "
-        "--configfile config/mine.yaml` first"
-    )
+    config = {**CONFIG, "gradients": {"shards": 2}}
+    (tmp_path / "heads").mkdir()
+    (tmp_path / "gradients/start").mkdir(parents=True)
+    for name in (
+        "heads/window.json",
+        "gradients/start/0000.zarr",
+        "gradients/start/0001.zarr",
+    ):
+        with pytest.raises(HeadwaterError) as error:
+            Experiment(tmp_path, config, "config/mine.yaml")
+        assert str(error.value) == (
+            f"{tmp_path / name}: not there yet; run `snakemake --cores all gradients "
+            "--configfile config/mine.yaml` first"
+        )
+        (tmp_path / name).touch()

@@ -17,12 +17,7 @@ from headwater.corpus.places import (
 )
 from headwater.corpus.steps import past_the_end
 from headwater.corpus.tokenfolder import folder_problem
-from headwater.corpus.tokenparts import (
-    ITEM_BYTES,
-    check_sizes,
-    shard_order_of,
-    whole_name,
-)
+from headwater.corpus.tokenparts import ITEM_BYTES, check_sizes, shard_order_of
 from headwater.errors import HeadwaterError
 
 TOKEN_SUFFIX = ".bin"
@@ -140,7 +135,7 @@ def row_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
         sizes = [os.path.getsize(base / file) for file in ordered]
         rows = check_sizes(ordered, sizes, (corpus["seq_len"] + 1) * ITEM_BYTES)
         if rows < needed:
-            raise past_the_end(whole_name(ordered[0]), range(needed), rows)
+            raise past_the_end(corpus["pythia"]["path"], range(needed), rows)
     except HeadwaterError as error:
         return [Problem(("corpus", "pythia", "path"), str(error))]
     return []
