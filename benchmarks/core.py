@@ -107,7 +107,7 @@ class Core:
             widths[block.left], widths[block.right] = block.shape(self.sizes)
         bases = {n: torch.linalg.qr(torch.randn(w, w))[0] for n, w in widths.items()}
         lambdas = {str(b): torch.rand(b.shape(self.sizes)) + 0.1 for b in blocks}
-        self.factors = Factors({}, bases, lambdas, 1)
+        self.factors = Factors(bases, lambdas, 1)
 
     def options(self, seed: int | None = None) -> PassOptions:
         """Options of a pass."""

@@ -5,7 +5,8 @@
     .venv/bin/python scripts/ask.py L1H3 --probe induction --damping 1
     .venv/bin/python scripts/ask.py L1H3 --like 31724
 
-The head must be in the gradient stores (`gradients.heads` in the config).
+For another experiment than config/config.yaml add `--configfile config/mine.yaml`. The
+head must be in the gradient stores (`gradients.heads` in the config).
 """
 
 import argparse
@@ -54,14 +55,19 @@ def arguments():
         choices=range(1, EXTREMES + 1),
         metavar="N",
     )
-    parser.add_argument("--config", default="config/config.yaml")
+    parser.add_argument(
+        "--configfile",
+        default="config/config.yaml",
+        metavar="FILE",
+        help="the experiment, as for snakemake (default: %(default)s)",
+    )
     parser.add_argument("--output", help="write the ranked table there (.tsv)")
     return parser.parse_args()
 
 
 def main():
     args = arguments()
-    path = Path(args.config)
+    path = Path(args.configfile)
     if not path.is_file():
         raise HeadwaterError(f"{path}: no such config file")
     try:
@@ -71,7 +77,10 @@ def main():
         raise HeadwaterError(f"{path}: not YAML ({reason})") from error
     config = load_config(raw, str(path), Path.cwd())
     results = Path("results") / config["experiment"]
-    experiment, head = Experiment(results, config), Head.parse(args.head)
+    experiment, head = (
+        Experiment(results, config, args.configfile),
+        Head.parse(args.head),
+    )
     if args.like is not None:
         table = experiment.rows_like(head, args.like)
     else:

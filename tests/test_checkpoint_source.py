@@ -396,7 +396,22 @@ def test_a_file_that_is_not_there_is_named(server, tmp_path, name):
     message = refusal(tmp_path / "out", "step0", hub_config())
     assert message.startswith(f"{REPO} (revision step0) has no {name}")
     message = refusal(tmp_path / "out", "step0", folder_config(source.parent))
-    assert message.startswith(f"{source}: no {name}")
+    assert message.startswith(f"{source.parent}: no {name}")
+    assert message.endswith("in step0; put a Hugging Face checkpoint there")
+
+
+@pytest.mark.parametrize("changes", [{"hidden_size": "x"}, {"rope_parameters": 1}])
+def test_a_config_of_other_types_is_one_line(tmp_path, changes):
+    folder = write_revision(tmp_path / "m" / "step0", **changes)
+    message = refusal(tmp_path / "out", "step0", folder_config(tmp_path / "m"))
+    assert message.startswith(f"{folder / 'config.json'}: ")
+
+
+def test_a_folder_that_is_a_revision_itself_is_told(tmp_path):
+    folder = write_revision(tmp_path / "m" / "step0")
+    message = refusal(tmp_path / "out", "step0", folder_config(folder))
+    assert message.startswith(f"{folder}: a revision itself, ")
+    assert message.endswith("; name the folder above it")
 
 
 def test_a_checkpoint_of_another_source_is_not_used(server, tmp_path):

@@ -767,19 +767,6 @@ def test_a_window_starts_at_one_of_the_revisions(base: Path) -> None:
     ]
 
 
-def test_a_local_folder_of_revisions_is_looked_into(base: Path) -> None:
-    config = with_hub(("checkpoints.start", "step0"))
-    del config["checkpoints"]["repo"]
-    config["checkpoints"]["folder"] = "models"
-    message = 'c.yaml: checkpoints.folder: "models": no such folder'
-    assert problems(config, base) == [message]
-    (base / "models/step1").mkdir(parents=True)
-    message = "c.yaml: checkpoints.folder: no step0 in it; the nearest are step1"
-    assert problems(config, base) == [message]
-    (base / "models/step0").mkdir()
-    load_config(config, "c.yaml", base)
-
-
 DEDUPED = "hf://datasets/EleutherAI/pile-deduped-pythia-preshuffled"
 STANDARD = "hf://datasets/EleutherAI/pile-standard-pythia-preshuffled@main"
 

@@ -1,14 +1,18 @@
 """The corpus's sources in a config: exactly one, of files that are there."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headwater.checkpoints.revisions import CONFIG, PICKLED, SAFE
 from headwater.config import ConfigError, dataset_sources, has_rows, load_config
 from headwater.config.sources import row_files
 from test_config import REMOVE, changed
 
+NEEDED = 65 * 2 * (1000 * 8 + 1024)  # bytes of the smallest config's rows
 PILE = "hf://datasets/EleutherAI/pile-deduped-pythia-preshuffled"
 
 
@@ -28,6 +32,11 @@ def base(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
+    # The cut is inside a row.
+    sizes = {"0-of-00001": NEEDED // 2 + 7, "1-of-00001": NEEDED // 2 - 7}
+    for number, size in sizes.items():
+        os.truncate(tmp_path / f"pile/document-0000{number}.bin", size)
+    os.truncate(tmp_path / "one/rows.bin", NEEDED)
     return tmp_path
 
 
@@ -164,3 +173,162 @@ def test_sources_of_a_data_set_are_named(
     dataset: dict[str, Any], names: list[str]
 ) -> None:
     assert dataset_sources(dataset) == names
+
+
+# What the files of a local source must be
+
+
+def test_too_few_local_rows_are_told_before_any_job(base: Path) -> None:
+    os.truncate(base / "one/rows.bin", NEEDED - 130)
+    (found,) = problems(source(pythia={"path": "one/rows.bin"}), base)
+    assert found == (
+        "c.yaml: corpus.pythia.path: one/rows.bin: rows 0 to 9,023 are needed "
+        "(training.steps x training.batch_size, and corpus.held_out.rows after them), "
+        "but it has only 9,023; lower training.steps or corpus.held_out.rows, or give "
+        "all files"
+    )
+    fewer = source(pythia={"path": "one/rows.bin"}, held_out={"rows": 1023})
+    load_config(fewer, "c.yaml", base)
+    text = source(pythia={"path": "one/rows.bin"}, held_out={"shards": ["text"]})
+    load_config(text, "c.yaml", base)
+
+
+def test_local_token_files_must_be_one_whole(base: Path) -> None:
+    os.truncate(base / "one/rows.bin", NEEDED + 1)
+    (found,) = problems(source(pythia={"path": "one/rows.bin"}), base)
+    assert "corpus.pythia.path: one/rows.bin: 1,173,121 bytes in all are no" in found
+    (base / "pile/document-00000-of-00001.bin").unlink()
+    (found,) = problems(source(pythia={"path": "pile"}), base)
+    assert "corpus.pythia.path: pile: shard 00000 is missing before" in found
+
+
+# The tokenizer's folder
+
+
+def tokenizer(base: Path, *names: str) -> None:
+    (base / "tok").mkdir()
+    for name in names:
+        (base / "tok" / name).write_text("{}")
+
+
+@pytest.mark.parametrize("name", ["gpt2", "EleutherAI/pythia-14m", "tok", "./tok/"])
+def test_tokenizers_that_are_accepted(name: str, base: Path) -> None:
+    tokenizer(base, "tokenizer.json", "tokenizer_config.json")
+    named = source(shards=["text"], tokenizer={"name": name})
+    load_config(named, "c.yaml", base)
+
+
+HUB = "; a tokenizer of the hub is <owner>/<name>"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("/nope", f"no such folder{HUB}"),
+        ("./x", f"no such folder{HUB}"),
+        ("models/tok/x", f"no such folder{HUB}"),
+        ("tok", "no tokenizer_config.json in this folder"),
+        ("empty", "no tokenizer.json and no tokenizer_config.json in this folder"),
+        ("tok/tokenizer.json", "not a folder; name the one that holds tokenizer.json"),
+    ],
+)
+def test_a_tokenizer_s_folder_is_looked_into(name: str, text: str, base: Path) -> None:
+    tokenizer(base, "tokenizer.json")
+    found = problems(source(shards=["text"], tokenizer={"name": name}), base)
+    assert found == [f'c.yaml: corpus.tokenizer.name: "{name}": {text}']
+
+
+# The folder of a model's revisions
+
+SHAPE = {
+    **changed()["model"],
+    "model_type": "gpt_neox",
+    "vocab_size": 304,
+    "rotary_pct": 0.25,
+    "max_position_embeddings": 64,
+}
+
+
+def revision(folder: Path, weights: str = SAFE, **changes: Any) -> None:
+    folder.mkdir(parents=True)
+    (folder / CONFIG).write_text(json.dumps({**SHAPE, **changes}))
+    (folder / weights).touch()
+
+
+def started(folder: str = "models", start: str = "step0") -> dict[str, Any]:
+    config = changed(("model.vocab_size", 304))
+    config["checkpoints"] = {"folder": folder, "start": start}
+    return config
+
+
+@pytest.mark.parametrize(
+    "weights", [SAFE, PICKLED, f"{SAFE}.index.json", f"{PICKLED}.index.json"]
+)
+def test_a_revision_with_its_files_is_accepted(weights: str, base: Path) -> None:
+    revision(base / "models/step0", weights)
+    load_config(started(), "c.yaml", base)
+
+
+def test_the_folder_of_revisions_must_hold_the_revision(base: Path) -> None:
+    def told(config: dict[str, Any]) -> str:
+        (found,) = problems(config, base)
+        return found.removeprefix("c.yaml: checkpoints.folder: ")
+
+    assert told(started()) == '"models": no such folder'
+    (base / "models").mkdir()
+    assert told(started()) == (
+        '"models": no step0 in it; it must hold one folder for each revision'
+    )
+    revision(base / "models/step1")
+    assert told(started()) == '"models": no step0 in it; the nearest are step1'
+    (base / "models/step0").mkdir()
+    missing = '"models": no {} in step0; put a Hugging Face checkpoint there'
+    assert told(started()) == missing.format(CONFIG)
+    (base / "models/step0" / CONFIG).write_text(json.dumps(SHAPE))
+    assert told(started()) == missing.format(f"{SAFE} or {PICKLED}")
+
+
+def test_a_folder_that_is_a_revision_itself_is_told(base: Path) -> None:
+    revision(base / "models/step0")
+    (found,) = problems(started("models/step0"), base)
+    above = "but it must hold one folder for each revision; name the folder above it"
+    assert found.endswith(f'"models/step0": a revision itself, {above}')
+    revision(base / "models/mine")
+    (found,) = problems(started("models/mine"), base)
+    assert found.endswith(f"{above} (and mine as the revision)")
+    load_config(started(start="mine"), "c.yaml", base)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"hidden_size": 64}, "hidden_size is 64 in this model, model.hidden_size is"),
+        ({"rotary_pct": 1.0}, "rotary_pct is 1.0 in this model, model.rotary_pct is"),
+        (
+            {"rope_parameters": {"partial_rotary_factor": 0.5}},
+            "rotary_pct is 0.5 in this model",
+        ),
+        ({"model_type": "llama"}, "a model of type 'llama'; Headwater supports"),
+        ({"max_position_embeddings": 32}, "the model has 32 positions, corpus.seq_len"),
+        ({"tie_word_embeddings": True}, "tied embeddings are not supported"),
+        ({"num_hidden_layers": "x"}, "num_hidden_layers is 'x' in this model"),
+        ({"rope_parameters": "x", "max_position_embeddings": None}, None),
+    ],
+)
+def test_a_local_model_of_another_shape_is_told(
+    changes: dict[str, Any], text: str | None, base: Path
+) -> None:
+    revision(base / "models/step0", **changes)
+    if text is None:  # left to `transformers`, in the first job
+        load_config(started(), "c.yaml", base)
+        return
+    (found,) = problems(started(), base)
+    assert f'checkpoints.folder: "models/step0/config.json": {text}' in found
+
+
+@pytest.mark.parametrize("data", ["{", "[]", "\xff", "[" * 100_000])
+def test_a_damaged_model_config_is_one_line(data: str, base: Path) -> None:
+    revision(base / "models/step0")
+    (base / "models/step0" / CONFIG).write_bytes(data.encode("latin-1"))
+    (found,) = problems(started(), base)
+    assert 'checkpoints.folder: "models/step0/config.json": cannot be read (' in found

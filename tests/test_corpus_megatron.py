@@ -9,7 +9,8 @@ import pytest
 
 from headwater.corpus import megatron
 from headwater.corpus.steps import bytes_of_rows, rows_of_step, step_of_row
-from headwater.corpus.tokenfiles import TokenFiles, open_local, shard_order
+from headwater.corpus.tokenfiles import TokenFiles, open_local
+from headwater.corpus.tokenparts import index_name, shard_order
 from headwater.errors import HeadwaterError
 from megatron_writer import (
     cut_into_shards,
@@ -202,7 +203,7 @@ def test_shards_that_are_not_one_whole_are_refused(
     ],
 )
 def test_index_stands_beside(name: str, index: str) -> None:
-    assert megatron.index_name(name) == index
+    assert index_name(name) == index
 
 
 def test_shards_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:

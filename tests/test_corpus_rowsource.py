@@ -411,7 +411,20 @@ def test_missing_index_is_a_warning(server: HubServer, tmp_path: Path) -> None:
     path = f"{server.url}/files/pile/document.bin"
     target = fetched(tmp_path, config_of(pythia={"path": path}))
     assert (target / "tokens.bin").stat().st_size == NEEDED * WIDTH * 2
-    assert "no .idx beside the .bin file" in (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text()
+    assert log.count(f"{path}: no .idx file beside it; that its rows have 17") == 1
+
+
+def test_missing_index_of_a_local_file_is_a_warning(tmp_path: Path) -> None:
+    data = write_preshuffled(tmp_path / "pile", 60, WIDTH, VOCABULARY) / "document.bin"
+    config = config_of(pythia={"path": str(data)})
+    text = f"{data}: no .idx file beside it; that its rows have 17 tokens"
+    build(tmp_path, config, [data])
+    assert text not in (tmp_path / "log").read_text()
+    (tmp_path / "pile/document.idx").unlink()
+    rows, _, _ = build(tmp_path / "again", config, [data])
+    assert (tmp_path / "again/log").read_text().count(text) == 1
+    assert len(rows) == STEPS * BATCH
 
 
 def test_parquet_is_fetched_by_row_groups_and_resumed(

@@ -95,6 +95,29 @@ def test_unknown_name_is_one_line(tmp_path, monkeypatch):
     assert not (tmp_path / "t").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("nowhere", "no such folder;"), ("hub", "no tokenizer.json in this folder")],
+)
+def test_a_folder_without_a_tokenizer_is_one_line(tmp_path, name, text):
+    # `transformers` would make an empty tokenizer of such a folder.
+    source = saved(tmp_path / "hub", pythia_like(), eos_token="<|endoftext|>")
+    (source / "tokenizer.json").unlink()
+    with pytest.raises(HeadwaterError) as error:
+        make(tmp_path / "t", {"name": str(tmp_path / name), "revision": "main"})
+    start = f'corpus.tokenizer.name: "{tmp_path / name}": '
+    assert str(error.value).startswith(start + text)
+
+
+def test_a_damaged_folder_says_what_it_needs(tmp_path):
+    source = saved(tmp_path / "hub", pythia_like())
+    (source / "tokenizer.json").write_text("{")
+    with pytest.raises(HeadwaterError) as error:
+        make(tmp_path / "t", {"name": str(source), "revision": "main"})
+    needs = "tokenizer.json and tokenizer_config.json (which names the eos_token)"
+    assert needs in str(error.value)
+
+
 def test_tokenizer_without_an_end_is_refused(tmp_path):
     source = saved(tmp_path / "hub", pythia_like())
     with pytest.raises(HeadwaterError) as error:

@@ -20,7 +20,7 @@ from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.capture import LayerTrace
 from headwater.gradients.heads import gradients_of, head_gradients, layer_bases
-from headwater.gradients.passes import PassOptions, row_uniforms
+from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
 from headwater.influence.inverse import solve
 from headwater.influence.scores import standard_basis
 from headwater.neox import final_hidden, geometry
@@ -35,6 +35,16 @@ ROWS, SEED = 10, 17
 def fitted() -> Factors:
     model = tiny_model()
     return fit(model, HEADS)
+
+
+@pytest.fixture(scope="module")
+def covariances() -> dict[str, Tensor]:
+    """Those of the fit's first pass, which it does not keep."""
+    model = tiny_model()
+    space = Subspace(HEADS, "qkvo", geometry(model))
+    options = PassOptions(4, stable_seed(SEED, "covariances"))
+    passed = run_pass(model, random_rows(ROWS), space.layers, options)
+    return fit_covariances((batch.traces for batch in passed), space)
 
 
 def fit(model, heads: list[Head], batch_size: int = 4, **more) -> Factors:
@@ -119,14 +129,14 @@ def naive_lambdas(model, rows: Tensor, head: Head, bases, seed: int) -> dict:
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_covariances_equal_the_naive_loop(fitted, head):
+def test_covariances_equal_the_naive_loop(covariances, head):
     seed = stable_seed(SEED, "covariances")
     expected = naive_covariances(tiny_model(), random_rows(ROWS), head, seed)
     for block in blocks_of([head], "qkvo"):
         for side, matrix in zip(
             (block.left, block.right), expected[block.name], strict=True
         ):
-            found = fitted.covariances[side].numpy()
+            found = covariances[side].numpy()
             np.testing.assert_allclose(found, matrix, rtol=1e-9, atol=1e-12)
 
 
@@ -164,12 +174,14 @@ def test_labels_are_drawn_from_the_model_and_afresh_for_each_pass(fitted):
         assert (again[name] - value).norm() > 0.05 * value.norm()
 
 
-def test_eigenbases_are_orthonormal_and_diagonalise_in_ascending_order(fitted):
-    assert set(fitted.bases) == set(fitted.covariances)
+def test_eigenbases_are_orthonormal_and_diagonalise_in_ascending_order(
+    fitted, covariances
+):
+    assert set(fitted.bases) == set(covariances)
     for name, basis in fitted.bases.items():
         width = len(basis)
         torch.testing.assert_close(basis.T @ basis, torch.eye(width).double())
-        inner = basis.T @ fitted.covariances[name] @ basis
+        inner = basis.T @ covariances[name] @ basis
         values = inner.diagonal()
         assert (inner - values.diag()).abs().max() < 1e-10 * values.max()
         assert (values.diff() > -1e-10 * values.max()).all()
@@ -190,7 +202,7 @@ def test_eigenvector_signs_do_not_depend_on_the_solver():
 def test_the_fit_does_not_depend_on_the_batch_size(fitted, batch_size):
     other = fit(tiny_model(), HEADS, batch_size)
     assert other.rows == fitted.rows
-    for group in ("covariances", "bases", "lambdas"):
+    for group in ("bases", "lambdas"):
         found, expected = getattr(other, group), getattr(fitted, group)
         assert list(found) == list(expected)
         for name, value in expected.items():
@@ -252,13 +264,12 @@ def test_the_inverse_product_equals_the_dense_one_when_factors_are_exact(alpha):
         trace_of({k: v[i : i + 200] for k, v in sides.items()}, head, sizes)
         for i in range(0, 1024, 200)
     ]
-    covariances = fit_covariances(batches, space)
-    bases = eigenbases(covariances)
+    bases = eigenbases(fit_covariances(batches, space))
     turned = layer_bases(bases, [head], "qkvo", torch.zeros(1).double())
     gradients = [head_gradients(b, [head], "qkvo", sizes, turned) for b in batches]
     lambdas, rows = fit_lambdas(gradients, space)
     assert rows == 1024
-    factors = Factors(covariances, bases, lambdas, rows)
+    factors = Factors(bases, lambdas, rows)
     generator = torch.Generator().manual_seed(3)
     gradient = {
         b.name: torch.randn(b.shape(sizes), generator=generator).double()
@@ -309,7 +320,6 @@ def test_the_diagonal_hessian_is_the_fishers_diagonal_in_the_parameters_own_basi
     model, rows = tiny_model(), random_rows(ROWS)
     found = fit(model, HEADS, hessian="diagonal")
     assert found.hessian == "diagonal"
-    assert found.covariances == {}
     labels = naive_labels(model, rows, stable_seed(SEED, "lambdas"))
     loop = loop_gradients(tiny_model(), rows, labels, HEADS)
     for block in blocks_of(HEADS, "qkvo"):
@@ -337,7 +347,7 @@ def test_without_a_hessian_the_product_is_the_gradient_itself():
 def test_factors_of_different_heads_merge_to_those_fitted_together(fitted):
     parts = [fit(tiny_model(), [head]) for head in HEADS]
     merged = merge(parts)
-    for group in ("covariances", "bases", "lambdas"):
+    for group in ("bases", "lambdas"):
         assert set(getattr(merged, group)) == set(getattr(fitted, group))
     for name, value in fitted.lambdas.items():
         torch.testing.assert_close(merged.lambdas[name], value, rtol=1e-6, atol=1e-9)

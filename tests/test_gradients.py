@@ -243,7 +243,7 @@ def random_factors(sizes: Geometry, blocks: list[Block]) -> Factors:
         str(b): 10 ** (4 * torch.rand(b.shape(sizes), generator=generator).double() - 3)
         for b in blocks
     }
-    return Factors({}, bases, lambdas, 1)
+    return Factors(bases, lambdas, 1)
 
 
 def random_probe(sizes: Geometry, blocks: list[Block], seed: int) -> dict[str, Tensor]:

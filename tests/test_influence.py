@@ -147,7 +147,7 @@ def test_damping_changes_scores_and_much_damping_leaves_the_gradient_product(cas
 
 
 def test_a_block_without_curvature_adds_nothing(case):
-    factors = Factors({}, case.factors.bases, dict(case.factors.lambdas), 1)
+    factors = Factors(case.factors.bases, dict(case.factors.lambdas), 1)
     factors.lambdas[f"{HEAD}/v"] = torch.zeros(24, 8).double()
     product = solve(factors, BLOCKS, case.gradient, 0.1)
     assert np.isfinite(product).all()
@@ -169,7 +169,6 @@ def test_targets_are_scored_together_as_alone(case):
     probe, data = PROBES["previous_token"], ProbeData(repeated_rows(4))
     gradient, _ = probe_gradient(case.model, probe, head, data, "qkvo")
     both = Factors(
-        {},
         {**case.factors.bases, **other.bases},
         {**case.factors.lambdas, **other.lambdas},
         40,

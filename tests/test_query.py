@@ -1,4 +1,4 @@
-"""Questions that a store with few coordinates must not answer."""
+"""Questions that cannot be answered: no stores yet, or few coordinates."""
 
 import pytest
 
@@ -41,3 +41,21 @@ def test_the_targets_own_question_is_answered_and_no_other(tmp_path):
 
 def test_a_store_of_all_coordinates_answers_everything(tmp_path):
     experiment(tmp_path, "all")._check_kept(Head(0, 0), {"probe": "copying"})
+
+
+def test_an_experiment_without_stores_says_what_to_type(tmp_path):
+    config = {**CONFIG, "gradients": {"shards": 2}}
+    (tmp_path / "heads").mkdir()
+    (tmp_path / "gradients/start").mkdir(parents=True)
+    for name in (
+        "heads/window.json",
+        "gradients/start/0000.zarr",
+        "gradients/start/0001.zarr",
+    ):
+        with pytest.raises(HeadwaterError) as error:
+            Experiment(tmp_path, config, "config/mine.yaml")
+        assert str(error.value) == (
+            f"{tmp_path / name}: not there yet; run `snakemake --cores all gradients "
+            "--configfile config/mine.yaml` first"
+        )
+        (tmp_path / name).touch()

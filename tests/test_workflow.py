@@ -263,7 +263,7 @@ def check_variants(table: pd.DataFrame, rows: int) -> None:
 def ask(clone: Path, *words: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "scripts/ask.py", *words]
     return subprocess.run(
-        [*command, "--config", "config/smoke.yaml"],
+        [*command, "--configfile", "config/smoke.yaml"],
         cwd=clone,
         capture_output=True,
         text=True,

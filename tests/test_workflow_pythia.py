@@ -1,6 +1,7 @@
 """Pythia's experiments with real Snakemake: the ready ones planned, tiny ones run."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from clone import jobs, make_clone, run
 from headwater.corpus.tokenizer import save_trained, train
 from megatron_writer import write_preshuffled
 from model_hub import REPO, SHAPE, serve, write_revision
+from neox_tokenizer import hub_folder
 from test_corpus_support import some_text
 
 pytestmark = pytest.mark.workflow
@@ -79,11 +81,14 @@ def test_a_ready_experiment_plans_everything(clone: Path, size: str) -> None:
     assert planned["write_summary"] == planned["plot_emergence"] == 1
 
 
-def test_two_paths_make_a_ready_experiment_local(clone: Path, tmp_path: Path) -> None:
-    write_preshuffled(tmp_path / "rows", 5, 33, VOCABULARY)
-    write_revision(tmp_path / "models" / "step0")
+def test_three_paths_make_a_ready_experiment_local(clone: Path, tmp_path: Path) -> None:
     config = ready(clone, "14m")
-    config["corpus"]["pythia"]["path"] = str(tmp_path / "rows")
+    rows = write_preshuffled(tmp_path / "rows", 5, 33, VOCABULARY)
+    os.truncate(rows / "document.bin", 4098 * 1024 * 2001)  # a hole on the disk
+    shape = {**config["model"], "max_position_embeddings": 2048}
+    write_revision(tmp_path / "models" / "step0", **shape)
+    config["corpus"]["pythia"]["path"] = str(rows)
+    config["corpus"]["tokenizer"]["name"] = str(hub_folder(tmp_path / "tokenizer"))
     config["checkpoints"] = {"folder": str(tmp_path / "models"), "start": "step0"}
     name = write_config(clone, "local", config)
     result = run(clone, "-n", config=name)

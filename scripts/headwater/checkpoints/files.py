@@ -21,15 +21,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.checkpoints.shape import (
+    kind_problem,
+    positions_problem,
+    read_config,
+)
 from headwater.errors import HeadwaterError
 from headwater.publish import fsync_tree
 from headwater.stages import Config, check_identity
 
+_DAMAGE = (SafetensorError, StrictDataclassError, OSError, ValueError, RuntimeError)
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MODEL_FILES = ("config.json", "model.safetensors", "trainer.json")
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -115,13 +122,9 @@ def read_model_config(path: Path) -> GPTNeoXConfig:
         HeadwaterError: damaged, or of a model that is no GPT-NeoX.
     """
     with one_line_if_damaged(path):
-        kind = json.loads(path.read_text("utf-8")).get("model_type")
-        if kind == GPTNeoXConfig.model_type:
-            return GPTNeoXConfig.from_json_file(path)
-    raise HeadwaterError(
-        f"{path}: a model of type {kind!r}; Headwater supports GPT-NeoX models only "
-        f"(type {GPTNeoXConfig.model_type!r}, such as Pythia)"
-    )
+        if wrong := kind_problem(read_config(path)):
+            raise HeadwaterError(f"{path}: {wrong}")
+        return GPTNeoXConfig.from_json_file(path)
 
 
 def check_positions(path: Path, model_config: GPTNeoXConfig, length: int) -> None:
@@ -130,12 +133,8 @@ def check_positions(path: Path, model_config: GPTNeoXConfig, length: int) -> Non
     Raises:
         HeadwaterError: names both lengths.
     """
-    positions = model_config.max_position_embeddings
-    if length > positions:
-        raise HeadwaterError(
-            f"{path}: the model has {positions} positions, corpus.seq_len is {length}; "
-            f"lower corpus.seq_len to {positions} or less"
-        )
+    if wrong := positions_problem(model_config.to_dict(), length):
+        raise HeadwaterError(f"{path}: {wrong}")
 
 
 def check_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -203,7 +202,7 @@ def one_line_if_damaged(path: Path) -> Iterator[Path]:
     """Turn what reading a damaged file raises into one line that names it."""
     try:
         yield path
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except _DAMAGE as error:
         reason = " ".join(str(error).split())
         raise HeadwaterError(
             f"{path}: damaged ({reason}); delete the checkpoint's folder and run again"

@@ -1,7 +1,56 @@
-"""Names of a model's revisions. Read while rules are parsed, so it imports little."""
+"""A model's revisions: their names, and the folder of those on this machine.
+
+Read while rules are parsed, so it imports little.
+"""
 
 import difflib
+import os
 import re
+from pathlib import Path
+
+CONFIG, SAFE, PICKLED = "config.json", "model.safetensors", "pytorch_model.bin"
+
+
+def folder_problem(folder: Path, revision: str) -> str | None:
+    """What keeps a folder of revisions from giving one, in one line; None if nothing.
+
+    Args:
+        folder: with a folder for each revision.
+        revision: the one wanted.
+    """
+    if not os.path.isdir(folder):
+        return "no such folder"
+    if os.path.isdir(folder / revision):
+        return _missing_files(folder / revision)
+    if any(os.path.isfile(folder / name) for name in (CONFIG, SAFE, PICKLED)):
+        own = Path(os.path.abspath(folder)).name
+        as_start = "" if own == revision else f" (and {own} as the revision)"
+        return (
+            "a revision itself, but it must hold one folder for each revision; name "
+            f"the folder above it{as_start}"
+        )
+    names = sorted(name for name in _names(folder) if os.path.isdir(folder / name))
+    near = ", ".join(nearest(revision, names))
+    return f"no {revision} in it; " + (
+        f"the nearest are {near}"
+        if near
+        else "it must hold one folder for each revision"
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    return os.listdir(folder) if os.access(folder, os.R_OK) else []
+
+
+def _missing_files(folder: Path) -> str | None:
+    kinds = (SAFE, f"{SAFE}.index.json", PICKLED, f"{PICKLED}.index.json")
+    if not os.path.isfile(folder / CONFIG):
+        lacks = CONFIG
+    elif not any(os.path.isfile(folder / name) for name in kinds):
+        lacks = f"{SAFE} or {PICKLED}"
+    else:
+        return None
+    return f"no {lacks} in {folder.name}; put a Hugging Face checkpoint there"
 
 
 def nearest(revision: str, names: list[str]) -> list[str]:

@@ -18,19 +18,23 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.checkpoints.files import (
     check_finite,
-    check_positions,
     load_tensors,
     one_line_if_damaged,
     read_model_config,
 )
 from headwater.checkpoints.hub import how_to_fetch, hub_file
-from headwater.checkpoints.revisions import nearest, step_of
+from headwater.checkpoints.revisions import (
+    PICKLED,
+    SAFE,
+    folder_problem,
+    step_of,
+)
+from headwater.checkpoints.shape import shape_problem
 from headwater.errors import HeadwaterError
 from headwater.publish import Identity, publish_folder
 from headwater.stages import Config
 
 SOURCE_FILE = "source.json"
-SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 
 # Buffers of older `transformers`, stored though they are no weights.
 OLD_BUFFERS = ("attention.bias", "attention.masked_bias", "rotary_emb.inv_freq")
@@ -85,20 +89,8 @@ def check_shape(path: Path, found: GPTNeoXConfig, config: Config) -> None:
     Raises:
         HeadwaterError: names the key, the model's value and the config's.
     """
-    check_positions(path, found, config["corpus"]["seq_len"])
-    wanted = dict(config["model"])
-    shape = {key: getattr(found, key, None) for key in wanted}
-    shape["rotary_pct"] = found.rope_parameters["partial_rotary_factor"]
-    for key in ("init", "initializer_range"):  # of new models only
-        wanted.pop(key, None)
-    for key, value in wanted.items():
-        if shape[key] != value:
-            raise HeadwaterError(
-                f"{path}: {key} is {shape[key]!r} in this model, model.{key} is "
-                f"{value!r} in the config; change the config"
-            )
-    if found.tie_word_embeddings:
-        raise HeadwaterError(f"{path}: tied embeddings are not supported")
+    if wrong := shape_problem(found.to_dict(), config):
+        raise HeadwaterError(f"{path}: {wrong}")
 
 
 def normalised(path: Path, tensors: Tensors, model_config: GPTNeoXConfig) -> Tensors:
@@ -130,13 +122,9 @@ def normalised(path: Path, tensors: Tensors, model_config: GPTNeoXConfig) -> Ten
 def _getter(place: Mapping[str, Any], revision: str) -> Get:
     if "repo" in place:
         return lambda name: hub_file(place["repo"], revision, name)
+    if wrong := folder_problem(Path(place["folder"]), revision):
+        raise HeadwaterError(f"{place['folder']}: {wrong}")
     folder = Path(place["folder"]) / revision
-    if not folder.is_dir():
-        names = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
-        near = ", ".join(nearest(revision, names)) or "none"
-        raise HeadwaterError(
-            f"{folder.parent}: no revision {revision!r}; the nearest are {near}"
-        )
     return lambda name: folder / name if (folder / name).is_file() else None
 
 

@@ -5,22 +5,29 @@ what may stand in it; `checks` holds what a schema cannot say. Snakemake loads t
 package in every job, so it imports little and reads no data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from headwater.config import checks, target_checks  # noqa: F401 (they register)
 from headwater.config.problems import ConfigError, Problem, touches
 from headwater.config.registry import check_problems
-from headwater.config.revisions import revision_problems, wanted_revisions
+from headwater.config.revisions import (
+    revision_problems,
+    shape_problems,
+    wanted_revisions,
+)
 from headwater.config.schema import fill_defaults, schema_problems
 from headwater.config.sources import (
     corpus_problems,
     dataset_sources,
+    held_out_problems,
     list_sources,
     probe_problems,
     row_files,
+    row_problems,
     source_name,
+    tokenizer_problems,
 )
 from headwater.config.target_checks import PROBES
 from headwater.corpus.places import SOURCE_SUFFIX, has_rows
@@ -39,7 +46,16 @@ __all__ = [
     "wanted_revisions",
 ]
 
-SOURCE_KEYS = ("shards", "dataset", "pythia", "parquet", "held_out")
+# Checks that look at local files, and the keys that they read.
+ON_DISK: tuple[tuple[Callable[[dict[str, Any], Path], list[Problem]], str], ...] = (
+    (corpus_problems, "corpus.shards corpus.dataset corpus.pythia corpus.parquet"),
+    (held_out_problems, "corpus.held_out"),
+    (row_problems, "corpus.pythia corpus.seq_len corpus.held_out training"),
+    (tokenizer_problems, "corpus.tokenizer"),
+    (probe_problems, "targets"),
+    (revision_problems, "checkpoints corpus.pythia"),
+    (shape_problems, "checkpoints model corpus.seq_len"),
+)
 
 
 def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]:
@@ -82,14 +98,9 @@ def _further_problems(
     broken = {problem.key for problem in known}
     broken |= {problem.meant for problem in known if problem.meant}
     problems = check_problems(config, broken)
-    if not any(touches(broken, ("corpus", name)) for name in SOURCE_KEYS):
-        problems += corpus_problems(config["corpus"], base)
-    if not touches(broken, ("targets",)):
-        problems += probe_problems(config["targets"], base)
-    if not any(
-        touches(broken, key) for key in (("checkpoints",), ("corpus", "pythia"))
-    ):
-        problems += revision_problems(config, base)
+    for function, reads in ON_DISK:
+        if not any(touches(broken, tuple(key.split("."))) for key in reads.split()):
+            problems += function(config, base)
     return problems
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from headwater.checkpoints.revisions import nearest
+from headwater.checkpoints.revisions import CONFIG, folder_problem
+from headwater.checkpoints.shape import read_config, shape_problem
 from headwater.config.problems import Key, Problem
 
 # The training files of 14M and 31M (github.com/EleutherAI/pythia, models/) name the
@@ -14,6 +15,7 @@ from headwater.config.problems import Key, Problem
 # flavours. Further seeds (-seed<N>) have rows of their own.
 PYTHIA = re.compile(r"EleutherAI/pythia-([0-9.]+[mb])(-deduped)?")
 ALWAYS_DEDUPED = ("14m", "31m")
+FOLDER: Key = ("checkpoints", "folder")
 ROWS = "hf://datasets/EleutherAI/pile-{}-pythia-preshuffled"
 
 
@@ -32,19 +34,36 @@ def revision_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
     return [*found, *_flavour_problems(config)]
 
 
+def shape_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
+    """Where a local model is of another shape than the config says: the first place."""
+    for name, folder in _folders(config["checkpoints"], base):
+        if wrong := _shape_problem(folder / name / CONFIG, config):
+            place = Path(config["checkpoints"]["folder"]) / name / CONFIG
+            return [Problem(FOLDER, f'"{place}": {wrong}')]
+    return []
+
+
+def _shape_problem(path: Path, config: Mapping[str, Any]) -> str | None:
+    if not os.path.isfile(path):
+        return None  # as `revision_problems` says
+    try:
+        return shape_problem(read_config(path), config)
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({error}); copy it again"
+
+
 def _folder_problems(checkpoints: Mapping[str, Any], base: Path) -> Iterator[Problem]:
-    if "folder" not in checkpoints:
-        return
-    folder = base / checkpoints["folder"]
-    key: Key = ("checkpoints", "folder")
-    if not folder.is_dir():
-        yield Problem(key, f'"{checkpoints["folder"]}": no such folder')
-        return
-    names = sorted(name for name in os.listdir(folder) if (folder / name).is_dir())
-    missing = [name for name in wanted_revisions(checkpoints) if name not in names]
-    if missing:
-        near = ", ".join(nearest(missing[0], names)) or "none"
-        yield Problem(key, f"no {missing[0]} in it; the nearest are {near}")
+    # The first will do: the others mostly have the same cause.
+    for name, folder in _folders(checkpoints, base):
+        if wrong := folder_problem(folder, name):
+            yield Problem(FOLDER, f'"{checkpoints["folder"]}": {wrong}')
+            return
+
+
+def _folders(checkpoints: Mapping[str, Any], base: Path) -> Iterator[tuple[str, Path]]:
+    if "folder" in checkpoints:
+        for name in wanted_revisions(checkpoints):
+            yield name, base / checkpoints["folder"]
 
 
 def _flavour_problems(config: Mapping[str, Any]) -> Iterator[Problem]:

@@ -13,7 +13,12 @@ from headwater.corpus.places import (
     has_rows,
     is_remote,
     remote_problem,
+    rows_held_out,
 )
+from headwater.corpus.steps import past_the_end
+from headwater.corpus.tokenfolder import folder_problem
+from headwater.corpus.tokenparts import ITEM_BYTES, check_sizes, shard_order_of
+from headwater.errors import HeadwaterError
 
 TOKEN_SUFFIX = ".bin"
 BATCH_SUFFIX = ".parquet"
@@ -74,17 +79,18 @@ def row_files(corpus: Corpus, base: Path) -> list[str]:
     return [file for _, file in _entries(entries, base, (), suffix)]
 
 
-def probe_problems(targets: Mapping[str, Any], base: Path) -> list[Problem]:
+def probe_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
     """Files of dataset probes that are not there."""
     return [
         Problem(("targets", name, "data"), f"{target['data']}: no such file")
-        for name, target in targets.items()
+        for name, target in config["targets"].items()
         if "data" in target and not (base / target["data"]).is_file()
     ]
 
 
-def corpus_problems(corpus: Corpus, base: Path) -> list[Problem]:
+def corpus_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
     """What is wrong with the files and addresses of a corpus."""
+    corpus: Corpus = config["corpus"]
     problems: list[Problem] = []
     if "shards" in corpus:
         problems += source_problems(corpus["shards"], base)
@@ -101,9 +107,38 @@ def corpus_problems(corpus: Corpus, base: Path) -> list[Problem]:
         if not os.path.isfile(base / file):
             key = ("corpus", "dataset", "files", number)
             problems.append(Problem(key, f'"{file}": no such file'))
-    if "shards" in corpus["held_out"]:
-        problems += source_problems(corpus["held_out"]["shards"], base, HELD_OUT)
     return problems
+
+
+def held_out_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
+    """What is wrong with text that is held out."""
+    shards = config["corpus"]["held_out"].get("shards", [])
+    return source_problems(shards, base, HELD_OUT)
+
+
+def tokenizer_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
+    """What is wrong with a tokenizer's local folder. The hub is not asked here."""
+    tokenizer = config["corpus"]["tokenizer"]
+    wrong = folder_problem(tokenizer["name"], base) if "name" in tokenizer else None
+    return [Problem(("corpus", "tokenizer", "name"), wrong)] if wrong else []
+
+
+def row_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
+    """Local token files that do not fit together, or have too few rows for the run."""
+    corpus, training = config["corpus"], config["training"]
+    files = row_files(corpus, base) if "pythia" in corpus else []
+    if not files or any(_file_problem(file, base, TOKEN_SUFFIX) for file in files):
+        return []  # as `corpus_problems` says
+    needed = training["steps"] * training["batch_size"] + rows_held_out(corpus)
+    try:
+        ordered = shard_order_of(corpus["pythia"]["path"], files)
+        sizes = [os.path.getsize(base / file) for file in ordered]
+        rows = check_sizes(ordered, sizes, (corpus["seq_len"] + 1) * ITEM_BYTES)
+        if rows < needed:
+            raise past_the_end(corpus["pythia"]["path"], range(needed), rows)
+    except HeadwaterError as error:
+        return [Problem(("corpus", "pythia", "path"), str(error))]
+    return []
 
 
 def source_problems(

@@ -17,7 +17,7 @@ Every sequence must be one row of the same width without gaps, so that row i beg
 byte `width * itemsize * i` (`steps.bytes_of_rows`).
 """
 
-import re
+import logging
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ import numpy as np
 
 from headwater.corpus.places import base_name
 from headwater.corpus.steps import past_the_end
+from headwater.corpus.tokenparts import SHARD_NAME
 from headwater.errors import HeadwaterError
 
 MAGIC = b"MMIDIDX\x00\x00"
@@ -43,7 +44,7 @@ DTYPES = {
 }
 UINT16 = np.dtype("<u2")
 
-SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<last>\d{5})\.bin")
+logger = logging.getLogger("headwater")
 
 ReadBytes = Callable[[int, int], bytes]
 
@@ -149,17 +150,14 @@ def check_rows(index: Index, read: ReadBytes, rows: range, width: int) -> None:
         )
 
 
-def whole_name(bin_name: str) -> str:
-    """The whole that a `.bin` file is, or is a shard of: its name, without folders."""
-    name = base_name(bin_name)
-    found = SHARD_NAME.fullmatch(name)
-    return f"{found['stem']}.bin" if found else name
-
-
-def index_name(bin_name: str) -> str:
-    """Where the index of a `.bin` file, or of the whole it is a shard of, stands."""
-    before, _, after = bin_name.rpartition(base_name(bin_name))
-    return f"{before}{whole_name(bin_name).removesuffix('.bin')}.idx{after}"
+def warn_no_index(bin_name: str, width: int) -> None:
+    """Say what is assumed of a `.bin` file that has no index beside it."""
+    logger.warning(
+        "%s: no .idx file beside it; that its rows have %s tokens (corpus.seq_len + 1) "
+        "is assumed, not checked",
+        bin_name,
+        f"{width:,}",
+    )
 
 
 def check_length(index: Index, last: str, rows: int, width: int) -> None:

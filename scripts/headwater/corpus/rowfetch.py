@@ -5,14 +5,13 @@ they came from (`fetching`). Of Pythia's files just the bytes of the rows needed
 fetched, of parquet files just the row groups; both are taken up again after a kill.
 """
 
-import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from headwater.corpus import megatron, streaming, tokenfiles
+from headwater.corpus import megatron, streaming, tokenparts
 from headwater.corpus.batches import BatchFiles
 from headwater.corpus.failures import NotThereError
 from headwater.corpus.fetching import (
@@ -35,8 +34,6 @@ from headwater.errors import HeadwaterError
 from headwater.progress import Progress
 from headwater.publish import publish_folder
 from headwater.stages import Config
-
-logger = logging.getLogger("headwater")
 
 _COMMIT_BYTES = 1 << 26
 
@@ -66,10 +63,10 @@ def _fetch_tokens(target: Path, place: str, plan: RowPlan) -> None:
     wanted = bytes_of_rows(plan.all, plan.width, megatron.UINT16.itemsize)
     names, index = token_places(place)
     parts = _parts(names, wanted, plan)
-    _check_index(index, plan)
+    _check_index(names[0], index, plan)
     identity = _identity([(file.identity, part) for file, part in parts], plan)
     with publish_folder(target, identity) as folder:
-        name = megatron.whole_name(base_name(names[0]))
+        name = tokenparts.whole_name(base_name(names[0]))
         records = fetch_ranges(folder / TOKENS_NAME, parts, name)
         _write_record(folder, name, megatron.UINT16, plan, records)
 
@@ -82,22 +79,22 @@ def token_places(place: str) -> tuple[list[str], str | None]:
     """
     hub = hub_place(place)
     if hub is None or hub.path.endswith(".bin"):
-        names = tokenfiles.shard_order_of(place, _shards_after(place))
-        return names, megatron.index_name(names[0])
+        names = tokenparts.shard_order_of(place, _shards_after(place))
+        return names, tokenparts.index_name(names[0])
     found = [
         str(file)
         for file in list_files(hub)
         if "/" not in file.path.removeprefix(hub.path).strip("/")
     ]
-    names = tokenfiles.shard_order_of(place, found)
-    index = megatron.index_name(names[0])
+    names = tokenparts.shard_order_of(place, found)
+    index = tokenparts.index_name(names[0])
     return names, index if index in found else None
 
 
 def _shards_after(place: str) -> list[str]:
     """A file, and the shards that come after it if it is the first of some."""
     name = base_name(place)
-    found = megatron.SHARD_NAME.fullmatch(name)
+    found = tokenparts.SHARD_NAME.fullmatch(name)
     if found is None or int(found["index"]) != 0:
         return [place]
     shards = range(int(found["last"]) + 1)
@@ -119,23 +116,19 @@ def _parts(
         begin += file.size
     row = plan.width * megatron.UINT16.itemsize
     sizes = [file.size for file, _ in parts]
-    rows = tokenfiles.check_sizes(names[: len(parts)], sizes, row)
+    rows = tokenparts.check_sizes(names[: len(parts)], sizes, row)
     if rows < plan.all.stop:
         raise past_the_end(without_secrets(names[0]), plan.all, rows)
     return parts
 
 
-def _check_index(place: str | None, plan: RowPlan) -> None:
+def _check_index(name: str, place: str | None, plan: RowPlan) -> None:
     try:
         if place is None:
             raise NotThereError("")
         file = open_remote(place)
     except NotThereError:
-        logger.warning(
-            "no .idx beside the .bin file: that its rows have %d tokens is taken from "
-            "corpus.seq_len",
-            plan.width,
-        )
+        megatron.warn_no_index(without_secrets(name), plan.width)
         return
     header = file.read(0, min(megatron.HEADER.size, file.size))
     index = megatron.parse_header(file.place, header, file.size)

@@ -19,7 +19,8 @@ from headwater.corpus.encoding import Encoder
 from headwater.corpus.fetching import read_record
 from headwater.corpus.places import rows_held_out
 from headwater.corpus.rowstore import RowBlock, RowWriter, block_rows, token_dtype
-from headwater.corpus.tokenfiles import TokenFiles, open_local, shard_order_of
+from headwater.corpus.tokenfiles import TokenFiles, open_local
+from headwater.corpus.tokenparts import shard_order_of
 from headwater.errors import HeadwaterError
 from headwater.progress import Progress
 from headwater.publish import Identity, publish_folder

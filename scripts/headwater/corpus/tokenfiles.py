@@ -1,8 +1,4 @@
-"""Rows of token files: one after the other, in one file or cut into shards.
-
-A large `.bin` may be cut into `<stem>-00000-of-00020.bin` and so on, which one after
-the other are the whole; a row may then lie across two of them.
-"""
+"""Rows of token files: one after the other, in one file or cut into shards."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,77 +8,15 @@ import numpy as np
 
 from headwater.corpus.megatron import (
     HEADER,
-    SHARD_NAME,
     UINT16,
     check_length,
     check_rows,
-    index_name,
     parse_header,
-    whole_name,
+    warn_no_index,
 )
-from headwater.corpus.places import base_name
 from headwater.corpus.steps import bytes_of_rows, past_the_end
+from headwater.corpus.tokenparts import check_sizes, index_name, whole_name
 from headwater.errors import HeadwaterError
-
-
-def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
-    """Whole rows, of `row` bytes each, in files that are one after the other the whole.
-
-    Raises:
-        HeadwaterError: the bytes are no multiple of a row, though all files are there.
-    """
-    total = sum(sizes)
-    found = SHARD_NAME.fullmatch(base_name(names[-1]))
-    complete = found is None or found["index"] == found["last"]
-    if complete and total % row:
-        raise HeadwaterError(
-            f"{names[-1]}: {total:,} bytes in all are no whole number of rows of "
-            f"{row:,} bytes (corpus.seq_len + 1 tokens); check corpus.seq_len, or "
-            "copy the files again"
-        )
-    return total // row
-
-
-def shard_order(names: Sequence[str]) -> list[str]:
-    """The `.bin` files of a folder in the order of their bytes.
-
-    Args:
-        names: paths or URLs, any order.
-
-    Raises:
-        HeadwaterError: none, several that do not belong together, or a gap in the
-            numbering.
-    """
-    bins = sorted(name for name in names if base_name(name).endswith(".bin"))
-    if not bins:
-        raise HeadwaterError("no .bin file there")
-    found = [SHARD_NAME.fullmatch(base_name(name)) for name in bins]
-    if len(bins) == 1 and not found[0]:
-        return bins
-    if not all(found) or len({match["stem"] for match in found if match}) != 1:
-        raise HeadwaterError(
-            f"several .bin files there ({_few(bins)}); name one of them"
-        )
-    for number, match in enumerate(found):
-        if match and int(match["index"]) != number:
-            raise HeadwaterError(
-                f"shard {number:05d} is missing before {match[0]}; all shards up to "
-                "the last one needed must be there"
-            )
-    return bins
-
-
-def shard_order_of(place: str, names: Sequence[str]) -> list[str]:
-    """`shard_order`, whose errors name the place."""
-    try:
-        return shard_order(names)
-    except HeadwaterError as error:
-        raise HeadwaterError(f"{place}: {error}") from None
-
-
-def _few(names: Sequence[str]) -> str:
-    short = [base_name(name) for name in names[:3]]
-    return ", ".join(short) + (", ..." if len(names) > 3 else "")
 
 
 class TokenFiles:
@@ -186,6 +120,8 @@ class _File:
 def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
     """Open local files, checked against their index if that stands beside.
 
+    If not, that their rows have `width` tokens is assumed, and the log says so.
+
     Args:
         paths: the `.bin` file, or its shards in order.
         rows: those that will be read.
@@ -203,6 +139,8 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
         index = parse_header(str(path), header, file.size)
         check_rows(index, file.read, rows, width)
         check_length(index, str(paths[-1]), len(files), width)
+    else:
+        warn_no_index(str(paths[0]), width)
     if rows.stop > len(files):
         raise past_the_end(files.name, rows, len(files))
     return files

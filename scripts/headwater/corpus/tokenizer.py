@@ -22,6 +22,7 @@ from headwater.corpus.encoding import (
     split_points,
 )
 from headwater.corpus.shards import ShardReader
+from headwater.corpus.tokenfolder import folder_problem
 from headwater.errors import HeadwaterError
 from headwater.publish import Identity, publish_folder
 
@@ -161,6 +162,8 @@ def fetch(folder: Path, name: str, revision: str) -> int:
         HeadwaterError: not found, offline, without `tokenizer.json`, or without an
             end-of-text token.
     """
+    if wrong := folder_problem(name, Path()):
+        raise HeadwaterError(f"corpus.tokenizer.name: {wrong}")
     tokenizer = _from_hugging_face(name, revision)
     if not tokenizer.is_fast:
         raise HeadwaterError(
@@ -187,8 +190,9 @@ def _from_hugging_face(name: str, revision: str) -> PreTrainedTokenizerBase:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HeadwaterError(
             f"corpus.tokenizer.name: cannot load {name!r} (revision {revision}): "
-            f"{reason} Give a folder with tokenizer.json, or a Hugging Face name that "
-            "this machine can download or has in its cache"
+            f"{reason} Give a folder with tokenizer.json and tokenizer_config.json "
+            "(which names the eos_token), or a Hugging Face name that this machine can "
+            "download or has in its cache"
         ) from error
 
 

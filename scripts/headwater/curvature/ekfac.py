@@ -39,14 +39,12 @@ class Factors:
     """Factors of a set of blocks; tensors in float64 on the CPU.
 
     Attributes:
-        covariances: by side name, [width, width], mean over tokens; empty unless ekfac.
         bases: by side name, eigenvectors as columns, eigenvalues ascending.
         lambdas: by block (`L0H1/qk`), [rows, columns], mean over rows.
         rows: how many rows the means were taken over.
         hessian: `ekfac`, `diagonal` or `identity`.
     """
 
-    covariances: dict[str, Tensor]
     bases: dict[str, Tensor]
     lambdas: dict[str, Tensor]
     rows: int
@@ -146,22 +144,21 @@ def fit_factors(
         known: bases of sides, from factors that these are to be merged with.
     """
     space = Subspace(heads, mode, geometry(model))
-    bases, covariances = own_bases(space), {}
+    bases = own_bases(space)
     if hessian == "identity":
         blocks = blocks_of(heads, mode)
         ones = {str(b): torch.ones(b.shape(space.sizes)).double() for b in blocks}
-        return Factors({}, bases, ones, 0, hessian)
+        return Factors(bases, ones, 0, hessian)
     if hessian == "ekfac":
         batches = run_pass(model, rows, space.layers, _drawn(options, "covariances"))
         sides = (b.traces for b in _counted(batches, len(rows), "covariances"))
-        covariances = fit_covariances(sides, space)
-        shared = {k: v for k, v in (known or {}).items() if k in covariances}
-        bases = {**eigenbases(covariances), **shared}
+        shared = {k: v for k, v in (known or {}).items() if k in bases}
+        bases = {**eigenbases(fit_covariances(sides, space)), **shared}
     drawn = _drawn(options, "lambdas")
     passed = gradients_of(model, rows, heads, mode, drawn, bases)
     gradients = (found for _, found in _counted(passed, len(rows), "lambdas"))
     lambdas, count = fit_lambdas(gradients, space)
-    return Factors(covariances, bases, lambdas, count, hessian)
+    return Factors(bases, lambdas, count, hessian)
 
 
 def merge(parts: list[Factors]) -> Factors:
@@ -170,9 +167,8 @@ def merge(parts: list[Factors]) -> Factors:
     Sides that they share must have one basis, see `fit_factors`' `known`.
     """
     first = parts[0]
-    merged = Factors({}, {}, {}, first.rows, first.hessian)
+    merged = Factors({}, {}, first.rows, first.hessian)
     for part in reversed(parts):
-        merged.covariances |= part.covariances
         merged.bases |= part.bases
         merged.lambdas |= part.lambdas
     return merged

@@ -1,8 +1,8 @@
 """EK-FAC factors on disk: one HDF5 file a checkpoint.
 
 /                       attributes: identity (JSON), rows, hessian
-/covariances/<side>     float64 [width, width]     e.g. L0/input, L0H1/qk
-/bases/<side>           float64 [width, width]     eigenvectors as columns
+/bases/<side>           float64 [width, width]     eigenvectors as columns; a side is
+                                                   L0/input, L0H1/qk, ...
 /lambdas/<head>/<block> float64 [rows, columns]    mean squared per-row gradient
 """
 
@@ -22,7 +22,7 @@ def write_factors(path: Path, factors: Factors, identity: dict[str, Any]) -> Non
     with publish_hdf5(
         path, identity, rows=factors.rows, hessian=factors.hessian
     ) as file:
-        for group in ("covariances", "bases", "lambdas"):
+        for group in ("bases", "lambdas"):
             for name, value in getattr(factors, group).items():
                 file.create_dataset(f"{group}/{name}", data=value.numpy())
 
@@ -35,7 +35,6 @@ def read_factors(path: Path, config: Config) -> Factors:
     """
     with open_file(path, config) as file:
         return Factors(
-            covariances=_tensors(file.get("covariances", {})),
             bases=_tensors(file["bases"]),
             lambdas=_tensors(file["lambdas"]),
             rows=int(file.attrs["rows"]),

@@ -40,20 +40,23 @@ class Experiment:
     Args:
         results: its results folder.
         config: the whole validated config, against which all files are checked.
+        config_file: its file, for what to type when the stores are not there.
 
     Raises:
         HeadwaterError: the `gradients` stage has not been run.
     """
 
-    def __init__(self, results: Path, config: Config) -> None:
+    def __init__(self, results: Path, config: Config, config_file: str) -> None:
         self.results, self.config = results, config
-        if not (results / "heads" / "window.json").is_file():
-            raise HeadwaterError(
-                f"{results}: no window yet; run `snakemake gradients` first"
-            )
+        path = results / "heads" / "window.json"
+        for needed in (path, *self._store_paths()):
+            if not needed.exists():
+                raise HeadwaterError(
+                    f"{needed}: not there yet; run `snakemake --cores all gradients "
+                    f"--configfile {config_file}` first"
+                )
         count = config["corpus"]["row_shards"]
         shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
-        path = results / "heads" / "window.json"
         self.choice, self.window = open_window(path, shards, config)
 
     def top_rows(
@@ -132,14 +135,21 @@ class Experiment:
         names = point_names(self.config["window"])
         yield from zip(names, self.choice.points, strict=True)
 
+    def _store_paths(self, *points: str) -> list[Path]:
+        """The stores of some points, in order; by default of all."""
+        return [
+            self.results / "gradients" / point / f"{number:04d}.zarr"
+            for point in points or point_names(self.config["window"])
+            for number in range(self.config["gradients"]["shards"])
+        ]
+
     def _stores(
         self, point: str, step: int, head: Head
     ) -> Iterator[tuple[range, HeadRows, np.ndarray]]:
-        count = self.config["gradients"]["shards"]
-        for number in range(count):
-            path = self.results / "gradients" / point / f"{number:04d}.zarr"
+        paths = self._store_paths(point)
+        for number, path in enumerate(paths):
             group = open_group(path, self.config)
-            part = shard_range(len(self.window), count, number)
+            part = shard_range(len(self.window), len(paths), number)
             part = self.window.after(step, part)
             check_rows(group, part)
             yield part, HeadRows(group, head), read(group, "losses")

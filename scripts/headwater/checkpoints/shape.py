@@ -1,0 +1,86 @@
+"""Whether a model's `config.json` fits the experiment. Read while rules are parsed."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+MODEL_TYPE = "gpt_neox"
+NEW_MODELS_ONLY = ("init", "initializer_range")
+
+Config = Mapping[str, Any]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What a `config.json` says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON object.
+    """
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    return found
+
+
+def shape_problem(found: Mapping[str, Any], config: Config) -> str | None:
+    """The first thing in which a model and the config differ, in one line.
+
+    Args:
+        found: what `config.json` says. A key that it leaves out is not looked at.
+        config: the whole config.
+    """
+    return (
+        kind_problem(found)
+        or positions_problem(found, config["corpus"]["seq_len"])
+        or _difference(found, config["model"])
+        or ("tied embeddings are not supported" if _tied(found) else None)
+    )
+
+
+def kind_problem(found: Mapping[str, Any]) -> str | None:
+    """Refuse a model that is no GPT-NeoX."""
+    kind = found.get("model_type")
+    if kind == MODEL_TYPE:
+        return None
+    return (
+        f"a model of type {kind!r}; Headwater supports GPT-NeoX models only "
+        f"(type {MODEL_TYPE!r}, such as Pythia)"
+    )
+
+
+def positions_problem(found: Mapping[str, Any], length: int) -> str | None:
+    """Refuse rows of `length` tokens, longer than the model's positions."""
+    positions = found.get("max_position_embeddings")
+    if not isinstance(positions, int) or length <= positions:
+        return None
+    return (
+        f"the model has {positions} positions, corpus.seq_len is {length}; lower "
+        f"corpus.seq_len to {positions} or less"
+    )
+
+
+def _difference(found: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
+    shape = {**found, **_rotary(found)}
+    for key, value in model.items():
+        if key not in NEW_MODELS_ONLY and shape.get(key, value) != value:
+            return (
+                f"{key} is {shape[key]!r} in this model, model.{key} is {value!r} in "
+                "the config; change the config"
+            )
+    return None
+
+
+def _rotary(found: Mapping[str, Any]) -> dict[str, Any]:
+    # Where `transformers` writes it since version 5.
+    rope = found.get("rope_parameters")
+    share = rope.get("partial_rotary_factor") if isinstance(rope, dict) else None
+    return {} if share is None else {"rotary_pct": share}
+
+
+def _tied(found: Mapping[str, Any]) -> bool:
+    return bool(found.get("tie_word_embeddings", False))
