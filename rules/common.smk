@@ -58,7 +58,7 @@ FETCHED = {s: f"<results>/corpus/source/text/{s}" for s in [*REMOTE, *STREAMED]}
 SOURCES = {**PLACES, **FETCHED}
 LOCAL_ROWS = row_files(CORPUS, Path())
 ROW_FILES = LOCAL_ROWS or ["<results>/corpus/source/rows"]
-NEEDS_NETWORK = list(FETCHED.values())  # what `snakemake fetch` makes
+NEEDS_NETWORK = list(FETCHED.values())  # what `snakemake prepare` makes
 if "name" in CORPUS["tokenizer"]:
     NEEDS_NETWORK += ["<results>/corpus/tokenizer"]
 if HAS_ROWS and not LOCAL_ROWS:
