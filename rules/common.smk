@@ -22,7 +22,7 @@ from headwater.config import (
 )
 from headwater.corpus.places import is_remote, rows_held_out
 from headwater.errors import HeadwaterError
-from headwater.imports import script_modules as modules
+from headwater.imports import script_digest as digest
 from headwater.runs import RunGuard
 from headwater.stages import without_speed
 
