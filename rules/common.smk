@@ -124,11 +124,7 @@ def arm_scores(wildcards):
     arm = config["arms"][wildcards.arm]
     if "target" not in arm:
         return []
-    return expand(
-        "<results>/influence/{target}/{shard}.zarr",
-        target=arm["target"],
-        shard=GRADIENT_SHARDS,
-    )
+    return f"<results>/influence/{arm['target']}.zarr"
 
 
 def run_checkpoints(wildcards):

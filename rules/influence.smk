@@ -105,10 +105,12 @@ rule rank_rows:
     output:
         ranked="<results>/influence/{target}.tsv",
         domains="<results>/influence/{target}.domains.tsv",
+        scores=directory("<results>/influence/{target}.zarr"),
     log:
         "<logs>/influence/rank_rows-{target}.log",
     benchmark:
         "<benchmarks>/influence/rank_rows-{target}.tsv"
+    priority: 10
     conda:
         "../envs/headwater.yaml"
     threads: 1
@@ -154,11 +156,7 @@ rule score_tokens:
 
 rule check_fidelity:
     input:
-        scores=expand(
-            "<results>/influence/{target}/{shard}.zarr",
-            target=TARGETS,
-            shard=GRADIENT_SHARDS,
-        ),
+        scores=expand("<results>/influence/{target}.zarr", target=TARGETS),
         checkpoints=expand("<results>/heads/{point}", point=POINTS),
         factors=expand("<results>/curvature/{point}.h5", point=POINTS),
         products=expand(
