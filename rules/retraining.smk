@@ -7,7 +7,6 @@ rule retrain_arm:
         checkpoint="<results>/heads/start",
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("retrain_arm"),
     output:
         directory("<results>/retraining/{arm}-seed{draw}"),
     log:
@@ -22,6 +21,7 @@ rule retrain_arm:
         mem_mb=training_mb(config),
         runtime=training_minutes(config),
     params:
+        code=digest("retrain_arm"),
         settings=section("retraining"),
     script:
         "../scripts/retrain_arm.py"

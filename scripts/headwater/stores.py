@@ -53,10 +53,10 @@ def write_array(
     group: zarr.Group,
     name: str,
     values: np.ndarray,
-    chunk_rows: int = 8192,
+    chunk_rows: int = 1 << 20,
     compress: bool = True,
 ) -> zarr.Array:
-    """Write a whole array, chunked along its first axis."""
+    """Write a whole array, chunked along its first axis; mostly it is one file."""
     rows = max(1, min(chunk_rows, len(values)))
     array = group.create_array(
         name,

@@ -12,14 +12,17 @@ import numpy as np
 import zarr
 
 from headwater import stores
+from headwater.shardfile import ShardFile, array_folder, encode
 
 # Columns of `spans`. Source and domain are indices into the store's lists of names; the
 # line counts from 1; characters count within the document's text.
 SOURCE, LINE, START, STOP, TOKEN, DOMAIN = range(6)
 
-_BLOCK_TOKENS = 1 << 22
+_BLOCK_TOKENS = 1 << 22  # read at once
 _BLOCK_ROWS = 8192
 _SPANS_A_BLOCK = 1 << 16
+_FILE_TOKENS = 1 << 25  # in one file
+_FILE_ENTRIES = 1 << 20  # of the other arrays
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ def block_rows(width: int) -> int:
 class RowWriter:
     """Appends rows to a new Zarr group in whole blocks; memory holds one block.
 
+    A file (a Zarr shard) holds many blocks, each of which is read by itself.
+
     Args:
         group: an empty group.
         width: tokens of a row, seq_len + 1.
@@ -108,11 +113,12 @@ class RowWriter:
 
     def __init__(self, group: zarr.Group, width: int, dtype: np.dtype) -> None:
         rows = block_rows(width)
-        self._tokens = _Appender(group, "tokens", dtype, rows, (width,))
-        self._domain = _Appender(group, "domain", np.dtype(np.uint8), rows)
-        int64 = np.dtype(np.int64)
-        self._offsets = _Appender(group, "span_offsets", int64, rows)
-        self._spans = _Appender(group, "spans", int64, _SPANS_A_BLOCK, (6,))
+        file_rows, entries = _FILE_TOKENS // width, _FILE_ENTRIES
+        uint8, int64 = np.dtype(np.uint8), np.dtype(np.int64)
+        self._tokens = _Appender(group, "tokens", dtype, rows, file_rows, (width,))
+        self._domain = _Appender(group, "domain", uint8, rows, entries)
+        self._offsets = _Appender(group, "span_offsets", int64, rows, entries)
+        self._spans = _Appender(group, "spans", int64, _SPANS_A_BLOCK, entries, (6,))
         self._span_count = 0
         self._offsets.append(np.zeros(1, np.int64))
 
@@ -131,36 +137,75 @@ class RowWriter:
 
 
 class _Appender:
-    """One growing array; writes only whole chunks, so none is written twice."""
+    """One growing array; writes only whole blocks, so none is written twice.
+
+    Args:
+        group: where to; on disk.
+        name: of the array.
+        dtype: its type.
+        block: rows of a chunk.
+        file: rows of a shard, about; it is a whole number of chunks.
+        shape: of a row.
+    """
 
     def __init__(
         self,
         group: zarr.Group,
         name: str,
         dtype: np.dtype,
-        chunk: int,
+        block: int,
+        file: int,
         shape: tuple[int, ...] = (),
     ) -> None:
+        self._blocks = max(1, file // block)  # in a shard
         self._array = group.create_array(
-            name, shape=(0, *shape), dtype=dtype, chunks=(chunk, *shape)
+            name,
+            shape=(0, *shape),
+            dtype=dtype,
+            chunks=(block, *shape),
+            shards=(block * self._blocks, *shape),
         )
-        self._dtype, self._chunk = dtype, chunk
+        self._dtype, self._block, self._shape = dtype, block, shape
         self._waiting: list[np.ndarray] = []
-        self._count = 0
+        self._count = self._written = 0
+        self._shard: ShardFile | None = None
 
     def append(self, values: np.ndarray) -> None:
         self._waiting.append(values.astype(self._dtype, copy=False))
         self._count += len(values)
-        if self._count >= self._chunk:
+        if self._count >= self._block:
             values = self._join()
-            whole = self._count - self._count % self._chunk
-            self._array.append(values[:whole])
+            whole = self._count - self._count % self._block
+            for start in range(0, whole, self._block):
+                self._write(values[start : start + self._block])
             self._waiting = [values[whole:].copy()]
             self._count -= whole
 
+    def _write(self, block: np.ndarray) -> None:
+        number, place = divmod(self._written // self._block, self._blocks)
+        ones = (1,) * len(self._shape)
+        if place == 0:
+            self._close_shard()
+            folder = array_folder(self._array).joinpath("c", str(number))
+            path = folder.joinpath(*("0" * len(self._shape)))
+            self._shard = ShardFile(path, (self._blocks, *ones))
+        encoded = encode(block)
+        if encoded and self._shard:
+            self._shard.append((place, *(0 for _ in ones)), encoded)
+        self._written += self._block
+
+    def _close_shard(self) -> None:
+        if self._shard:
+            self._shard.close()
+
     def close(self) -> None:
+        rows = self._written + self._count
         if self._count:
-            self._array.append(self._join())
+            padded = np.zeros((self._block, *self._shape), self._dtype)
+            padded[: self._count] = self._join()
+            self._write(padded)
+        self._close_shard()
+        self._array.resize((rows, *self._shape))
         self._waiting, self._count = [], 0
 
     def _join(self) -> np.ndarray:

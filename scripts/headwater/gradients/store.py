@@ -8,7 +8,8 @@
       whitening float64 [heads, k]           what they were divided by
 
 Chunked by head, so that one head is read without the others; sharded, so that a store
-has few files; not compressed, since codes are noise to a compressor.
+has few files; not compressed, since codes are noise to a compressor. A shard is written
+chunk by chunk, so memory holds one chunk of every head and no more.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -27,11 +28,13 @@ from headwater.geometry import Head
 from headwater.gradients.coordinates import Coordinates, Projection
 from headwater.gradients.heads import gradients_of, released_gradients
 from headwater.gradients.passes import PassOptions, RowSource, check_finite
+from headwater.shardfile import ShardFile
 from headwater.stores import array, create_group, read, write_array
 
-CHUNK_BYTES = 1 << 22
+CHUNK_BYTES = 1 << 22  # of one head
+BUFFER_BYTES = 1 << 27  # of one chunk of every head, in memory
+SHARD_BYTES = 1 << 34  # of one file
 _DECODED_ROWS = 256
-SHARD_BYTES = 1 << 27  # a shard is buffered whole before it is written
 
 
 class GradientWriter:
@@ -67,8 +70,10 @@ class GradientWriter:
         )
         write_array(self._group, "index", np.stack([c.index for c in kept]))
         write_array(self._group, "whitening", np.stack([c.scale for c in kept]))
-        self._codes, shard_rows = self._create(rows, codec.width)
-        self._buffer = np.empty((shard_rows, len(kept), codec.width), np.uint8)
+        self._chunk, self._chunks = self._create(rows, codec.width)
+        self._folder = path / "codes" / "c"
+        self._shard: ShardFile | None = None
+        self._buffer = np.zeros((self._chunk, len(kept), codec.width), np.uint8)
         self._scales = np.zeros((rows, len(kept)), np.float32)
         self._losses = np.zeros(rows, np.float32)
 
@@ -77,20 +82,21 @@ class GradientWriter:
         """The heads that are stored."""
         return list(self._projections)
 
-    def _create(self, rows: int, width: int) -> tuple[zarr.Array, int]:
+    def _create(self, rows: int, width: int) -> tuple[int, int]:
         heads, rows = len(self._projections), max(1, rows)
-        chunk = min(max(1, min(CHUNK_BYTES, SHARD_BYTES // heads) // width), rows)
+        each = min(CHUNK_BYTES, BUFFER_BYTES // heads, SHARD_BYTES // heads)
+        chunk = min(max(1, each // width), rows)
         most = max(1, SHARD_BYTES // (chunk * heads * width))
-        shard_rows = chunk * min(most, -(-rows // chunk))
-        codes = self._group.create_array(
+        chunks = min(most, -(-rows // chunk))
+        self._group.create_array(
             "codes",
             shape=(rows, heads, width),
             dtype=np.uint8,
             chunks=(chunk, 1, width),
-            shards=(shard_rows, heads, width),
+            shards=(chunk * chunks, heads, width),
             compressors=None,
         )
-        return codes, shard_rows
+        return chunk, chunks
 
     def append(self, gradients: dict[Head, Tensor], losses: Tensor) -> None:
         """Add the next rows.
@@ -114,15 +120,31 @@ class GradientWriter:
                 self._flush()
 
     def _flush(self) -> None:
-        # Whole shards only (but for the last): a partial one would be read back first.
         count = self._done - self._written
         if count:
-            self._codes[self._written : self._done] = self._buffer[:count]
+            number, place = divmod(self._written // self._chunk, self._chunks)
+            if place == 0:
+                self._next_shard(number)
+            assert self._shard
+            self._buffer[count:] = 0  # the last chunk is whole, too
+            for head in range(self._buffer.shape[1]):
+                chunk = np.ascontiguousarray(self._buffer[:, head])
+                self._shard.append((place, head, 0), chunk.data.cast("B"))
         self._written = self._done
+
+    def _next_shard(self, number: int) -> None:
+        self._close_shard()
+        grid = (self._chunks, self._buffer.shape[1], 1)
+        self._shard = ShardFile(self._folder / str(number) / "0" / "0", grid)
+
+    def _close_shard(self) -> None:
+        if self._shard:
+            self._shard.close()
 
     def close(self) -> None:
         """Write what is buffered, the scales and the losses; every row has come."""
         self._flush()
+        self._close_shard()
         assert self._written == len(self._losses), "the rest would read as zeros"
         write_array(self._group, "scales", self._scales)
         write_array(self._group, "losses", self._losses)
@@ -200,7 +222,7 @@ class HeadRows:
 
     def stream(self) -> Iterator[tuple[slice, Tensor]]:
         """(which rows, their codes), chunk by chunk, the next one read meanwhile."""
-        size = self._codes.chunks[0]
+        size = self._read_rows()
         parts = [slice(i, min(i + size, len(self))) for i in range(0, len(self), size)]
         with ThreadPoolExecutor(1) as reader:
             waiting = [reader.submit(self.codes, part) for part in parts[:1]]
@@ -211,6 +233,11 @@ class HeadRows:
                     for following in parts[position + 1 : position + 2]
                 ]
                 yield part, ready
+
+    def _read_rows(self) -> int:
+        # Whole chunks; several where they are small, as the index is read each time.
+        chunk = self._codes.chunks[0]
+        return int(chunk * max(1, CHUNK_BYTES // (chunk * self._codes.shape[2])))
 
     def products(self, queries: Tensor) -> np.ndarray:
         """Inner products of every row with queries (`Projection.query`).

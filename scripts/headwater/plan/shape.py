@@ -1,0 +1,119 @@
+"""Arithmetic of an experiment: its model, its window, the heads that are stored."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from headwater.checkpoints.schedule import saved_steps
+from headwater.plan.spans import Span
+from headwater.retraining.schedule import arm_schedule
+
+Config = Mapping[str, Any]
+
+FLOAT, DOUBLE = 4, 8  # bytes
+SHORTEST_WINDOW = 0.1  # of the training, where it is still to be found
+PILE_DOMAINS = 22
+
+
+def vocabulary(config: Config) -> int:
+    """Rows of the embedding; Pythia's, where the tokenizer is still to be fetched."""
+    known = config["corpus"]["tokenizer"].get("vocab_size", 50304)
+    return int(config["model"].get("vocab_size", known))
+
+
+def parameters(config: Config) -> int:
+    """All parameters of the GPT-NeoX model, biases and norms too."""
+    model = config["model"]
+    width, wide = model["hidden_size"], model["intermediate_size"]
+    attention = 4 * width * width + 4 * width
+    mlp = 2 * width * wide + width + wide
+    layer = attention + mlp + 4 * width
+    return int(
+        2 * vocabulary(config) * width + model["num_hidden_layers"] * layer + 2 * width
+    )
+
+
+def forward_operations(config: Config, tokens: int) -> float:
+    """Floating-point operations of the forward pass of one row of `tokens` tokens.
+
+    Two a weight and token in the layers and the unembedding, and four a position,
+    token and width in the attention (half of them masked, but computed).
+    """
+    model = config["model"]
+    width, wide = model["hidden_size"], model["intermediate_size"]
+    layer = 2 * (4 * width * width + 2 * width * wide) + 4 * tokens * width
+    return float(
+        tokens * (model["num_hidden_layers"] * layer + 2 * vocabulary(config) * width)
+    )
+
+
+def head_parameters(config: Config) -> int:
+    """Parameters of one head under `gradients.mode`: Q and K, or V and O as well."""
+    model = config["model"]
+    d_head = model["hidden_size"] // model["num_attention_heads"]
+    matrices = 2 if config["gradients"]["mode"] == "qk" else 4
+    return int(matrices * model["hidden_size"] * d_head)
+
+
+def all_heads(config: Config) -> int:
+    """How many heads the model has."""
+    model = config["model"]
+    return int(model["num_hidden_layers"] * model["num_attention_heads"])
+
+
+def stored_heads(config: Config) -> Span:
+    """How many heads the gradient stores hold; targets may turn out to share one."""
+    wanted = config["gradients"]["heads"]
+    if wanted == "all":
+        return Span.exactly(all_heads(config))
+    if wanted != "targets":
+        return Span.exactly(len(set(wanted)))
+    named = [target["head"] for target in config["targets"].values()]
+    known = {head for head in named if head != "auto"}
+    unknown = min(named.count("auto"), all_heads(config) - len(known))
+    return Span(max(1, len(known)), len(known) + unknown)
+
+
+def coded_bytes(config: Config) -> int:
+    """Bytes of one coded row of one head."""
+    gradients = config["gradients"]
+    count = gradients["coordinates"]
+    kept = head_parameters(config)
+    kept = kept if count == "all" else min(kept, int(count))
+    return -(-kept // 64) * 64 * int(gradients["bits"]) // 8
+
+
+def window_steps(config: Config, found: tuple[int, int] | None = None) -> Span:
+    """Training steps of the window.
+
+    Args:
+        config: the whole config.
+        found: its first and last step, where it has been found.
+    """
+    start, end = found or (config["window"]["start"], config["window"]["end"])
+    steps = config["training"]["steps"]
+    if start == "auto" or end == "auto":
+        most = (steps if end == "auto" else end) - (0 if start == "auto" else start)
+        return Span(SHORTEST_WINDOW * most, most)
+    return Span.exactly(end - start)
+
+
+def arm_checkpoints(config: Config, steps: Span) -> Span:
+    """Checkpoints of an arm over so many steps."""
+    every = config["retraining"]["checkpoint_every"]
+    low, high = (len(arm_schedule(0, int(n), every)) for n in (steps.low, steps.high))
+    return Span(low, high)
+
+
+def baseline_checkpoints(config: Config) -> int:
+    """Checkpoints of the baseline, or how many revisions take its place."""
+    return len(saved_steps(config))
+
+
+def held_out_rows(config: Config, is_rows: bool) -> Span:
+    """Held-out rows that are used, at most so many of each domain."""
+    held = config["corpus"]["held_out"]
+    each = held["rows_per_domain"]
+    if is_rows and "shards" not in held:
+        count = held.get("rows", 1024)
+        return Span(min(each, count), min(PILE_DOMAINS * each, count))
+    return Span(each, PILE_DOMAINS * each)
