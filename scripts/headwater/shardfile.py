@@ -16,6 +16,8 @@ from zarr.codecs import Crc32cCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore
 
+SHARD_BYTES = 1 << 34  # of one file; its index is read with every chunk
+
 _MISSING = np.iinfo(np.uint64).max
 
 
@@ -25,17 +27,30 @@ class ShardFile:
     Args:
         path: of the shard, in the folder of its array.
         grid: chunks along each axis.
+        kept: how many chunks, in the grid's order, a killed writer left whole; what
+            comes after them in the file is dropped.
+        size: bytes of each of those.
     """
 
-    def __init__(self, path: Path, grid: tuple[int, ...]) -> None:
+    def __init__(
+        self, path: Path, grid: tuple[int, ...], kept: int = 0, size: int = 0
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("wb")
+        self._file = path.open("r+b" if kept else "wb")
+        self._file.truncate(kept * size)
+        self._file.seek(kept * size)
         self._index = np.full((*grid, 2), _MISSING, np.uint64)
+        places = self._index.reshape(-1, 2)[:kept]
+        places[:] = np.stack([np.arange(kept) * size, np.full(kept, size)], axis=1)
 
     def append(self, place: tuple[int, ...], encoded: bytes | memoryview) -> None:
         """Add a whole encoded chunk; `place` is its position in the grid."""
         self._index[place] = self._file.tell(), len(encoded)
         self._file.write(encoded)
+
+    def flush(self) -> None:
+        """Hand over to the system what was added."""
+        self._file.flush()
 
     def close(self) -> None:
         """Write the index."""
