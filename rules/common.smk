@@ -91,6 +91,11 @@ def pass_memory(section):
     return lambda wildcards, attempt: pass_mb(config, size) * attempt
 
 
+def more(mb):
+    """Memory that grows after a failure."""
+    return lambda wildcards, attempt: mb * attempt
+
+
 def longer(minutes):
     """A time limit that grows after a failure."""
     return lambda wildcards, attempt: minutes * attempt

@@ -35,8 +35,8 @@ else:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=60,
+            mem_mb=more(3000),
+            runtime=longer(60),
         params:
             settings=section("seed", "corpus"),
         script:
@@ -94,8 +94,8 @@ if SOURCES:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=720,
+            mem_mb=more(2000),
+            runtime=longer(720),
         params:
             settings=section("seed", "corpus"),
         script:
@@ -140,8 +140,8 @@ if HAS_ROWS:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=240,
+            mem_mb=more(2000),
+            runtime=longer(240),
         params:
             settings=section("seed", "corpus"),
             rows=config["training"]["steps"] * config["training"]["batch_size"],
@@ -166,8 +166,8 @@ if HAS_ROWS:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=more(2000),
+            runtime=longer(60),
         params:
             settings=section("seed", "corpus"),
             rows=config["training"]["steps"] * config["training"]["batch_size"],
@@ -191,8 +191,8 @@ else:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=120,
+            mem_mb=more(3000),
+            runtime=longer(120),
         params:
             settings=section("seed", "corpus"),
             rows=config["training"]["steps"] * config["training"]["batch_size"],
@@ -215,8 +215,8 @@ else:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=more(2000),
+            runtime=longer(60),
         params:
             settings=section("seed", "corpus"),
             rows=config["training"]["steps"] * config["training"]["batch_size"],

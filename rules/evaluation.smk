@@ -21,8 +21,8 @@ rule evaluate_run:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=longer(60),
     params:
         settings=section("evaluation"),
     script:
@@ -50,8 +50,8 @@ rule measure_effects:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         arm_runs=ARM_RUNS,
     script:

@@ -17,8 +17,8 @@ rule score_heads:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=longer(60),
     params:
         settings=section("heads"),
     script:
@@ -41,8 +41,8 @@ rule select_window:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         settings=section("window"),
         target=config["targets"][config["window"]["target"]],
@@ -64,8 +64,8 @@ rule select_target:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         settings=lookup(dpath="targets/{target}", within=config),
     script:

@@ -17,8 +17,8 @@ rule solve_ihvp:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more(2000),
+        runtime=longer(30),
     params:
         settings=section("influence"),
     script:
@@ -51,8 +51,8 @@ if config["influence"]["method"] == "projected":
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=120,
+            mem_mb=more(2000),
+            runtime=longer(120),
         params:
             settings=section("influence"),
         script:
@@ -115,8 +115,8 @@ rule rank_rows:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more(2000),
+        runtime=longer(30),
     script:
         "../scripts/rank_rows.py"
 

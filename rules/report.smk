@@ -29,8 +29,8 @@ rule plot_emergence:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         settings=section("arms", "window"),
     script:
@@ -59,8 +59,8 @@ rule plot_enrichment:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     script:
         "../scripts/plot_enrichment.py"
 
@@ -94,8 +94,8 @@ rule show_top_rows:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=more(2000),
+        runtime=longer(10),
     params:
         settings=section("report"),
     script:
@@ -133,8 +133,8 @@ rule write_summary:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         settings=section("arms", "window"),
     script:

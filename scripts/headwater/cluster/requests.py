@@ -1,0 +1,86 @@
+"""What a run's jobs will ask SLURM for: the adapter to Snakemake and its plugin.
+
+The `sbatch` line is the plugin's own, so what is tried is what will be submitted.
+"""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TRAINING = ("train_baseline", "retrain_arm")  # run here, but submit a job of their own
+
+
+@dataclass(frozen=True)
+class Request:
+    """One combination of resources, and the rules whose jobs want it.
+
+    Attributes:
+        rules: names of rules.
+        command: an `sbatch` line that submits nothing.
+        wants: the resources.
+    """
+
+    rules: tuple[str, ...]
+    command: tuple[str, ...]
+    wants: dict[str, Any]
+
+
+def distinct_requests(workflow: Any) -> list[Request]:
+    """The different requests of all jobs that will run.
+
+    Args:
+        workflow: Snakemake's, with its jobs planned and its executor made.
+    """
+    by_command: dict[tuple[str, ...], Request] = {}
+    for job in workflow.dag.needrun_jobs():
+        if job.is_local and job.rule.name not in TRAINING:
+            continue
+        command = _trial(job, workflow)
+        known = by_command.get(command)
+        rules = {*(known.rules if known else ()), job.rule.name}
+        wants = {**job.resources, "_cores": job.threads}
+        by_command[command] = Request(tuple(sorted(rules)), command, wants)
+    return list(by_command.values())
+
+
+def run_id(workflow: Any) -> str:
+    """The name of all jobs of this run."""
+    return str(workflow.scheduler._executor.run_uuid)
+
+
+def failed_jobs(workflow: Any) -> Iterator[tuple[str, Path]]:
+    """Jobs that failed for good: a name for people, and the folder of SLURM's logs."""
+    folder = Path(workflow.scheduler._executor.slurm_logdir)
+    for job in sorted(workflow.scheduler.failed, key=str):
+        if not job.is_local:
+            wildcards = "_".join(job.wildcards).replace("/", "_")
+            yield (
+                f"{job.rule.name} {wildcards}".strip(),
+                folder / f"rule_{job.rule.name}" / wildcards,
+            )
+
+
+def uses_slurm(workflow: Any) -> bool:
+    """Whether jobs go to SLURM."""
+    return bool(workflow.executor_plugin.name == "slurm")
+
+
+def _trial(job: Any, workflow: Any) -> tuple[str, ...]:
+    from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+    account = job.resources.get("slurm_account")
+    partition = job.resources.get("slurm_partition")
+    parameters = {
+        "run_uuid": "headwater-trial",
+        "slurm_logfile": "/dev/null",
+        "comment_str": "trial",
+        "account": f"-A {shlex.quote(str(account))}" if account else "",
+        "partition": f"-p {shlex.quote(str(partition))}" if partition else "",
+        "workdir": workflow.workdir_init,
+    }
+    call = get_submit_command(job, parameters, settings=workflow.executor_settings)
+    words = shlex.split(call + set_gres_string(job))
+    return (*words, "--test-only", "--wrap=true")
