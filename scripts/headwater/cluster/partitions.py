@@ -74,6 +74,11 @@ def misfit(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> tuple[st
     if gpus and not partition.gpus:
         text = f"{where} has no GPUs{_others(known, gpus)}"
         return "slurm_partition", text
+    kind = _kind_wanted(wants)
+    if kind and not any(entry.startswith(kind + ":") for entry in partition.gres):
+        listed = f"; there are: {', '.join(sorted(partition.gres)) or 'none'}"
+        key = "gpu_model" if wants.get("gpu_model") else "gres"
+        return key, f'no node of {where} has "{kind}"{listed}'
     if gpus > partition.gpus:
         return "gpu", f"{gpus} GPUs, but a node of {where} has {partition.gpus}"
     minutes = int(wants.get("runtime") or 0)
@@ -123,6 +128,15 @@ def gres_count(entry: str, kind: str) -> int:
 def _gpus_wanted(wants: Mapping[str, Any]) -> int:
     from_gres = gres_count(str(wants.get("gres") or ""), "gpu")
     return max(int(wants.get("gpu") or 0), from_gres)
+
+
+def _kind_wanted(wants: Mapping[str, Any]) -> str:
+    """The kind of GPU that is named, as gres has it: `gpu:a100`; or nothing."""
+    if wants.get("gpu_model"):
+        return f"gpu:{wants['gpu_model']}"
+    parts = str(wants.get("gres") or "").split(":")
+    named = len(parts) > 1 and not parts[1].isdigit()
+    return ":".join(parts[:2]) if named else ""
 
 
 def _others(known: Mapping[str, Partition], gpus: int) -> str:

@@ -58,7 +58,11 @@ def _report(problems: list[str]) -> None:
         hint = f"({SWITCH}=warn in the environment goes on in spite of this)"
         raise HeadwaterError("\n".join([*problems, hint]))
     for line in problems:
-        print(f"Headwater: warning: {line}", file=sys.stderr)
+        _warn(line)
+
+
+def _warn(line: str) -> None:
+    print(f"Headwater: warning: {line}", file=sys.stderr)
 
 
 def _refused(
@@ -71,11 +75,12 @@ def _refused(
     rules_by_text: dict[tuple[str, str], list[str]] = defaultdict(list)
     for request in requests:
         key, text = finding(request, partitions)
-        if text:
+        if key:
             rules_by_text[key, text] += request.rules
-        warning = _too_short(request, config)
-        if warning:
-            print(f"Headwater: warning: {file}: {warning}", file=sys.stderr)
+        for warning in filter(
+            None, [text if not key else "", _too_short(request, config)]
+        ):
+            _warn(f"{file}: {warning}")
     return [
         f"{file}: {_place(key, rules, overwritten)}: {text}"
         for (key, text), rules in rules_by_text.items()
@@ -84,6 +89,9 @@ def _refused(
 
 def finding(request: Request, partitions: Mapping[str, Partition]) -> Finding:
     """What is wrong with a request; two empty texts if nothing is.
+
+    Without a key, it may pass: SLURM refuses also what its nodes could do if they were
+    up.
 
     Raises:
         SlurmError: SLURM cannot be asked.
@@ -120,7 +128,7 @@ def _explained(words: str, wants: Mapping[str, Any]) -> Finding:
         if sign in lower:
             return key, f"{_value(wants, key)} is refused ({said})"
     asked = ", ".join(f"{key}={_value(wants, key)}" for key in _asked(wants))
-    return "slurm_partition", f"no node can run this job now: {asked} ({said})"
+    return "", f"no node can run these jobs now: {asked} ({said})"
 
 
 def _unknown_account(wants: Mapping[str, Any]) -> Finding:
