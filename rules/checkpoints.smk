@@ -37,8 +37,8 @@ if TRAINED:
         threads: config["training"]["threads"]
         resources:
             gpu=1,
-            mem_mb=more(training_mb(config)),
-            runtime=longer(training_minutes(config)),
+            mem_mb=training_mb(config),
+            runtime=training_minutes(config),
         params:
             settings=section("seed", "model", "training", "checkpoints"),
         script:

@@ -19,8 +19,8 @@ rule retrain_arm:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=more(training_mb(config)),
-        runtime=longer(training_minutes(config)),
+        mem_mb=training_mb(config),
+        runtime=training_minutes(config),
     params:
         settings=section("retraining"),
     script:
