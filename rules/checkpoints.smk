@@ -1,6 +1,7 @@
 # Checkpoints of the baseline run, and published ones it starts from or consists of.
 # fetch_checkpoint needs the network and runs where Snakemake runs (on a cluster, the
 # login node). It does not list its modules, so that no edit fetches anything again.
+# train_baseline trains in its own process, or drives a job: docs/training-runs.md.
 
 if START:
 
@@ -32,12 +33,13 @@ if TRAINED:
             "<logs>/checkpoints/train_baseline.log",
         benchmark:
             "<benchmarks>/checkpoints/train_baseline.tsv"
+        localrule: True
         conda:
             "../envs/headwater.yaml"
         threads: config["training"]["threads"]
         resources:
             gpu=1,
-            mem_mb=training_mb(config),
+            mem_mb=training_memory,
             runtime=training_minutes(config),
         params:
             settings=section("seed", "model", "training", "checkpoints"),

@@ -96,6 +96,11 @@ def more(mb):
     return lambda wildcards, attempt: mb * attempt
 
 
+def training_memory(wildcards, attempt):
+    """Memory of each rank of a training run, and more after a failure."""
+    return training_mb(config) * attempt
+
+
 def longer(minutes):
     """A time limit that grows after a failure."""
     return lambda wildcards, attempt: minutes * attempt

@@ -1,4 +1,5 @@
-# Retraining of every arm from the window's start.
+# Retraining of every arm from the window's start. Its script trains in its own process,
+# or drives a job of several ranks or of SLURM: docs/training-runs.md.
 
 
 rule retrain_arm:
@@ -14,12 +15,13 @@ rule retrain_arm:
         "<logs>/retraining/retrain_arm-{arm}-seed{draw}.log",
     benchmark:
         "<benchmarks>/retraining/retrain_arm-{arm}-seed{draw}.tsv"
+    localrule: True
     conda:
         "../envs/headwater.yaml"
     threads: 1
     resources:
         gpu=1,
-        mem_mb=training_mb(config),
+        mem_mb=training_memory,
         runtime=training_minutes(config),
     params:
         settings=section("retraining"),

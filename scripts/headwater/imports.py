@@ -13,8 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent  # scripts/
 PACKAGE = "headwater"
 
+_LOGGING = ("job", "progress", "errors", "config")
+_LAUNCHING = ("training_jobs.driver", "training_jobs.spec")
+
 # They log, check and report; no byte of a result depends on them.
-PLUMBING = {f"{PACKAGE}.{name}" for name in ("job", "progress", "errors", "config")}
+PLUMBING = {f"{PACKAGE}.{name}" for name in (*_LOGGING, *_LAUNCHING)}
 
 
 def script_modules(script: str) -> list[str]:

@@ -41,14 +41,17 @@ def start(snakemake: Any) -> Iterator[dict[str, Any]]:
         raise
 
 
-def configure_logging(path: Path) -> None:
-    """Log to `path` (from its beginning) and to stderr."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def configure_logging(path: Path | None, mode: str = "w") -> None:
+    """Log to `path`, from its beginning or (mode `a`) its end, and to stderr."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode=mode))
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False
     formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
-    for handler in (logging.FileHandler(path, mode="w"), logging.StreamHandler()):
+    for handler in handlers:
         handler.setFormatter(formatter)
         logger.addHandler(handler)
 

@@ -53,12 +53,25 @@ def publish_folder(target: Path, identity: Identity) -> Iterator[Path]:
     """
     with work_folder(target, identity) as part:
         yield part
-        fsync_tree(part)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(part, target)
-        fsync_path(target.parent)
-        _identity_file(target).unlink()
+        publish_work(target)
+
+
+def publish_work(target: Path) -> None:
+    """Publish a finished `work_folder`; the caller holds it."""
+    part = part_of(target)
+    fsync_tree(part)
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(part, target)
+    fsync_path(target.parent)
+    _identity_file(target).unlink()
+
+
+def is_begun(target: Path, identity: Identity) -> bool:
+    """Whether there is a part of this output that was begun with this identity."""
+    part, known = part_of(target), _identity_file(target)
+    text = json.dumps(identity, sort_keys=True)
+    return part.exists() and known.exists() and known.read_text() == text
 
 
 @contextmanager
@@ -135,7 +148,7 @@ def _identity_file(target: Path) -> Path:
 def _open_part(target: Path, identity: Identity) -> None:
     part, known = part_of(target), _identity_file(target)
     text = json.dumps(identity, sort_keys=True)
-    if part.exists() and not (known.exists() and known.read_text() == text):
+    if part.exists() and not is_begun(target, identity):
         known.unlink(missing_ok=True)  # first, see `discard_work`
         shutil.rmtree(part)
     if not part.exists():

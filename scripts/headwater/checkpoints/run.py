@@ -2,7 +2,10 @@
 
 import logging
 import math
-from collections.abc import Iterable
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,15 +23,22 @@ from headwater.checkpoints.files import (
     save_checkpoint,
 )
 from headwater.checkpoints.initial import initialise
+from headwater.checkpoints.ranks import GO_ON, SAVE, STOP, Ranks
 from headwater.checkpoints.recipe import Recipe, make_optimizer, make_scaler
+from headwater.checkpoints.schedule import RESUME
 from headwater.checkpoints.trainer import Batch, train
 from headwater.errors import HeadwaterError
 from headwater.progress import Progress
+from headwater.publish import part_of, work_folder
 from headwater.stages import Config
 
 logger = logging.getLogger("headwater")
 
-RESUME = "resume"
+SAVE_SECONDS = 600  # of work are lost at most when a node dies
+
+
+class Stopped(Exception):
+    """The run was asked to stop; its state is saved, to go on from."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,8 @@ class Run:
         folder: where checkpoints `step<N>` go (an unpublished part).
         schedule: steps to keep a checkpoint of, ascending; the run ends at the last.
         keep_optimizer: whether kept checkpoints hold optimizer state; if not, the state
-            to resume from is kept apart in `folder/resume` until the run ends.
+            to resume from is kept apart in `folder/resume` until the run ends. States
+            saved between checkpoints always stand there.
         identity: stamped into every checkpoint.
         device: where to train.
     """
@@ -51,6 +62,18 @@ class Run:
     keep_optimizer: bool
     identity: dict[str, Any]
     device: str = "cpu"
+
+
+@contextmanager
+def shared_work(target: Path, identity: dict[str, Any], ranks: Ranks) -> Iterator[Path]:
+    """Like `publish.work_folder`, held by rank 0 for all ranks."""
+    if ranks.rank > 0:
+        ranks.check_same(0)  # rank 0 has opened it
+        yield part_of(target)
+        return
+    with work_folder(target, identity) as part:
+        ranks.check_same(0)
+        yield part
 
 
 def recipe_of(config: Config, divisor: str = "fixed") -> Recipe:
@@ -86,6 +109,7 @@ def train_run(
     recipe: Recipe,
     batch: Batch,
     config: Config,
+    ranks: Ranks | None = None,
 ) -> None:
     """Train from `start` to the end of the schedule, resuming where a killed run was.
 
@@ -95,21 +119,24 @@ def train_run(
         recipe: the recipe.
         batch: step to (rows, weights), see `trainer.train`.
         config: for checking the checkpoints that are read.
+        ranks: the processes that share the run; this one alone if None.
 
-    A resumed run ends with the same bytes as an undisturbed one (on the CPU).
+    A resumed run ends with the same bytes as an undisturbed one (on the CPU, with as
+    many ranks). Besides the schedule, the state is saved every ten minutes and when
+    `ranks.wish` asks for it.
 
     Raises:
         HeadwaterError: the training diverged, or a checkpoint cannot be read.
+        Stopped: asked for by `ranks.wish`.
     """
+    ranks = ranks or Ranks()
     model, optimizer, scaler, step = _state(run, start, recipe, config)
+    ranks.check_same(step)
     end = run.schedule[-1]
     progress = Progress(run.label, end, "steps", done=step)
-
-    def save(finished: int, loss: float | None) -> None:
-        _save(run, model, optimizer, scaler, TrainerState(finished, loss, run.identity))
-
+    saver = _Saver(run, model, optimizer, scaler, ranks)
     if step == run.schedule[0]:
-        save(step, None)
+        saver.keep(step, None)
 
     def after(finished: int, loss: float) -> None:
         if not math.isfinite(loss):
@@ -117,17 +144,19 @@ def train_run(
                 f"{run.label}: the loss is not finite at step {finished}; lower "
                 "training.learning_rate"
             )
-        if finished in run.schedule:
-            save(finished, loss)
-        progress.update(note=f"loss {loss:.3f}")
+        saver.save(finished, loss)
+        if ranks.rank == 0:
+            progress.update(note=f"loss {loss:.3f}{_gpu_memory(run.device)}")
+        if ranks.agreed == STOP and finished < end:
+            raise Stopped
 
-    train(model, optimizer, recipe, batch, range(step, end), after, scaler)
+    train(model, optimizer, recipe, batch, range(step, end), after, scaler, ranks)
 
 
 def _state(
     run: Run, start: Path | GPTNeoXForCausalLM, recipe: Recipe, config: Config
 ) -> tuple[GPTNeoXForCausalLM, torch.optim.AdamW, torch.amp.GradScaler, int]:
-    resumable = _latest(run)
+    resumable = _latest(run, config)
     if resumable is not None:
         start = resumable
         logger.info("%s: resuming from %s", run.label, resumable.name)
@@ -140,24 +169,68 @@ def _state(
     return model, optimizer, scaler, load_state(start, config).step
 
 
-def _latest(run: Run) -> Path | None:
-    """The furthest checkpoint of this run that can be resumed from."""
-    names = [f"step{s}" for s in run.schedule] if run.keep_optimizer else [RESUME]
-    saved = [run.folder / n for n in names if can_resume(run.folder / n)]
-    return saved[-1] if saved else None
+def _latest(run: Run, config: Config) -> Path | None:
+    """The furthest state of this run that can be resumed from."""
+    kept = [f"step{s}" for s in run.schedule] if run.keep_optimizer else []
+    saved = [run.folder / n for n in (*kept, RESUME) if can_resume(run.folder / n)]
+    return max(saved, key=lambda path: load_state(path, config).step, default=None)
 
 
-def _save(
-    run: Run,
-    model: GPTNeoXForCausalLM,
-    optimizer: torch.optim.AdamW,
-    scaler: torch.amp.GradScaler,
-    state: TrainerState,
-) -> None:
-    kept = optimizer if run.keep_optimizer else None
-    save_checkpoint(run.folder / f"step{state.step}", model, kept, state, scaler)
-    if not run.keep_optimizer:
-        save_checkpoint(run.folder / RESUME, model, optimizer, state, scaler)
+class _Saver:
+    """Saves a run's state where and when it is due; on rank 0 only."""
+
+    def __init__(
+        self,
+        run: Run,
+        model: GPTNeoXForCausalLM,
+        optimizer: torch.optim.AdamW,
+        scaler: torch.amp.GradScaler,
+        ranks: Ranks,
+    ) -> None:
+        self._run, self._ranks = run, ranks
+        self._model, self._optimizer, self._scaler = model, optimizer, scaler
+        self._last = time.monotonic()
+
+    def save(self, finished: int, loss: float) -> None:
+        """Save what is due at the end of a step."""
+        late = time.monotonic() - self._last >= SAVE_SECONDS
+        if finished in self._run.schedule:
+            self.keep(finished, loss)
+        elif late or self._ranks.agreed in (SAVE, STOP):
+            self._write(RESUME, self._optimizer, finished, loss)
+        if self._ranks.wish == self._ranks.agreed == SAVE:
+            self._ranks.wish = GO_ON
+
+    def keep(self, finished: int, loss: float | None) -> None:
+        """Keep a checkpoint of the schedule, and the state to resume from."""
+        keep = self._run.keep_optimizer
+        self._write(
+            f"step{finished}", self._optimizer if keep else None, finished, loss
+        )
+        if not keep:
+            self._write(RESUME, self._optimizer, finished, loss)
+        elif self._ranks.rank == 0:  # an older state is of no use any more
+            shutil.rmtree(self._run.folder / RESUME, ignore_errors=True)
+
+    def _write(
+        self,
+        name: str,
+        optimizer: torch.optim.AdamW | None,
+        finished: int,
+        loss: float | None,
+    ) -> None:
+        if self._ranks.rank == 0:
+            state = TrainerState(finished, loss, self._run.identity)
+            folder = self._run.folder / name
+            save_checkpoint(folder, self._model, optimizer, state, self._scaler)
+        self._last = time.monotonic()
+
+
+def _gpu_memory(device: str) -> str:
+    """The most memory a GPU's tensors had, for progress lines."""
+    if not device.startswith("cuda"):
+        return ""
+    return f" · GPU {torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB"
 
 
 def step_numbers(folders: Iterable[Path]) -> list[tuple[int, Path]]:

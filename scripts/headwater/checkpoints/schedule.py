@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LAST_POWER = 512
+RESUME = "resume"  # folder of the state to resume from, beside those of the steps
 
 
 def checkpoint_steps(steps: int, every: int) -> list[int]:

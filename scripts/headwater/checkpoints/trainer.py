@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.checkpoints.loss import weighted_token_loss
+from headwater.checkpoints.ranks import Ranks
 from headwater.checkpoints.recipe import Recipe, make_optimizer, make_scaler
 from headwater.neox import final_hidden
 
@@ -69,6 +70,7 @@ def train(
     steps: range,
     after: Hook,
     scaler: torch.amp.GradScaler | None = None,
+    ranks: Ranks | None = None,
 ) -> None:
     """Train over `steps`, calling `after(step + 1, loss)` when a step is done.
 
@@ -80,17 +82,21 @@ def train(
         steps: the updates to make.
         after: called with the number of finished updates and the batch's loss.
         scaler: the loss scale at `steps.start`, changed in place; a new one if None.
+        ranks: the processes that share each batch; this one alone if None.
 
     In half precision an update whose gradient overflows is left out; its step counts.
     """
     model.train()
     scaler = scaler or make_scaler(recipe, model.device)
+    ranks = ranks or Ranks()
     for step in steps:
         rows, weights = batch(step)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(step)
         optimizer.zero_grad(set_to_none=True)
-        loss = add_gradient(model, recipe, rows, weights, scaler)
+        share = ranks.share(len(rows))
+        loss = add_gradient(model, recipe, rows, weights, scaler, share)
+        loss = ranks.add_up(model, loss)
         scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
         scaler.step(optimizer)
@@ -104,6 +110,7 @@ def add_gradient(
     rows: Tensor,
     weights: Tensor,
     scaler: torch.amp.GradScaler,
+    share: slice = slice(None),
 ) -> Tensor:
     """Add a batch's gradient, by micro-batches; returns the batch's loss.
 
@@ -113,10 +120,15 @@ def add_gradient(
         rows: token ids [batch, length + 1].
         weights: one weight a row [batch].
         scaler: the loss scale that multiplies the gradient.
+        share: the rows whose part of gradient and loss is meant. The divisor is that
+            of the whole batch.
     """
     device = model.device
     weights = weights.to(device)
     count = _count(weights, recipe.divisor)
+    rows, weights = rows[share], weights[share]
+    if not len(rows):
+        return torch.zeros((), device=device, dtype=model.dtype)
     size = recipe.micro_batch_size or len(rows)
     losses = []
     for part, weight in zip(rows.split(size), weights.split(size), strict=True):

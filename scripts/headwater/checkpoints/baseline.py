@@ -1,0 +1,73 @@
+"""The baseline run, from the rows of the corpus to its published checkpoints.
+
+The driver of a job imports this module, and torch is slow to import: what trains is
+imported where it is used.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.publish import (
+    discard_work,
+    exclusive,
+    part_of,
+    publish_links,
+    stable_seed,
+)
+from headwater.training_jobs.spec import Spec
+
+if TYPE_CHECKING:
+    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+    from headwater.checkpoints.ranks import Ranks
+
+
+def train(spec: Spec, ranks: "Ranks", device: str) -> None:
+    """Train the run of a specification in its work folder."""
+    import torch
+
+    from headwater.checkpoints.run import Run, recipe_of, shared_work, train_run
+    from headwater.corpus.rows import Rows
+
+    config = spec.config
+    rows = Rows([Path(path) for path in spec.inputs["rows"]], config)
+    size = config["training"]["batch_size"]
+    ones = torch.ones(size)
+
+    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = rows.tokens(step * size, (step + 1) * size)
+        return torch.from_numpy(tokens), ones
+
+    model = _start_model(spec)
+    with shared_work(Path(spec.target), spec.identity, ranks) as part:
+        run = Run("baseline", part, _schedule(spec), True, spec.identity, device)
+        train_run(run, model, recipe_of(config), batch, config, ranks)
+
+
+def publish(spec: Spec) -> None:
+    """Publish the finished work folder's checkpoints."""
+    target = Path(spec.target)
+    with exclusive(target):
+        for step in _schedule(spec):
+            name = f"step{step}"
+            publish_links(part_of(target) / name, target.with_name(name))
+        discard_work(target)
+
+
+def _schedule(spec: Spec) -> list[int]:
+    training = spec.config["training"]
+    return checkpoint_steps(training["steps"], training["checkpoint_every"])
+
+
+def _start_model(spec: Spec) -> "GPTNeoXForCausalLM":
+    """The published model to start from, or a new one."""
+    from headwater.checkpoints.files import load_model
+    from headwater.checkpoints.run import new_model
+    from headwater.corpus.encoding import Encoder
+
+    config = spec.config
+    if spec.inputs["start"]:
+        return load_model(Path(spec.inputs["start"][0]), config)
+    encoder = Encoder.open(spec.path("tokenizer"), config)
+    return new_model(config, encoder.vocabulary, stable_seed(config["seed"], "model"))

@@ -1,0 +1,50 @@
+"""One arm: the window trained again with the baseline's recipe and other rows.
+
+The driver of a job imports this module, and torch is slow to import: what trains is
+imported where it is used.
+"""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headwater.checkpoints.schedule import RESUME
+from headwater.publish import exclusive, part_of, publish_work
+from headwater.retraining.schedule import arm_schedule
+from headwater.training_jobs.spec import Spec
+
+if TYPE_CHECKING:
+    from headwater.checkpoints.ranks import Ranks
+
+
+def train(spec: Spec, ranks: "Ranks", device: str) -> None:
+    """Train the run of a specification in its work folder."""
+    from headwater.checkpoints.run import Run, recipe_of, shared_work, train_run
+    from headwater.heads.window import open_window
+    from headwater.interventions.files import read_plan
+    from headwater.retraining.batches import arm_batches
+
+    config, settings = spec.config, spec.config["retraining"]
+    choice, window = open_window(spec.path("window"), spec.inputs["rows"], config)
+    plan = read_plan(spec.path("plan"), config)
+    start, end = choice.window.start, choice.window.end
+    with shared_work(Path(spec.target), spec.identity, ranks) as folder:
+        run = Run(
+            label="{arm} seed {draw}".format(**spec.options),
+            folder=folder,
+            schedule=arm_schedule(start, end, settings["checkpoint_every"]),
+            keep_optimizer=False,
+            identity=spec.identity,
+            device=device,
+        )
+        recipe = recipe_of(config, settings["divisor"])
+        batches = arm_batches(window, plan, start)
+        train_run(run, spec.path("checkpoint"), recipe, batches, config, ranks)
+
+
+def publish(spec: Spec) -> None:
+    """Publish the finished work folder."""
+    target = Path(spec.target)
+    with exclusive(target):
+        shutil.rmtree(part_of(target) / RESUME, ignore_errors=True)
+        publish_work(target)

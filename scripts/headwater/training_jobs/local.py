@@ -1,0 +1,59 @@
+"""Training jobs of several ranks on this machine, started by submitit."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+
+import submitit
+
+from headwater.imports import ROOT
+from headwater.training_jobs.launch import Launch
+from headwater.training_jobs.spec import Spec
+
+MINUTES, SIGNAL_SECONDS = 10_000_000, 30  # submitit wants a time limit
+
+
+def submit(spec: Spec, launch: Launch, training: Callable[[str], None]) -> str:
+    """Start a run's ranks; returns the process id of what watches them.
+
+    Args:
+        spec: the run.
+        launch: how it is executed.
+        training: what every rank calls with the path of the specification.
+    """
+    path = spec.write()
+    executor = submitit.LocalExecutor(spec.folder / "submitit")
+    executor.update_parameters(
+        tasks_per_node=launch.ranks,
+        timeout_min=MINUTES,
+        signal_delay_s=SIGNAL_SECONDS,
+        stderr_to_stdout=True,
+        gpus_per_node=launch.gpus,
+        visible_gpus=_visible_gpus(launch.gpus),
+    )
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with submitit.helpers.environment_variables(PYTHONPATH=os.pathsep.join(paths)):
+        return str(executor.submit(training, str(path.resolve())).job_id)
+
+
+def _visible_gpus(count: int) -> tuple[int, ...]:
+    """Those of CUDA_VISIBLE_DEVICES; submitit would take the first of the machine."""
+    words = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    numbers = tuple(int(word) for word in words if word.isdecimal())
+    return numbers if len(numbers) >= count else ()
+
+
+def state(job: str) -> str | None:
+    """`RUNNING`, or None when the process has ended."""
+    found = subprocess.run(
+        ["ps", "-o", "command=", "-p", job], capture_output=True, text=True, check=False
+    )
+    return "RUNNING" if "submitit.local" in found.stdout else None
+
+
+def cancel(job: str) -> None:
+    """End a run's ranks; what watches them ends them, then itself."""
+    with suppress(ProcessLookupError):
+        os.kill(int(job), signal.SIGINT)

@@ -1,0 +1,53 @@
+"""A training job of either kind, and how it is."""
+
+import os
+from dataclasses import dataclass
+from types import ModuleType
+
+from headwater.errors import HeadwaterError
+from headwater.training_jobs import local, slurm
+
+KINDS: dict[str, ModuleType] = {"slurm": slurm, "local": local}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that was started.
+
+    Attributes:
+        kind: `slurm` or `local`.
+        id: the job's, or the process's.
+        host: where it was started.
+    """
+
+    kind: str
+    id: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"{'SLURM job' if self.kind == 'slurm' else 'process'} {self.id}"
+
+
+def state(job: Job) -> str | None:
+    """State of a job in SLURM's words; None when it has ended.
+
+    Raises:
+        HeadwaterError: a process on another machine.
+    """
+    if job.kind == "local" and job.host != os.uname().nodename:
+        raise HeadwaterError(
+            f"process {job.id} on {job.host} may still be training; run there, or end "
+            "it and remove the folder *.job beside the output"
+        )
+    found: str | None = KINDS[job.kind].state(job.id)
+    return found
+
+
+def live(job: Job) -> bool:
+    """Whether a job may still be at work, as far as can be told."""
+    return state(job) is not None
+
+
+def cancel(job: Job) -> None:
+    """Ask that a job be ended."""
+    KINDS[job.kind].cancel(job.id)
