@@ -1,6 +1,6 @@
 # Checkpoints of the baseline run, and published ones it starts from or consists of.
 # fetch_checkpoint needs the network and runs where Snakemake runs (on a cluster, the
-# login node). It does not list its modules, so that no edit fetches anything again.
+# login node). It has no digest of its modules, so that no edit fetches anything again.
 # train_baseline trains in its own process, or drives a job: docs/training-runs.md.
 
 if START:
@@ -26,7 +26,6 @@ if TRAINED:
             start=START,
             rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
             tokenizer="<results>/corpus/tokenizer",
-            code=modules("train_baseline"),
         output:
             directory(CHECKPOINTS),
         log:
@@ -42,6 +41,7 @@ if TRAINED:
             mem_mb=training_memory,
             runtime=training_minutes(config),
         params:
+            code=digest("train_baseline"),
             settings=section("seed", "model", "training", "checkpoints"),
         script:
             "../scripts/train_baseline.py"

@@ -22,7 +22,7 @@ from headwater.config import (
 )
 from headwater.corpus.places import is_remote, rows_held_out
 from headwater.errors import HeadwaterError
-from headwater.imports import script_modules as modules
+from headwater.imports import script_digest as digest
 from headwater.runs import RunGuard
 from headwater.stages import without_speed
 
@@ -58,7 +58,7 @@ FETCHED = {s: f"<results>/corpus/source/text/{s}" for s in [*REMOTE, *STREAMED]}
 SOURCES = {**PLACES, **FETCHED}
 LOCAL_ROWS = row_files(CORPUS, Path())
 ROW_FILES = LOCAL_ROWS or ["<results>/corpus/source/rows"]
-NEEDS_NETWORK = list(FETCHED.values())  # what `snakemake fetch` makes
+NEEDS_NETWORK = list(FETCHED.values())  # what `snakemake prepare` makes
 if "name" in CORPUS["tokenizer"]:
     NEEDS_NETWORK += ["<results>/corpus/tokenizer"]
 if HAS_ROWS and not LOCAL_ROWS:
@@ -134,11 +134,7 @@ def arm_scores(wildcards):
     arm = config["arms"][wildcards.arm]
     if "target" not in arm:
         return []
-    return expand(
-        "<results>/influence/{target}/{shard}.zarr",
-        target=arm["target"],
-        shard=GRADIENT_SHARDS,
-    )
+    return f"<results>/influence/{arm['target']}.zarr"
 
 
 def run_checkpoints(wildcards):

@@ -1,7 +1,7 @@
 # Text, or token ids in training order, to rows of tokens: in training order, and held
 # out. Rules named fetch_... need the network and run where Snakemake runs (on a cluster,
 # the login node); no other rule of this stage does. What they fetch depends on the
-# source alone: they do not list their modules, so that no edit fetches gigabytes again.
+# source alone: they have no digest of their modules, so no edit fetches gigabytes again.
 
 if "name" in CORPUS["tokenizer"]:
 
@@ -24,7 +24,6 @@ else:
     rule train_tokenizer:
         input:
             shards=list(SOURCES.values()),
-            code=modules("train_tokenizer"),
         output:
             directory("<results>/corpus/tokenizer"),
         log:
@@ -38,6 +37,7 @@ else:
             mem_mb=more(3000),
             runtime=longer(60),
         params:
+            code=digest("train_tokenizer"),
             settings=section("seed", "corpus"),
         script:
             "../scripts/train_tokenizer.py"
@@ -83,7 +83,6 @@ if SOURCES:
         input:
             shard=lambda wildcards: SOURCES[wildcards.source],
             tokenizer="<results>/corpus/tokenizer",
-            code=modules("tokenize_source"),
         output:
             directory("<results>/corpus/packed/{source}.zarr"),
         log:
@@ -97,6 +96,7 @@ if SOURCES:
             mem_mb=more(2000),
             runtime=longer(720),
         params:
+            code=digest("tokenize_source"),
             settings=section("seed", "corpus"),
         script:
             "../scripts/tokenize_source.py"
@@ -129,7 +129,6 @@ if HAS_ROWS:
         input:
             source=ROW_FILES,
             tokenizer="<results>/corpus/tokenizer",
-            code=modules("copy_rows"),
         output:
             directory("<results>/corpus/{shard}.zarr"),
         log:
@@ -143,6 +142,7 @@ if HAS_ROWS:
             mem_mb=more(2000),
             runtime=longer(240),
         params:
+            code=digest("copy_rows"),
             settings=section("seed", "corpus"),
             rows=config["training"]["steps"] * config["training"]["batch_size"],
         script:
@@ -154,7 +154,6 @@ if HAS_ROWS:
             rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
             packed=expand("<results>/corpus/packed/{source}.zarr", source=SOURCES),
             tokenizer="<results>/corpus/tokenizer",
-            code=modules("hold_out_rows"),
         output:
             held_out=directory("<results>/corpus/held_out.zarr"),
             summary="<results>/corpus/summary.json",
@@ -169,6 +168,7 @@ if HAS_ROWS:
             mem_mb=more(2000),
             runtime=longer(60),
         params:
+            code=digest("hold_out_rows"),
             settings=section("seed", "corpus"),
             rows=config["training"]["steps"] * config["training"]["batch_size"],
         script:
@@ -180,7 +180,6 @@ else:
         input:
             packed=expand("<results>/corpus/packed/{source}.zarr", source=SOURCES),
             tokenizer="<results>/corpus/tokenizer",
-            code=modules("order_rows"),
         output:
             directory("<results>/corpus/{shard}.zarr"),
         log:
@@ -194,6 +193,7 @@ else:
             mem_mb=more(3000),
             runtime=longer(120),
         params:
+            code=digest("order_rows"),
             settings=section("seed", "corpus"),
             rows=config["training"]["steps"] * config["training"]["batch_size"],
         script:
@@ -203,7 +203,6 @@ else:
         input:
             packed=expand("<results>/corpus/packed/{source}.zarr", source=SOURCES),
             tokenizer="<results>/corpus/tokenizer",
-            code=modules("hold_out"),
         output:
             held_out=directory("<results>/corpus/held_out.zarr"),
             summary="<results>/corpus/summary.json",
@@ -218,6 +217,7 @@ else:
             mem_mb=more(2000),
             runtime=longer(60),
         params:
+            code=digest("hold_out"),
             settings=section("seed", "corpus"),
             rows=config["training"]["steps"] * config["training"]["batch_size"],
         script:

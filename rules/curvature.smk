@@ -8,7 +8,6 @@ rule fit_factors:
         window="<results>/heads/window.json",
         held_out="<results>/corpus/held_out.zarr",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("fit_factors"),
     output:
         "<results>/curvature/{point}.h5",
     log:
@@ -24,6 +23,7 @@ rule fit_factors:
         mem_mb=pass_memory("curvature"),
         runtime=longer(120),
     params:
+        code=digest("fit_factors"),
         settings=section("as_released", "curvature"),
     script:
         "../scripts/fit_factors.py"

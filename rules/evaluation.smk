@@ -10,7 +10,6 @@ rule evaluate_run:
         ),
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
-        code=modules("evaluate_run"),
     output:
         "<results>/evaluation/{run}.tsv",
     log:
@@ -24,6 +23,7 @@ rule evaluate_run:
         mem_mb=more(4000),
         runtime=longer(60),
     params:
+        code=digest("evaluate_run"),
         settings=section("evaluation"),
     script:
         "../scripts/evaluate_run.py"
@@ -38,7 +38,6 @@ rule measure_effects:
             "<results>/heads/targets/{target}.json",
             target=config["window"]["target"],
         ),
-        code=modules("measure_effects"),
     output:
         effects="<results>/evaluation/effects.tsv",
         summary="<results>/evaluation/summary.tsv",
@@ -53,6 +52,7 @@ rule measure_effects:
         mem_mb=more(1000),
         runtime=longer(10),
     params:
+        code=digest("measure_effects"),
         arm_runs=ARM_RUNS,
     script:
         "../scripts/measure_effects.py"

@@ -8,7 +8,6 @@ rule probe_gradient:
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
         data=probe_file,
-        code=modules("probe_gradient"),
     output:
         "<results>/gradients/{point}/{target}.h5",
     log:
@@ -24,6 +23,7 @@ rule probe_gradient:
         mem_mb=pass_memory("gradients"),
         runtime=longer(30),
     params:
+        code=digest("probe_gradient"),
         settings=section("as_released", "gradients"),
     script:
         "../scripts/probe_gradient.py"
@@ -37,7 +37,6 @@ rule row_gradients:
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         factors="<results>/curvature/{point}.h5",
         probes=stored_probes,
-        code=modules("row_gradients"),
     output:
         directory("<results>/gradients/{point}/{shard}.zarr"),
     log:
@@ -53,6 +52,7 @@ rule row_gradients:
         mem_mb=pass_memory("gradients"),
         runtime=longer(120),
     params:
+        code=digest("row_gradients"),
         settings=section("as_released", "gradients"),
         position=lambda wildcards: POINTS.index(wildcards.point),
     script:

@@ -6,7 +6,6 @@ rule score_heads:
         checkpoints=CHECKPOINTS,
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
-        code=modules("score_heads"),
     output:
         "<results>/heads/scores.tsv",
     log:
@@ -20,6 +19,7 @@ rule score_heads:
         mem_mb=more(4000),
         runtime=longer(60),
     params:
+        code=digest("score_heads"),
         settings=section("heads"),
     script:
         "../scripts/score_heads.py"
@@ -29,7 +29,6 @@ rule select_window:
     input:
         scores="<results>/heads/scores.tsv",
         checkpoints=CHECKPOINTS,
-        code=modules("select_window"),
     output:
         window="<results>/heads/window.json",
         roles=directory(expand("<results>/heads/{role}", role=ROLES)),
@@ -44,6 +43,7 @@ rule select_window:
         mem_mb=more(1000),
         runtime=longer(10),
     params:
+        code=digest("select_window"),
         settings=section("window"),
         target=config["targets"][config["window"]["target"]],
     script:
@@ -53,7 +53,6 @@ rule select_window:
 rule select_target:
     input:
         scores="<results>/heads/scores.tsv",
-        code=modules("select_target"),
     output:
         "<results>/heads/targets/{target}.json",
     log:
@@ -67,6 +66,7 @@ rule select_target:
         mem_mb=more(1000),
         runtime=longer(10),
     params:
+        code=digest("select_target"),
         settings=lookup(dpath="targets/{target}", within=config),
     script:
         "../scripts/select_target.py"

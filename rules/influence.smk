@@ -5,7 +5,6 @@ rule solve_ihvp:
     input:
         factors="<results>/curvature/{point}.h5",
         probe="<results>/gradients/{point}/{target}.h5",
-        code=modules("solve_ihvp"),
     output:
         "<results>/influence/ihvp/{point}/{target}.h5",
     log:
@@ -20,6 +19,7 @@ rule solve_ihvp:
         mem_mb=more(2000),
         runtime=longer(30),
     params:
+        code=digest("solve_ihvp"),
         settings=section("influence"),
     script:
         "../scripts/solve_ihvp.py"
@@ -38,8 +38,6 @@ if config["influence"]["method"] == "projected":
                 point=POINTS,
             ),
             window="<results>/heads/window.json",
-            rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-            code=modules("score_rows"),
         output:
             directory("<results>/influence/{target}/{shard}.zarr"),
         log:
@@ -54,6 +52,7 @@ if config["influence"]["method"] == "projected":
             mem_mb=more(2000),
             runtime=longer(120),
         params:
+            code=digest("score_rows"),
             settings=section("influence"),
         script:
             "../scripts/score_rows.py"
@@ -71,7 +70,6 @@ else:
             ),
             window="<results>/heads/window.json",
             rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-            code=modules("stream_scores"),
         output:
             directory(
                 expand("<results>/influence/{target}/{{shard}}.zarr", target=TARGETS),
@@ -89,6 +87,7 @@ else:
             mem_mb=pass_memory("gradients"),
             runtime=longer(120),
         params:
+            code=digest("stream_scores"),
             settings=section("as_released", "gradients", "influence"),
             targets=TARGETS,
         script:
@@ -103,20 +102,23 @@ rule rank_rows:
         ),
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("rank_rows"),
     output:
         ranked="<results>/influence/{target}.tsv",
         domains="<results>/influence/{target}.domains.tsv",
+        scores=directory("<results>/influence/{target}.zarr"),
     log:
         "<logs>/influence/rank_rows-{target}.log",
     benchmark:
         "<benchmarks>/influence/rank_rows-{target}.tsv"
+    priority: 10
     conda:
         "../envs/headwater.yaml"
     threads: 1
     resources:
         mem_mb=more(2000),
         runtime=longer(30),
+    params:
+        code=digest("rank_rows"),
     script:
         "../scripts/rank_rows.py"
 
@@ -132,7 +134,6 @@ rule score_tokens:
         ),
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("score_tokens"),
     output:
         "<results>/influence/{target}.tokens.h5",
     log:
@@ -147,6 +148,7 @@ rule score_tokens:
         mem_mb=pass_memory("gradients"),
         runtime=longer(30),
     params:
+        code=digest("score_tokens"),
         rows=config["report"]["top_rows"],
     script:
         "../scripts/score_tokens.py"
@@ -154,11 +156,7 @@ rule score_tokens:
 
 rule check_fidelity:
     input:
-        scores=expand(
-            "<results>/influence/{target}/{shard}.zarr",
-            target=TARGETS,
-            shard=GRADIENT_SHARDS,
-        ),
+        scores=expand("<results>/influence/{target}.zarr", target=TARGETS),
         checkpoints=expand("<results>/heads/{point}", point=POINTS),
         factors=expand("<results>/curvature/{point}.h5", point=POINTS),
         products=expand(
@@ -168,7 +166,6 @@ rule check_fidelity:
         ),
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("check_fidelity"),
     output:
         "<results>/influence/fidelity.tsv",
     log:
@@ -183,6 +180,7 @@ rule check_fidelity:
         mem_mb=pass_memory("gradients"),
         runtime=longer(60),
     params:
+        code=digest("check_fidelity"),
         settings=section("influence"),
         targets=TARGETS,
     script:
@@ -197,7 +195,6 @@ rule compare_variants:
         tokenizer="<results>/corpus/tokenizer",
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("compare_variants"),
     output:
         "<results>/influence/variants.tsv",
     log:
@@ -212,6 +209,7 @@ rule compare_variants:
         mem_mb=pass_memory("curvature"),
         runtime=longer(60),
     params:
+        code=digest("compare_variants"),
         settings=section("curvature", "gradients", "influence", "targets"),
     script:
         "../scripts/compare_variants.py"

@@ -6,7 +6,6 @@ rule build_arm:
         scores=arm_scores,
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("build_arm"),
     output:
         "<results>/interventions/{arm}-seed{draw}.h5",
     log:
@@ -20,6 +19,7 @@ rule build_arm:
         mem_mb=more(2000),
         runtime=longer(30),
     params:
+        code=digest("build_arm"),
         settings=lookup(dpath="arms/{arm}", within=config),
     script:
         "../scripts/build_arm.py"

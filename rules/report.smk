@@ -12,7 +12,6 @@ rule plot_emergence:
         scores="<results>/heads/scores.tsv",
         runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
         domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
-        code=modules("plot_emergence"),
     output:
         png="<results>/report/emergence.png",
         svg=report(
@@ -32,6 +31,7 @@ rule plot_emergence:
         mem_mb=more(1000),
         runtime=longer(10),
     params:
+        code=digest("plot_emergence"),
         settings=section("arms", "window"),
     script:
         "../scripts/plot_emergence.py"
@@ -42,7 +42,6 @@ rule plot_enrichment:
         window="<results>/heads/window.json",
         targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
         domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
-        code=modules("plot_enrichment"),
     output:
         png="<results>/report/enrichment.png",
         svg=report(
@@ -61,6 +60,8 @@ rule plot_enrichment:
     resources:
         mem_mb=more(1000),
         runtime=longer(10),
+    params:
+        code=digest("plot_enrichment"),
     script:
         "../scripts/plot_enrichment.py"
 
@@ -73,7 +74,6 @@ rule show_top_rows:
         tokens=expand("<results>/influence/{target}.tokens.h5", target=TARGETS),
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         tokenizer="<results>/corpus/tokenizer",
-        code=modules("show_top_rows"),
         templates=expand(
             "{folder}/{name}.html",
             folder=TEMPLATES,
@@ -97,6 +97,7 @@ rule show_top_rows:
         mem_mb=more(2000),
         runtime=longer(10),
     params:
+        code=digest("show_top_rows"),
         settings=section("report"),
     script:
         "../scripts/show_top_rows.py"
@@ -111,7 +112,6 @@ rule write_summary:
         effects="<results>/evaluation/effects.tsv",
         domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
         fidelity="<results>/influence/fidelity.tsv",
-        code=modules("write_summary"),
         templates=expand(
             "{folder}/{name}.html",
             folder=TEMPLATES,
@@ -136,6 +136,7 @@ rule write_summary:
         mem_mb=more(1000),
         runtime=longer(10),
     params:
+        code=digest("write_summary"),
         settings=section("arms", "window"),
     script:
         "../scripts/write_summary.py"

@@ -8,7 +8,6 @@ rule retrain_arm:
         checkpoint="<results>/heads/start",
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        code=modules("retrain_arm"),
     output:
         directory("<results>/retraining/{arm}-seed{draw}"),
     log:
@@ -24,6 +23,7 @@ rule retrain_arm:
         mem_mb=training_memory,
         runtime=training_minutes(config),
     params:
+        code=digest("retrain_arm"),
         settings=section("retraining"),
     script:
         "../scripts/retrain_arm.py"

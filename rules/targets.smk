@@ -8,8 +8,8 @@ if ARM_RUNS:
     PAGES += ["emergence.png", "summary.md"]
 
 
-rule fetch:
-    """Everything that needs the network, for a login node."""
+rule prepare:
+    """What needs the network, on a login node."""
     input:
         NEEDS_NETWORK,
 

@@ -21,8 +21,7 @@ def main(snakemake):
         _, window = open_window(inputs.window, inputs.rows, config)
         scores = None
         if "target" in settings:
-            shards = [Path(p) for p in inputs.scores]
-            scores = read_scores(shards, config)
+            scores = read_scores([Path(inputs.scores)], config)
         seed = stable_seed(config["seed"], "interventions", arm, draw)
         generator = np.random.default_rng(seed)
         count = round(settings["fraction"] * len(window))

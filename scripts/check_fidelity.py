@@ -48,10 +48,9 @@ def main(snakemake):
         generator = np.random.default_rng(stable_seed(config["seed"], "fidelity"))
         sample = window.sample(config["influence"]["fidelity_rows"], generator)
         exact = exact_scores(snakemake, config, window, choice.points, sample)
-        lines, shards = [], config["gradients"]["shards"]
+        lines = []
         for position, target in enumerate(snakemake.params.targets):
-            own = inputs.scores[position * shards : (position + 1) * shards]
-            stored = read_scores([Path(p) for p in own], config)[sample]
+            stored = read_scores([Path(inputs.scores[position])], config)[sample]
             lines.append((target, len(sample), *agreement(stored, exact[:, position])))
             job.logger.info(
                 "%s: scores against exact ones on %d rows: Spearman %.4f, "

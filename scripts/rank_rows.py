@@ -1,12 +1,13 @@
-"""Rank a target's rows, and say which domains the highest come from."""
+"""Gather a target's scores, rank its rows, and say which domains are highest."""
 
 from pathlib import Path
 
 from headwater import job
 from headwater.heads.window import open_window
-from headwater.influence.files import read_losses, read_scores
+from headwater.influence.files import read_losses, read_scores, write_scores
 from headwater.influence.ranking import domain_table, ranked_table
 from headwater.publish import write_text
+from headwater.stages import identity
 
 
 def main(snakemake):
@@ -15,13 +16,16 @@ def main(snakemake):
         scores = read_scores(shards, config)
         inputs = snakemake.input
         _, window = open_window(inputs.window, inputs.rows, config)
-        ranked = ranked_table(scores, read_losses(shards, config), window)
+        losses, target = read_losses(shards, config), snakemake.wildcards.target
+        ranked = ranked_table(scores, losses, window)
         domains = domain_table(scores, window)
         for table, path in (
             (ranked, snakemake.output.ranked),
             (domains, snakemake.output.domains),
         ):
             write_text(Path(path), table.to_csv(sep="\t", index=False))
+        stamp = identity("influence", config, [target], target=target)
+        write_scores(Path(snakemake.output.scores), 0, scores, losses, stamp)
 
 
 main(snakemake)  # noqa: F821

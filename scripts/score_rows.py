@@ -4,7 +4,8 @@ from pathlib import Path
 
 from headwater import job
 from headwater.gradients.store import HeadRows, check_rows
-from headwater.heads.window import open_window
+from headwater.heads.targets import read_window
+from headwater.heads.window import WindowNumbers
 from headwater.influence.average import Average, within
 from headwater.influence.files import read_product, write_scores
 from headwater.influence.scores import score_store
@@ -17,7 +18,8 @@ def main(snakemake):
     with job.start(snakemake) as config:
         target, shard = snakemake.wildcards.target, snakemake.wildcards.shard
         inputs = snakemake.input
-        choice, window = open_window(inputs.window, inputs.rows, config)
+        choice = read_window(Path(inputs.window), config)
+        window = WindowNumbers(choice.window, config)
         part = shard_range(len(window), config["gradients"]["shards"], int(shard))
         average = Average(len(part), 1)
         points = zip(

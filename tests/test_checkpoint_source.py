@@ -146,7 +146,7 @@ def test_no_network_and_nothing_cached_says_what_to_fetch(
     monkeypatch.setattr(huggingface_hub.file_download, "get_hf_file_metadata", down)
     message = refusal(tmp_path / "step1", "step1", hub_config())
     assert "(Name or service not known; 5 tries)" in message
-    assert "`snakemake fetch`" in message
+    assert "`snakemake prepare`" in message
 
 
 def test_a_full_disk_is_one_line(server, tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ def test_a_server_that_stays_down_is_one_line(
     with pytest.raises(
         HeadwaterError,
         match=r"data\.bin: cannot be fetched \(the server answered 503; 3 tries\); run "
-        r"again .* `snakemake fetch`",
+        r"again .* `snakemake prepare`",
     ):
         file.read(0, 10)
 

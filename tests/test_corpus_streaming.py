@@ -294,7 +294,7 @@ def test_without_a_network_the_cache_serves_or_the_way_is_told(
     assert all(f"preshuffled@{hash_}/" in part["place"] for part in record["parts"])
     log = (tmp_path / "texts-0001/log").read_text()
     assert "HF_HUB_OFFLINE is set" in log
-    assert "run `snakemake fetch` with the same config" in log
+    assert "run `snakemake prepare` with the same config" in log
 
 
 def fill_cache(folder: Path, endpoint: str, code: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from headwater import imports
-from headwater.imports import PLUMBING, ROOT, script_modules
+from headwater.imports import PLUMBING, ROOT, script_digest, script_modules
 
 SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
 
@@ -18,7 +18,12 @@ SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
 @pytest.fixture
 def library(tmp_path, monkeypatch):
     """A small library: write its files, then ask for the modules of `work.py`."""
-    caches = (imports._closure, imports._imported_by, imports._file)
+    caches = (
+        imports._closure,
+        imports._imported_by,
+        imports._file,
+        imports._content,
+    )
     for cached in caches:
         cached.cache_clear()
     monkeypatch.setattr(imports, "ROOT", tmp_path)
@@ -94,6 +99,26 @@ def test_other_packages_of_a_like_name_are_left_out(library):
         a="",
     )
     assert found == ["work.py"]
+
+
+def test_a_digest_is_of_content_and_not_of_time(library, tmp_path):
+    library(work="from headwater import a, job", a="one = 1", job="")
+    first = script_digest("work")
+    os.utime(tmp_path / "headwater/a.py", (1, 1))
+    imports._content.cache_clear()
+    assert script_digest("work") == first
+    library(work="from headwater import a, job", a="one = 1", job="edited = 1")
+    assert script_digest("work") == first
+    library(work="from headwater import a, job", a="one = 2", job="")
+    imports._content.cache_clear()
+    assert script_digest("work") != first
+
+
+def test_a_digest_does_not_depend_on_the_working_directory(tmp_path, monkeypatch):
+    first = script_digest("rank_rows")
+    monkeypatch.chdir(tmp_path)
+    assert script_digest("rank_rows") == first
+    assert script_digest("build_arm") != first
 
 
 def test_paths_are_relative_to_the_working_directory(tmp_path, monkeypatch):

@@ -91,8 +91,8 @@ def test_two_paths_make_a_ready_experiment_local(clone: Path, tmp_path: Path) ->
     planned = jobs(result.stdout)
     assert "fetch_rows" not in planned
     assert planned["fetch_checkpoint"] == 1  # from the folder
-    fetch = jobs(run(clone, "-n", "fetch", config=name).stdout)
-    assert set(fetch) == {"fetch", "fetch_tokenizer"}
+    prepared = jobs(run(clone, "-n", "prepare", config=name).stdout)
+    assert set(prepared) == {"prepare", "fetch_tokenizer"}
 
 
 def tiny_pythia(clone: Path) -> dict[str, Any]:

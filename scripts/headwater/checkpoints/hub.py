@@ -65,9 +65,9 @@ def hub_file(repo: str, revision: str, name: str) -> Path | None:
 def how_to_fetch(repo: str, revision: str) -> str:
     """What to do where there is a network, in words."""
     return (
-        "where there is a network (a login node), run `snakemake fetch` with the same "
-        f"config in the same folder, or `hf download {repo} --revision {revision}` "
-        "with the same HF_HOME"
+        "where there is a network (a login node), run `snakemake prepare` with the "
+        f"same config in the same folder, or `hf download {repo} --revision {revision}`"
+        " with the same HF_HOME"
     )
 
 

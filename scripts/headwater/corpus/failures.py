@@ -22,7 +22,7 @@ _LONGEST_WAIT = 60.0
 _RETRIED = {408, 425, 429, 500, 502, 503, 504}
 
 ADVICE = (
-    "Without a network here, run `snakemake fetch` with the same config in the same "
+    "Without a network here, run `snakemake prepare` with the same config in the same "
     "folder where there is one (a login node), or download the files there and give "
     "their local paths"
 )

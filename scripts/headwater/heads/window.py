@@ -14,17 +14,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class WindowRows:
-    """The rows trained on in the window, numbered from its first.
+class WindowNumbers:
+    """The rows trained on in the window by number, from its first; no row is read.
 
     Args:
-        paths: the row shards, in training order.
         window: which training steps.
-        config: for the batch size and the check of the stores.
+        config: for the batch size.
     """
 
-    def __init__(self, paths: Sequence[Path], window: Window, config: Config) -> None:
-        self.rows = Rows(list(paths), config)
+    def __init__(self, window: Window, config: Config) -> None:
         self.batch_size: int = config["training"]["batch_size"]
         self.start = window.start
         self.first = window.start * self.batch_size
@@ -32,14 +30,6 @@ class WindowRows:
 
     def __len__(self) -> int:
         return self.count
-
-    def take(self, numbers: np.ndarray) -> np.ndarray:
-        """Token ids of the given rows: int64 [len(numbers), length + 1]."""
-        return self.rows.take(np.asarray(numbers) + self.first)
-
-    def tokens(self, part: range) -> np.ndarray:
-        """Token ids of a contiguous part: int64 [len(part), length + 1]."""
-        return self.rows.tokens(self.first + part.start, self.first + part.stop)
 
     def after(self, step: int, numbers: range) -> range:
         """Those of some rows that are scored at the checkpoint of a step.
@@ -65,6 +55,32 @@ class WindowRows:
             return range(rows.start + self.first, rows.stop + self.first)
         return np.asarray(rows) + self.first
 
+    def step_of(self, numbers: np.ndarray) -> np.ndarray:
+        """The training step each row belongs to."""
+        return (np.asarray(numbers) + self.first) // self.batch_size
+
+
+class WindowRows(WindowNumbers):
+    """The rows trained on in the window, numbered from its first.
+
+    Args:
+        paths: the row shards, in training order.
+        window: which training steps.
+        config: for the batch size and the check of the stores.
+    """
+
+    def __init__(self, paths: Sequence[Path], window: Window, config: Config) -> None:
+        super().__init__(window, config)
+        self.rows = Rows(list(paths), config)
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """Token ids of the given rows: int64 [len(numbers), length + 1]."""
+        return self.rows.take(np.asarray(numbers) + self.first)
+
+    def tokens(self, part: range) -> np.ndarray:
+        """Token ids of a contiguous part: int64 [len(part), length + 1]."""
+        return self.rows.tokens(self.first + part.start, self.first + part.stop)
+
     def part(self, numbers: range) -> "RowPart":
         """A contiguous part as a lazy sequence of rows."""
         return RowPart(self, numbers)
@@ -72,10 +88,6 @@ class WindowRows:
     def domains(self) -> np.ndarray:
         """Domain of every row, index into `rows.domain_names`: [count]."""
         return self.rows.domains(self.first, self.first + self.count)
-
-    def step_of(self, numbers: np.ndarray) -> np.ndarray:
-        """The training step each row belongs to."""
-        return (np.asarray(numbers) + self.first) // self.batch_size
 
 
 def open_window(

@@ -2,7 +2,8 @@
 
 ihvp/<point>/<target>.h5   `product` float64, flat in the eigenbasis of the blocks
 <target>/<shard>.zarr      `scores` and `losses` float32 [rows]; attribute first_row
-(in the window)
+                           (in the window)
+<target>.zarr              the same of all rows, gathered
 <target>.tokens.h5         `rows` int64 [n], `scores` float32 [n, length]
 """
 
