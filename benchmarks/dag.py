@@ -105,7 +105,9 @@ def measure(name, folder):
     """Print the least of some rounds."""
     rounds = [ready(folder) for _ in range(ROUNDS)]
     wall, cpu, jobs = min(rounds)
-    print(f"{name:12s} {jobs:6,} jobs to do  {wall:5.1f} s  {cpu:5.1f} s CPU", flush=True)
+    print(
+        f"{name:12s} {jobs:6,} jobs to do  {wall:5.1f} s  {cpu:5.1f} s CPU", flush=True
+    )
 
 
 def main():

@@ -127,7 +127,8 @@ def gres_count(entry: str, kind: str) -> int:
 
 def _gpus_wanted(wants: Mapping[str, Any]) -> int:
     from_gres = gres_count(str(wants.get("gres") or ""), "gpu")
-    return max(int(wants.get("gpu") or 0), from_gres)
+    # `gpu` counts those of all nodes, `gres` those of each.
+    return max(int(wants.get("gpu") or 0) // int(wants.get("nodes") or 1), from_gres)
 
 
 def _kind_wanted(wants: Mapping[str, Any]) -> str:

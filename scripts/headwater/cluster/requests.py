@@ -1,6 +1,7 @@
 """What a run's jobs will ask SLURM for: the adapter to Snakemake and its plugin.
 
-The `sbatch` line is the plugin's own, so what is tried is what will be submitted.
+An ordinary job's `sbatch` line is the plugin's own, so what is tried is what will be
+submitted. A training run's has the flags of its driver.
 """
 
 import shlex
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headwater.training_jobs.launch import read_launch
+
+SUBMITS_NOTHING = ("--test-only", "--wrap=true")
 TRAINING = ("train_baseline", "retrain_arm")  # run here, but submit a job of their own
 
 
@@ -37,7 +41,8 @@ def distinct_requests(workflow: Any) -> list[Request]:
     for job in workflow.dag.needrun_jobs():
         if job.is_local and job.rule.name not in TRAINING:
             continue
-        command = _trial(job, workflow)
+        training = job.rule.name in TRAINING
+        command = _training_trial(job) if training else _trial(job, workflow)
         known = by_command.get(command)
         rules = {*(known.rules if known else ()), job.rule.name}
         wants = {**job.resources, "_cores": job.threads}
@@ -83,4 +88,24 @@ def _trial(job: Any, workflow: Any) -> tuple[str, ...]:
     }
     call = get_submit_command(job, parameters, settings=workflow.executor_settings)
     words = shlex.split(call + set_gres_string(job))
-    return (*words, "--test-only", "--wrap=true")
+    return (*words, *SUBMITS_NOTHING)
+
+
+def _training_trial(job: Any) -> tuple[str, ...]:
+    """As `training_jobs.slurm` submits it."""
+    launch = read_launch(job.resources, job.threads, job.rule.name)
+    flags = {
+        "partition": launch.partition,
+        "nodes": launch.nodes,
+        "ntasks-per-node": launch.per_node,
+        "cpus-per-task": launch.threads,
+        "mem": f"{launch.mem_mb}M" if launch.mem_mb else None,
+        "time": launch.minutes,
+        **launch.flags,
+    }
+    words = [
+        f"--{flag}" if value is True else f"--{flag}={value}"
+        for flag, value in flags.items()
+        if value is not None
+    ]
+    return ("sbatch", *words, *SUBMITS_NOTHING)
