@@ -69,9 +69,9 @@ class RunGuard:
         self._stack.close()
         lines = [line for log in self._recent_logs() for line in _errors(log)]
         if requests.uses_slurm(workflow):
-            failed = requests.failed_jobs(workflow)
-            lines += failures.slurm_failures(failed, self._started)
-            lines += failures.refusals(snakemake_logs)
+            refused = failures.refusals(snakemake_logs)
+            failed = [] if refused else requests.failed_jobs(workflow)
+            lines += refused + failures.slurm_failures(failed, self._started)
         if lines:
             print("\nHeadwater stopped:", *lines, sep="\n  ", file=sys.stderr)
         print(f"Logs of all jobs: {self._logs}/", file=sys.stderr)

@@ -4,7 +4,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-MEMORY = r"oom[_-]kill|Out Of Memory|exceeded (job )?memory limit|OUT_OF_MEMORY"
+MEMORY = r"oom[_-]kill|Out Of Memory|[Ee]xceeded (job )?memory limit"
+NO_LOG = (
+    "SLURM wrote no log; where its compute node does not see {folder}, none can be: "
+    "move the workflow to a file system that all nodes mount"
+)
 REFUSAL = r"SLURM sbatch failed\. The error message was '(.*)"
 TAIL = 200_000  # bytes of a log that are read
 
@@ -26,7 +30,10 @@ REASONS = (
         "its time limit came; run the same command again to go on from what is done, "
         "or raise set-resources.{rule}.runtime in the profile",
     ),
-    (r"DUE TO NODE FAILURE", "its node failed; run the same command again"),
+    (
+        r"DUE TO NODE FAILURE|Node failure on",
+        "its node failed; run the same command again",
+    ),
     (
         r"DUE TO PREEMPTION",
         "a job of higher priority took its place; run the same command again",
@@ -36,7 +43,7 @@ REASONS = (
 
 
 def slurm_failures(jobs: Iterable[tuple[str, Path]], since: float) -> list[str]:
-    """One line for each failed job whose log says why SLURM ended it.
+    """One line for each failed job that SLURM ended, or could not begin.
 
     Args:
         jobs: name of a job, rule first, and the folder of its SLURM logs.
@@ -45,10 +52,12 @@ def slurm_failures(jobs: Iterable[tuple[str, Path]], since: float) -> list[str]:
     found = []
     for name, folder in jobs:
         logs = [log for log in folder.glob("*.log") if log.stat().st_mtime >= since]
-        if logs:
-            log = max(logs, key=lambda path: path.stat().st_mtime)
-            reason = reason_in(_tail(log), name.split()[0])
-            found += [f"{name}: {reason}  (log: {_shown(log)})"] if reason else []
+        if not logs:
+            found.append(f"{name}: {NO_LOG.format(folder=Path.cwd())}")
+            continue
+        log = max(logs, key=lambda path: path.stat().st_mtime)
+        reason = reason_in(_tail(log), name.split()[0])
+        found += [f"{name}: {reason}  (log: {_shown(log)})"] if reason else []
     return found
 
 
