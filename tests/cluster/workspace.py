@@ -22,6 +22,7 @@ QUICK = {
     "jobs": 4,
     "latency-wait": 10,
     "seconds-between-status-checks": 2,
+    "max-status-checks-per-second": 1,
     "slurm-init-seconds-before-status-checks": 3,
 }
 # SLURM's own variables of the calling job (if any) are no business of the runs.
@@ -154,6 +155,9 @@ class Workspace:
         profile["default-resources"].update(
             slurm_account=self.site.account, slurm_partition=self.site.cpu
         )
+        # Rules share one mapping (an alias in YAML): each gets its own.
+        shared = profile["set-resources"]
+        profile["set-resources"] = {rule: dict(shared[rule]) for rule in shared}
         for resources in profile["set-resources"].values():
             if resources.get("slurm_partition") == "gpu":
                 resources["slurm_partition"] = self.site.gpu
