@@ -69,17 +69,19 @@ def main(snakemake):
         point = snakemake.wildcards.point
         names = config["targets"] if settings["heads"] == "targets" else []
         stamp = identity("gradients", config, names, shard=shard, point=point)
-        options = PassOptions(settings["batch_size"], numbers=window.numbers(part))
-        progress = Progress(f"gradients {point} {shard}", len(part), "rows")
+        label, size = f"gradients {point} {shard}", settings["batch_size"]
         with publish_folder(Path(snakemake.output[0]), stamp) as target:
             writer = GradientWriter(target, stamp, part.start, len(part), kept)
+            done = writer.resume(size)
+            rest = part[done:]
+            progress = Progress(label, len(part), "rows", done=done)
             fill_store(
                 writer,
                 model,
-                window.part(part),
+                window.part(rest),
                 bases,
                 mode,
-                options,
+                PassOptions(size, numbers=window.numbers(rest)),
                 as_released=config["as_released"],
                 update=progress.update,
             )

@@ -225,6 +225,30 @@ def test_the_store_does_not_depend_on_the_batches(tmp_path, sizes):
     np.testing.assert_allclose(read(parts, "scales"), read(whole, "scales"), rtol=1e-6)
 
 
+def bytes_of(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(("killed", "resumed"), [(10, 0), (15, 10), (25, 20), (40, 35)])
+def test_a_killed_writer_goes_on_at_a_batch_with_the_same_bytes(
+    tmp_path, killed, resumed
+):
+    """Batches of 5 and shards of 12 rows: 12, 24 and 36 rows are whole on the disk."""
+    write_gradients(tmp_path / "whole.zarr", [5] * 8 + [1])
+    path, rows = tmp_path / "killed.zarr", gradients()
+    for first, last in ((0, killed), (resumed, ROWS)):
+        writer = GradientWriter(path, STAMP, 100, ROWS, KEPT)
+        assert writer.resume(5) == first
+        for start in range(first, last, 5):
+            part = slice(start, min(start + 5, last))
+            batch = {head: rows[head][part] for head in HEADS}
+            writer.append(batch, LOSSES[part])
+    writer.close()
+    assert bytes_of(path) == bytes_of(tmp_path / "whole.zarr")
+
+
 @pytest.mark.usefixtures("small_chunks")
 def test_a_store_holds_the_codes_of_every_row(tmp_path):
     group, rows = write_gradients(tmp_path / "a.zarr", [10, 31]), gradients()

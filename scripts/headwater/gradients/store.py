@@ -9,8 +9,12 @@
 
 Chunked by head, so that one head is read without the others; sharded, so that a store
 has few files; not compressed, since codes are noise to a compressor.
+
+While it is written, `<shard>.zarr.part/written` says how many rows are whole in it: a
+killed job goes on from there.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,18 +31,22 @@ from headwater.geometry import Head
 from headwater.gradients.coordinates import Coordinates, Projection
 from headwater.gradients.heads import gradients_of, released_gradients
 from headwater.gradients.passes import PassOptions, RowSource, check_finite
+from headwater.publish import fsync_tree, write_text
 from headwater.stores import array, create_group, read, write_array
+
+logger = logging.getLogger("headwater")
 
 CHUNK_BYTES = 1 << 22
 _DECODED_ROWS = 256
 SHARD_BYTES = 1 << 27  # a shard is buffered whole before it is written
+WRITTEN = "written"
 
 
 class GradientWriter:
     """Writes the rows of one shard in order, a chunk at a time.
 
     Args:
-        path: an unpublished folder.
+        path: an unpublished folder; the rows that a killed job wrote there are kept.
         identity: of the store.
         first_row: number of the shard's first row in the window.
         rows: how many rows the shard has.
@@ -53,36 +61,59 @@ class GradientWriter:
         rows: int,
         projections: dict[Head, Projection],
     ) -> None:
-        self._projections = projections
-        self._done = self._written = 0
-        codec = next(iter(projections.values())).codec
-        kept = [projection.kept for projection in projections.values()]
-        self._group = create_group(
-            path,
-            identity,
-            first_row=first_row,
-            heads=[str(head) for head in projections],
-            bits=codec.bits,
-            seed=codec.seed,
-        )
-        write_array(self._group, "index", np.stack([c.index for c in kept]))
-        write_array(self._group, "whitening", np.stack([c.scale for c in kept]))
-        self._codes, shard_rows = self._create(rows, codec.width)
-        self._buffer = np.empty((shard_rows, len(kept), codec.width), np.uint8)
-        self._scales = np.zeros((rows, len(kept)), np.float32)
-        self._losses = np.zeros(rows, np.float32)
+        self._projections, self._progress = projections, path / WRITTEN
+        if not self._progress.exists():
+            self._create(path, identity, first_row, rows)
+        self._group = zarr.open_group(path, mode="r+", zarr_format=3)
+        self._codes = array(self._group, "codes")
+        shard_rows, heads, width = self._codes.shards or self._codes.chunks
+        self._buffer = np.empty((shard_rows, heads, width), np.uint8)
+        self._scales = read(self._group, "scales")
+        self._losses = read(self._group, "losses")
+        self._done = self._written = int(self._progress.read_text())
 
     @property
     def heads(self) -> list[Head]:
         """The heads that are stored."""
         return list(self._projections)
 
-    def _create(self, rows: int, width: int) -> tuple[zarr.Array, int]:
+    def resume(self, batch_size: int) -> int:
+        """The row to go on from, where a killed job was; 0 in a new store.
+
+        It begins a batch, so that batches are those of an undisturbed job and rounding
+        is, too. Rows of it that are written already are left as they are.
+        """
+        self._done = self._written // batch_size * batch_size
+        if self._written:
+            logger.info("resuming at row %d of the shard", self._done)
+        return self._done
+
+    def _create(
+        self, path: Path, identity: dict[str, Any], first_row: int, rows: int
+    ) -> None:
+        codec = next(iter(self._projections.values())).codec
+        kept = [projection.kept for projection in self._projections.values()]
+        group = create_group(
+            path,
+            identity,
+            first_row=first_row,
+            heads=[str(head) for head in self._projections],
+            bits=codec.bits,
+            seed=codec.seed,
+        )
+        write_array(group, "index", np.stack([c.index for c in kept]))
+        write_array(group, "whitening", np.stack([c.scale for c in kept]))
+        write_array(group, "scales", np.zeros((rows, len(kept)), np.float32))
+        write_array(group, "losses", np.zeros(rows, np.float32))
+        self._create_codes(group, rows, codec.width)
+        self._mark(0)
+
+    def _create_codes(self, group: zarr.Group, rows: int, width: int) -> None:
         heads, rows = len(self._projections), max(1, rows)
         chunk = min(max(1, min(CHUNK_BYTES, SHARD_BYTES // heads) // width), rows)
         most = max(1, SHARD_BYTES // (chunk * heads * width))
         shard_rows = chunk * min(most, -(-rows // chunk))
-        codes = self._group.create_array(
+        group.create_array(
             "codes",
             shape=(rows, heads, width),
             dtype=np.uint8,
@@ -90,7 +121,6 @@ class GradientWriter:
             shards=(shard_rows, heads, width),
             compressors=None,
         )
-        return codes, shard_rows
 
     def append(self, gradients: dict[Head, Tensor], losses: Tensor) -> None:
         """Add the next rows.
@@ -104,6 +134,8 @@ class GradientWriter:
         rows = slice(self._done, self._done + len(codes))
         self._scales[rows] = torch.stack([s for _, s in coded], dim=1).cpu().numpy()
         self._losses[rows] = losses.cpu().numpy()
+        known = min(max(0, self._written - self._done), len(codes))
+        self._done, codes = self._done + known, codes[known:]
         while len(codes):
             room = self._written + len(self._buffer) - self._done
             start = self._done - self._written
@@ -115,17 +147,24 @@ class GradientWriter:
 
     def _flush(self) -> None:
         # Whole shards only (but for the last): a partial one would be read back first.
-        count = self._done - self._written
-        if count:
-            self._codes[self._written : self._done] = self._buffer[:count]
+        new = slice(self._written, self._done)
+        if new.start == new.stop:
+            return
+        self._codes[new] = self._buffer[: new.stop - new.start]
+        array(self._group, "scales")[new] = self._scales[new]
+        array(self._group, "losses")[new] = self._losses[new]
+        self._mark(self._done)
         self._written = self._done
 
+    def _mark(self, written: int) -> None:
+        fsync_tree(self._progress.parent)  # the rows first, then that they are there
+        write_text(self._progress, str(written))
+
     def close(self) -> None:
-        """Write what is buffered, the scales and the losses; every row has come."""
+        """Write what is buffered; every row has come."""
         self._flush()
         assert self._written == len(self._losses), "the rest would read as zeros"
-        write_array(self._group, "scales", self._scales)
-        write_array(self._group, "losses", self._losses)
+        self._progress.unlink()
 
 
 def fill_store(
