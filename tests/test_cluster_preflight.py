@@ -22,6 +22,7 @@ from headwater.cluster.requests import Request
 from headwater.errors import HeadwaterError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ACCOUNTS = ["lab", "physics"]
 WANTS = {"slurm_partition": "cpu", "slurm_account": "lab", "mem_mb": 500, "runtime": 5}
 
 
@@ -36,7 +37,7 @@ def request(**more: Any) -> Request:
 
 
 def test_what_fits_is_left_alone(slurm: FakeSlurm) -> None:
-    assert preflight.finding(request(), read_partitions()) == ("", "")
+    assert preflight.finding(request(), read_partitions(), ACCOUNTS) == ("", "")
     assert slurm.calls("sbatch") == ["--test-only --wrap=true"]
 
 
@@ -114,7 +115,7 @@ def test_what_a_partition_can_serve(slurm: FakeSlurm, more: dict[str, Any]) -> N
 )
 def test_what_sbatch_refuses(slurm: FakeSlurm, said: str, key: str, words: str) -> None:
     slurm.says("sbatch", (said, 1))
-    found, text = preflight.finding(request(), read_partitions())
+    found, text = preflight.finding(request(), read_partitions(), ACCOUNTS)
     assert found == key
     assert words in text
 
@@ -122,13 +123,15 @@ def test_what_sbatch_refuses(slurm: FakeSlurm, said: str, key: str, words: str) 
 def test_nodes_that_are_down_only_warn(slurm: FakeSlurm) -> None:
     words = "allocation failure: Requested node configuration is not available"
     slurm.says("sbatch", (words, 1))
-    key, text = preflight.finding(request(), read_partitions())
+    key, text = preflight.finding(request(), read_partitions(), ACCOUNTS)
     assert key == ""
     assert 'slurm_partition="cpu", mem_mb=500' in text
 
 
 def test_an_account_of_others(slurm: FakeSlurm) -> None:
-    key, text = preflight.finding(request(slurm_account="labb"), read_partitions())
+    key, text = preflight.finding(
+        request(slurm_account="labb"), read_partitions(), ACCOUNTS
+    )
     assert key == "slurm_account"
     assert text == '"labb" is not an account of yours; did you mean "lab"?'
     assert not slurm.calls("sbatch")
@@ -136,8 +139,9 @@ def test_an_account_of_others(slurm: FakeSlurm) -> None:
 
 def test_without_accounting_any_account_will_do(slurm: FakeSlurm) -> None:
     slurm.says("sacctmgr", ("You are running a configuration without it", 1))
+    accounts = preflight.own("account")
     wants = request(slurm_account="whatever")
-    assert preflight.finding(wants, read_partitions()) == ("", "")
+    assert preflight.finding(wants, read_partitions(), accounts) == ("", "")
 
 
 def test_a_silent_controller_is_one_line(slurm: FakeSlurm) -> None:

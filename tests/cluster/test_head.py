@@ -1,11 +1,16 @@
 """The head process dies in every way, and the next run goes on from there."""
 
+import shutil
 import signal
+import tempfile
 from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from clone import contents
+from conftest import Cluster
 from slurm import jobs, slurm, wait_for
 from workspace import Head, Workspace
 
@@ -14,12 +19,24 @@ FILES = [f"resources/corpus/0{i}.jsonl.zst" for i in (0, 1)]
 REFUSED = "another process is writing it"
 
 
-@pytest.fixture
-def ready(workspace: Workspace) -> Workspace:
-    """A clone in which both jobs of `RULE` can begin at once."""
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster) -> Workspace:
+    """A clone with the results of a run that nothing happened to."""
+    folder = Path(tempfile.mkdtemp(prefix="w-", dir=cluster.scratch))
+    workspace = Workspace.new(folder, cluster.site)
     workspace.config("smoke", corpus={"shards": FILES, "row_shards": 1})
-    tokenizer = "results/smoke/corpus/tokenizer"
-    workspace.start_locally(tokenizer).succeed()
+    workspace.start_locally("corpus").succeed()
+    return workspace
+
+
+@pytest.fixture
+def ready(undisturbed: Workspace, cluster: Cluster) -> Workspace:
+    """A clone in which both jobs of `RULE` can begin at once."""
+    folder = Path(tempfile.mkdtemp(prefix="w-", dir=cluster.scratch)) / "clone"
+    workspace = undisturbed.copy(folder)
+    for path in (folder / "results/smoke/corpus").iterdir():
+        if path.name != "tokenizer":
+            path.unlink() if path.is_file() else shutil.rmtree(path)
     return workspace
 
 
@@ -58,22 +75,18 @@ def check_no_second_writer(*runs: str) -> None:
     assert spans
     for comment, found in spans.items():
         found.sort()
-        for (_, end), (begin, _) in zip(found, found[1:], strict=False):
+        for (_, end), (begin, _) in pairwise(found):
             assert end <= begin, f"{comment}: {found}"
 
 
-def finish_like_local(workspace: Workspace) -> None:
-    """The results equal those of a run that nothing happened to."""
-    made = contents(workspace.folder)
-    whole = workspace.config("whole", corpus={"shards": FILES, "row_shards": 1})
-    workspace.start_locally("corpus", config=whole).succeed()
-    expected = contents(workspace.folder, "whole")
-    assert made.keys() == expected.keys()
-    assert [name for name in made if made[name] != expected[name]] == []
-    assert not list((workspace.folder / "results/smoke").rglob("*.part"))
+def check_results(made: Workspace, expected: Workspace) -> None:
+    """The same files with the same bytes, and nothing unfinished."""
+    found, wanted = contents(made.folder), contents(expected.folder)
+    assert found.keys() == wanted.keys()
+    assert [name for name in found if found[name] != wanted[name]] == []
 
 
-def test_ctrl_c_cancels_the_jobs(ready: Workspace) -> None:
+def test_ctrl_c_cancels_the_jobs(ready: Workspace, undisturbed: Workspace) -> None:
     head = start(ready)
     first = at_work(head)
     head.signal(signal.SIGINT)
@@ -82,10 +95,12 @@ def test_ctrl_c_cancels_the_jobs(ready: Workspace) -> None:
     second = run_id(again)
     again.succeed()
     check_no_second_writer(first, second)
-    finish_like_local(ready)
+    check_results(ready, undisturbed)
 
 
-def test_sigterm_lets_the_jobs_end_and_keeps_their_results(ready: Workspace) -> None:
+def test_sigterm_lets_the_jobs_end_and_keeps_their_results(
+    ready: Workspace, undisturbed: Workspace
+) -> None:
     head = start(ready)
     first = at_work(head)
     beside = start(ready)  # a second head beside a live one touches nothing
@@ -98,12 +113,12 @@ def test_sigterm_lets_the_jobs_end_and_keeps_their_results(ready: Workspace) -> 
     second = run_id(again)
     again.succeed()
     assert jobs(RULE, second) == []
-    finish_like_local(ready)
+    check_results(ready, undisturbed)
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["submitting", "running"])
 def test_after_sigkill_its_jobs_are_ended_first(
-    ready: Workspace, at_once: bool
+    ready: Workspace, undisturbed: Workspace, at_once: bool
 ) -> None:
     head = start(ready)
     if at_once:
@@ -119,10 +134,12 @@ def test_after_sigkill_its_jobs_are_ended_first(
     assert f"jobs of an earlier run ({first}) are still there" in again.output()
     assert jobs(name=first, live=True) == []
     check_no_second_writer(first, second)
-    finish_like_local(ready)
+    check_results(ready, undisturbed)
 
 
-def test_what_ended_well_without_its_head_is_kept(ready: Workspace) -> None:
+def test_what_ended_well_without_its_head_is_kept(
+    ready: Workspace, undisturbed: Workspace
+) -> None:
     head = start(ready)
     first = at_work(head)
     head.signal(signal.SIGKILL)
@@ -133,4 +150,4 @@ def test_what_ended_well_without_its_head_is_kept(ready: Workspace) -> None:
     again.succeed()
     assert "earlier run" not in again.output()
     assert jobs(RULE, second) == []
-    finish_like_local(ready)
+    check_results(ready, undisturbed)

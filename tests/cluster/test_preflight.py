@@ -11,7 +11,6 @@ import pytest
 from clone import SNAKEMAKE
 from conftest import Cluster
 from slurm import jobs, slurm
-from slurm_site import Site
 from workspace import Head, Workspace
 
 RULE = "train_tokenizer"
@@ -70,9 +69,7 @@ def test_misspelt_names_in_the_profile(workspace: Workspace) -> None:
     assert 'set-resources.tokenise_source: no rule "tokenise_source"; did you' in said
 
 
-def test_a_folder_that_nodes_do_not_see(
-    make_workspace: Any, cluster: Cluster, site: Site
-) -> None:
+def test_a_folder_that_nodes_do_not_see(make_workspace: Any, cluster: Cluster) -> None:
     """The head has a file system of its own, as a login node has its /tmp."""
     assert cluster.lab
     workspace = make_workspace(retries=0)

@@ -72,9 +72,10 @@ def _refused(
     config: Mapping[str, Any],
 ) -> list[str]:
     partitions = read_partitions() if requests else {}
+    accounts = own("account") if requests else []
     rules_by_text: dict[tuple[str, str], list[str]] = defaultdict(list)
     for request in requests:
-        key, text = finding(request, partitions)
+        key, text = finding(request, partitions, accounts)
         if key:
             rules_by_text[key, text] += request.rules
         for warning in filter(
@@ -87,11 +88,18 @@ def _refused(
     ]
 
 
-def finding(request: Request, partitions: Mapping[str, Partition]) -> Finding:
+def finding(
+    request: Request, partitions: Mapping[str, Partition], accounts: list[str]
+) -> Finding:
     """What is wrong with a request; two empty texts if nothing is.
 
     Without a key, it may pass: SLURM refuses also what its nodes could do if they were
     up.
+
+    Args:
+        request: what jobs ask for.
+        partitions: from `read_partitions`.
+        accounts: the user's; empty where there is no accounting.
 
     Raises:
         SlurmError: SLURM cannot be asked.
@@ -99,7 +107,7 @@ def finding(request: Request, partitions: Mapping[str, Partition]) -> Finding:
     key, text = misfit(request.wants, partitions)
     if text:
         return key, text
-    key, text = _unknown_account(request.wants)
+    key, text = _unknown_account(request.wants, accounts)
     if text:
         return key, text
     accepted, words = call(request.command)
@@ -131,17 +139,17 @@ def _explained(words: str, wants: Mapping[str, Any]) -> Finding:
     return "", f"no node can run these jobs now: {asked} ({said})"
 
 
-def _unknown_account(wants: Mapping[str, Any]) -> Finding:
+def _unknown_account(wants: Mapping[str, Any], accounts: list[str]) -> Finding:
     """The plugin refuses an account that is not the user's, even if SLURM does not."""
     account = str(wants.get("slurm_account") or "")
-    known = {name.lower(): name for name in _own("account")}
+    known = [name.lower() for name in accounts]
     if not account or not known or account.lower() in known:
         return "", ""
     hint = suggestion(account.lower(), known, f"; yours: {', '.join(sorted(known))}")
     return "slurm_account", f'"{account}" is not an account of yours{hint}'
 
 
-def _own(field: str) -> list[str]:
+def own(field: str) -> list[str]:
     """The user's accounts or QOS; nothing where there is no accounting."""
     which = (f"user={getpass.getuser()}", f"format={field}")
     try:
@@ -153,7 +161,7 @@ def _own(field: str) -> list[str]:
 
 
 def _listed(field: str) -> str:
-    names = _own(field)
+    names = own(field)
     return f"; yours: {', '.join(names)}" if names else ""
 
 
