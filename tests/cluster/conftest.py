@@ -12,7 +12,7 @@ import pytest
 from lab.cluster import Lab
 from lab.machine import LabError
 from slurm_site import Site, open_lab
-from workspace import STARTED, Workspace
+from workspace import STARTED, Workspace, python_for_all
 
 HERE = Path(__file__).parent
 
@@ -34,6 +34,11 @@ class Cluster:
         if self._lab is None:
             pytest.skip("an existing cluster's nodes and controller are left alone")
         return self._lab
+
+    @property
+    def separate_users(self) -> bool:
+        """Whether tests of two users can be two: root may become others, who see us."""
+        return self._lab is not None and python_for_all()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,6 +62,7 @@ def cluster() -> Iterator[Cluster]:
     try:
         yield Cluster(site, lab, scratch)
     finally:
+        kill_heads()
         if lab and own:
             lab.down()
         shutil.rmtree(scratch, ignore_errors=True)
@@ -66,18 +72,21 @@ def cluster() -> Iterator[Cluster]:
 def _clean(request: pytest.FixtureRequest) -> Iterator[None]:
     """No head, no job and no broken node is left for the next test."""
     yield
-    while STARTED:
-        STARTED.pop().kill()
+    kill_heads()
     if "cluster" in request.fixturenames:
         lab = request.getfixturevalue("cluster")._lab
         if lab:
             lab.heal()
 
 
+def kill_heads() -> None:
+    """End every head that is still there."""
+    while STARTED:
+        STARTED.pop().kill()
+
+
 @pytest.fixture
-def make_workspace(
-    cluster: Cluster, request: pytest.FixtureRequest
-) -> Callable[..., Workspace]:
+def make_workspace(cluster: Cluster) -> Callable[..., Workspace]:
     """Make clones in folders of their own; keywords are keys of the profile."""
 
     def make(**profile: Any) -> Workspace:

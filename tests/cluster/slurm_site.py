@@ -34,7 +34,7 @@ LAB = Site(ACCOUNT, "cpu", "gpu", "preempt", Path(tempfile.gettempdir()))
 
 
 def existing() -> Site:
-    """The site that the environment describes; without a word, the lab's names."""
+    """The site that `HEADWATER_CLUSTER_...` describe; else the lab's names."""
 
     def word(name: str, default: str) -> str:
         return os.environ.get(f"HEADWATER_CLUSTER_{name}", default)
@@ -43,7 +43,7 @@ def existing() -> Site:
         account=word("ACCOUNT", LAB.account),
         cpu=word("PARTITION", LAB.cpu),
         gpu=word("GPU_PARTITION", LAB.gpu),
-        preempt=word("PREEMPT_PARTITION", ""),
+        preempt="",
         scratch=Path(word("SCRATCH", str(Path.home()))),
     )
 

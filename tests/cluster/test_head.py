@@ -44,15 +44,9 @@ def start(workspace: Workspace) -> Head:
     return workspace.start("corpus")
 
 
-def run_id(head: Head) -> str:
-    """The name of all jobs of a head."""
-    words = wait_for(lambda: head.output().split("SLURM run ID: ")[1:], "the run's id")
-    return words[0].split()[0]
-
-
 def at_work(head: Head, state: str = "RUNNING") -> str:
     """Wait until all jobs of `RULE` are in a state; returns the run's id."""
-    run = run_id(head)
+    run = head.name()
 
     def there() -> bool:
         found = [job for job in jobs(RULE, run) if job.state == state]
@@ -92,7 +86,7 @@ def test_ctrl_c_cancels_the_jobs(ready: Workspace, undisturbed: Workspace) -> No
     head.signal(signal.SIGINT)
     assert head.wait(200) != 0
     again = start(ready)
-    second = run_id(again)
+    second = again.name()
     again.succeed()
     check_no_second_writer(first, second)
     check_results(ready, undisturbed)
@@ -110,7 +104,7 @@ def test_sigterm_lets_the_jobs_end_and_keeps_their_results(
     assert head.wait(200) == 1
     assert [job.state for job in jobs(RULE, first)] == ["COMPLETED", "COMPLETED"]
     again = start(ready)
-    second = run_id(again)
+    second = again.name()
     again.succeed()
     assert jobs(RULE, second) == []
     check_results(ready, undisturbed)
@@ -122,14 +116,14 @@ def test_after_sigkill_its_jobs_are_ended_first(
 ) -> None:
     head = start(ready)
     if at_once:
-        first = run_id(head)
+        first = head.name()
         wait_for(lambda: jobs(name=first), "the first job")
     else:
         first = at_work(head)
     head.signal(signal.SIGKILL)
     head.wait(20)
     again = start(ready)
-    second = run_id(again)
+    second = again.name()
     again.succeed()
     assert f"jobs of an earlier run ({first}) are still there" in again.output()
     assert jobs(name=first, live=True) == []
@@ -146,7 +140,7 @@ def test_what_ended_well_without_its_head_is_kept(
     head.wait(20)
     wait_for(lambda: not jobs(name=first, live=True), "the orphans' end")
     again = start(ready)
-    second = run_id(again)
+    second = again.name()
     again.succeed()
     assert "earlier run" not in again.output()
     assert jobs(RULE, second) == []

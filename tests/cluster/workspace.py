@@ -1,12 +1,15 @@
 """A user's clone with the profile edited for the site, and Snakemake at its head."""
 
+import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import yaml
 
 from clone import SNAKEMAKE, make_clone
+from slurm import Job, jobs, wait_for
 from slurm_site import Site
 
 PROFILE = "profiles/slurm/config.yaml"
@@ -21,7 +25,6 @@ PROFILE = "profiles/slurm/config.yaml"
 QUICK = {
     "jobs": 4,
     "latency-wait": 10,
-    "seconds-between-status-checks": 2,
     "max-status-checks-per-second": 1,
     "slurm-init-seconds-before-status-checks": 3,
 }
@@ -29,6 +32,7 @@ QUICK = {
 INHERITED = ("SLURM_JOB", "SLURM_STEP", "SLURM_TASK", "SBATCH_", "SNAKEMAKE_")
 
 
+RUN_ID = re.compile(r"SLURM run ID: (\S+)")
 STARTED: list["Head"] = []  # killed after the test, if they are still there
 
 
@@ -72,6 +76,43 @@ class Head:
     def output(self) -> str:
         """What it wrote so far."""
         return self.log.read_text(errors="replace")
+
+    def name(self, seconds: float = 120) -> str:
+        """The name of all jobs of this run, once Snakemake has told it.
+
+        Raises:
+            TimeoutError: with the end of its output.
+        """
+        end = time.monotonic() + seconds
+        while not (found := RUN_ID.search(self.output())):
+            if self.ended() or time.monotonic() > end:
+                raise TimeoutError(f"no name of a run:\n{self.tail()}")
+            time.sleep(0.2)
+        return found[1]
+
+    def jobs(self, rule: str, wildcard: str = "") -> list[Job]:
+        """Its jobs of a rule, oldest first.
+
+        Args:
+            rule: the rule.
+            wildcard: value of its last wildcard, if it matters.
+        """
+        mine = jobs(rule, self.name())
+        return [job for job in mine if job.comment.endswith(wildcard)]
+
+    def running(self, rule: str, wildcard: str = "") -> Job:
+        """Wait for one of these jobs to run, and return it.
+
+        Raises:
+            TimeoutError: none ever did.
+            AssertionError: the head ended before.
+        """
+
+        def found() -> list[Job]:
+            assert not self.ended(), self.tail()
+            return [job for job in self.jobs(rule, wildcard) if job.state == "RUNNING"]
+
+        return wait_for(found, f"a running job of {rule} {wildcard}".rstrip())[0]
 
     def ended(self) -> bool:
         """Whether it has."""
@@ -151,13 +192,11 @@ class Workspace:
     def edit_profile(self, **keys: Any) -> None:
         """Change keys of profiles/slurm; a mapping's own keys are merged."""
         path = self.folder / PROFILE
-        profile = yaml.safe_load(path.read_text())
+        # By way of JSON, so that rules that share an alias can be changed one by one.
+        profile = json.loads(json.dumps(yaml.safe_load(path.read_text())))
         profile["default-resources"].update(
             slurm_account=self.site.account, slurm_partition=self.site.cpu
         )
-        # Rules share one mapping (an alias in YAML): each gets its own.
-        shared = profile["set-resources"]
-        profile["set-resources"] = {rule: dict(shared[rule]) for rule in shared}
         for resources in profile["set-resources"].values():
             if resources.get("slurm_partition") == "gpu":
                 resources["slurm_partition"] = self.site.gpu
@@ -207,10 +246,10 @@ class Workspace:
         return Head(command, self.folder, log, environment, self.user)
 
 
-def reachable(user: str) -> bool:
-    """Whether another user can run this Python and thus this environment."""
-    parts = [Path(sys.executable), Path(sys.executable).resolve(), Path(sys.prefix)]
-    folders = {parent for part in parts for parent in (part, *part.parents)}
+def python_for_all() -> bool:
+    """Whether every user of this machine can run this Python and its packages."""
+    places = {Path(sys.executable), Path(sys.executable).resolve(), Path(sys.prefix)}
+    folders = {folder for place in places for folder in (place, *place.parents)}
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)
 
 

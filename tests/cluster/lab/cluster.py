@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -24,6 +25,7 @@ create database if not exists slurm_acct_db;
 create user if not exists slurm@'127.0.0.1' identified by 'slurm';
 grant all on slurm_acct_db.* to slurm@'127.0.0.1';
 """
+SCRIPT = "/.snakemake/scripts/"
 UNFINISHED = "PENDING,RUNNING,COMPLETING,SUSPENDED,CONFIGURING"
 
 
@@ -108,13 +110,30 @@ class Lab:
     def crash(self, node: str) -> None:
         """Kill a node's daemon and all its jobs' processes, as if its power failed."""
         jobs = self._output("squeue", "-h", "-w", node, "-o", "%A").split()
-        steps = [
-            pid
-            for pid in step_daemons(self.layout.slurm_conf)
-            if any(f"[{job}." in title(pid) for job in jobs)
-        ]
+        pids = [pid for job in jobs for pid in self.processes(job)]
         daemon = process_of(self.layout.pid_file(node), "slurmd")
-        kill_all([*([daemon] if daemon else []), *with_children(steps)])
+        kill_all([*([daemon] if daemon else []), *pids])
+
+    def processes(self, job: str) -> list[int]:
+        """All processes of a job on this machine, with those of SLURM that mind it."""
+        daemons = step_daemons(self.layout.slurm_conf)
+        return with_children([pid for pid in daemons if f"[{job}." in title(pid)])
+
+    def freeze(self, job: str) -> None:
+        """Stop the script of a job, as if it hung; a kill by SLURM wakes and ends it.
+
+        Raises:
+            TimeoutError: the job runs no script.
+        """
+
+        def script() -> list[int]:
+            return [
+                p for p in self.processes(job) if "/.snakemake/scripts/" in title(p)
+            ]
+
+        wait_until(script, 60, f"a script of job {job}")
+        for pid in script():
+            os.kill(pid, signal.SIGSTOP)
 
     def revive(self, node: str) -> None:
         """Start a node's daemon again, if it is not running, and wait for the node."""

@@ -10,7 +10,7 @@ from pathlib import Path
 NODES = ("n1", "n2", "n3", "n4")
 GPU_NODES = NODES[:2]
 GPUS = 2  # of each such node, not real
-CPUS, MEMORY_MB = 4, 4000  # of each node, whatever the machine has
+CPUS, MEMORY_MB = 4, 64000  # of each node, whatever the machine has
 ACCOUNT = "lab"
 # Debian has these users everywhere; tests of several users run as them.
 USERS = ("root", "www-data", "backup")

@@ -76,6 +76,13 @@ def title(pid: int) -> str:
         return ""
 
 
+def started(pid: int) -> float:
+    """When a process started, in seconds since 1970, to a hundredth."""
+    ticks = int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])
+    up = float((PROC / "uptime").read_text().split()[0])
+    return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
+
+
 def with_children(pids: list[int]) -> list[int]:
     """These processes and all that descend from them."""
     parents = {pid: _parent(pid) for pid in _pids()}
