@@ -91,6 +91,11 @@ def pass_memory(section):
     return lambda wildcards, attempt: pass_mb(config, size) * attempt
 
 
+def more(mb):
+    """Memory that grows after a failure."""
+    return lambda wildcards, attempt: mb * attempt
+
+
 def training_memory(wildcards, attempt):
     """Memory of each rank of a training run, and more after a failure."""
     return training_mb(config) * attempt

@@ -34,8 +34,8 @@ else:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=60,
+            mem_mb=more(3000),
+            runtime=longer(60),
         params:
             code=digest("train_tokenizer"),
             settings=section("seed", "corpus"),
@@ -93,8 +93,8 @@ if SOURCES:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=720,
+            mem_mb=more(2000),
+            runtime=longer(720),
         params:
             code=digest("tokenize_source"),
             settings=section("seed", "corpus"),
@@ -139,8 +139,8 @@ if HAS_ROWS:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=240,
+            mem_mb=more(2000),
+            runtime=longer(240),
         params:
             code=digest("copy_rows"),
             settings=section("seed", "corpus"),
@@ -165,8 +165,8 @@ if HAS_ROWS:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=more(2000),
+            runtime=longer(60),
         params:
             code=digest("hold_out_rows"),
             settings=section("seed", "corpus"),
@@ -190,8 +190,8 @@ else:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=120,
+            mem_mb=more(3000),
+            runtime=longer(120),
         params:
             code=digest("order_rows"),
             settings=section("seed", "corpus"),
@@ -214,8 +214,8 @@ else:
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=more(2000),
+            runtime=longer(60),
         params:
             code=digest("hold_out"),
             settings=section("seed", "corpus"),

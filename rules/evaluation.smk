@@ -20,8 +20,8 @@ rule evaluate_run:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=longer(60),
     params:
         code=digest("evaluate_run"),
         settings=section("evaluation"),
@@ -49,8 +49,8 @@ rule measure_effects:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         code=digest("measure_effects"),
         arm_runs=ARM_RUNS,

@@ -16,8 +16,8 @@ rule score_heads:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=longer(60),
     params:
         code=digest("score_heads"),
         settings=section("heads"),
@@ -40,8 +40,8 @@ rule select_window:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         code=digest("select_window"),
         settings=section("window"),
@@ -63,8 +63,8 @@ rule select_target:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         code=digest("select_target"),
         settings=lookup(dpath="targets/{target}", within=config),

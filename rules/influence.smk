@@ -16,8 +16,8 @@ rule solve_ihvp:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more(2000),
+        runtime=longer(30),
     params:
         code=digest("solve_ihvp"),
         settings=section("influence"),
@@ -49,8 +49,8 @@ if config["influence"]["method"] == "projected":
             "../envs/headwater.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=120,
+            mem_mb=more(2000),
+            runtime=longer(120),
         params:
             code=digest("score_rows"),
             settings=section("influence"),
@@ -115,8 +115,8 @@ rule rank_rows:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more(2000),
+        runtime=longer(30),
     params:
         code=digest("rank_rows"),
     script:

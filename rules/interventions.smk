@@ -16,8 +16,8 @@ rule build_arm:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more(2000),
+        runtime=longer(30),
     params:
         code=digest("build_arm"),
         settings=lookup(dpath="arms/{arm}", within=config),

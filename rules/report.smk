@@ -28,8 +28,8 @@ rule plot_emergence:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         code=digest("plot_emergence"),
         settings=section("arms", "window"),
@@ -58,8 +58,8 @@ rule plot_enrichment:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         code=digest("plot_enrichment"),
     script:
@@ -94,8 +94,8 @@ rule show_top_rows:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=more(2000),
+        runtime=longer(10),
     params:
         code=digest("show_top_rows"),
         settings=section("report"),
@@ -133,8 +133,8 @@ rule write_summary:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=longer(10),
     params:
         code=digest("write_summary"),
         settings=section("arms", "window"),

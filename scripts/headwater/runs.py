@@ -2,9 +2,12 @@
 
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+from headwater.cluster import failures, orphans, preflight, requests
 from headwater.errors import ERROR_PREFIX, HeadwaterError
 from headwater.publish import exclusive
 
@@ -23,29 +26,52 @@ class RunGuard:
 
     def __init__(self, experiment: str) -> None:
         self._results = Path("results") / experiment
+        self._record = orphans.record_path(experiment)
         self._logs = Path("logs") / experiment
         self._stack = ExitStack()
         self._started = time.time()
 
-    def begin(self) -> None:
-        """Take the lock; exit with one line if another run holds it."""
+    def begin(self, workflow: Any, config: Mapping[str, Any]) -> None:
+        """Take the lock; on SLURM, check the jobs and end those of a killed run.
+
+        Exits with one line a problem, before any job is submitted.
+
+        Args:
+            workflow: Snakemake's, with its jobs planned.
+            config: the whole validated config.
+        """
         try:
             self._stack.enter_context(exclusive(self._results))
+            if requests.uses_slurm(workflow):
+                preflight.check(workflow, config)
+                orphans.end_earlier_run(self._record)
+                orphans.remember_run(self._record, requests.run_id(workflow))
         except HeadwaterError as error:
             print(error, file=sys.stderr)
             sys.exit(1)
 
-    def finish(self) -> None:
+    def finish(self, workflow: Any) -> None:
         """Release the lock and print the experiment's summary if this run made it."""
+        if requests.uses_slurm(workflow):
+            orphans.forget_run(self._record)
         self._stack.close()
         summary = self._results / "report" / "summary.md"
         if summary.is_file() and summary.stat().st_mtime >= self._started:
             print("\n" + summary.read_text(), file=sys.stderr)
 
-    def explain(self) -> None:
-        """Release the lock and print why jobs failed, one line each."""
+    def explain(self, workflow: Any, snakemake_logs: Iterable[str]) -> None:
+        """Release the lock and print why jobs failed, one line each.
+
+        Args:
+            workflow: Snakemake's, after its last job.
+            snakemake_logs: files with what Snakemake said.
+        """
         self._stack.close()
         lines = [line for log in self._recent_logs() for line in _errors(log)]
+        if requests.uses_slurm(workflow):
+            refused = failures.refusals(snakemake_logs)
+            failed = [] if refused else requests.failed_jobs(workflow)
+            lines += refused + failures.slurm_failures(failed, self._started)
         if lines:
             print("\nHeadwater stopped:", *lines, sep="\n  ", file=sys.stderr)
         print(f"Logs of all jobs: {self._logs}/", file=sys.stderr)

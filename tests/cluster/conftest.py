@@ -86,9 +86,7 @@ def kill_heads() -> None:
 
 
 @pytest.fixture
-def make_workspace(
-    cluster: Cluster, request: pytest.FixtureRequest
-) -> Callable[..., Workspace]:
+def make_workspace(cluster: Cluster) -> Callable[..., Workspace]:
     """Make clones in folders of their own; keywords are keys of the profile."""
 
     def make(**profile: Any) -> Workspace:

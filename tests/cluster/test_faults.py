@@ -224,9 +224,7 @@ def test_a_job_of_a_lost_node_runs_on_another(story: Story) -> None:
 
 def test_a_pre_empted_job_runs_again(story: Story) -> None:
     before = story.befallen["preempted"]
-    (mine,) = (
-        [job for job in story.head.jobs("score_rows") if job.comment == before.comment],
-    )
+    mine = [j for j in story.head.jobs("score_rows") if j.comment == before.comment]
     ends = [state for job in mine for state in lives(job.number)]
     assert len(ends) == 2
     assert ends[0] in ("PREEMPTED", "FAILED", "REQUEUED")

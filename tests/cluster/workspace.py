@@ -1,5 +1,6 @@
 """A user's clone with the profile edited for the site, and Snakemake at its head."""
 
+import json
 import os
 import pwd
 import re
@@ -24,7 +25,7 @@ PROFILE = "profiles/slurm/config.yaml"
 QUICK = {
     "jobs": 4,
     "latency-wait": 10,
-    "seconds-between-status-checks": 2,
+    "max-status-checks-per-second": 1,
     "slurm-init-seconds-before-status-checks": 3,
 }
 # SLURM's own variables of the calling job (if any) are no business of the runs.
@@ -191,7 +192,8 @@ class Workspace:
     def edit_profile(self, **keys: Any) -> None:
         """Change keys of profiles/slurm; a mapping's own keys are merged."""
         path = self.folder / PROFILE
-        profile = yaml.safe_load(path.read_text())
+        # By way of JSON, so that rules that share an alias can be changed one by one.
+        profile = json.loads(json.dumps(yaml.safe_load(path.read_text())))
         profile["default-resources"].update(
             slurm_account=self.site.account, slurm_partition=self.site.cpu
         )

@@ -29,10 +29,14 @@ def training_minutes(config: Mapping[str, Any]) -> int:
     Six operations a parameter and token, forward and backward. A job that ends at the
     limit goes on from its last checkpoint when it is started again.
     """
-    training = config["training"]
-    rows = training["steps"] * training["batch_size"]
+    return BASE_MINUTES + interval_minutes(config, config["training"]["steps"])
+
+
+def interval_minutes(config: Mapping[str, Any], steps: int) -> int:
+    """Minutes that some training steps take on a GPU, cautiously."""
+    rows = steps * config["training"]["batch_size"]
     work = 6 * parameters(config) * rows * config["corpus"]["seq_len"]
-    return BASE_MINUTES + int(work / OPERATIONS / 60)
+    return int(work / OPERATIONS / 60)
 
 
 def pass_mb(config: Mapping[str, Any], batch_size: int) -> int:

@@ -1,0 +1,205 @@
+"""Before the first job: would SLURM take what the jobs ask for?
+
+Each distinct request is tried with `sbatch --test-only`, which submits nothing. What is
+refused is compared with what the partitions have, and told with the profile's key. A
+time limit is compared in any case: many clusters accept a job that is longer than its
+partition allows, and never start it.
+"""
+
+import getpass
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headwater.checkpoints.needs import interval_minutes
+from headwater.cluster.folder import folder_problem
+from headwater.cluster.partitions import Partition, misfit, read_partitions
+from headwater.cluster.profile import profile_file, profile_problems, rule_names
+from headwater.cluster.requests import TRAINING, Request, distinct_requests
+from headwater.cluster.slurm import call
+from headwater.config.problems import suggestion
+from headwater.errors import HeadwaterError
+
+SWITCH = "HEADWATER_PREFLIGHT"  # `warn`: say what is found, and go on
+SITE_KEYS = ("slurm_partition", "slurm_account", "qos", "constraint", "gres")
+Overwritten = Mapping[str, Mapping[str, Any]]
+Finding = tuple[str, str]  # a resource's name, and what is wrong with its value
+
+
+def check(workflow: Any, config: Mapping[str, Any]) -> None:
+    """Say what would keep jobs from running.
+
+    Args:
+        workflow: Snakemake's, with its jobs planned.
+        config: the whole validated config.
+
+    Raises:
+        HeadwaterError: one line for each problem.
+    """
+    settings = workflow.resource_settings
+    defaults = settings.default_resources
+    overwritten = settings.overwrite_resources or {}
+    file = profile_file()
+    rules = {rule.name for rule in workflow.rules}
+    rules |= rule_names(Path(workflow.basedir).parent / "rules")
+    names = [] if defaults is None else list(defaults)
+    problems = profile_problems(file, rules, names, overwritten)
+    if not problems:  # what is misspelt did not reach the jobs
+        problems = _refused(distinct_requests(workflow), file, overwritten, config)
+    found = folder_problem(Path(workflow.workdir_init))
+    _report([*problems, *([found] if found else [])])
+
+
+def _report(problems: list[str]) -> None:
+    if problems and os.environ.get(SWITCH) != "warn":
+        hint = f"({SWITCH}=warn in the environment goes on in spite of this)"
+        raise HeadwaterError("\n".join([*problems, hint]))
+    for line in problems:
+        _warn(line)
+
+
+def _warn(line: str) -> None:
+    print(f"Headwater: warning: {line}", file=sys.stderr)
+
+
+def _refused(
+    requests: list[Request],
+    file: str,
+    overwritten: Overwritten,
+    config: Mapping[str, Any],
+) -> list[str]:
+    partitions = read_partitions() if requests else {}
+    accounts = own("account") if requests else []
+    rules_by_text: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for request in requests:
+        key, text = finding(request, partitions, accounts)
+        if key:
+            rules_by_text[key, text] += request.rules
+        for warning in filter(
+            None, [text if not key else "", _too_short(request, config)]
+        ):
+            _warn(f"{file}: {warning}")
+    return [
+        f"{file}: {_place(key, rules, overwritten)}: {text}"
+        for (key, text), rules in rules_by_text.items()
+    ]
+
+
+def finding(
+    request: Request, partitions: Mapping[str, Partition], accounts: list[str]
+) -> Finding:
+    """What is wrong with a request; two empty texts if nothing is.
+
+    Without a key, it may pass: SLURM refuses also what its nodes could do if they were
+    up.
+
+    Args:
+        request: what jobs ask for.
+        partitions: from `read_partitions`.
+        accounts: the user's; empty where there is no accounting.
+
+    Raises:
+        SlurmError: SLURM cannot be asked.
+    """
+    key, text = misfit(request.wants, partitions)
+    if text:
+        return key, text
+    key, text = _unknown_account(request.wants, accounts)
+    if text:
+        return key, text
+    accepted, words = call(request.command)
+    return ("", "") if accepted else _explained(words, request.wants)
+
+
+def _explained(words: str, wants: Mapping[str, Any]) -> Finding:
+    said = words.splitlines()[-1].removeprefix("sbatch: error: ")
+    said = said.removeprefix("allocation failure: ")
+    lower = said.lower()
+    if "qos" in lower:
+        return "qos", f"{_value(wants, 'qos')} is refused{_listed('qos')} ({said})"
+    if "account" in lower:
+        value = _value(wants, "slurm_account")
+        return "slurm_account", f"{value} is refused{_listed('account')} ({said})"
+    for sign, key in (
+        ("feature", "constraint"),
+        ("gres", "gres"),
+        ("time limit", "runtime"),
+        ("--time", "runtime"),
+        ("memory", "mem_mb"),
+        ("--mem", "mem_mb"),
+        ("processors", "threads"),
+        ("partition", "slurm_partition"),
+    ):
+        if sign in lower:
+            return key, f"{_value(wants, key)} is refused ({said})"
+    asked = ", ".join(f"{key}={_value(wants, key)}" for key in _asked(wants))
+    return "", f"no node can run these jobs now: {asked} ({said})"
+
+
+def _unknown_account(wants: Mapping[str, Any], accounts: list[str]) -> Finding:
+    """The plugin refuses an account that is not the user's, even if SLURM does not."""
+    account = str(wants.get("slurm_account") or "")
+    known = [name.lower() for name in accounts]
+    if not account or not known or account.lower() in known:
+        return "", ""
+    hint = suggestion(account.lower(), known, f"; yours: {', '.join(sorted(known))}")
+    return "slurm_account", f'"{account}" is not an account of yours{hint}'
+
+
+def own(field: str) -> list[str]:
+    """The user's accounts or QOS; nothing where there is no accounting."""
+    which = (f"user={getpass.getuser()}", f"format={field}")
+    try:
+        known, words = call(["sacctmgr", "-nP", "list", "assoc", *which])
+    except HeadwaterError:
+        return []
+    names = words.replace(",", "\n").split() if known else []
+    return sorted(set(names))
+
+
+def _listed(field: str) -> str:
+    names = own(field)
+    return f"; yours: {', '.join(names)}" if names else ""
+
+
+def _value(wants: Mapping[str, Any], key: str) -> str:
+    value = wants.get("_cores" if key == "threads" else key)
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _asked(wants: Mapping[str, Any]) -> list[str]:
+    keys = ("slurm_partition", "gpu", "gres", "constraint", "mem_mb", "runtime")
+    return [key for key in (*keys, "threads") if key == "threads" or wants.get(key)]
+
+
+def _too_short(request: Request, config: Mapping[str, Any]) -> str | None:
+    """A training job whose time limit may come before its first new checkpoint."""
+    minutes = int(request.wants.get("runtime") or 0)
+    for rule in set(request.rules) & set(TRAINING):
+        section = "retraining" if rule == "retrain_arm" else "training"
+        needed = interval_minutes(config, config[section]["checkpoint_every"])
+        if minutes and minutes < needed:
+            return (
+                f"set-resources.{rule}.runtime: {minutes} minutes may end before the "
+                f"first checkpoint (about {needed} minutes); raise it, or lower "
+                f"{section}.checkpoint_every"
+            )
+    return None
+
+
+def _place(key: str, rules: list[str], overwritten: Overwritten) -> str:
+    """Where in the profile a resource of these rules is set, or can be."""
+    if key == "threads":
+        sections = {f"set-threads.{rule}" for rule in rules}
+    else:
+        sections = {_section(key, rule, overwritten) + f".{key}" for rule in rules}
+    first, *others = sorted(sections)
+    return first + (f" (and {len(others)} more rules)" if others else "")
+
+
+def _section(key: str, rule: str, overwritten: Overwritten) -> str:
+    own = key not in SITE_KEYS or key in overwritten.get(rule, {})
+    return f"set-resources.{rule}" if own else "default-resources"

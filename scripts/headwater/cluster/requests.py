@@ -1,0 +1,111 @@
+"""What a run's jobs will ask SLURM for: the adapter to Snakemake and its plugin.
+
+An ordinary job's `sbatch` line is the plugin's own, so what is tried is what will be
+submitted. A training run's has the flags of its driver.
+"""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headwater.training_jobs.launch import read_launch
+
+SUBMITS_NOTHING = ("--test-only", "--wrap=true")
+TRAINING = ("train_baseline", "retrain_arm")  # run here, but submit a job of their own
+
+
+@dataclass(frozen=True)
+class Request:
+    """One combination of resources, and the rules whose jobs want it.
+
+    Attributes:
+        rules: names of rules.
+        command: an `sbatch` line that submits nothing.
+        wants: the resources.
+    """
+
+    rules: tuple[str, ...]
+    command: tuple[str, ...]
+    wants: dict[str, Any]
+
+
+def distinct_requests(workflow: Any) -> list[Request]:
+    """The different requests of all jobs that will run.
+
+    Args:
+        workflow: Snakemake's, with its jobs planned and its executor made.
+    """
+    by_command: dict[tuple[str, ...], Request] = {}
+    for job in workflow.dag.needrun_jobs():
+        if job.is_local and job.rule.name not in TRAINING:
+            continue
+        training = job.rule.name in TRAINING
+        command = _training_trial(job) if training else _trial(job, workflow)
+        known = by_command.get(command)
+        rules = {*(known.rules if known else ()), job.rule.name}
+        wants = {**job.resources, "_cores": job.threads}
+        by_command[command] = Request(tuple(sorted(rules)), command, wants)
+    return list(by_command.values())
+
+
+def run_id(workflow: Any) -> str:
+    """The name of all jobs of this run."""
+    return str(workflow.scheduler._executor.run_uuid)
+
+
+def failed_jobs(workflow: Any) -> Iterator[tuple[str, Path]]:
+    """Jobs that failed for good: a name for people, and the folder of SLURM's logs."""
+    folder = Path(workflow.scheduler._executor.slurm_logdir)
+    for job in sorted(workflow.scheduler.failed, key=str):
+        if not job.is_local:
+            wildcards = "_".join(job.wildcards).replace("/", "_")
+            yield (
+                f"{job.rule.name} {wildcards}".strip(),
+                folder / f"rule_{job.rule.name}" / wildcards,
+            )
+
+
+def uses_slurm(workflow: Any) -> bool:
+    """Whether jobs go to SLURM."""
+    return bool(workflow.executor_plugin.name == "slurm")
+
+
+def _trial(job: Any, workflow: Any) -> tuple[str, ...]:
+    from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+    account = job.resources.get("slurm_account")
+    partition = job.resources.get("slurm_partition")
+    parameters = {
+        "run_uuid": "headwater-trial",
+        "slurm_logfile": "/dev/null",
+        "comment_str": "trial",
+        "account": f"-A {shlex.quote(str(account))}" if account else "",
+        "partition": f"-p {shlex.quote(str(partition))}" if partition else "",
+        "workdir": workflow.workdir_init,
+    }
+    call = get_submit_command(job, parameters, settings=workflow.executor_settings)
+    words = shlex.split(call + set_gres_string(job))
+    return (*words, *SUBMITS_NOTHING)
+
+
+def _training_trial(job: Any) -> tuple[str, ...]:
+    """As `training_jobs.slurm` submits it."""
+    launch = read_launch(job.resources, job.threads, job.rule.name)
+    flags = {
+        "partition": launch.partition,
+        "nodes": launch.nodes,
+        "ntasks-per-node": launch.per_node,
+        "cpus-per-task": launch.threads,
+        "mem": f"{launch.mem_mb}M" if launch.mem_mb else None,
+        "time": launch.minutes,
+        **launch.flags,
+    }
+    words = [
+        f"--{flag}" if value is True else f"--{flag}={value}"
+        for flag, value in flags.items()
+        if value is not None
+    ]
+    return ("sbatch", *words, *SUBMITS_NOTHING)

@@ -1,0 +1,83 @@
+"""Beginning and end of a run, on this machine and on SLURM."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fake_slurm import FakeSlurm, install
+from headwater.cluster import preflight
+from headwater.cluster.orphans import RUN_VARIABLE
+from headwater.errors import HeadwaterError
+from headwater.runs import RunGuard
+
+RECORD = Path("results/.smoke.slurm.json")
+
+
+@pytest.fixture(autouse=True)
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(RUN_VARIABLE, "")  # put back after the test
+    return install(tmp_path, monkeypatch)
+
+
+def workflow(executor: str, failed: tuple[Any, ...] = ()) -> Any:
+    made = SimpleNamespace(run_uuid="headwater_1", slurm_logdir="logs/slurm")
+    return SimpleNamespace(
+        executor_plugin=SimpleNamespace(name=executor),
+        scheduler=SimpleNamespace(_executor=made, failed=list(failed)),
+    )
+
+
+def test_a_local_run_asks_slurm_nothing(slurm: FakeSlurm) -> None:
+    RECORD.parent.mkdir()
+    RECORD.write_text('{"runs": ["headwater_0"]}')
+    guard, local = RunGuard("smoke"), workflow("local")
+    guard.begin(local, {})
+    guard.explain(local, [])
+    guard.finish(local)
+    assert not slurm.log.exists()
+    assert RECORD.exists()  # the jobs of a run on SLURM may still be there
+
+
+def test_the_run_is_known_before_its_first_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "check", lambda *arguments: None)
+    guard = RunGuard("smoke")
+    guard.begin(workflow("slurm"), {})
+    assert json.loads(RECORD.read_text()) == {"runs": ["headwater_1"]}
+    guard.finish(workflow("slurm"))
+    assert not RECORD.exists()
+
+
+def test_what_is_wrong_ends_the_run_and_keeps_the_record(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise HeadwaterError("profiles/slurm/config.yaml: wrong")
+
+    monkeypatch.setattr(preflight, "check", refuse)
+    RECORD.parent.mkdir()
+    RECORD.write_text('{"runs": ["headwater_0"]}')
+    with pytest.raises(SystemExit) as caught:
+        RunGuard("smoke").begin(workflow("slurm"), {})
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "profiles/slurm/config.yaml: wrong\n"
+    assert json.loads(RECORD.read_text()) == {"runs": ["headwater_0"]}
+
+
+def test_failed_jobs_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    job = SimpleNamespace(
+        rule=SimpleNamespace(name="row_gradients"),
+        wildcards=["start", "0001"],
+        is_local=False,
+    )
+    log = Path("logs/slurm/rule_row_gradients/start_0001/7.log")
+    guard = RunGuard("smoke")
+    log.parent.mkdir(parents=True)
+    log.write_text("*** JOB 7 ON n1 CANCELLED AT 2026-11-24T23:15:33 DUE TO TIME LIMIT")
+    guard.explain(workflow("slurm", (job,)), [])
+    told = capsys.readouterr().err
+    assert "row_gradients start_0001: its time limit came" in told
+    assert f"(log: {log})" in told
