@@ -189,8 +189,8 @@ def _from_hugging_face(name: str, revision: str) -> PreTrainedTokenizerBase:
     except Exception as error:  # the hub's, the network's and the parser's own
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HeadwaterError(
-            f"corpus.tokenizer.name: cannot load {name!r} (revision {revision}): "
-            f"{reason} Give a folder with tokenizer.json and tokenizer_config.json "
+            f"corpus.tokenizer.name: cannot load {name!r} (revision {revision}): there "
+            f"is no such folder, and the hub's answer was: {reason} Give a folder with tokenizer.json and tokenizer_config.json "
             "(which names the eos_token), or a Hugging Face name that this machine can "
             "download or has in its cache"
         ) from error
