@@ -82,6 +82,42 @@ START = [
 if "repo" in config["checkpoints"]:
     NEEDS_NETWORK += START
 
+# What `snakemake plan` knows besides the config.
+SOURCE_COUNTS = {
+    "local": list(PLACES.keys() - REMOTE.keys()),
+    "remote": len(REMOTE),
+    "streamed": len(STREAMED),
+    "is_rows": HAS_ROWS,
+    "local_rows": LOCAL_ROWS,
+    "revisions": len(START),
+}
+
+
+def changes_results():
+    """Whether this run makes any results; a plan can be made beside another run."""
+    return set(workflow.dag_settings.targets) != {"plan"}
+
+
+def requests(wildcards):
+    """What every rule asks for in its first attempt, with the profile's changes."""
+
+    def first(resource):
+        if resource is not None and resource.is_evaluable():
+            resource = resource.evaluate(wildcards, attempt=1, threads=1, input=[])
+        return None if resource is None else resource.value
+
+    names = {"threads": "_cores", "runtime": "runtime", "mem_mb": "mem", "gpu": "gpu"}
+    return {
+        one.name: {key: first(one.resources.get(name)) for key, name in names.items()}
+        for one in workflow.rules
+    }
+
+
+def has_gpu(wildcards):
+    """Whether jobs that ask for a GPU will have one: on a cluster, or with a driver."""
+    return workflow.non_local_exec or Path("/dev/nvidiactl").exists()
+
+
 # Inputs that depend on the config or on which run is meant.
 
 

@@ -16,6 +16,8 @@ from zarr.codecs import Crc32cCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore
 
+SHARD_BYTES = 1 << 34  # of one file; its index is read with every chunk
+
 _MISSING = np.iinfo(np.uint64).max
 
 

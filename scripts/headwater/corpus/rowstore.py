@@ -100,6 +100,18 @@ def block_rows(width: int) -> int:
     return max(1, min(_BLOCK_ROWS, _BLOCK_TOKENS // width))
 
 
+def layout(name: str, width: int) -> tuple[int, int]:
+    """(entries of a chunk, chunks of a file) of an array of a rows group.
+
+    Args:
+        name: of the array.
+        width: tokens of a row.
+    """
+    block = _SPANS_A_BLOCK if name == "spans" else block_rows(width)
+    entries = _FILE_TOKENS // width if name == "tokens" else _FILE_ENTRIES
+    return block, max(1, entries // block)
+
+
 class RowWriter:
     """Appends rows to a new Zarr group in whole blocks; memory holds one block.
 
@@ -112,13 +124,18 @@ class RowWriter:
     """
 
     def __init__(self, group: zarr.Group, width: int, dtype: np.dtype) -> None:
-        rows = block_rows(width)
-        file_rows, entries = _FILE_TOKENS // width, _FILE_ENTRIES
         uint8, int64 = np.dtype(np.uint8), np.dtype(np.int64)
-        self._tokens = _Appender(group, "tokens", dtype, rows, file_rows, (width,))
-        self._domain = _Appender(group, "domain", uint8, rows, entries)
-        self._offsets = _Appender(group, "span_offsets", int64, rows, entries)
-        self._spans = _Appender(group, "spans", int64, _SPANS_A_BLOCK, entries, (6,))
+
+        def appender(
+            name: str, dtype: np.dtype, shape: tuple[int, ...] = ()
+        ) -> _Appender:
+            block, blocks = layout(name, width)
+            return _Appender(group, name, dtype, block, blocks, shape)
+
+        self._tokens = appender("tokens", dtype, (width,))
+        self._domain = appender("domain", uint8)
+        self._offsets = appender("span_offsets", int64)
+        self._spans = appender("spans", int64, (6,))
         self._span_count = 0
         self._offsets.append(np.zeros(1, np.int64))
 
@@ -143,8 +160,8 @@ class _Appender:
         group: where to; on disk.
         name: of the array.
         dtype: its type.
-        block: rows of a chunk.
-        file: rows of a shard, about; it is a whole number of chunks.
+        block: entries of a chunk.
+        blocks: chunks of a shard.
         shape: of a row.
     """
 
@@ -154,16 +171,16 @@ class _Appender:
         name: str,
         dtype: np.dtype,
         block: int,
-        file: int,
+        blocks: int,
         shape: tuple[int, ...] = (),
     ) -> None:
-        self._blocks = max(1, file // block)  # in a shard
+        self._blocks = blocks
         self._array = group.create_array(
             name,
             shape=(0, *shape),
             dtype=dtype,
             chunks=(block, *shape),
-            shards=(block * self._blocks, *shape),
+            shards=(block * blocks, *shape),
         )
         self._dtype, self._block, self._shape = dtype, block, shape
         self._waiting: list[np.ndarray] = []

@@ -28,12 +28,11 @@ from headwater.geometry import Head
 from headwater.gradients.coordinates import Coordinates, Projection
 from headwater.gradients.heads import gradients_of, released_gradients
 from headwater.gradients.passes import PassOptions, RowSource, check_finite
-from headwater.shardfile import ShardFile
+from headwater.shardfile import SHARD_BYTES, ShardFile
 from headwater.stores import array, create_group, read, write_array
 
 CHUNK_BYTES = 1 << 22  # of one head
 BUFFER_BYTES = 1 << 27  # of one chunk of every head, in memory
-SHARD_BYTES = 1 << 34  # of one file
 _DECODED_ROWS = 256
 
 
