@@ -23,6 +23,8 @@ from headwater.config import (
 from headwater.corpus.places import is_remote, rows_held_out
 from headwater.errors import HeadwaterError
 from headwater.imports import script_digest as digest
+from headwater.plan.estimate import Folders, gradient_seconds
+from headwater.plan.limits import shard_warning
 from headwater.runs import RunGuard
 from headwater.stages import without_speed
 
@@ -101,21 +103,48 @@ def changes_results():
 def requests(wildcards):
     """What every rule asks for in its first attempt, with the profile's changes."""
 
-    def first(resource):
+    def first(one, resource):
         if resource is not None and resource.is_evaluable():
-            resource = resource.evaluate(wildcards, attempt=1, threads=1, input=[])
+            resource = resource.evaluate(
+                wildcards,
+                attempt=1,
+                threads=1,
+                input=[],
+                rulename=one.name,
+                async_run=workflow.async_run,
+            )
         return None if resource is None else resource.value
 
-    names = {"threads": "_cores", "runtime": "runtime", "mem_mb": "mem", "gpu": "gpu"}
+    names = {
+        "threads": "_cores",
+        "runtime": "runtime",
+        "mem_mb": "mem_mb",
+        "gpu": "gpu",
+    }
     return {
-        one.name: {key: first(one.resources.get(name)) for key, name in names.items()}
+        one.name: {key: first(one, one.resources.get(n)) for key, n in names.items()}
         for one in workflow.rules
     }
 
 
+def on_cluster():
+    """Whether jobs are submitted, or a profile says where to."""
+    return workflow.non_local_exec or any(
+        "slurm_partition" in one.resources for one in workflow.rules
+    )
+
+
 def has_gpu(wildcards):
     """Whether jobs that ask for a GPU will have one: on a cluster, or with a driver."""
-    return workflow.non_local_exec or Path("/dev/nvidiactl").exists()
+    return on_cluster() or Path("/dev/nvidiactl").exists()
+
+
+def warn_of_shards():
+    """Say before a run on a cluster that its jobs are too short or too long."""
+    folders = Folders.of(config["experiment"])
+    warning = shard_warning(config, gradient_seconds(config, folders))
+    if warning:
+        print(f"WARNING {warning}", file=sys.stderr)
 
 
 # Inputs that depend on the config or on which run is meant.

@@ -1,7 +1,6 @@
 """Say what the experiment will cost before it runs: jobs, hours, gigabytes, files."""
 
 import shutil
-from pathlib import Path
 
 from headwater import job
 from headwater.plan.estimate import (
@@ -45,6 +44,7 @@ def main(snakemake):
         params = snakemake.params
         sources, limits = Sources(**params.sources), rule_limits(params.limits)
         folders, gpu = Folders.of(config["experiment"]), bool(params.gpu)
+        folders.results.mkdir(parents=True, exist_ok=True)
         counts = count_jobs(config, sources)
         spent = times(config, sources, counts, limits, gpu, folders)
         written = outputs(config, sources, counts, found_window(folders))
@@ -54,8 +54,7 @@ def main(snakemake):
         print("\n" + assumptions(config, folders, gpu))
         for warning in warnings(config, lines, limits, gpu, folders):
             print(f"WARNING {warning}")
-        target = Path(folders.results) / "plan.tsv"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = folders.results / "plan.tsv"
         write_text(target, as_tsv(lines))
         print(f"\nEvery rule by itself: {target}\n", flush=True)
 
