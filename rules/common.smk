@@ -84,15 +84,7 @@ START = [
 if "repo" in config["checkpoints"]:
     NEEDS_NETWORK += START
 
-# What `snakemake plan` knows besides the config.
-SOURCE_COUNTS = {
-    "local": list(PLACES.keys() - REMOTE.keys()),
-    "remote": len(REMOTE),
-    "streamed": len(STREAMED),
-    "is_rows": HAS_ROWS,
-    "local_rows": LOCAL_ROWS,
-    "revisions": len(START),
-}
+# What `snakemake plan` and the beginning of a run know besides the config.
 
 
 def changes_results():

@@ -22,7 +22,6 @@ rule plan:
     conda:
         "../envs/headwater.yaml"
     params:
-        sources=SOURCE_COUNTS,
         limits=requests,
         gpu=has_gpu,
     script:

@@ -1,6 +1,7 @@
 """Say what the experiment will cost before it runs: jobs, hours, gigabytes, files."""
 
 import shutil
+from pathlib import Path
 
 from headwater import job
 from headwater.plan.estimate import (
@@ -9,7 +10,7 @@ from headwater.plan.estimate import (
     gradient_seconds,
     times,
 )
-from headwater.plan.jobs import Sources, count_jobs
+from headwater.plan.jobs import count_jobs, sources_of
 from headwater.plan.limits import (
     disk_warning,
     memory_warning,
@@ -42,7 +43,7 @@ def warnings(config, lines, limits, gpu, folders):
 def main(snakemake):
     with job.start(snakemake) as config:
         params = snakemake.params
-        sources, limits = Sources(**params.sources), rule_limits(params.limits)
+        sources, limits = sources_of(config, Path()), rule_limits(params.limits)
         folders, gpu = Folders.of(config["experiment"]), bool(params.gpu)
         folders.results.mkdir(parents=True, exist_ok=True)
         counts = count_jobs(config, sources)
