@@ -2,6 +2,7 @@
 # Parsed by every job on its node: nothing here may be slow, random or depend on results.
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def on_cluster():
 
 def has_gpu(wildcards):
     """Whether jobs that ask for a GPU will have one: on a cluster, or with a driver."""
-    return on_cluster() or Path("/dev/nvidiactl").exists()
+    return on_cluster() or shutil.which("nvidia-smi") is not None
 
 
 def warn_of_shards():
@@ -201,3 +202,18 @@ wildcard_constraints:
     arm="[a-z][a-z0-9_]*",
     draw=r"\d+",
     run=r"baseline|[a-z][a-z0-9_]*-seed\d+",
+
+
+# Seconds of work and a few megabytes each: in a queue they would wait longer than they
+# work, and an experiment has a hundred of them. They run where Snakemake runs; what reads
+# checkpoints or passes rows through a model (score_heads, evaluate_run, ...) does not.
+localrules:
+    select_window,
+    select_target,
+    rank_rows,
+    build_arm,
+    measure_effects,
+    plot_emergence,
+    plot_enrichment,
+    show_top_rows,
+    write_summary,
