@@ -2,6 +2,7 @@
 # Parsed by every job on its node: nothing here may be slow, random or depend on results.
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from headwater.config import (
 from headwater.corpus.places import is_remote, rows_held_out
 from headwater.errors import HeadwaterError
 from headwater.imports import script_digest as digest
+from headwater.plan.estimate import Folders, gradient_seconds
+from headwater.plan.limits import shard_warning
 from headwater.runs import RunGuard
 from headwater.stages import without_speed
 
@@ -81,6 +84,61 @@ START = [
 ]
 if "repo" in config["checkpoints"]:
     NEEDS_NETWORK += START
+
+# What `snakemake plan` and the beginning of a run know besides the config.
+
+
+def changes_results():
+    """Whether this run makes any results; a plan can be made beside another run."""
+    return set(workflow.dag_settings.targets) != {"plan"}
+
+
+def requests(wildcards):
+    """What every rule asks for in its first attempt, with the profile's changes."""
+
+    def first(one, resource):
+        if resource is not None and resource.is_evaluable():
+            resource = resource.evaluate(
+                wildcards,
+                attempt=1,
+                threads=1,
+                input=[],
+                rulename=one.name,
+                async_run=workflow.async_run,
+            )
+        return None if resource is None else resource.value
+
+    names = {
+        "threads": "_cores",
+        "runtime": "runtime",
+        "mem_mb": "mem_mb",
+        "gpu": "gpu",
+    }
+    return {
+        one.name: {key: first(one, one.resources.get(n)) for key, n in names.items()}
+        for one in workflow.rules
+    }
+
+
+def on_cluster():
+    """Whether jobs are submitted, or a profile says where to."""
+    return workflow.non_local_exec or any(
+        "slurm_partition" in one.resources for one in workflow.rules
+    )
+
+
+def has_gpu(wildcards):
+    """Whether jobs that ask for a GPU will have one: on a cluster, or with a driver."""
+    return on_cluster() or shutil.which("nvidia-smi") is not None
+
+
+def warn_of_shards():
+    """Say before a run on a cluster that its jobs are too short or too long."""
+    folders = Folders.of(config["experiment"])
+    warning = shard_warning(config, gradient_seconds(config, folders))
+    if warning:
+        print(f"WARNING {warning}", file=sys.stderr)
+
 
 # Inputs that depend on the config or on which run is meant.
 
@@ -154,3 +212,18 @@ wildcard_constraints:
     arm="[a-z][a-z0-9_]*",
     draw=r"\d+",
     run=r"baseline|[a-z][a-z0-9_]*-seed\d+",
+
+
+# Seconds of work and a few megabytes each: in a queue they would wait longer than they
+# work, and an experiment has a hundred of them. They run where Snakemake runs; what reads
+# checkpoints or passes rows through a model (score_heads, evaluate_run, ...) does not.
+localrules:
+    select_window,
+    select_target,
+    rank_rows,
+    build_arm,
+    measure_effects,
+    plot_emergence,
+    plot_enrichment,
+    show_top_rows,
+    write_summary,

@@ -14,6 +14,20 @@ rule prepare:
         NEEDS_NETWORK,
 
 
+rule plan:
+    """What the experiment will cost: jobs, hours, gigabytes, files. Needs nothing."""
+    log:
+        "<logs>/plan.log",
+    localrule: True
+    conda:
+        "../envs/headwater.yaml"
+    params:
+        limits=requests,
+        gpu=has_gpu,
+    script:
+        "../scripts/plan.py"
+
+
 rule corpus:
     """Rows in training order, held-out rows and the tokenizer."""
     input:

@@ -1,6 +1,7 @@
 """Progress of long work: done, total, rate and time left, as plain log lines."""
 
 import logging
+import sys
 import time
 
 logger = logging.getLogger("headwater")
@@ -48,9 +49,16 @@ class Progress:
         parts.append(f"{rate:,.1f} {self.unit}/s")
         if self.total is not None and rate > 0:
             parts.append(f"ETA {_clock((self.total - self.done) / rate)}")
-        if note:
-            parts.append(note)
+        parts += [part for part in (note, _gpu_memory()) if part]
         return " · ".join(parts)
+
+
+def _gpu_memory() -> str:
+    """The most that this process held on its GPU; "" without one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return ""
+    return f"GPU memory {torch.cuda.max_memory_allocated() / 1e9:.1f} GB"
 
 
 def _clock(seconds: float) -> str:

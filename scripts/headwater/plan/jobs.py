@@ -5,10 +5,19 @@ The rules' own conditions, in numbers: a test compares them with Snakemake's DAG
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from headwater.config import arm_runs
+from headwater.config import (
+    arm_runs,
+    dataset_sources,
+    has_rows,
+    list_sources,
+    row_files,
+    wanted_revisions,
+)
 from headwater.config.points import point_names
+from headwater.corpus.places import is_remote
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,28 @@ class Sources:
 
 
 Counts = dict[str, dict[str, int]]
+
+
+def sources_of(config: Mapping[str, Any], base: Path) -> Sources:
+    """The sources of a config that has been checked.
+
+    Args:
+        config: the whole config.
+        base: the folder that relative paths in it start from.
+    """
+    corpus = config["corpus"]
+    is_rows = has_rows(corpus)
+    text = (corpus["held_out"] if is_rows else corpus).get("shards", [])
+    files = list_sources(text, base)
+    streams = not is_rows and "dataset" in corpus
+    return Sources(
+        local=tuple(file for file in files if not is_remote(file)),
+        remote=sum(map(is_remote, files)),
+        streamed=len(dataset_sources(corpus["dataset"])) if streams else 0,
+        is_rows=is_rows,
+        local_rows=tuple(row_files(corpus, base)),
+        revisions=len(wanted_revisions(config["checkpoints"])),
+    )
 
 
 def count_jobs(config: Mapping[str, Any], sources: Sources) -> Counts:

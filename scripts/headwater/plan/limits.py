@@ -1,0 +1,147 @@
+"""What will not fit: time limits, memory, disk; and shards not worth scheduling."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from headwater.checkpoints.needs import pass_mb, training_mb
+from headwater.config.points import point_names
+from headwater.plan.shape import Config
+from headwater.plan.spans import Span
+
+SHORTEST, LONGEST = 20, 120  # minutes of a GPU job that is worth scheduling
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a rule asks the cluster for, with the profile's changes.
+
+    Attributes:
+        threads: CPU threads.
+        runtime: minutes, None where nothing limits it.
+        mem_mb: megabytes, None likewise.
+        gpu: whether it asks for one.
+    """
+
+    threads: int = 1
+    runtime: int | None = None
+    mem_mb: int | None = None
+    gpu: bool = False
+
+
+def time_warning(rule: str, longest: Span, limit: Limit) -> str | None:
+    """A job that may need more time than its rule asks for."""
+    minutes = longest * (1 / 60)
+    if limit.runtime is None or minutes.high <= limit.runtime:
+        return None
+    certain = "will" if minutes.low > limit.runtime else "may"
+    return (
+        f"{rule}: a job {certain} need {span_text(minutes)} minutes, its limit is "
+        f"{limit.runtime}; raise set-resources.{rule}.runtime in the profile"
+        + (
+            ", or gradients.shards"
+            if rule in ("row_gradients", "stream_scores")
+            else ""
+        )
+    )
+
+
+def memory_warning(rule: str, config: Config, limit: Limit) -> str | None:
+    """A rule that a profile gives less memory than its job is expected to need."""
+    needed = needed_mb(rule, config)
+    if limit.mem_mb is None or needed is None or needed <= limit.mem_mb:
+        return None
+    return (
+        f"{rule}: a job needs about {needed} MB, the profile gives it {limit.mem_mb}; "
+        f"raise set-resources.{rule}.mem_mb"
+    )
+
+
+def needed_mb(rule: str, config: Config) -> int | None:
+    """Memory that a job of a rule is expected to need; None where it is small."""
+    if rule in ("train_baseline", "retrain_arm"):
+        return training_mb(config)
+    if rule == "fit_factors":
+        return pass_mb(config, config["curvature"]["batch_size"])
+    if rule in ("probe_gradient", "row_gradients", "stream_scores", "check_fidelity"):
+        return pass_mb(config, config["gradients"]["batch_size"])
+    return None
+
+
+def disk_warning(kept: Span, there: float, free: float) -> str | None:
+    """Results that do not fit on the disk.
+
+    Args:
+        kept: bytes of the whole experiment.
+        there: bytes of it that exist already.
+        free: bytes free where results go.
+    """
+    missing = Span(max(0, kept.low - there), max(0, kept.high - there))
+    if missing.high <= free:
+        return None
+    certain = "will" if missing.low > free else "may"
+    return (
+        f"results/: {span_text(missing * (1 / GB))} GB {certain} be written, "
+        f"{free / GB:.1f} GB are free; free some, or put results/ on another disk "
+        "(a symbolic link)"
+    )
+
+
+def shard_warning(config: Config, job_seconds: Span) -> str | None:
+    """Gradient jobs too short or too long for a GPU cluster, and how many would do.
+
+    Args:
+        config: the whole config.
+        job_seconds: of one job, estimated or measured.
+    """
+    minutes = job_seconds * (1 / 60)
+    if minutes.high >= SHORTEST and minutes.low <= LONGEST:
+        return None
+    shards = config["gradients"]["shards"]
+    right = right_shards(job_seconds, shards)
+    if right == shards:
+        return None
+    word = "short" if minutes.high < SHORTEST else "long"
+    rule = "row_gradients"
+    if config["influence"]["method"] == "exact":
+        rule = "stream_scores"
+    jobs = shards * (len(point_names(config["window"])) if rule[0] == "r" else 1)
+    return (
+        f"gradients.shards: {jobs} jobs of {rule} of {span_text(minutes)} GPU-minutes "
+        f"are too {word} to be worth scheduling ({SHORTEST} to {LONGEST}); "
+        f"gradients.shards: {right} would be right"
+    )
+
+
+def right_shards(job_seconds: Span, shards: int) -> int:
+    """The number of shards with which a job takes about an hour."""
+    return max(1, ceil(shards * job_seconds.middle / 3600))
+
+
+def span_text(span: Span) -> str:
+    """`3`, `0.2-1.4`: two digits, one number where both are alike."""
+    low, high = number(span.low), number(span.high)
+    return low if low == high else f"{low}-{high}"
+
+
+def number(value: float) -> str:
+    """Two significant digits, no exponent; whole from 10 on."""
+    if value >= 10:
+        return f"{round(value):,}"
+    if value < 0.01:
+        return "0"
+    return f"{value:.2g}"
+
+
+def rule_limits(raw: Mapping[str, Mapping[str, int | None]]) -> dict[str, Limit]:
+    """Limits from plain numbers, as Snakemake hands them to a script."""
+    return {
+        rule: Limit(
+            threads=int(found.get("threads") or 1),
+            runtime=found.get("runtime"),
+            mem_mb=found.get("mem_mb"),
+            gpu=bool(found.get("gpu")),
+        )
+        for rule, found in raw.items()
+    }

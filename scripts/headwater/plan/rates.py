@@ -1,0 +1,100 @@
+"""What earlier jobs of an experiment measured: seconds of a unit, from their logs.
+
+A job's last progress line says how many units it did and how fast. That holds for any
+number of rows or steps, so it serves a changed config, too; it does not hold for a
+changed model or batch size, of which the log knows nothing. A line that names GPU
+memory was written on a GPU, and is used for plans of a GPU only.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from headwater.plan.spans import Span
+
+PROGRESS = re.compile(
+    r"(?P<clock>\d\d:\d\d:\d\d) (?P<label>.+?): (?P<done>[\d,]+)(/(?P<total>[\d,]+))? "
+    r"(?P<unit>[a-z ]+) · (?P<rate>[\d,.]+) (?P=unit)/s"
+)
+GPU_NOTE = "GPU memory"
+MARGIN = Span(0.9, 1.2)  # between jobs, and other work on the machine
+TAIL = 1 << 14  # bytes of a log that are looked at
+
+
+@dataclass(frozen=True)
+class Line:
+    """One progress line.
+
+    Attributes:
+        label: what is done.
+        done: units.
+        total: units in all, None if unknown.
+        unit: its name, plural.
+        rate: units a second.
+        text: the line as written.
+    """
+
+    label: str
+    done: int
+    total: int | None
+    unit: str
+    rate: float
+    text: str
+
+
+def last_lines(log: Path) -> dict[str, Line]:
+    """The last progress line of every label in a log's end, in order."""
+    lines: dict[str, Line] = {}
+    for text in tail(log):
+        match = PROGRESS.match(text)
+        if match:
+            label, rate = match["label"], float(match["rate"].replace(",", ""))
+            known = match["total"]
+            total = int(known.replace(",", "")) if known else None
+            done = int(match["done"].replace(",", ""))
+            lines.pop(label, None)
+            lines[label] = Line(label, done, total, match["unit"], rate, text)
+    return lines
+
+
+def tail(log: Path) -> list[str]:
+    """The last lines of a log; [] if it cannot be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL))
+            return file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def seconds_each(logs: Iterable[Path], gpu: bool) -> Span | None:
+    """Seconds of one unit of a rule's work, over its jobs; None if nothing is known.
+
+    A job with several labels (covariances, then lambdas) does its units once for each.
+
+    Args:
+        logs: of the rule's jobs.
+        gpu: whether the plan is for a GPU.
+    """
+    found = []
+    for log in logs:
+        lines = [line for line in last_lines(log).values() if line.rate > 0]
+        right = [line for line in lines if (GPU_NOTE in line.text) == gpu]
+        if right and len(right) == len(lines):
+            found.append(sum(1 / line.rate for line in right))
+    if not found:
+        return None
+    return Span(min(found) * MARGIN.low, max(found) * MARGIN.high)
+
+
+def seconds_taken(tables: Iterable[Path]) -> Span | None:
+    """Wall seconds of a rule's jobs, from Snakemake's benchmark tables."""
+    found = []
+    for table in tables:
+        lines = tail(table)
+        if len(lines) >= 2 and lines[0].startswith("s\t"):
+            found.append(float(lines[-1].split("\t")[0]))
+    if not found:
+        return None
+    return Span(min(found) * MARGIN.low, max(found) * MARGIN.high)

@@ -1,0 +1,141 @@
+"""The plan as a table: a line a stage on the terminal, a line a rule as TSV."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headwater.plan.estimate import Time, hours
+from headwater.plan.jobs import Counts
+from headwater.plan.limits import GB, Limit, span_text
+from headwater.plan.sizes import Output
+from headwater.plan.spans import Span, total
+
+
+@dataclass(frozen=True)
+class Line:
+    """One rule, or one stage.
+
+    Attributes:
+        stage: its name.
+        rule: its name; "" for a whole stage.
+        jobs: how many.
+        cpu_hours: CPU threads held, times hours.
+        gpu_hours: likewise.
+        written: bytes.
+        kept: bytes left at the end.
+        files: left at the end.
+        longest: seconds of the longest job.
+        basis: what the hours rest on.
+    """
+
+    stage: str
+    rule: str
+    jobs: int
+    cpu_hours: Span
+    gpu_hours: Span
+    written: Span
+    kept: Span
+    files: Span
+    longest: Span
+    basis: str
+
+
+def rule_lines(
+    counts: Counts,
+    times: Mapping[str, Time],
+    outputs: Mapping[str, Output],
+    limits: Mapping[str, Limit],
+    gpu: bool,
+) -> list[Line]:
+    """A line for every rule, in the order of the stages."""
+    lines = []
+    for stage, rules in counts.items():
+        for rule, jobs in rules.items():
+            time, output = times[rule], outputs[rule]
+            cpu, gpus = hours(time, limits.get(rule, Limit()), gpu)
+            kept, written = output.kept * jobs, output.kept + output.rewritten
+            files = output.files * jobs
+            amounts = (cpu, gpus, written * jobs, kept, files, time.longest)
+            lines.append(Line(stage, rule, jobs, *amounts, time.basis))
+    return lines
+
+
+def joined(name: str, lines: list[Line]) -> Line:
+    """Some lines as one."""
+    bases = sorted({line.basis for line in lines}, reverse=True)
+    return Line(
+        stage=name,
+        rule="",
+        jobs=sum(line.jobs for line in lines),
+        cpu_hours=total([line.cpu_hours for line in lines]),
+        gpu_hours=total([line.gpu_hours for line in lines]),
+        written=total([line.written for line in lines]),
+        kept=total([line.kept for line in lines]),
+        files=total([line.files for line in lines]),
+        longest=Span(
+            max(line.longest.low for line in lines),
+            max(line.longest.high for line in lines),
+        ),
+        basis=bases[0] if len(bases) == 1 else "in part measured",
+    )
+
+
+HEADINGS = (
+    *("stage", "jobs", "CPU-hours", "GPU-hours", "GB written", "GB kept", "files"),
+    *("longest job", "time is"),
+)
+
+
+def render(lines: list[Line]) -> str:
+    """Stages and their sum, for a terminal."""
+    stages = list(dict.fromkeys(line.stage for line in lines))
+    rows = [joined(s, [line for line in lines if line.stage == s]) for s in stages]
+    cells = [HEADINGS, *(_cells(row) for row in [*rows, joined("all", lines)])]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
+    return "\n".join(_padded(row, widths) for row in cells)
+
+
+def _padded(row: tuple[str, ...], widths: list[int]) -> str:
+    ends = (0, len(row) - 1)
+    cells = [
+        cell.ljust(width) if i in ends else cell.rjust(width)
+        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    return (
+        line.stage,
+        f"{line.jobs:,}",
+        span_text(line.cpu_hours),
+        span_text(line.gpu_hours),
+        span_text(line.written * (1 / GB)),
+        span_text(line.kept * (1 / GB)),
+        span_text(line.files),
+        duration(line.longest),
+        line.basis,
+    )
+
+
+def duration(seconds: Span) -> str:
+    """`20-50 s`, `3-9 min`, `2-11 h`."""
+    for size, unit in ((5400, "h"), (90, "min")):
+        if seconds.high >= size:
+            return f"{span_text(seconds * (1 / (3600 if unit == 'h' else 60)))} {unit}"
+    return f"{span_text(seconds)} s"
+
+
+SPANS = ("cpu_hours", "gpu_hours", "written", "kept", "files", "longest")
+UNITS = {"written": "_bytes", "kept": "_bytes", "longest": "_seconds"}
+
+
+def as_tsv(lines: list[Line]) -> str:
+    """Every rule, with both bounds of every amount."""
+    names = [f"{n}{UNITS.get(n, '')}" for n in SPANS]
+    bounds = [f"{n}_{bound}" for n in names for bound in ("low", "high")]
+    table = [["stage", "rule", "jobs", *bounds, "basis"]]
+    for line in lines:
+        spans = [getattr(line, name) for name in SPANS]
+        values = [f"{v:.6g}" for s in spans for v in (s.low, s.high)]
+        table.append([line.stage, line.rule, str(line.jobs), *values, line.basis])
+    return "".join("\t".join(row) + "\n" for row in table)

@@ -1,0 +1,52 @@
+"""What a plan rests on, in words."""
+
+from headwater.plan.estimate import Folders, found_window
+from headwater.plan.limits import span_text
+from headwater.plan.rates import MARGIN
+from headwater.plan.shape import SHORTEST_WINDOW, Config
+from headwater.plan.spans import Span
+from headwater.plan.work import CPU, DISK, GPU_FLOAT32, GPU_HALF
+
+TERA, GIGA, MEGA = 1e-12, 1e-9, 1e-6
+
+
+def assumptions(config: Config, folders: Folders, gpu: bool) -> str:
+    """The assumptions behind a plan, a line each."""
+    lines = [
+        f"- a CPU core does {span_text(CPU * GIGA)} GFLOP/s, a disk "
+        f"{span_text(DISK * MEGA)} MB/s",
+        _device(gpu),
+        _window(config, folders),
+        "- measured: seconds of a row, step or checkpoint from the logs of this "
+        "experiment's earlier jobs, "
+        f"{span_text(Span(MARGIN.low, MARGIN.high))} times as long",
+        "- hours are those that jobs hold their threads and GPUs, without the queue's",
+    ]
+    return "\n".join(["Assumed:", *lines])
+
+
+def _device(gpu: bool) -> str:
+    if not gpu:
+        return (
+            "- no GPU is here, so all jobs run on CPUs; for a GPU cluster: "
+            "snakemake --profile profiles/slurm plan"
+        )
+    return (
+        f"- a GPU does {span_text(GPU_FLOAT32 * TERA)} TFLOP/s in float32 and "
+        f"{span_text(GPU_HALF * TERA)} in bf16 or fp16; small models are at the low end"
+    )
+
+
+def _window(config: Config, folders: Folders) -> str:
+    start, end = config["window"]["start"], config["window"]["end"]
+    if "auto" not in (start, end):
+        return f"- the window is steps {start} to {end}, from the config"
+    found = found_window(folders)
+    if found:
+        return (
+            f"- the window is steps {found[0]} to {found[1]}, as an earlier run found"
+        )
+    return (
+        f"- the window is still to be found: {SHORTEST_WINDOW:.0%} to all of the steps "
+        "it may have"
+    )

@@ -1,0 +1,261 @@
+"""How long each rule's jobs take, from operations and assumed speeds.
+
+A training step costs three forward passes; a pass that takes gradients of frozen heads
+two, and as much again as the heads' share. None of the speeds below was measured for
+the machine at hand: `rates` replaces them where earlier jobs left their own.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+from headwater.config.points import point_names
+from headwater.plan.jobs import Counts, Sources
+from headwater.plan.shape import (
+    Config,
+    all_heads,
+    arm_checkpoints,
+    baseline_checkpoints,
+    coded_bytes,
+    forward_operations,
+    head_parameters,
+    held_out_rows,
+    parameters,
+    window_steps,
+)
+from headwater.plan.spans import NOTHING, Span
+
+# Floating-point operations a second that a job gets of its device.
+CPU = Span(2e10, 8e10)  # of one core
+GPU_FLOAT32 = Span(4e12, 3e13)
+GPU_HALF = Span(1.5e13, 1.5e14)  # bf16 and fp16
+START = Span(0.5, 3.0)  # seconds until a job without torch has begun
+TORCH_START = Span(4.0, 20.0)
+SAVE = Span(0.1, 1.2)  # to flush one checkpoint, besides its bytes
+LOAD = Span(0.02, 0.3)
+DISK = Span(1e8, 1.5e9)  # bytes a second
+TEXT = Span(2e6, 2e7)  # bytes of text tokenised a second; packed bytes ordered
+NETWORK = Span(5e6, 2e8)  # bytes a second
+
+GPU_RULES = (
+    *("train_baseline", "retrain_arm", "fit_factors", "probe_gradient"),
+    *("row_gradients", "stream_scores", "score_tokens", "check_fidelity"),
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Some equal jobs of one rule.
+
+    Attributes:
+        jobs: how many.
+        units: of work in one job.
+        unit: what a unit is.
+        operations: of one unit.
+        besides: seconds of one unit that are no arithmetic.
+        start: seconds of one job before and after its units.
+    """
+
+    jobs: int
+    units: Span
+    unit: str = "jobs"
+    operations: float = 0.0
+    besides: Span = NOTHING
+    start: Span = TORCH_START
+
+    def seconds(self, speed: Span, second_each: Span | None = None) -> Span:
+        """Of one job.
+
+        Args:
+            speed: operations a second.
+            second_each: measured seconds of a unit, instead of the assumptions.
+        """
+        if second_each is None:
+            one = Span.exactly(self.operations).per(speed) + self.besides
+        else:
+            one = second_each
+        return self.start + self.units * one
+
+
+def speed_of(config: Config, rule: str, gpu: bool, threads: int) -> Span:
+    """Operations a second of one job.
+
+    Args:
+        config: the whole config.
+        rule: the job's.
+        gpu: whether jobs that ask for a GPU have one.
+        threads: of the job.
+    """
+    if not (gpu and rule in GPU_RULES):
+        return Span(CPU.low * max(1.0, 0.6 * threads), CPU.high * threads)
+    trains = rule in ("train_baseline", "retrain_arm")
+    section = "training" if trains else "gradients"
+    half = config[section]["precision"] in ("bf16", "fp16")
+    return GPU_HALF if half else GPU_FLOAT32
+
+
+def loads(
+    config: Config,
+    sources: Sources,
+    counts: Counts,
+    found: tuple[int, int] | None = None,
+) -> dict[str, list[Load]]:
+    """The work of every rule's jobs.
+
+    Args:
+        config: the whole config.
+        sources: see there.
+        counts: jobs by stage and rule.
+        found: the window, where it is known.
+    """
+    rules = {rule: jobs for of in counts.values() for rule, jobs in of.items()}
+    steps = window_steps(config, found)
+    known = {
+        **_corpus(config, sources, rules),
+        **_training(config, rules, steps),
+        **_passes(config, rules, steps),
+        **_evaluation(config, sources, rules, steps),
+    }
+    once = Span.exactly(1)
+    light = {rule: [Load(jobs, once, start=START)] for rule, jobs in rules.items()}
+    return {rule: known.get(rule, light[rule]) for rule in rules}
+
+
+def _corpus(
+    config: Config, sources: Sources, rules: dict[str, int]
+) -> dict[str, list[Load]]:
+    corpus, training = config["corpus"], config["training"]
+    rows, width = training["steps"] * training["batch_size"], corpus["seq_len"] + 1
+    tokens = Span.exactly(2.0 * rows * width)
+    text = Span.exactly(4.0 * rows * width * (1 - corpus["records"]["fraction"]))
+    one = Span.exactly(1)
+
+    def jobs(rule: str, each: Span) -> list[Load]:
+        return [Load(rules.get(rule, 0), one, besides=each, start=START)]
+
+    share = 1 / max(1, sources.text)
+    shard = 1 / corpus["row_shards"]
+    return {
+        "train_tokenizer": jobs("train_tokenizer", text.per(TEXT)),
+        "tokenize_source": jobs("tokenize_source", text.per(TEXT) * share),
+        "order_rows": jobs("order_rows", tokens.per(DISK) * shard),
+        "copy_rows": jobs("copy_rows", tokens.per(TEXT) * shard),
+        "fetch_rows": jobs("fetch_rows", tokens.per(NETWORK)),
+        "fetch_dataset": jobs("fetch_dataset", text.per(NETWORK) * share),
+        "fetch_shard": jobs("fetch_shard", text.per(NETWORK) * share),
+    }
+
+
+def _training(
+    config: Config, rules: dict[str, int], steps: Span
+) -> dict[str, list[Load]]:
+    training = config["training"]
+    row = 3 * forward_operations(config, config["corpus"]["seq_len"])
+    operations = row * training["batch_size"]
+    weights = 4.0 * parameters(config)
+
+    def run(rule: str, steps: Span, saved: Span, bytes_each: float) -> list[Load]:
+        save = SAVE + Span.exactly(bytes_each).per(DISK)
+        each = Span(
+            saved.low * save.low / max(1, steps.low),
+            saved.high * save.high / max(1, steps.high),
+        )
+        return [Load(rules.get(rule, 0), steps, "steps", operations, each)]
+
+    saved = Span.exactly(baseline_checkpoints(config))
+    whole = Span.exactly(training["steps"])
+    return {
+        "train_baseline": run("train_baseline", whole, saved, 3 * weights),
+        "retrain_arm": run(
+            "retrain_arm", steps, arm_checkpoints(config, steps), 4 * weights
+        ),
+    }
+
+
+def pass_operations(config: Config, head_count: int) -> float:
+    """Of one row: forward, backward through frozen weights, and the heads' gradients.
+
+    Each head's gradient is a product over the row's tokens; turning it into its
+    eigenbasis costs about twice its parameters times the width.
+    """
+    length = config["corpus"]["seq_len"]
+    one = head_parameters(config) * (
+        2 * length + 2 * (config["model"]["hidden_size"] + 64)
+    )
+    return 2 * forward_operations(config, length) + head_count * one
+
+
+def _passes(
+    config: Config, rules: dict[str, int], steps: Span
+) -> dict[str, list[Load]]:
+    rows = steps * config["training"]["batch_size"]
+    part = rows * (1 / config["gradients"]["shards"])
+    points, targets = len(point_names(config["window"])), len(config["targets"])
+    stored = config["gradients"]["heads"]
+    heads = all_heads(config) if stored == "all" else targets
+    coded = Span.exactly(coded_bytes(config))
+    gradient = pass_operations(config, heads)
+    exact = pass_operations(config, targets)
+    read = coded.per(Span(2e8, 1e9))
+    fit = _fitted(config, rows)
+    few = config["influence"]["fidelity_rows"] * points
+
+    def load(
+        rule: str, units: Span, cost: float, besides: Span = NOTHING
+    ) -> list[Load]:
+        return [Load(rules.get(rule, 0), units, "rows", cost, besides)]
+
+    return {
+        "fit_factors": load("fit_factors", fit, 2 * pass_operations(config, 0)),
+        "row_gradients": load("row_gradients", part, gradient, coded.per(DISK)),
+        "stream_scores": load("stream_scores", part * points, exact),
+        "score_rows": load("score_rows", part * points, 0.0, read),
+        "check_fidelity": load("check_fidelity", Span(min(few, 1), few), exact),
+        "probe_gradient": load("probe_gradient", _probe_rows(config), gradient),
+        "score_tokens": load(
+            "score_tokens", Span.exactly(config["report"]["top_rows"]), exact
+        ),
+        "solve_ihvp": load("solve_ihvp", Span.exactly(1), 0.0),
+    }
+
+
+def _fitted(config: Config, rows: Span) -> Span:
+    most = config["curvature"]["rows"]
+    return Span(min(most, rows.low), min(most, rows.high))
+
+
+def _probe_rows(config: Config) -> Span:
+    # Probe sequences are shorter than rows: at most the same operations.
+    share = min(1.0, 2 * config["heads"]["half_length"] / config["corpus"]["seq_len"])
+    return Span(0.5, 1.0) * (config["gradients"]["probe_sequences"] * share)
+
+
+def _evaluation(
+    config: Config, sources: Sources, rules: dict[str, int], steps: Span
+) -> dict[str, list[Load]]:
+    heads, length = config["heads"], config["corpus"]["seq_len"]
+    probing = (
+        2 * heads["sequences"] * forward_operations(config, 2 * heads["half_length"])
+    )
+    load = LOAD + Span.exactly(4.0 * parameters(config)).per(DISK)
+    baseline = Span.exactly(baseline_checkpoints(config))
+    held = held_out_rows(config, sources.is_rows)
+    row = Span.exactly(forward_operations(config, length))
+    losses = (held * row).per(Span(CPU.low, CPU.high))
+
+    def run(jobs: int, count: Span) -> Load:
+        return Load(jobs, count, "checkpoints", probing, load + losses)
+
+    arms = rules["evaluate_run"] - 1
+    runs = [run(1, baseline)]
+    if arms:
+        runs.append(run(arms, arm_checkpoints(config, steps)))
+    scored = Load(1, baseline, "checkpoints", probing, load)
+    return {"evaluate_run": runs, "score_heads": [scored]}
+
+
+def longest(spans: list[Span]) -> Span:
+    """The longest of some jobs."""
+    return Span(
+        max((s.low for s in spans), default=-inf),
+        max((s.high for s in spans), default=-inf),
+    )

@@ -1,0 +1,101 @@
+"""Which jobs run and which failed, by their logs.
+
+A job that ended well has a benchmark table, written after its log. One that failed has
+said so in its log. One whose log grows is running; one that fell silent is lost, or
+waits in a long step.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from headwater.errors import ERROR_PREFIX
+from headwater.plan.estimate import Folders
+from headwater.plan.rates import Line, last_lines, tail
+
+SILENT = 300.0  # seconds; progress lines come every ten
+FORGOTTEN = 24 * 3600.0
+TRACEBACK = "Traceback (most recent call last):"
+RUNNING, QUIET, FAILED = "running", "silent", "failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that has not ended well.
+
+    Attributes:
+        stage: of its rule.
+        name: of its log, the rule and the wildcards.
+        state: `running`, `silent` or `failed`.
+        age: seconds since its log grew.
+        text: its last line, or why it failed.
+        log: where to read on.
+        line: its last progress line, if there is one.
+    """
+
+    stage: str
+    name: str
+    state: str
+    age: float
+    text: str
+    log: Path
+    line: Line | None
+
+    @property
+    def rule(self) -> str:
+        """The job's rule; its wildcards follow a dash."""
+        return self.name.split("-")[0]
+
+
+def unfinished(folders: Folders, now: float) -> list[Job]:
+    """Jobs that run or failed, the latest first.
+
+    Args:
+        folders: of the experiment.
+        now: seconds since the epoch.
+    """
+    return sorted(_unfinished(folders, now), key=lambda job: job.age)
+
+
+def _unfinished(folders: Folders, now: float) -> Iterator[Job]:
+    for log in folders.logs.glob("*/*.log"):
+        stage, name = log.parent.name, log.stem
+        benchmark = folders.results / "benchmarks" / stage / f"{name}.tsv"
+        changed = _changed(log)
+        if changed is None or (_changed(benchmark) or 0.0) >= changed - 1.0:
+            continue
+        job = _job(log, stage, name, max(0.0, now - changed))
+        # Fetching leaves no benchmark: what ended well is only silent.
+        ended = job.state == QUIET and (name.startswith("fetch_") or _old(job))
+        if not ended:
+            yield job
+
+
+def _old(job: Job) -> bool:
+    return job.age > FORGOTTEN
+
+
+def _changed(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _job(log: Path, stage: str, name: str, age: float) -> Job:
+    lines = [line.rstrip() for line in tail(log) if line.strip()]
+    error = _error(lines)
+    state = FAILED if error else RUNNING if age <= SILENT else QUIET
+    known = list(last_lines(log).values())
+    progress = known[-1] if known else None
+    last = progress.text if progress else (lines[-1] if lines else "started")
+    return Job(stage, name, state, age, error or last, log, progress)
+
+
+def _error(lines: list[str]) -> str | None:
+    said = [line.split(ERROR_PREFIX, 1)[1] for line in lines if ERROR_PREFIX in line]
+    if said:
+        return said[-1]
+    if any(line.endswith(TRACEBACK) for line in lines):
+        return f"a bug in Headwater: {lines[-1]}"
+    return None

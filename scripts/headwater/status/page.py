@@ -1,0 +1,162 @@
+"""The status of an experiment as text."""
+
+from dataclasses import dataclass
+
+from headwater.plan.estimate import Folders
+from headwater.plan.jobs import Counts
+from headwater.plan.limits import number
+from headwater.plan.rates import last_lines, seconds_taken
+from headwater.status.jobs import FAILED, RUNNING, Job
+
+MOST = 20  # jobs that are shown one by one
+HEADINGS = ("stage", "jobs done", "running", "failed", "work done", "rate", "left")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: of the stage.
+        done: jobs.
+        jobs: in all.
+        running: jobs.
+        failed: jobs.
+        work: units done, by the logs.
+        rate: units a second of the jobs that run.
+        left: seconds of the rest with as many jobs at once, None if not known.
+    """
+
+    name: str
+    done: int
+    jobs: int
+    running: int
+    failed: int
+    work: str
+    rate: str
+    left: float | None
+
+
+def stages(
+    counts: Counts, done: dict[str, int], jobs: list[Job], folders: Folders
+) -> list[Stage]:
+    """Every stage of an experiment."""
+    return [_stage(name, counts[name], done, jobs, folders) for name in counts]
+
+
+def _stage(
+    name: str,
+    rules: dict[str, int],
+    done: dict[str, int],
+    jobs: list[Job],
+    folders: Folders,
+) -> Stage:
+    own = [job for job in jobs if job.stage == name]
+    running = [job for job in own if job.state == RUNNING]
+    return Stage(
+        name=name,
+        done=sum(done[rule] for rule in rules),
+        jobs=sum(rules.values()),
+        running=len(running),
+        failed=sum(job.state == FAILED for job in own),
+        work=_work(name, rules, folders),
+        rate=_rate(running),
+        left=_left(name, rules, done, running, folders),
+    )
+
+
+def _work(stage: str, rules: dict[str, int], folders: Folders) -> str:
+    """Units done by the rule of the stage that counts most of them."""
+    sums: dict[str, int] = {}
+    for rule in rules:
+        for log in folders.rule_logs(stage, rule):
+            for line in list(last_lines(log).values())[-1:]:
+                sums[line.unit] = sums.get(line.unit, 0) + line.done
+    units = max(sums, key=lambda unit: sums[unit], default="")
+    return f"{sums[units]:,} {units}" if units else ""
+
+
+def _rate(running: list[Job]) -> str:
+    rates: dict[str, float] = {}
+    for job in running:
+        if job.line:
+            rates[job.line.unit] = rates.get(job.line.unit, 0.0) + job.line.rate
+    return ", ".join(f"{number(rate)} {unit}/s" for unit, rate in rates.items())
+
+
+def _left(
+    stage: str,
+    rules: dict[str, int],
+    done: dict[str, int],
+    running: list[Job],
+    folders: Folders,
+) -> float | None:
+    seconds = 0.0
+    for rule, jobs in rules.items():
+        rest = jobs - done[rule]
+        taken = seconds_taken(folders.rule_benchmarks(stage, rule))
+        at_once = max(1, sum(job.rule == rule for job in running))
+        lone = rest == at_once == 1 and running
+        if rest and taken:
+            seconds += rest * taken.middle / at_once
+        elif lone and (own := _remaining(running)):
+            seconds += own
+        elif rest:
+            return None
+    return seconds
+
+
+def _remaining(running: list[Job]) -> float | None:
+    line = running[0].line
+    if line is None or line.total is None or not line.rate:
+        return None
+    return (line.total - line.done) / line.rate
+
+
+def render(rows: list[Stage], jobs: list[Job], queue: list[str]) -> str:
+    """All of it."""
+    cells = [HEADINGS, *(_cells(row) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
+    table = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+    return "\n".join([*table, *_listed(jobs), *([""] if queue else []), *queue])
+
+
+def _cells(row: Stage) -> tuple[str, ...]:
+    finished = row.done == row.jobs
+    return (
+        row.name,
+        f"{row.done:,}/{row.jobs:,}",
+        str(row.running or ""),
+        str(row.failed or ""),
+        row.work,
+        row.rate,
+        "" if finished or row.left is None else f"about {clock(row.left)}",
+    )
+
+
+def clock(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _listed(jobs: list[Job]) -> list[str]:
+    lines = []
+    for state in (RUNNING, "silent", FAILED):
+        own = [job for job in jobs if job.state == state]
+        if own:
+            lines += ["", f"{state}:"]
+            lines += [_line(job) for job in own[:MOST]]
+        if len(own) > MOST:
+            lines.append(f"  ... and {len(own) - MOST} more")
+    return lines
+
+
+def _line(job: Job) -> str:
+    said = "" if job.state == RUNNING else f", {clock(job.age)} ago"
+    where = "" if job.state == RUNNING else f"  (log: {job.log})"
+    return f"  {job.stage}/{job.name}{said}: {job.text}{where}"

@@ -1,0 +1,63 @@
+"""Say what the experiment will cost before it runs: jobs, hours, gigabytes, files."""
+
+import shutil
+from pathlib import Path
+
+from headwater import job
+from headwater.plan.estimate import (
+    Folders,
+    found_window,
+    gradient_seconds,
+    times,
+)
+from headwater.plan.jobs import count_jobs, sources_of
+from headwater.plan.limits import (
+    disk_warning,
+    memory_warning,
+    rule_limits,
+    shard_warning,
+    time_warning,
+)
+from headwater.plan.sizes import outputs
+from headwater.plan.spans import total
+from headwater.plan.table import as_tsv, render, rule_lines
+from headwater.plan.words import assumptions
+from headwater.publish import write_text
+
+
+def warnings(config, lines, limits, gpu, folders):
+    """What will not fit, one line each."""
+    found = []
+    for line in lines:
+        limit = limits[line.rule]
+        found.append(time_warning(line.rule, line.longest, limit))
+        found.append(memory_warning(line.rule, config, limit))
+    if gpu:
+        found.append(shard_warning(config, gradient_seconds(config, folders)))
+    free = shutil.disk_usage(folders.results.parent).free
+    there = sum(p.stat().st_size for p in folders.results.rglob("*") if p.is_file())
+    found.append(disk_warning(total([line.kept for line in lines]), there, free))
+    return [warning for warning in found if warning]
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        params = snakemake.params
+        sources, limits = sources_of(config, Path()), rule_limits(params.limits)
+        folders, gpu = Folders.of(config["experiment"]), bool(params.gpu)
+        folders.results.mkdir(parents=True, exist_ok=True)
+        counts = count_jobs(config, sources)
+        spent = times(config, sources, counts, limits, gpu, folders)
+        written = outputs(config, sources, counts, found_window(folders))
+        lines = rule_lines(counts, spent, written, limits, gpu)
+        print(f"\n{config['experiment']}: the whole experiment, from nothing\n")
+        print(render(lines))
+        print("\n" + assumptions(config, folders, gpu))
+        for warning in warnings(config, lines, limits, gpu, folders):
+            print(f"WARNING {warning}")
+        target = folders.results / "plan.tsv"
+        write_text(target, as_tsv(lines))
+        print(f"\nEvery rule by itself: {target}\n", flush=True)
+
+
+main(snakemake)  # noqa: F821

@@ -1,0 +1,56 @@
+"""How far an experiment is: stages, running jobs, failures. Disturbs nothing.
+
+    .venv/bin/python scripts/status.py --configfile config/mine.yaml
+
+Reads logs and the names of results only, takes no lock, and asks SLURM once, if it is
+there. Works before, during and after a run.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from headwater.config import load_config
+from headwater.errors import HeadwaterError
+from headwater.plan.estimate import Folders
+from headwater.plan.jobs import count_jobs, sources_of
+from headwater.status.done import done_jobs
+from headwater.status.jobs import unfinished
+from headwater.status.page import render, stages
+from headwater.status.queue import queue_lines
+
+
+def read_config(name):
+    """The config of a file, checked."""
+    path = Path(name)
+    if not path.is_file():
+        raise HeadwaterError(f"{path}: no such config file")
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise HeadwaterError(f"{path}: not YAML ({reason})") from error
+    return load_config(raw, name, Path.cwd())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--configfile", default="config/config.yaml")
+    config = read_config(parser.parse_args().configfile)
+    folders = Folders.of(config["experiment"])
+    counts = count_jobs(config, sources_of(config, Path()))
+    jobs = unfinished(folders, time.time())
+    done = done_jobs(folders.results, counts, len(config["targets"]))
+    print(f"{config['experiment']}: {sum(done.values()):,} jobs done\n")
+    rows = stages(counts, done, jobs, folders)
+    print(render(rows, jobs, queue_lines(Path.cwd())))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except HeadwaterError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,309 @@
+"""What a plan says, and that it is what Snakemake does and what jobs leave."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+import zarr
+
+from clone import REPOSITORY, jobs, make_clone, run
+from headwater.config import load_config
+from headwater.corpus import rowstore
+from headwater.corpus.rowstore import RowBlock, RowWriter
+from headwater.geometry import Head
+from headwater.gradients import store as gradient_store
+from headwater.gradients.coordinates import Coordinates, Projection
+from headwater.influence.files import write_scores
+from headwater.plan import rates, shape
+from headwater.plan.estimate import Folders, gradient_seconds
+from headwater.plan.jobs import Sources, count_jobs
+from headwater.plan.limits import (
+    Limit,
+    disk_warning,
+    memory_warning,
+    right_shards,
+    shard_warning,
+    span_text,
+    time_warning,
+)
+from headwater.plan.sizes import checkpoint_bytes, row_store, score_store
+from headwater.plan.sizes import gradient_store as planned_store
+from headwater.plan.spans import Span
+from headwater.plan.table import Line, as_tsv, duration, render
+from headwater.plan.work import Load
+from headwater.publish import write_text
+
+PLANNED = ["config.yaml", "smoke.yaml", "pythia-14m.yaml", "pythia-160m.yaml"]
+TEXT = Sources(("a", "b"), 0, 0, False, (), 0)
+
+
+def ready(name: str = "config.yaml", **changes: dict) -> dict:
+    raw = yaml.safe_load((REPOSITORY / "config" / name).read_text())
+    for section, keys in changes.items():
+        raw[section] |= keys
+    return load_config(raw, name, REPOSITORY)
+
+
+# The same jobs as Snakemake's
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clone(tmp_path_factory.mktemp("plan"))
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("name", PLANNED)
+def test_the_plan_has_the_jobs_of_snakemakes_own_dag(clone: Path, name: str) -> None:
+    config = f"config/{name}"
+    experiment = yaml.safe_load((clone / config).read_text())["experiment"]
+    result = run(clone, "plan", config=config)
+    assert result.returncode == 0, result.stdout[-3000:]
+    table = pd.read_csv(clone / f"results/{experiment}/plan.tsv", sep="\t")
+    shutil.rmtree(clone / "results")
+    dry = run(clone, "-n", config=config)
+    expected = jobs(dry.stdout)
+    assert expected.pop("all") == 1
+    assert dict(zip(table["rule"], table["jobs"], strict=True)) == expected
+    assert f"{len(expected)}" == str(len(table))
+
+
+@pytest.mark.workflow
+def test_a_plan_is_made_beside_a_run_of_the_experiment(clone: Path) -> None:
+    import fcntl
+
+    (clone / "results").mkdir(exist_ok=True)
+    with (clone / "results" / ".smoke.lock").open("a+") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        result = run(clone, "plan", "--set-resources", "fit_factors:mem_mb=9")
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "WARNING fit_factors: a job needs about" in result.stdout
+    assert "results/smoke/plan.tsv" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "count"),
+    [
+        ({"influence": {"method": "exact"}}, "stream_scores", 2),
+        ({"window": {"checkpoints": 3}}, "row_gradients", 6),
+        ({"window": {"checkpoints": 3}}, "solve_ihvp", 6),
+        ({"corpus": {"row_shards": 5}}, "order_rows", 5),
+    ],
+)
+def test_jobs_follow_the_config(changes, rule, count) -> None:
+    counts = count_jobs(ready(**changes), TEXT)
+    assert sum(of.get(rule, 0) for of in counts.values()) == count
+
+
+# The same bytes and files as the stores'
+
+
+def test_a_checkpoint_has_the_planned_bytes() -> None:
+    from headwater.checkpoints.run import new_model
+
+    config = ready("smoke.yaml")
+    model = new_model(config, shape.vocabulary(config), 0)
+    assert sum(p.numel() for p in model.parameters()) == shape.parameters(config)
+    assert checkpoint_bytes(config, moments=True) == 12 * shape.parameters(config)
+
+
+def count_files(folder: Path) -> int:
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
+def total_bytes(folder: Path, name: str) -> int:
+    return sum(p.stat().st_size for p in (folder / name).rglob("*") if p.is_file())
+
+
+def test_a_gradient_store_has_the_planned_bytes_and_files(tmp_path, monkeypatch):
+    config = ready("smoke.yaml")
+    heads, bits = [Head(la, he) for la in range(2) for he in range(2)], 4
+    kept = Coordinates(np.arange(shape.head_parameters(config)), np.ones(2048))
+    projections = {head: Projection(kept, bits, 1) for head in heads}
+    monkeypatch.setattr(gradient_store, "CHUNK_BYTES", 1 << 15)
+    monkeypatch.setattr(gradient_store, "SHARD_BYTES", 1 << 19)
+    monkeypatch.setattr("headwater.plan.sizes.SHARD_BYTES", 1 << 19)
+    path = tmp_path / "0000.zarr"
+    stamp = {"stage": "gradients"}
+    writer = gradient_store.GradientWriter(path, stamp, 0, 256, projections)
+    rows = {head: torch.randn(256, 2048) for head in heads}
+    writer.append(rows, torch.ones(256))
+    writer.close()
+    planned = planned_store(Span.exactly(256), config)
+    assert planned.files == Span.exactly(count_files(path) + 1)  # the time stamp
+    assert planned.kept.low == pytest.approx(
+        total_bytes(path, "codes") + 256 * 4 * 4 + 256 * 4 + 4 * 2048 * 16, rel=0.01
+    )
+
+
+def test_a_row_store_has_the_planned_files(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(rowstore, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(rowstore, "_FILE_TOKENS", 33 * 7 * 3)
+    monkeypatch.setattr(rowstore, "_FILE_ENTRIES", 70)
+    group = zarr.create_group(tmp_path / "a.zarr")
+    writer = RowWriter(group, 33, np.dtype(np.uint16))
+    tokens = np.arange(150 * 33, dtype=np.uint16).reshape(150, 33)
+    spans = np.ones((150, 6), np.int64)
+    ones = np.ones(150, np.int64)
+    for part in (slice(0, 11), slice(11, 90), slice(90, 150)):
+        rows = RowBlock(tokens[part], ones[part].astype("u1"), ones[part], spans[part])
+        writer.append(rows)
+    writer.close()
+    planned = row_store(Span.exactly(150), 33, 2)
+    found = zarr.open_group(tmp_path / "a.zarr", mode="r")
+    np.testing.assert_array_equal(found["tokens"][...], tokens)
+    assert planned.files.low == count_files(tmp_path / "a.zarr")
+    assert count_files(tmp_path / "a.zarr" / "tokens") == 1 + 8  # of 21 rows
+    assert count_files(tmp_path / "a.zarr" / "domain") == 1 + 3  # of 70
+
+
+def test_a_score_store_has_the_planned_files(tmp_path) -> None:
+    scores = np.ones(20_000, np.float32)
+    write_scores(tmp_path / "a.zarr", 0, scores, scores, {})
+    planned = score_store(Span.exactly(20_000)).files
+    assert planned == Span.exactly(count_files(tmp_path / "a.zarr") + 1)
+
+
+def test_a_million_rows_of_pythia_are_few_files() -> None:
+    million = row_store(Span.exactly(1_000_000 / 8), 2049, 2).files * 8
+    assert million.high <= 200
+    config = ready("pythia-14m.yaml", gradients={"heads": "all"})
+    shards = config["gradients"]["shards"]
+    stores = planned_store(Span.exactly(1_000_000 / shards), config).files * shards
+    assert stores.high <= 208
+
+
+# Time
+
+
+def test_measured_rates_take_the_place_of_assumptions(tmp_path) -> None:
+    folders = Folders(tmp_path / "results", tmp_path / "logs")
+    config = ready(window={"start": 800, "end": 1375})
+    assumed = gradient_seconds(config, folders)
+    log = folders.logs / "gradients/row_gradients-start-0000.log"
+    log.parent.mkdir(parents=True)
+    line = "10:00:00 gradients start 0000: 9,200/9,200 rows · {} rows/s · ETA 0:00{}\n"
+    log.write_text(line.format("2.0", ""))
+    assert gradient_seconds(config, folders) == assumed, "of a CPU, for a GPU"
+    log.write_text(line.format("2.0", " · GPU memory 3.1 GB"))
+    found = gradient_seconds(config, folders)
+    assert found.low == pytest.approx(9200 / 2 * 0.9, abs=20)
+    assert found.high == pytest.approx(9200 / 2 * 1.2, abs=21)
+
+
+def test_the_last_line_of_each_label_counts(tmp_path) -> None:
+    log = tmp_path / "fit_factors-start.log"
+    log.write_text(
+        "21:24:40 covariances: 1,000/2,000 rows · 10.0 rows/s · ETA 1:40\n"
+        "21:24:47 covariances: 2,000/2,000 rows · 20.0 rows/s · ETA 0:00\n"
+        "21:24:51 lambdas: 500/2,000 rows · 5.0 rows/s · ETA 5:00\n"
+        "21:24:52 a line of another kind\n"
+    )
+    lines = rates.last_lines(log)
+    assert [(ln.label, ln.done, ln.total) for ln in lines.values()] == [
+        ("covariances", 2000, 2000),
+        ("lambdas", 500, 2000),
+    ]
+    each = rates.seconds_each([log], gpu=False)
+    assert each == Span(0.25 * 0.9, 0.25 * 1.2)
+    assert rates.seconds_each([tmp_path / "none.log"], gpu=False) is None
+
+
+def test_a_broken_benchmark_table_is_passed_over(tmp_path) -> None:
+    write_text(tmp_path / "a.tsv", "s\th:m:s\n2.5\t0:00:02\n")
+    write_text(tmp_path / "b.tsv", "")
+    found = rates.seconds_taken([tmp_path / "a.tsv", tmp_path / "b.tsv"])
+    assert found == Span(2.5 * 0.9, 2.5 * 1.2)
+
+
+def test_a_job_takes_its_start_and_its_units() -> None:
+    load = Load(1, Span(10, 20), "rows", 1e9, Span(0.5, 1.0), Span(1, 2))
+    assert load.seconds(Span(1e9, 2e9)) == Span(1 + 10 * 1.0, 2 + 20 * 2.0)
+    assert load.seconds(Span(1, 1), Span(3, 4)) == Span(31, 82)
+
+
+# Limits
+
+
+def test_what_does_not_fit_is_said_with_what_to_do() -> None:
+    config = ready("pythia-14m.yaml")
+    rule = "row_gradients"
+    assert time_warning(rule, Span(60, 600), Limit(runtime=10)) is None
+    warning = time_warning(rule, Span(60, 900), Limit(runtime=10))
+    assert warning
+    assert "may need 1-15 minutes, its limit is 10" in warning
+    warning = time_warning("fit_factors", Span(900, 1200), Limit(runtime=10))
+    assert warning
+    assert "will need 15-20 minutes" in warning
+    warning = memory_warning("retrain_arm", config, Limit(mem_mb=1000))
+    assert warning
+    assert "the profile gives it 1000" in warning
+    assert memory_warning("rank_rows", config, Limit(mem_mb=1)) is None
+    assert disk_warning(Span(1e9, 2e9), 0, 3e9) is None
+    assert "may be written" in (disk_warning(Span(1e9, 4e9), 0, 3e9) or "")
+    assert disk_warning(Span(1e9, 4e9), 2e9, 3e9) is None
+
+
+def test_shards_that_are_not_worth_scheduling() -> None:
+    config = ready("pythia-14m.yaml", gradients={"shards": 16})
+    assert shard_warning(config, Span(3600, 3600)) is None
+    short = shard_warning(config, Span(120, 480))
+    assert short
+    assert "16 jobs of row_gradients of 2-8 GPU-minutes are too short" in short
+    assert "gradients.shards: 2 would be right" in short
+    long = shard_warning(config, Span(8000, 12000)) or ""
+    assert "too long" in long
+    assert "gradients.shards: 44 would be right" in long
+    assert right_shards(Span(1, 1), 1) == 1
+    one = ready("pythia-14m.yaml", gradients={"shards": 1})
+    assert shard_warning(one, Span(10, 20)) is None, "fewer than one there are not"
+
+
+# The table
+
+
+def test_numbers_are_short_and_ranges_honest() -> None:
+    assert span_text(Span(0.0049, 0.12)) == "0-0.12"
+    assert span_text(Span(1234.4, 1234.4)) == "1,234"
+    assert duration(Span(60, 5399)) == "1-90 min"
+    assert duration(Span(1, 80)) == "1-80 s"
+    assert duration(Span(1800, 7200)) == "0.5-2 h"
+
+
+def test_stages_are_summed_and_rules_listed() -> None:
+    amounts = (Span(1, 2), Span(0, 0), Span(2e9, 2e9), Span(1e9, 1e9), Span(3, 3))
+    lines = [
+        Line("heads", "a", 1, *amounts, Span(5, 6), "measured"),
+        Line("heads", "b", 2, *amounts, Span(50, 60), "assumed"),
+    ]
+    text = render(lines).splitlines()
+    words = ["heads", "3", "2-4", "0", "4", "2", "6", "50-60", "s"]
+    assert text[1].split() == [*words, "in", "part", "measured"]
+    assert text[-1].startswith("all ")
+    table = as_tsv(lines).splitlines()
+    assert table[0].startswith("stage\trule\tjobs\tcpu_hours_low\tcpu_hours_high")
+    assert table[2].split("\t")[:5] == ["heads", "b", "2", "1", "2"]
+
+
+def test_no_module_of_the_plan_is_slow_to_parse() -> None:
+    """Rules import them: neither torch nor zarr."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; sys.path.insert(0, 'scripts');"
+        "import headwater.plan.estimate, headwater.plan.limits;"
+        "print([m for m in ('torch', 'zarr', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,176 @@
+"""How far an experiment is, from files that an earlier, present or broken run left."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from clone import REPOSITORY
+from headwater import progress
+from headwater.config import load_config
+from headwater.errors import ERROR_PREFIX
+from headwater.plan.estimate import Folders
+from headwater.plan.jobs import count_jobs, sources_of
+from headwater.plan.rates import GPU_NOTE, PROGRESS
+from headwater.progress import Progress
+from headwater.status import queue
+from headwater.status.done import OUTPUTS, done_jobs
+from headwater.status.jobs import FAILED, QUIET, RUNNING, unfinished
+from headwater.status.page import render, stages
+
+NOW = 1_000_000.0
+LINE = "21:28:19 gradients start {}: 4,000/9,200 rows · 400.0 rows/s · ETA 0:13"
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path / "results/mine", tmp_path / "logs/mine")
+
+
+@pytest.fixture(scope="module")
+def config() -> dict:
+    raw = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    return load_config(raw, "c.yaml", REPOSITORY)
+
+
+def a_log(folders: Folders, name: str, text: str, age: float = 5) -> Path:
+    path = folders.logs / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n")
+    os.utime(path, (NOW - age, NOW - age))
+    return path
+
+
+def a_benchmark(folders: Folders, name: str, age: float, seconds: float = 2.0) -> None:
+    path = folders.results / "benchmarks" / f"{name}.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\n{seconds}\t0:00:02\n")
+    os.utime(path, (NOW - age, NOW - age))
+
+
+def test_jobs_run_fail_fall_silent_and_end(folders: Folders) -> None:
+    a_log(folders, "gradients/row_gradients-start-0000", LINE.format("0000"))
+    a_log(folders, "gradients/row_gradients-start-0001", LINE.format("0001"), 900)
+    a_log(folders, "corpus/order_rows-0000", f"10:00:00 {ERROR_PREFIX}no rows", 50)
+    trace = "Traceback (most recent call last):\n  File x\nKeyError: 'a'"
+    a_log(folders, "heads/score_heads", trace, 60)
+    a_log(folders, "heads/select_window", "done", 40)
+    a_benchmark(folders, "heads/select_window", 39)
+    a_log(folders, "corpus/fetch_rows", "fetched", 3000)
+    found = {job.name: job for job in unfinished(folders, NOW)}
+    states = {name: job.state for name, job in found.items()}
+    assert states == {
+        "row_gradients-start-0000": RUNNING,
+        "row_gradients-start-0001": QUIET,
+        "order_rows-0000": FAILED,
+        "score_heads": FAILED,
+    }
+    assert found["order_rows-0000"].text == "no rows"
+    assert found["score_heads"].text == "a bug in Headwater: KeyError: 'a'"
+    assert found["row_gradients-start-0000"].rule == "row_gradients"
+
+
+def test_a_job_that_runs_again_is_running_though_it_ended_once(folders) -> None:
+    a_benchmark(folders, "heads/score_heads", 500)
+    a_log(folders, "heads/score_heads", "started", 4)
+    assert [job.state for job in unfinished(folders, NOW)] == [RUNNING]
+
+
+def test_stages_tell_jobs_work_rate_and_time_left(folders, config) -> None:
+    counts = count_jobs(config, sources_of(config, REPOSITORY))
+    for name in ("start/0000.zarr", "start/0001.zarr.part"):
+        (folders.results / "gradients" / name).mkdir(parents=True)
+    (folders.results / "gradients/start/.0001.zarr.lock").touch()
+    (folders.results / "gradients/start/induction.h5").touch()
+    a_log(folders, "gradients/row_gradients-start-0001", LINE.format("0001"))
+    a_benchmark(folders, "gradients/row_gradients-start-0000", 100, seconds=60.0)
+    a_benchmark(folders, "gradients/probe_gradient-start-induction", 100, seconds=5.0)
+    done = done_jobs(folders.results, counts, len(config["targets"]))
+    jobs = unfinished(folders, NOW)
+    rows = {row.name: row for row in stages(counts, done, jobs, folders)}
+    gradients = rows["gradients"]
+    assert (gradients.done, gradients.jobs, gradients.running) == (2, 4, 1)
+    assert gradients.work == "4,000 rows"
+    assert gradients.rate == "400 rows/s"
+    assert gradients.left == pytest.approx(65, rel=0.1)
+    assert rows["retraining"].left is None
+    text = render(list(rows.values()), jobs, ["SLURM: 1 RUNNING"])
+    assert "gradients      2/4        1" in text
+    assert LINE.format("0001") in text
+    assert text.endswith("SLURM: 1 RUNNING")
+
+
+def test_every_rule_has_its_outputs(config) -> None:
+    counts = count_jobs(config, sources_of(config, REPOSITORY))
+    assert {rule for rules in counts.values() for rule in rules} <= set(OUTPUTS)
+    empty = done_jobs(Path("nowhere"), counts, 2)
+    assert set(empty.values()) == {0}
+
+
+def test_only_the_jobs_of_this_folder_count(tmp_path) -> None:
+    answer = "\n".join(
+        [
+            f"RUNNING|None|headwater_1-2|{tmp_path}",
+            f"PENDING|Priority|headwater_1-2|{tmp_path}",
+            f"PENDING|Priority|headwater-mine-baseline|{tmp_path}",
+            "RUNNING|None|headwater_9|/elsewhere",
+            f"RUNNING|None|other|{tmp_path}",
+            "broken",
+        ]
+    )
+    assert queue.summary(answer, tmp_path) == [
+        "SLURM: 2 PENDING (Priority)",
+        "SLURM: 1 RUNNING",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo controller down >&2; exit 1", "squeue failed (controller down)"),
+        ("sleep 60", "squeue did not answer"),
+    ],
+)
+def test_a_broken_slurm_is_one_line(tmp_path, monkeypatch, script, expected) -> None:
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f"#!/bin/sh\n{script}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(queue, "PATIENCE", 0.5)
+    (line,) = queue.queue_lines(tmp_path)
+    assert expected in line
+
+
+def test_progress_lines_are_read_as_they_are_written(monkeypatch) -> None:
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True, max_memory_allocated=lambda: 3.14e9
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    work = Progress("remove_top seed 0", 2000, "steps")
+    work.done = 1000
+    line = work.line(work._start + 100, note="loss 2.1")
+    assert line.endswith(" · loss 2.1 · GPU memory 3.1 GB")
+    assert GPU_NOTE in line
+    match = PROGRESS.match(f"10:00:00 {line}")
+    assert match
+    assert (match["done"], match["rate"], match["unit"]) == ("1,000", "10.0", "steps")
+    cuda.is_initialized = lambda: False
+    assert progress._gpu_memory() == ""
+
+
+def test_the_command_works_before_anything_ran(tmp_path) -> None:
+    for name in ("scripts", "workflow", "resources", "config"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    command = [sys.executable, "scripts/status.py", "--configfile"]
+    where = {"cwd": tmp_path, "capture_output": True, "text": True}
+    result = subprocess.run([*command, "config/smoke.yaml"], check=False, **where)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("smoke: 0 jobs done")
+    assert not (tmp_path / "results").exists()
+    result = subprocess.run([*command, "config/none.yaml"], check=False, **where)
+    assert result.returncode == 1
+    assert result.stderr == "error: config/none.yaml: no such config file\n"
