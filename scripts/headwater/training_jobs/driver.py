@@ -161,11 +161,15 @@ def _is_finished(spec: Spec, job: Job) -> bool:
 
 
 def _taken_over(spec: Spec, job: Job | None) -> Job | None:
-    """The job, if it is at work for this run; one for another config is cancelled."""
+    """The job, if it is at work for this run.
+
+    One that has failed and is not gone yet, or of another config, is cancelled.
+    """
     if job is None or not watch.live(job):
         return None
     found = read_json(spec.folder / SPEC) or {}
-    if found.get("identity") != spec.identity:
+    ended = (read_json(spec.folder / RESULT) or {}).get("job") == job.id
+    if ended or found.get("identity") != spec.identity:
         _cancel(job)
         return None
     logger.info("%s: %s goes on; waiting for it", spec.name, job)
