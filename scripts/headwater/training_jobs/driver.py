@@ -146,12 +146,10 @@ class Head:
 
 
 def _known_job(spec: Spec) -> Job | None:
-    """The job that was submitted for a run, or that works in its folder."""
-    for name in (JOB, WRITER):
-        found = read_json(spec.folder / name)
-        if found:
-            return Job(**found)
-    return None
+    """The job that works in a run's folder, or else that was last submitted for it."""
+    notes = [read_json(spec.folder / name) for name in (WRITER, JOB)]
+    jobs = [Job(**note) for note in notes if note]
+    return next((job for job in jobs if watch.live(job)), jobs[-1] if jobs else None)
 
 
 def _is_finished(spec: Spec, job: Job) -> bool:
