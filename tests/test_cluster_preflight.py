@@ -120,12 +120,25 @@ def test_what_sbatch_refuses(slurm: FakeSlurm, said: str, key: str, words: str) 
     assert words in text
 
 
-def test_nodes_that_are_down_only_warn(slurm: FakeSlurm) -> None:
-    words = "allocation failure: Requested node configuration is not available"
-    slurm.says("sbatch", (words, 1))
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "Requested node configuration is not available",
+            'slurm_partition="cpu", mem_mb=500',
+        ),
+        (
+            "Job violates accounting/QOS policy (job submit limit, user's size and/or "
+            "time limits)",
+            "limits of yours would keep jobs back now (Job violates",
+        ),
+    ],
+)
+def test_what_may_pass_only_warns(slurm: FakeSlurm, said: str, words: str) -> None:
+    slurm.says("sbatch", (f"allocation failure: {said}", 1))
     key, text = preflight.finding(request(), read_partitions(), ACCOUNTS)
     assert key == ""
-    assert 'slurm_partition="cpu", mem_mb=500' in text
+    assert words in text
 
 
 def test_an_account_of_others(slurm: FakeSlurm) -> None:

@@ -29,6 +29,7 @@ class RunGuard:
         self._record = orphans.record_path(experiment)
         self._logs = Path("logs") / experiment
         self._stack = ExitStack()
+        self._remembered = False  # the run is written down, for the next one to find
         self._started = time.time()
 
     def begin(self, workflow: Any, config: Mapping[str, Any]) -> None:
@@ -46,13 +47,14 @@ class RunGuard:
                 preflight.check(workflow, config)
                 orphans.end_earlier_run(self._record)
                 orphans.remember_run(self._record, requests.run_id(workflow))
+                self._remembered = True
         except HeadwaterError as error:
             print(error, file=sys.stderr)
             sys.exit(1)
 
-    def finish(self, workflow: Any) -> None:
+    def finish(self) -> None:
         """Release the lock and print the experiment's summary if this run made it."""
-        if requests.uses_slurm(workflow):
+        if self._remembered:
             orphans.forget_run(self._record)
         self._stack.close()
         summary = self._results / "report" / "summary.md"

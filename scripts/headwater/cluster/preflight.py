@@ -7,6 +7,7 @@ partition allows, and never start it.
 """
 
 import getpass
+import json
 import os
 import sys
 from collections import defaultdict
@@ -118,6 +119,8 @@ def _explained(words: str, wants: Mapping[str, Any]) -> Finding:
     said = words.splitlines()[-1].removeprefix("sbatch: error: ")
     said = said.removeprefix("allocation failure: ")
     lower = said.lower()
+    if "policy" in lower:  # of the account or QOS: perhaps only too many jobs now
+        return "", f"limits of yours would keep jobs back now ({said})"
     if "qos" in lower:
         return "qos", f"{_value(wants, 'qos')} is refused{_listed('qos')} ({said})"
     if "account" in lower:
@@ -167,7 +170,7 @@ def _listed(field: str) -> str:
 
 def _value(wants: Mapping[str, Any], key: str) -> str:
     value = wants.get("_cores" if key == "threads" else key)
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return "nothing" if value is None else json.dumps(value)
 
 
 def _asked(wants: Mapping[str, Any]) -> list[str]:
