@@ -190,9 +190,9 @@ def _from_hugging_face(name: str, revision: str) -> PreTrainedTokenizerBase:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HeadwaterError(
             f"corpus.tokenizer.name: cannot load {name!r} (revision {revision}): there "
-            f"is no such folder, and the hub's answer was: {reason} Give a folder with tokenizer.json and tokenizer_config.json "
-            "(which names the eos_token), or a Hugging Face name that this machine can "
-            "download or has in its cache"
+            f"is no such folder, and the hub's answer was: {reason} Give a folder with "
+            "tokenizer.json and tokenizer_config.json (which names the eos_token), or "
+            "a Hugging Face name that this machine can download or has in its cache"
         ) from error
 
 
