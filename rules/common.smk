@@ -27,7 +27,7 @@ from headwater.imports import script_digest as digest
 from headwater.plan.estimate import Folders, gradient_seconds
 from headwater.plan.limits import shard_warning
 from headwater.runs import RunGuard
-from headwater.stages import without_speed
+from headwater.stages import without_draws, without_speed
 
 CONFIG_FILE = (workflow.overwrite_configfiles or ["config/config.yaml"])[-1]
 
@@ -185,6 +185,11 @@ def stored_targets(wildcards):
     if config["gradients"]["heads"] != "targets":
         return []
     return expand("<results>/heads/targets/{target}.json", target=TARGETS)
+
+
+def arm_settings(wildcards):
+    """Of an arm, for `params`: another draw leaves the others as they are."""
+    return without_draws(config["arms"][wildcards.arm])
 
 
 def arm_scores(wildcards):

@@ -20,8 +20,9 @@ rule evaluate_run:
         "../envs/headwater.yaml"
     threads: 1
     resources:
+        gpu=1,
         mem_mb=more(4000),
-        runtime=longer(60),
+        runtime=longer(120),
     params:
         code=digest("evaluate_run"),
         settings=section("evaluation"),

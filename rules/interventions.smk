@@ -20,6 +20,6 @@ rule build_arm:
         runtime=longer(30),
     params:
         code=digest("build_arm"),
-        settings=lookup(dpath="arms/{arm}", within=config),
+        settings=arm_settings,
     script:
         "../scripts/build_arm.py"

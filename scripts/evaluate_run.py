@@ -35,6 +35,7 @@ def main(snakemake):
             load_probe_vocabulary(held_out, Path(snakemake.input.tokenizer), config),
             stable_seed(config["seed"], "evaluation"),
         )
+        sequences = sequences.to(job.device())
         folders = [Path(p) for p in snakemake.input.checkpoints]
         if len(folders) == 1 and not folders[0].name.startswith("step"):
             folders = list(folders[0].glob("step*"))
@@ -43,7 +44,7 @@ def main(snakemake):
         progress = Progress(label, len(checkpoints), "checkpoints")
         lines = []
         for step, folder in checkpoints:
-            model = load_model(folder, config)
+            model = load_model(folder, config).to(job.device())
             early, late = settings["early_tokens"], settings["late_tokens"]
             lines += checkpoint_metrics(
                 step, model, sequences, held, early, late, probes

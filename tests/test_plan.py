@@ -221,7 +221,7 @@ def test_a_broken_benchmark_table_is_passed_over(tmp_path) -> None:
 
 
 def test_a_job_takes_its_start_and_its_units() -> None:
-    load = Load(1, Span(10, 20), "rows", 1e9, Span(0.5, 1.0), Span(1, 2))
+    load = Load(1, Span(10, 20), "rows", Span(1e9, 1e9), Span(0.5, 1.0), Span(1, 2))
     assert load.seconds(Span(1e9, 2e9)) == Span(1 + 10 * 1.0, 2 + 20 * 2.0)
     assert load.seconds(Span(1, 1), Span(3, 4)) == Span(31, 82)
 

@@ -218,6 +218,13 @@ def test_an_arm_depends_on_its_own_settings_only():
     assert stale_arms(without) == {"random"}
 
 
+@pytest.mark.parametrize("stage", ARM_STAGES)
+def test_no_draw_of_an_arm_depends_on_how_many_there_are(stage):
+    assert stale_arms(changed("arms.random.draws", 4), stage) == set()
+    more, found = (changed("arms.random.draws", n) for n in (2, 3))
+    assert not is_stale(arm_identity(stage, more, "random", 0), found)
+
+
 def test_an_arm_depends_on_its_own_target_and_the_windows_only():
     assert stale_arms(with_target(CONFIG)) == set()
     assert stale_arms(changed("targets.copies.head", "L1H0")) == {"domain"}

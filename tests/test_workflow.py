@@ -170,6 +170,14 @@ def test_deleted_arm_is_the_only_one_retrained(finished: Path) -> None:
     assert contents(finished) == before
 
 
+def test_one_more_draw_trains_no_other(finished: Path) -> None:
+    arm = smoke_config(finished)["arms"]["remove_random"]
+    more = {"remove_random": {**arm, "draws": arm["draws"] + 1}}
+    rerun = planned(finished, config=edited_config(finished, "draws", arms=more))
+    assert rerun["build_arm"] == rerun["retrain_arm"] == rerun["evaluate_run"] == 1
+    assert not {"score_rows", "row_gradients", "train_baseline"} & set(rerun)
+
+
 def test_any_file_is_a_target_by_its_path(finished: Path) -> None:
     steps = "results/smoke/checkpoints/step16"
     assert planned(finished, steps, "--forcerun", "train_baseline")["train_baseline"]

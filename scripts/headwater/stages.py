@@ -113,11 +113,18 @@ def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, A
         "format": FORMAT,
         "settings": {
             **_settings(sections, config, [settings["target"]] if scored else []),
-            "arms": {arm: settings},
+            "arms": {arm: without_draws(settings)},
         },
         "arm": arm,
         "draw": draw,
     }
+
+
+def without_draws(arm: Any) -> Any:
+    """An arm's settings without their number of draws, on which no draw depends."""
+    if isinstance(arm, Mapping):
+        return {key: value for key, value in arm.items() if key != "draws"}
+    return arm
 
 
 def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None:
@@ -134,7 +141,8 @@ def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None
     for section, stored in found["settings"].items():
         wanted = without_speed(section, config.get(section, {}))
         if section in _BY_NAME:
-            wanted = {name: wanted.get(name) for name in stored}
+            wanted = {name: without_draws(wanted.get(name)) for name in stored}
+            stored = {name: without_draws(entry) for name, entry in stored.items()}
         difference = _first_difference(section, stored, wanted)
         if difference:
             raise HeadwaterError(

@@ -37,7 +37,8 @@ def held_out_losses(
     """Cross entropy of every token of held-out rows, nats, float64 [rows, length]."""
     unembedding = model.get_output_embeddings().weight
     parts = []
-    for batch in tokens.split(batch_size):
+    for rows in tokens.split(batch_size):
+        batch = rows.to(model.device)
         hidden = final_hidden(model, batch[:, :-1])
         losses = token_losses(hidden, unembedding, batch[:, 1:])
         parts.append(losses.double().cpu().numpy())

@@ -32,11 +32,12 @@ def head_scores(
     half = sequences.shape[1] // 2
     patterns = attention_patterns(model, sequences)
     scores: dict[str, dict[Head, float]] = {name: {} for name in SCORES}
+    overlap = vocabulary_overlap(model)
     for head in geometry(model).all_heads():
         pattern = patterns[head.layer][:, head.index]
         scores["prefix_matching"][head] = _prefix_matching(pattern, half)
         scores["previous_token"][head] = _previous_token(pattern, half)
-        scores["copying"][head] = copying_score(model, head)
+        scores["copying"][head] = copying_score(model, head, overlap)
     return scores
 
 
@@ -51,17 +52,29 @@ def _previous_token(pattern: Tensor, half: int) -> float:
     return float(stripe.double().mean())
 
 
-def copying_score(model: GPTNeoXForCausalLM, head: Head) -> float:
+def vocabulary_overlap(model: GPTNeoXForCausalLM) -> Tensor:
+    """Embedding times unembedding, over the vocabulary: float64 [hidden, hidden]."""
+    embedding = model.gpt_neox.embed_in.weight.double()
+    return embedding.T @ model.get_output_embeddings().weight.double()
+
+
+def copying_score(
+    model: GPTNeoXForCausalLM, head: Head, overlap: Tensor | None = None
+) -> float:
     """Eigenvalue copying score of one head's OV circuit, -1 to 1.
 
     The circuit `W_E W_V W_O W_U` is [vocabulary, vocabulary] of rank d_head; its
     non-zero eigenvalues are those of the cyclically rotated product, which is only
     [d_head, d_head].
+
+    Args:
+        model: any.
+        head: one of its heads.
+        overlap: of the model, where many heads are asked for.
     """
     value = qkv_weight(model, head.layer)[head.index, 2].double()  # [d_head, hidden]
     output = dense_weight(model, head.layer)[:, head.index].double()  # [hidden, d_head]
-    embedding = model.gpt_neox.embed_in.weight.double()
-    unembedding = model.get_output_embeddings().weight.double()
-    overlap = embedding.T @ unembedding  # [hidden, hidden]
+    if overlap is None:
+        overlap = vocabulary_overlap(model)
     eigenvalues = torch.linalg.eigvals(value @ overlap @ output)
     return float(eigenvalues.real.sum() / eigenvalues.abs().sum().clamp(min=1e-300))

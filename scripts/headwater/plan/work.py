@@ -20,6 +20,7 @@ from headwater.plan.shape import (
     head_parameters,
     held_out_rows,
     parameters,
+    vocabulary,
     window_steps,
 )
 from headwater.plan.spans import NOTHING, Span
@@ -39,6 +40,7 @@ NETWORK = Span(5e6, 2e8)  # bytes a second
 GPU_RULES = (
     *("train_baseline", "retrain_arm", "fit_factors", "probe_gradient"),
     *("row_gradients", "stream_scores", "score_tokens", "check_fidelity"),
+    "evaluate_run",
 )
 
 
@@ -58,7 +60,7 @@ class Load:
     jobs: int
     units: Span
     unit: str = "jobs"
-    operations: float = 0.0
+    operations: Span = NOTHING
     besides: Span = NOTHING
     start: Span = TORCH_START
 
@@ -70,7 +72,7 @@ class Load:
             second_each: measured seconds of a unit, instead of the assumptions.
         """
         if second_each is None:
-            one = Span.exactly(self.operations).per(speed) + self.besides
+            one = self.operations.per(speed) + self.besides
         else:
             one = second_each
         return self.start + self.units * one
@@ -90,6 +92,7 @@ def speed_of(config: Config, rule: str, gpu: bool, threads: int) -> Span:
     trains = rule in ("train_baseline", "retrain_arm")
     section = "training" if trains else "gradients"
     half = config[section]["precision"] in ("bf16", "fp16")
+    half = half and rule != "evaluate_run"
     return GPU_HALF if half else GPU_FLOAT32
 
 
@@ -159,7 +162,8 @@ def _training(
             saved.low * save.low / max(1, steps.low),
             saved.high * save.high / max(1, steps.high),
         )
-        return [Load(rules.get(rule, 0), steps, "steps", operations, each)]
+        work = Span.exactly(operations)
+        return [Load(rules.get(rule, 0), steps, "steps", work, each)]
 
     saved = Span.exactly(baseline_checkpoints(config))
     whole = Span.exactly(training["steps"])
@@ -202,7 +206,7 @@ def _passes(
     def load(
         rule: str, units: Span, cost: float, besides: Span = NOTHING
     ) -> list[Load]:
-        return [Load(rules.get(rule, 0), units, "rows", cost, besides)]
+        return [Load(rules.get(rule, 0), units, "rows", Span.exactly(cost), besides)]
 
     return {
         "fit_factors": load("fit_factors", fit, 2 * pass_operations(config, 0)),
@@ -229,6 +233,12 @@ def _probe_rows(config: Config) -> Span:
     return Span(0.5, 1.0) * (config["gradients"]["probe_sequences"] * share)
 
 
+def copying_operations(config: Config) -> float:
+    """Of the copying scores of one checkpoint: embedding times unembedding, doubles."""
+    width = config["model"]["hidden_size"]
+    return 2 * 2.0 * width * width * vocabulary(config)
+
+
 def _evaluation(
     config: Config, sources: Sources, rules: dict[str, int], steps: Span
 ) -> dict[str, list[Load]]:
@@ -239,17 +249,17 @@ def _evaluation(
     load = LOAD + Span.exactly(4.0 * parameters(config)).per(DISK)
     baseline = Span.exactly(baseline_checkpoints(config))
     held = held_out_rows(config, sources.is_rows)
-    row = Span.exactly(forward_operations(config, length))
-    losses = (held * row).per(Span(CPU.low, CPU.high))
+    losses = held * forward_operations(config, length)
+    probe = Span.exactly(probing + copying_operations(config))
 
     def run(jobs: int, count: Span) -> Load:
-        return Load(jobs, count, "checkpoints", probing, load + losses)
+        return Load(jobs, count, "checkpoints", probe + losses, load)
 
     arms = rules["evaluate_run"] - 1
     runs = [run(1, baseline)]
     if arms:
         runs.append(run(arms, arm_checkpoints(config, steps)))
-    scored = Load(1, baseline, "checkpoints", probing, load)
+    scored = Load(1, baseline, "checkpoints", probe, load)
     return {"evaluate_run": runs, "score_heads": [scored]}
 
 
