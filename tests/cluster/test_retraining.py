@@ -153,11 +153,14 @@ def test_a_killed_head_leaves_the_job_and_the_next_one_takes_it_over(
     assert run.weights(STEPS) == expected(prepared, "slow", STEPS).read_bytes()
 
 
-def test_ctrl_c_cancels_the_job_and_the_next_run_goes_on(prepared, make_run) -> None:
+@pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["ctrl_c", "head_alone"])
+def test_an_interrupt_cancels_the_job_and_the_next_run_goes_on(
+    prepared, make_run, send
+) -> None:
     run = make_run("config/slow.yaml")
     head = run.start()
     number = run.begun()
-    os.killpg(head.process.pid, signal.SIGINT)
+    send(head.process.pid, signal.SIGINT)
     assert head.wait(120) != 0
     assert describe(number)["JobState"] == "CANCELLED"
     assert not (run.folder / "step0").exists()
