@@ -146,12 +146,10 @@ class Head:
 
 
 def _known_job(spec: Spec) -> Job | None:
-    """The job that was submitted for a run, or that works in its folder."""
-    for name in (JOB, WRITER):
-        found = read_json(spec.folder / name)
-        if found:
-            return Job(**found)
-    return None
+    """The job that works in a run's folder, or else that was last submitted for it."""
+    notes = [read_json(spec.folder / name) for name in (WRITER, JOB)]
+    jobs = [Job(**note) for note in notes if note]
+    return next((job for job in jobs if watch.live(job)), jobs[-1] if jobs else None)
 
 
 def _is_finished(spec: Spec, job: Job) -> bool:
@@ -161,11 +159,15 @@ def _is_finished(spec: Spec, job: Job) -> bool:
 
 
 def _taken_over(spec: Spec, job: Job | None) -> Job | None:
-    """The job, if it is at work for this run; one for another config is cancelled."""
+    """The job, if it is at work for this run.
+
+    One that has failed and is not gone yet, or of another config, is cancelled.
+    """
     if job is None or not watch.live(job):
         return None
     found = read_json(spec.folder / SPEC) or {}
-    if found.get("identity") != spec.identity:
+    ended = (read_json(spec.folder / RESULT) or {}).get("job") == job.id
+    if ended or found.get("identity") != spec.identity:
         _cancel(job)
         return None
     logger.info("%s: %s goes on; waiting for it", spec.name, job)

@@ -106,7 +106,9 @@ def state(job: str) -> str | None:
         gone = "Invalid job id" in found.stderr
         return None if gone else f"no answer ({' '.join(found.stderr.split())})"
     line = found.stdout.strip()
-    return None if not line or line.split()[0] in ENDED else line
+    if not line or line.split()[0] in ENDED:
+        return None
+    return line.removesuffix(" (None)")
 
 
 def cancel(job: str) -> None:

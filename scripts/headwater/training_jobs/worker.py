@@ -179,3 +179,5 @@ def _claim(spec: Spec, environment: submitit.JobEnvironment) -> None:
             "cancel it, then run again"
         )
     write_json(path, asdict(mine))
+    for left in (spec.folder / "submitit").glob("*.save_tmp"):
+        left.unlink()  # of a life killed while it was requeued; submitit would fail
