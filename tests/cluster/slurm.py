@@ -41,11 +41,15 @@ def slurm(*command: str, seconds: float = 60) -> str:
     """Output of a command of SLURM.
 
     Raises:
-        CalledProcessError: it failed; pytest shows what it wrote.
+        CalledProcessError: it failed; with a note of what it wrote.
     """
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds, check=True
-    )
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        error.add_note(error.stderr)
+        raise
     return done.stdout
 
 

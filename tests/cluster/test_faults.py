@@ -34,10 +34,10 @@ TARGETS = [
 # So wide a model that a shard's rows fill more than is written at once (128 MB).
 CHANGES = {
     "model": {"hidden_size": 128, "num_attention_heads": 4},
-    "training": {"batch_size": 80},
+    "training": {"batch_size": 124},
     "gradients": {"bits": 8},
 }
-WRITTEN = 1024  # rows of a shard's 1,280 that are written at once; a batch begins there
+WRITTEN = 1024  # rows of a shard's 1,984 that are written at once; a batch begins there
 FAILURES = 2
 FAILING_SBATCH = """#!/bin/sh
 # Refuses the first submissions of fit_factors; else it is the real one.
@@ -143,8 +143,7 @@ def hang_a_job(story: Story, lab: Lab) -> None:
         mark = part / "written"
         return mark.exists() and mark.read_text() == str(WRITTEN)
 
-    wait_for(half, "half a shard")
-    lab.freeze(job.number)
+    lab.freeze(job.number, when=half)
     assert half(), "the job ended before it could hang"
     story.befallen["hung"] = job
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -119,20 +120,24 @@ class Lab:
         daemons = step_daemons(self.layout.slurm_conf)
         return with_children([pid for pid in daemons if f"[{job}." in title(pid)])
 
-    def freeze(self, job: str) -> None:
+    def freeze(self, job: str, when: Callable[[], bool] = lambda: True) -> None:
         """Stop the script of a job, as if it hung; a kill by SLURM wakes and ends it.
 
+        Args:
+            job: its number; it runs.
+            when: awaited first.
+
         Raises:
-            TimeoutError: the job runs no script.
+            TimeoutError: the job runs no script, or `when()` was never true.
         """
 
         def script() -> list[int]:
-            return [
-                p for p in self.processes(job) if "/.snakemake/scripts/" in title(p)
-            ]
+            return [pid for pid in self.processes(job) if SCRIPT in title(pid)]
 
         wait_until(script, 60, f"a script of job {job}")
-        for pid in script():
+        found = script()
+        wait_until(when, 120, f"the moment to freeze job {job}")
+        for pid in found:
             os.kill(pid, signal.SIGSTOP)
 
     def revive(self, node: str) -> None:
