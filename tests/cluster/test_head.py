@@ -14,8 +14,8 @@ from conftest import Cluster
 from slurm import jobs, slurm, wait_for
 from workspace import Head, Workspace
 
-RULE = "tokenize_source"  # two jobs side by side, from two files
-FILES = [f"resources/corpus/0{i}.jsonl.zst" for i in (0, 1)]
+RULE = "tokenize_source"  # two jobs side by side
+STORES = [f"results/smoke/corpus/packed/0{i}.zarr" for i in (0, 1)]
 REFUSED = "another process is writing it"
 
 
@@ -24,8 +24,7 @@ def undisturbed(cluster: Cluster) -> Workspace:
     """A clone with the results of a run that nothing happened to."""
     folder = Path(tempfile.mkdtemp(prefix="w-", dir=cluster.scratch))
     workspace = Workspace.new(folder, cluster.site)
-    workspace.config("smoke", corpus={"shards": FILES, "row_shards": 1})
-    workspace.start_locally("corpus").succeed()
+    workspace.start_locally(*STORES).succeed()
     return workspace
 
 
@@ -34,14 +33,12 @@ def ready(undisturbed: Workspace, cluster: Cluster) -> Workspace:
     """A clone in which both jobs of `RULE` can begin at once."""
     folder = Path(tempfile.mkdtemp(prefix="w-", dir=cluster.scratch)) / "clone"
     workspace = undisturbed.copy(folder)
-    for path in (folder / "results/smoke/corpus").iterdir():
-        if path.name != "tokenizer":
-            path.unlink() if path.is_file() else shutil.rmtree(path)
+    shutil.rmtree(folder / "results/smoke/corpus/packed")
     return workspace
 
 
 def start(workspace: Workspace) -> Head:
-    return workspace.start("corpus")
+    return workspace.start(*STORES)
 
 
 def at_work(head: Head, state: str = "RUNNING") -> str:
@@ -50,9 +47,9 @@ def at_work(head: Head, state: str = "RUNNING") -> str:
 
     def there() -> bool:
         found = [job for job in jobs(RULE, run) if job.state == state]
-        return len(found) == len(FILES)
+        return len(found) == len(STORES)
 
-    wait_for(there, f"{len(FILES)} jobs of {RULE} {state}")
+    wait_for(there, f"{len(STORES)} jobs of {RULE} {state}")
     return run
 
 

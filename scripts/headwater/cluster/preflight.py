@@ -179,16 +179,19 @@ def _asked(wants: Mapping[str, Any]) -> list[str]:
 
 
 def _too_short(request: Request, config: Mapping[str, Any]) -> str | None:
-    """A training job whose time limit may come before its first new checkpoint."""
+    """A training job whose time limit comes before its first new checkpoint.
+
+    It saves its state in time and goes on, but waits in the queue for every piece.
+    """
     minutes = int(request.wants.get("runtime") or 0)
     for rule in set(request.rules) & set(TRAINING):
         section = "retraining" if rule == "retrain_arm" else "training"
         needed = interval_minutes(config, config[section]["checkpoint_every"])
         if minutes and minutes < needed:
             return (
-                f"set-resources.{rule}.runtime: {minutes} minutes may end before the "
-                f"first checkpoint (about {needed} minutes); raise it, or lower "
-                f"{section}.checkpoint_every"
+                f"set-resources.{rule}.runtime: {minutes} minutes are less than one "
+                f"checkpoint interval (about {needed}), and the run waits in the queue "
+                f"after each; raise it, or lower {section}.checkpoint_every"
             )
     return None
 
