@@ -165,8 +165,10 @@ def test_an_interrupt_cancels_the_job_and_the_next_run_goes_on(
     assert describe(number)["JobState"] == "CANCELLED"
     assert not (run.folder / "step0").exists()
     run.start().succeed()
-    assert len(run.numbers()) == 2
-    assert "resuming from" in run.training_log.read_text()
+    # SLURM kills a cancelled job some seconds later; it may have trained to its end.
+    finished = f"SLURM job {number} has trained it" in run.log.read_text()
+    assert len(run.numbers()) == (1 if finished else 2)
+    assert finished or "resuming from" in run.training_log.read_text()
     assert run.weights(STEPS) == expected(prepared, "slow", STEPS).read_bytes()
 
 
