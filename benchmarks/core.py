@@ -24,7 +24,7 @@ from headwater.gradients.blocks import blocks_of
 from headwater.gradients.coordinates import Projection, all_coordinates
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, run_pass
-from headwater.gradients.store import GradientWriter, fill_store
+from headwater.gradients.writer import GradientWriter, fill_store
 from headwater.influence.files import Product
 from headwater.influence.scores import Vectors
 from headwater.loss import token_losses

@@ -10,7 +10,8 @@ import zarr
 
 from headwater.geometry import Head
 from headwater.gradients.coordinates import Coordinates, Projection
-from headwater.gradients.store import GradientWriter, HeadRows
+from headwater.gradients.store import HeadRows
+from headwater.gradients.writer import GradientWriter
 from headwater.influence.scores import score_store
 
 ROWS, COORDINATES, BITS, BLOCK = 1_000_000, 1024, 4, 8192

@@ -14,7 +14,7 @@ from headwater.gradients.coordinates import (
 from headwater.gradients.files import read_probe_gradient
 from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
-from headwater.gradients.store import GradientWriter, fill_store
+from headwater.gradients.writer import GradientWriter, fill_store
 from headwater.heads.targets import read_target
 from headwater.heads.window import open_window
 from headwater.neox import geometry

@@ -24,7 +24,8 @@ from headwater.gradients.coordinates import (
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
-from headwater.gradients.store import GradientWriter, HeadRows, fill_store
+from headwater.gradients.store import HeadRows
+from headwater.gradients.writer import GradientWriter, fill_store
 from headwater.influence.average import Average, within
 from headwater.influence.files import Product
 from headwater.influence.inverse import solve

@@ -117,12 +117,17 @@ def test_a_job_fixes_the_threads(tmp_path):
 
 HOLDING = """
 import sys
+from types import SimpleNamespace
 from headwater.runs import RunGuard
 guard = RunGuard("test")
-guard.begin()
+local = SimpleNamespace(executor_plugin=SimpleNamespace(name="local"))
+guard.begin(local, {})
 print("begun", flush=True)
 sys.stdin.read()
 """
+
+
+LOCAL = SimpleNamespace(executor_plugin=SimpleNamespace(name="local"))
 
 
 @pytest.fixture
@@ -136,27 +141,27 @@ def test_a_second_run_is_refused_while_the_first_lives(folder, capsys):
     first = python(HOLDING, cwd=folder)
     assert first.stdout.readline() == "begun\n"
     with pytest.raises(SystemExit) as caught:
-        guard.begin()
+        guard.begin(LOCAL, {})
     assert caught.value.code == 1
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert f"pid {first.pid} " in errors
     assert "results/test" in errors
     another = RunGuard("other")
-    another.begin()
+    another.begin(LOCAL, {})
     another.finish()
     first.kill()
     first.communicate()
-    guard.begin()
+    guard.begin(LOCAL, {})
     guard.finish()
     assert not list((folder / "results").iterdir())
 
 
 def test_a_run_may_begin_again_after_either_end(folder):
-    for end in ("finish", "explain"):
+    for end in (RunGuard.finish, lambda guard: guard.explain(LOCAL, [])):
         guard = RunGuard("test")
-        guard.begin()
-        getattr(guard, end)()
+        guard.begin(LOCAL, {})
+        end(guard)
 
 
 def write(path, text: str, age: float = 0.0) -> None:
@@ -195,7 +200,7 @@ def test_the_reasons_of_this_run_are_told_and_no_others(folder, capsys):
     )
     write(logs / "fine.log", "12:00:01 working\n12:00:02 done\n", age=-1)
     (logs / "bytes.log").write_bytes(b"\xff\xfe")
-    guard.explain()
+    guard.explain(LOCAL, [])
     lines = capsys.readouterr().err.splitlines()
     assert [line.strip() for line in lines if "(log: " in line] == [
         f"a.zst: line 3: {ERROR_PREFIX}x  (log: logs/test/corpus/new.log)"
@@ -210,7 +215,7 @@ def test_a_bug_is_told_by_its_last_line(folder, capsys):
         raise ZeroDivisionError("on purpose")
     os.utime(log, 2 * (time.time() + 1,))
     capsys.readouterr()
-    guard.explain()
+    guard.explain(LOCAL, [])
     wanted = (
         "a bug in Headwater: ZeroDivisionError: on purpose  (log: logs/test/job.log)"
     )
@@ -218,7 +223,7 @@ def test_a_bug_is_told_by_its_last_line(folder, capsys):
 
 
 def test_a_run_without_known_reasons_still_names_the_logs(folder, capsys):
-    RunGuard("test").explain()
+    RunGuard("test").explain(LOCAL, [])
     assert capsys.readouterr().err == "Logs of all jobs: logs/test/\n"
 
 

@@ -15,7 +15,7 @@ from headwater.config import load_config
 from headwater.corpus import rowstore
 from headwater.corpus.rowstore import RowBlock, RowWriter
 from headwater.geometry import Head
-from headwater.gradients import store as gradient_store
+from headwater.gradients import writer as gradient_writer
 from headwater.gradients.coordinates import Coordinates, Projection
 from headwater.influence.files import write_scores
 from headwater.plan import rates, shape
@@ -124,12 +124,12 @@ def test_a_gradient_store_has_the_planned_bytes_and_files(tmp_path, monkeypatch)
     heads, bits = [Head(la, he) for la in range(2) for he in range(2)], 4
     kept = Coordinates(np.arange(shape.head_parameters(config)), np.ones(2048))
     projections = {head: Projection(kept, bits, 1) for head in heads}
-    monkeypatch.setattr(gradient_store, "CHUNK_BYTES", 1 << 15)
-    monkeypatch.setattr(gradient_store, "SHARD_BYTES", 1 << 19)
+    monkeypatch.setattr(gradient_writer, "CHUNK_BYTES", 1 << 15)
+    monkeypatch.setattr(gradient_writer, "SHARD_BYTES", 1 << 19)
     monkeypatch.setattr("headwater.plan.sizes.SHARD_BYTES", 1 << 19)
     path = tmp_path / "0000.zarr"
     stamp = {"stage": "gradients"}
-    writer = gradient_store.GradientWriter(path, stamp, 0, 256, projections)
+    writer = gradient_writer.GradientWriter(path, stamp, 0, 256, projections)
     rows = {head: torch.randn(256, 2048) for head in heads}
     writer.append(rows, torch.ones(256))
     writer.close()

@@ -11,8 +11,10 @@ import zarr
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients import store as gradient_store
+from headwater.gradients import writer as gradient_writer
 from headwater.gradients.coordinates import Coordinates, Projection
-from headwater.gradients.store import GradientWriter, HeadRows
+from headwater.gradients.store import HeadRows
+from headwater.gradients.writer import GradientWriter
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.stages import identity
 from headwater.stores import array, create_group, open_group, read, write_array
@@ -208,8 +210,9 @@ def write_gradients(path, sizes, first_row=100):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Chunks of 4 rows in shards of 12, so that 41 rows are 3 shards and a piece."""
-    monkeypatch.setattr(gradient_store, "CHUNK_BYTES", 4 * WIDTH)
-    monkeypatch.setattr(gradient_store, "SHARD_BYTES", 3 * 4 * 2 * WIDTH)
+    monkeypatch.setattr(gradient_writer, "CHUNK_BYTES", 4 * WIDTH)
+    monkeypatch.setattr(gradient_writer, "SHARD_BYTES", 3 * 4 * 2 * WIDTH)
+    monkeypatch.setattr(gradient_store, "READ_BYTES", 4 * WIDTH)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +326,7 @@ def test_a_store_without_rows_is_whole(tmp_path):
 def test_a_shard_holds_few_bytes_and_the_same_rows(tmp_path, monkeypatch, limit):
     """The limits are less than one row of all heads, and two chunks of 4 rows."""
     whole = write_gradients(tmp_path / "whole.zarr", [ROWS])
-    monkeypatch.setattr(gradient_store, "SHARD_BYTES", limit)
+    monkeypatch.setattr(gradient_writer, "SHARD_BYTES", limit)
     found = write_gradients(tmp_path / "small.zarr", [5] * 8 + [1])
     assert array(found, "codes").shards[0] == (1 if limit == 1 else 8)
     np.testing.assert_array_equal(read(found, "codes"), read(whole, "codes"))

@@ -1,0 +1,222 @@
+"""Filling a gradient store (`store`), row after row.
+
+A shard is written chunk by chunk, so memory holds one chunk of every head and no more.
+While it is written, `<shard>.zarr.part/written` says how many rows are whole in it: a
+killed job goes on from there.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from torch import Tensor
+from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.geometry import Head
+from headwater.gradients.coordinates import Projection
+from headwater.gradients.heads import gradients_of, released_gradients
+from headwater.gradients.passes import PassOptions, RowSource, check_finite
+from headwater.publish import fsync_tree, write_text
+from headwater.shardfile import SHARD_BYTES, ShardFile
+from headwater.stores import array, create_group, read, write_array
+
+logger = logging.getLogger("headwater")
+
+CHUNK_BYTES = 1 << 22  # of one head
+BUFFER_BYTES = 1 << 27  # of one chunk of every head, in memory
+WRITTEN = "written"
+
+
+class GradientWriter:
+    """Writes the rows of one shard in order, a chunk at a time.
+
+    Args:
+        path: an unpublished folder; the rows that a killed job wrote there are kept.
+        identity: of the store.
+        first_row: number of the shard's first row in the window.
+        rows: how many rows the shard has.
+        projections: by head; all of one width.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        identity: dict[str, Any],
+        first_row: int,
+        rows: int,
+        projections: dict[Head, Projection],
+    ) -> None:
+        self._projections, self._progress = projections, path / WRITTEN
+        if not self._progress.exists():
+            self._create(path, identity, first_row, rows)
+        self._group = zarr.open_group(path, mode="r+", zarr_format=3)
+        codes = array(self._group, "codes")
+        assert codes.shards
+        self._chunk, self._chunks = codes.chunks[0], codes.shards[0] // codes.chunks[0]
+        self._buffer = np.zeros((self._chunk, *codes.shape[1:]), np.uint8)
+        self._folder = path / "codes" / "c"
+        self._scales = read(self._group, "scales")
+        self._losses = read(self._group, "losses")
+        self._done = self._written = int(self._progress.read_text())
+        self._shard = self._reopened()
+
+    @property
+    def heads(self) -> list[Head]:
+        """The heads that are stored."""
+        return list(self._projections)
+
+    def resume(self, batch_size: int) -> int:
+        """The row to go on from, where a killed job was; 0 in a new store.
+
+        It begins a batch, so that batches are those of an undisturbed job and rounding
+        is, too. Rows of it that are written already are left as they are.
+        """
+        self._done = self._written // batch_size * batch_size
+        if self._written:
+            logger.info("resuming at row %d of the shard", self._done)
+        return self._done
+
+    def _create(
+        self, path: Path, identity: dict[str, Any], first_row: int, rows: int
+    ) -> None:
+        codec = next(iter(self._projections.values())).codec
+        kept = [projection.kept for projection in self._projections.values()]
+        group = create_group(
+            path,
+            identity,
+            first_row=first_row,
+            heads=[str(head) for head in self._projections],
+            bits=codec.bits,
+            seed=codec.seed,
+        )
+        write_array(group, "index", np.stack([c.index for c in kept]))
+        write_array(group, "whitening", np.stack([c.scale for c in kept]))
+        write_array(group, "scales", np.zeros((rows, len(kept)), np.float32))
+        write_array(group, "losses", np.zeros(rows, np.float32))
+        self._create_codes(group, rows, codec.width)
+        self._mark(0)
+
+    def _create_codes(self, group: zarr.Group, rows: int, width: int) -> None:
+        heads, rows = len(self._projections), max(1, rows)
+        each = min(CHUNK_BYTES, BUFFER_BYTES // heads, SHARD_BYTES // heads)
+        chunk = min(max(1, each // width), rows)
+        most = max(1, SHARD_BYTES // (chunk * heads * width))
+        chunks = min(most, -(-rows // chunk))
+        group.create_array(
+            "codes",
+            shape=(rows, heads, width),
+            dtype=np.uint8,
+            chunks=(chunk, 1, width),
+            shards=(chunk * chunks, heads, width),
+            compressors=None,
+        )
+
+    def append(self, gradients: dict[Head, Tensor], losses: Tensor) -> None:
+        """Add the next rows.
+
+        Args:
+            gradients: by head, flat in the eigenbasis [batch, parameters]; finite.
+            losses: summed loss of each row [batch].
+        """
+        coded = [p.encode(gradients[head]) for head, p in self._projections.items()]
+        codes = torch.stack([codes for codes, _ in coded], dim=1).cpu().numpy()
+        rows = slice(self._done, self._done + len(codes))
+        self._scales[rows] = torch.stack([s for _, s in coded], dim=1).cpu().numpy()
+        self._losses[rows] = losses.cpu().numpy()
+        known = min(max(0, self._written - self._done), len(codes))
+        self._done, codes = self._done + known, codes[known:]
+        while len(codes):
+            room = self._written + len(self._buffer) - self._done
+            start = self._done - self._written
+            taken, codes = codes[:room], codes[room:]
+            self._buffer[start : start + len(taken)] = taken
+            self._done += len(taken)
+            if len(taken) == room:
+                self._flush()
+
+    def _flush(self) -> None:
+        new = slice(self._written, self._done)
+        if new.start == new.stop:
+            return
+        number, place = divmod(new.start // self._chunk, self._chunks)
+        if self._shard is None:
+            self._shard = self._file(number)
+        self._buffer[new.stop - new.start :] = 0  # the last chunk is whole, too
+        for head in range(self._buffer.shape[1]):
+            chunk = np.ascontiguousarray(self._buffer[:, head])
+            self._shard.append((place, head, 0), chunk.data.cast("B"))
+        if place == self._chunks - 1:
+            self._close_shard()
+        self._written = new.stop
+        self._save(new)
+
+    def _save(self, new: slice) -> None:
+        if self._shard:
+            self._shard.flush()
+        array(self._group, "scales")[new] = self._scales[new]
+        array(self._group, "losses")[new] = self._losses[new]
+        self._mark(self._written)
+
+    def _mark(self, written: int) -> None:
+        fsync_tree(self._progress.parent)  # the rows first, then that they are there
+        write_text(self._progress, str(written))
+
+    def _reopened(self) -> ShardFile | None:
+        number, chunks = divmod(-(-self._written // self._chunk), self._chunks)
+        return self._file(number, chunks) if chunks else None
+
+    def _file(self, number: int, chunks: int = 0) -> ShardFile:
+        heads = len(self._projections)
+        path = self._folder / str(number) / "0" / "0"
+        size = self._buffer[:, 0].nbytes
+        return ShardFile(path, (self._chunks, heads, 1), chunks * heads, size)
+
+    def _close_shard(self) -> None:
+        if self._shard:
+            self._shard.close()
+        self._shard = None
+
+    def close(self) -> None:
+        """Write what is buffered; every row has come."""
+        self._flush()
+        self._close_shard()
+        assert self._written == len(self._losses), "the rest would read as zeros"
+        self._progress.unlink()
+
+
+def fill_store(
+    writer: GradientWriter,
+    model: GPTNeoXForCausalLM,
+    rows: RowSource,
+    bases: Mapping[str, Tensor],
+    mode: str,
+    options: PassOptions,
+    as_released: bool = False,
+    update: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Pass all rows through the model and write the gradients of the writer's heads.
+
+    Args:
+        writer: says which heads; it is closed at the end.
+        model: on its device.
+        rows: the rows of the shard.
+        bases: eigenvectors by side name, as in `curvature.Factors`.
+        mode: `qk` or `qkvo`.
+        options: see `run_pass`.
+        as_released: one pass for each head index, with all other heads detached.
+        update: told how many rows are done.
+
+    Raises:
+        HeadwaterError: a gradient is not finite; the row is named.
+    """
+    stream = released_gradients if as_released else gradients_of
+    for batch, gradients in stream(model, rows, writer.heads, mode, options, bases):
+        for flat in gradients.values():
+            check_finite(flat, batch.rows, options, "gradient")
+        writer.append(gradients, batch.losses)
+        update(len(batch.losses))
+    writer.close()
