@@ -4,6 +4,7 @@ One run meets one trouble after the other; then every test asks about one of the
 """
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -31,13 +32,13 @@ TARGETS = [
     "results/faults/influence/induction.tsv",
     "results/faults/influence/previous_token.tsv",
 ]
-# So wide a model that a shard's rows fill more than is written at once (128 MB).
+# So wide a model that a shard is written in several pieces.
 CHANGES = {
     "model": {"hidden_size": 128, "num_attention_heads": 4},
     "training": {"batch_size": 124},
     "gradients": {"bits": 8},
 }
-WRITTEN = 1024  # rows of a shard's 1,984 that are written at once; a batch begins there
+HALF = 992  # of a shard's 1,984 rows
 FAILURES = 2
 FAILING_SBATCH = """#!/bin/sh
 # Refuses the first submissions of fit_factors; else it is the real one.
@@ -141,7 +142,7 @@ def hang_a_job(story: Story, lab: Lab) -> None:
 
     def half() -> bool:
         mark = part / "written"
-        return mark.exists() and mark.read_text() == str(WRITTEN)
+        return mark.exists() and int(mark.read_text()) >= HALF
 
     lab.freeze(job.number, when=half)
     assert half(), "the job ended before it could hang"
@@ -210,7 +211,9 @@ def test_a_job_out_of_time_goes_on_where_it_was(story: Story) -> None:
     assert (first.state, second.state) == ("TIMEOUT", "COMPLETED")
     log = "logs/faults/gradients/row_gradients-start-0000.log"
     told = (story.workspace.folder / log).read_text()
-    assert f"resuming at row {WRITTEN} of the shard" in told
+    found = re.search(r"resuming at row (\d+) of the shard", told)
+    assert found
+    assert HALF * 0.9 < int(found[1]) < 2 * HALF  # a batch before what was written
 
 
 def test_a_job_of_a_lost_node_runs_on_another(story: Story) -> None:
@@ -233,7 +236,6 @@ def test_a_pre_empted_job_runs_again(story: Story) -> None:
 def test_a_pause_of_the_controller_costs_nothing(story: Story) -> None:
     """What is done is noticed, and nothing is done twice but what was disturbed."""
     counts = {
-        rule: len(story.head.jobs(rule))
-        for rule in ("solve_ihvp", "rank_rows", "row_gradients")
+        rule: len(story.head.jobs(rule)) for rule in ("solve_ihvp", "row_gradients")
     }
-    assert counts == {"solve_ihvp": 2, "rank_rows": 2, "row_gradients": 3}
+    assert counts == {"solve_ihvp": 2, "row_gradients": 3}
