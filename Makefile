@@ -2,16 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-hub test-cluster lint bench lock clean
+.PHONY: demo test test-long test-cluster lint bench lock clean
 
 demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
 	$(BIN)/snakemake --cores all
 
 test: .venv/dev.done lint  ## install, then all checks and tests
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not hub and not cluster"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long and not cluster"
 
-test-hub: .venv/dev.done  ## whole experiments on models and rows of a local hub
-	$(BIN)/pytest -m hub
+test-long: .venv/dev.done  ## more whole experiments, trainings of several processes
+	$(BIN)/pytest -n auto --dist loadfile -m long
 
 test-cluster: .venv/dev.done  ## faults and whole runs on a SLURM, which it starts here
 	$(BIN)/pytest -v -m cluster --durations 0 tests/cluster

@@ -263,6 +263,7 @@ def test_a_run_that_a_job_trains_is_not_trained_here(spec, monkeypatch):
 # Several ranks
 
 
+@pytest.mark.long
 def test_two_ranks_leave_what_one_does_and_their_log(tmp_path, undisturbed):
     done = run_driver(tmp_path, TWO)
     assert done.returncode == 0, done.stderr
@@ -274,6 +275,7 @@ def test_two_ranks_leave_what_one_does_and_their_log(tmp_path, undisturbed):
     assert "process " in done.stderr
 
 
+@pytest.mark.long
 def test_the_error_of_a_rank_is_the_drivers(tmp_path):
     done = run_driver(tmp_path, TWO, options={"fails_at": 6})
     assert done.returncode == 1
@@ -287,6 +289,7 @@ def test_the_error_of_a_rank_is_the_drivers(tmp_path):
     assert "resuming from step5" in log
 
 
+@pytest.mark.long
 def test_a_killed_rank_ends_the_run_and_it_goes_on(tmp_path, begun, undisturbed):
     process, job, go = begun
     os.kill(ranks_of(job.id)[1], signal.SIGKILL)
@@ -298,6 +301,7 @@ def test_a_killed_rank_ends_the_run_and_it_goes_on(tmp_path, begun, undisturbed)
     assert folder_bytes(tmp_path / "results/test/example") == undisturbed
 
 
+@pytest.mark.long
 def test_a_signal_saves_all_and_starts_all_anew(tmp_path, begun, undisturbed):
     process, job, go = begun
     for rank in ranks_of(job.id):
@@ -311,6 +315,7 @@ def test_a_signal_saves_all_and_starts_all_anew(tmp_path, begun, undisturbed):
     assert folder_bytes(tmp_path / "results/test/example") == undisturbed
 
 
+@pytest.mark.long
 def test_the_next_driver_takes_a_job_over(tmp_path, begun, undisturbed):
     process, job, go = begun
     process.send_signal(signal.SIGTERM)
@@ -324,6 +329,7 @@ def test_the_next_driver_takes_a_job_over(tmp_path, begun, undisturbed):
     assert folder_bytes(tmp_path / "results/test/example") == undisturbed
 
 
+@pytest.mark.long
 def test_a_job_that_ended_meanwhile_is_published_at_once(tmp_path, begun, undisturbed):
     process, job, go = begun
     process.kill()
@@ -335,6 +341,7 @@ def test_a_job_that_ended_meanwhile_is_published_at_once(tmp_path, begun, undist
     assert folder_bytes(tmp_path / "results/test/example") == undisturbed
 
 
+@pytest.mark.long
 def test_an_interrupt_cancels_the_job(tmp_path, begun):
     process, job, _ = begun
     process.send_signal(signal.SIGINT)
@@ -344,6 +351,7 @@ def test_an_interrupt_cancels_the_job(tmp_path, begun):
     assert (tmp_path / "results/test/example.part/step5").exists()
 
 
+@pytest.mark.long
 def test_a_job_of_another_config_is_cancelled(tmp_path, begun):
     _, job, _ = begun
     (tmp_path / "results/test/example.job/spec.json").write_text('{"identity": {}}')

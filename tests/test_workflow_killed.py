@@ -8,7 +8,7 @@ import pytest
 
 from clone import contents, make_clone, run, run_and_kill
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.long]
 
 
 def test_killed_run_ends_with_the_same_bytes(smoke_run: Path, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def tiny_pythia(clone: Path) -> dict[str, Any]:
     return config
 
 
-@pytest.mark.hub
+@pytest.mark.long
 def test_the_whole_experiment_from_a_hub(clone: Path, hub) -> None:
     """Rows by range from shards, the start by revision, to the report."""
     hub.fail("503", "", "drop")  # what a login node meets
@@ -166,7 +166,7 @@ def test_the_whole_experiment_from_a_hub(clone: Path, hub) -> None:
     assert hub.sent < sum(f.stat().st_size for f in hub.root.rglob("*") if f.is_file())
 
 
-@pytest.mark.hub
+@pytest.mark.long
 def test_published_revisions_and_a_streamed_data_set(clone: Path, hub) -> None:
     """Texts by `datasets`, published weights, no training: to the pages of rows."""
     config = tiny_pythia(clone)
