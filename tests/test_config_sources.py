@@ -282,7 +282,8 @@ def test_the_folder_of_revisions_must_hold_the_revision(base: Path) -> None:
     revision(base / "models/step1")
     assert told(started()) == '"models": no step0 in it; the nearest are step1'
     (base / "models/step0").mkdir()
-    missing = '"models": no {} in step0; put a Hugging Face checkpoint there'
+    place = f"{base / 'models/step0'}; put a Hugging Face checkpoint there"
+    missing = f'"models": no {{}} in {place}'
     assert told(started()) == missing.format(CONFIG)
     (base / "models/step0" / CONFIG).write_text(json.dumps(SHAPE))
     assert told(started()) == missing.format(f"{SAFE} or {PICKLED}")
