@@ -813,6 +813,18 @@ def test_a_window_starts_at_one_of_the_revisions(base: Path) -> None:
     ]
 
 
+def test_a_found_window_may_reach_the_last_revision(base: Path) -> None:
+    config = with_hub(("checkpoints.revisions", ["step0", "step1001"]))
+    del config["arms"]
+    assert problems(config, base) == [
+        "c.yaml: checkpoints.revisions: step1001 is after training.steps (1000), up to "
+        "which there are rows, but window.end: auto may find it; raise training.steps, "
+        "or give window.end"
+    ]
+    config["window"].update(end=1000)
+    load_config(config, "c.yaml", base)
+
+
 DEDUPED = "hf://datasets/EleutherAI/pile-deduped-pythia-preshuffled"
 STANDARD = "hf://datasets/EleutherAI/pile-standard-pythia-preshuffled@main"
 

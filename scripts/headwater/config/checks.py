@@ -186,6 +186,18 @@ def _window_has_checkpoints(config: Config) -> Iterator[Problem]:
         yield problem(f"window.{name}", text)
 
 
+@check("window.end", "training.steps", "training.checkpoint_every", "checkpoints")
+def _found_window_has_rows(config: Config) -> Iterator[Problem]:
+    last, steps = saved_steps(config)[-1], config["training"]["steps"]
+    if config["window"]["end"] == "auto" and last > steps:
+        text = (
+            f"step{last} is after training.steps ({steps}), up to which there are "
+            "rows, but window.end: auto may find it; raise training.steps, or give "
+            "window.end"
+        )
+        yield problem("checkpoints.revisions", text)
+
+
 @check("checkpoints", "model.vocab_size")
 def _embedding_is_known(config: Config) -> Iterator[Problem]:
     if config["checkpoints"] and "vocab_size" not in config["model"]:
