@@ -36,6 +36,12 @@ rule corpus:
         "<results>/corpus/tokenizer",
 
 
+rule checkpoints:
+    """Every checkpoint of the baseline, or the published revisions in its place."""
+    input:
+        CHECKPOINTS,
+
+
 rule heads:
     """Scores of all heads over the baseline run; the chosen targets and window."""
     input:
@@ -77,6 +83,12 @@ rule variants:
     """How far the released code's choices, or a simpler Hessian, change the ranking."""
     input:
         "<results>/influence/variants.tsv",
+
+
+rule interventions:
+    """The row and the weight of every position, in every arm."""
+    input:
+        expand("<results>/interventions/{run}.h5", run=RUNS[1:]),
 
 
 rule retraining:

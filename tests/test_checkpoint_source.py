@@ -397,7 +397,7 @@ def test_a_file_that_is_not_there_is_named(server, tmp_path, name):
     assert message.startswith(f"{REPO} (revision step0) has no {name}")
     message = refusal(tmp_path / "out", "step0", folder_config(source.parent))
     assert message.startswith(f"{source.parent}: no {name}")
-    assert message.endswith("in step0; put a Hugging Face checkpoint there")
+    assert message.endswith(f"in {source}; put a Hugging Face checkpoint there")
 
 
 @pytest.mark.parametrize("changes", [{"hidden_size": "x"}, {"rope_parameters": 1}])

@@ -197,6 +197,11 @@ def test_checkpoint_steps() -> None:
 
 # --- what is wrong, word for word ---------------------------------------------
 
+AN_ARM = (
+    "expected at least one, such as remove_top: {action: remove, rows: top, target: "
+    "<name of a target>, fraction: 0.1}"
+)
+
 MISTAKES = [
     # keys
     (
@@ -347,7 +352,8 @@ MISTAKES = [
         "arms.top.draws: expected 1, since the top rows are always the same, found 3",
     ),
     (("targets", {}), "targets: expected at least one target, found an empty section"),
-    (("arms", {}), "arms: expected at least one arm, found an empty section"),
+    (("arms", {}), f"arms: {AN_ARM}, found an empty section"),
+    (("arms", REMOVE), f"arms: missing; {AN_ARM}"),
     # keys that must fit each other
     (
         ("targets.induction.head", "L5H0"),
@@ -550,12 +556,18 @@ MISTAKES = [
     (
         ("retraining.checkpoint_every", 70),
         "retraining.checkpoint_every: 70 is no multiple of "
-        "training.checkpoint_every (50)",
+        "training.checkpoint_every (50); set it to a multiple of "
+        "training.checkpoint_every, such as 50",
     ),
     (
         ("retraining.checkpoint_every", 1050),
         "retraining.checkpoint_every: 1050 is more than the 1000 steps that the window "
-        "can have",
+        "can have; set it to a multiple of training.checkpoint_every, such as 50",
+    ),
+    (  # both too large and no multiple: one line
+        ("retraining.checkpoint_every", 1030),
+        "retraining.checkpoint_every: 1030 is more than the 1000 steps that the window "
+        "can have; set it to a multiple of training.checkpoint_every, such as 50",
     ),
     (
         ("arms.baseline", {"action": "remove", "rows": "random", "fraction": 0.1}),
@@ -743,6 +755,40 @@ def test_arms_need_a_trained_baseline(base: Path) -> None:
     assert saved_steps(loaded) == [0, 512]
 
 
+def short(*changes: tuple[str, Any]) -> dict[str, Any]:
+    """A window of 32 steps at most, fewer than the default intervals."""
+    rows = [("curvature.rows", 8), ("training.warmup_steps", 1)]
+    return changed(("training.steps", 32), *rows, *changes)
+
+
+def test_both_intervals_are_told_where_the_window_is_short(base: Path) -> None:
+    config = short()
+    config.pop("retraining", None)
+    assert problems(config, base) == [
+        "c.yaml: retraining.checkpoint_every: 50 is more than the 32 steps that the "
+        "window can have; set it and training.checkpoint_every (50) to at most 32"
+    ]
+    assert problems(short(("retraining.checkpoint_every", 8)), base) == [
+        "c.yaml: retraining.checkpoint_every: 8 is no multiple of "
+        "training.checkpoint_every (50); set it and training.checkpoint_every (50) to "
+        "at most 32"
+    ]
+    config["training"]["checkpoint_every"] = 32
+    config["retraining"] = {"checkpoint_every": 32}
+    load_config(config, "c.yaml", base)
+
+
+def test_without_arms_their_interval_does_not_matter(base: Path) -> None:
+    config = short(("retraining.checkpoint_every", 70))
+    config["model"]["vocab_size"] = 50304
+    config["checkpoints"] = {
+        "repo": "EleutherAI/pythia-14m",
+        "revisions": ["step0", "step32"],
+    }
+    del config["arms"]
+    load_config(config, "c.yaml", base)
+
+
 def test_revisions_are_steps(base: Path) -> None:
     config = with_hub(("checkpoints.revisions", ["step0", "main"]))
     del config["arms"]
@@ -765,6 +811,18 @@ def test_a_window_starts_at_one_of_the_revisions(base: Path) -> None:
     assert problems(config, base) == [
         "c.yaml: window.start: step 2 has no checkpoint; the nearest are 512"
     ]
+
+
+def test_a_found_window_may_reach_the_last_revision(base: Path) -> None:
+    config = with_hub(("checkpoints.revisions", ["step0", "step1001"]))
+    del config["arms"]
+    assert problems(config, base) == [
+        "c.yaml: checkpoints.revisions: step1001 is after training.steps (1000), up to "
+        "which there are rows, but window.end: auto may find it; raise training.steps, "
+        "or give window.end"
+    ]
+    config["window"].update(end=1000)
+    load_config(config, "c.yaml", base)
 
 
 DEDUPED = "hf://datasets/EleutherAI/pile-deduped-pythia-preshuffled"

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from headwater.checkpoints.revisions import CONFIG, PICKLED, SAFE
 from headwater.config import ConfigError, dataset_sources, has_rows, load_config
@@ -282,7 +284,8 @@ def test_the_folder_of_revisions_must_hold_the_revision(base: Path) -> None:
     revision(base / "models/step1")
     assert told(started()) == '"models": no step0 in it; the nearest are step1'
     (base / "models/step0").mkdir()
-    missing = '"models": no {} in step0; put a Hugging Face checkpoint there'
+    place = f"{base / 'models/step0'}; put a Hugging Face checkpoint there"
+    missing = f'"models": no {{}} in {place}'
     assert told(started()) == missing.format(CONFIG)
     (base / "models/step0" / CONFIG).write_text(json.dumps(SHAPE))
     assert told(started()) == missing.format(f"{SAFE} or {PICKLED}")
@@ -332,3 +335,22 @@ def test_a_damaged_model_config_is_one_line(data: str, base: Path) -> None:
     (base / "models/step0" / CONFIG).write_bytes(data.encode("latin-1"))
     (found,) = problems(started(), base)
     assert 'checkpoints.folder: "models/step0/config.json": cannot be read (' in found
+
+
+def test_the_page_s_own_revisions_are_accepted(base: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs/your-model.md").read_text("utf-8")
+    (text,) = re.findall(r"```yaml\n(experiment: mine\n.*?)```", page, re.DOTALL)
+    raw = yaml.safe_load(text.replace("/data/mine/", ""))
+    tokenizer(base, "tokenizer.json", "tokenizer_config.json")
+    (base / "tok").rename(base / "tokenizer")
+    shape = {**raw["model"], "max_position_embeddings": raw["corpus"]["seq_len"]}
+    for name in raw["checkpoints"]["revisions"]:
+        revision(base / "models" / name, **shape)
+    rows, row = 2000 * 256 + 512, 2 * 1025
+    with (base / "rows.bin").open("wb") as file:
+        file.truncate(rows * row)  # no byte is written
+        load_config(raw, "c.yaml", base)
+        file.truncate((rows - 1) * row)
+    (found,) = problems(raw, base)
+    assert "rows 0 to 512,511 are needed" in found
+    assert "512,512" in page  # as it says

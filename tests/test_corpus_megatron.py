@@ -93,7 +93,8 @@ def test_first_shards_alone_are_enough_for_their_rows(tmp_path: Path) -> None:
     write_preshuffled(tmp_path, 20, WIDTH, 300, shards=4)
     first = [tmp_path / f"document-{i:05d}-of-00003.bin" for i in range(2)]
     assert (open_local(first, range(9), WIDTH).read(0, 9) == rows_of(20)[:9]).all()
-    with pytest.raises(HeadwaterError, match=r"rows 0 to 10 are needed .* only 10"):
+    place = re.escape(f"{first[0]} (corpus.pythia.path)")
+    with pytest.raises(HeadwaterError, match=f"^{place}: rows 0 to 10 .* only 10"):
         open_local(first, range(11), WIDTH)
 
 

@@ -250,7 +250,11 @@ PARQUET = {"files": ["x"], "tokens": "token_ids", "batch": "batch_idx"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f[:1], "rows 0 to 51 are needed .* only 32"),
+        (
+            lambda f: f[:1],
+            r"/pile/\S+\.parquet \(corpus\.parquet\.files\): rows 0 to 51 are "
+            "needed .* only 32",
+        ),
         (lambda f: f[1:], "batch 0 has 0 rows, but training.batch_size is 8"),
     ],
 )
@@ -319,6 +323,19 @@ def test_columns_of_token_ids(
         return
     with pytest.raises(HeadwaterError, match=message):
         list(source.blocks(0, 40, 8))
+
+
+def test_rows_of_a_batch_without_uid_stay_in_the_file_s_order(tmp_path: Path) -> None:
+    rows = rows_of()
+    table = pa.table(
+        {"batch_idx": np.arange(len(rows)) // BATCH, "token_ids": rows.tolist()}
+    )
+    path = str(tmp_path / "a.parquet")
+    # Row groups of 5 cut the batches of 8.
+    pyarrow.parquet.write_table(table, path, row_group_size=5)
+    columns = BatchColumns("token_ids", "batch_idx")
+    source = BatchFiles([(path, path)], range(40), WIDTH, BATCH, columns)
+    assert (np.concatenate(list(source.blocks(0, 40, 7))) == rows[:40]).all()
 
 
 # Fetched from a server.

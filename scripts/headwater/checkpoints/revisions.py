@@ -50,7 +50,7 @@ def _missing_files(folder: Path) -> str | None:
         lacks = f"{SAFE} or {PICKLED}"
     else:
         return None
-    return f"no {lacks} in {folder.name}; put a Hugging Face checkpoint there"
+    return f"no {lacks} in {folder}; put a Hugging Face checkpoint there"
 
 
 def nearest(revision: str, names: list[str]) -> list[str]:

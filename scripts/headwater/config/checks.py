@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from headwater.checkpoints.schedule import saved_steps
 from headwater.config.problems import Problem
-from headwater.config.registry import Config, check, problem
+from headwater.config.registry import Config, check, names, problem
 from headwater.corpus.places import has_rows
 
 
@@ -186,6 +186,18 @@ def _window_has_checkpoints(config: Config) -> Iterator[Problem]:
         yield problem(f"window.{name}", text)
 
 
+@check("window.end", "training.steps", "training.checkpoint_every", "checkpoints")
+def _found_window_has_rows(config: Config) -> Iterator[Problem]:
+    last, steps = saved_steps(config)[-1], config["training"]["steps"]
+    if config["window"]["end"] == "auto" and last > steps:
+        text = (
+            f"step{last} is after training.steps ({steps}), up to which there are "
+            "rows, but window.end: auto may find it; raise training.steps, or give "
+            "window.end"
+        )
+        yield problem("checkpoints.revisions", text)
+
+
 @check("checkpoints", "model.vocab_size")
 def _embedding_is_known(config: Config) -> Iterator[Problem]:
     if config["checkpoints"] and "vocab_size" not in config["model"]:
@@ -207,21 +219,23 @@ def _start_has_no_past(config: Config) -> Iterator[Problem]:
 WINDOW = ("window.start", "window.end", "training.steps")
 
 
-@check("retraining.checkpoint_every", "training.checkpoint_every")
+@check("retraining.checkpoint_every", "training.checkpoint_every", *WINDOW)
 def _arms_meet_baseline(config: Config) -> Iterator[Problem]:
+    if not names(config, "arms"):
+        return  # nothing is trained again
     every = config["retraining"]["checkpoint_every"]
-    baseline = config["training"]["checkpoint_every"]
-    if every % baseline:
-        text = f"{every} is no multiple of training.checkpoint_every ({baseline})"
-        yield problem("retraining.checkpoint_every", text)
-
-
-@check("retraining.checkpoint_every", *WINDOW)
-def _arms_have_checkpoints(config: Config) -> Iterator[Problem]:
-    every, steps = config["retraining"]["checkpoint_every"], _window_steps(config)
+    baseline, steps = config["training"]["checkpoint_every"], _window_steps(config)
     if 0 < steps < every:
-        text = f"{every} is more than the {steps} steps that the window can have"
-        yield problem("retraining.checkpoint_every", text)
+        wrong = f"more than the {steps} steps that the window can have"
+    elif every % baseline:
+        wrong = f"no multiple of training.checkpoint_every ({baseline})"
+    else:
+        return
+    advice = "it to a multiple of training.checkpoint_every, such as"
+    if 0 < steps < baseline:
+        advice = f"it and training.checkpoint_every ({baseline}) to at most"
+    text = f"{every} is {wrong}; set {advice} {min(baseline, max(steps, 1))}"
+    yield problem("retraining.checkpoint_every", text)
 
 
 @check("curvature.rows", "training.batch_size", *WINDOW)

@@ -81,7 +81,8 @@ class BatchFiles:
                 break
         self.name = base_name(self._names[0])
         if rows.stop > len(self):
-            raise past_the_end(self.name, rows, len(self))
+            where = f"{self._names[0]} (corpus.parquet.files)"
+            raise past_the_end(where, rows, len(self))
 
     def _add(self, name: str, file: str | BinaryIO) -> None:
         self._names.append(name)
@@ -150,7 +151,7 @@ class BatchFiles:
     def _rows(self, name: str, part: pyarrow.RecordBatch) -> "_Rows":
         tokens = _rectangle(name, part.column(self._columns.tokens), self.width)
         batch = part.column(self._columns.batch).to_numpy(zero_copy_only=False)
-        uid = np.arange(len(batch))
+        uid = np.zeros(len(batch), np.int64)  # all alike: as the file has them
         if UID in part.schema.names:
             uid = part.column(UID).to_numpy(zero_copy_only=False)
         return _Rows(batch, uid, tokens)

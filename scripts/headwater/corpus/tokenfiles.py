@@ -142,5 +142,6 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
     else:
         warn_no_index(str(paths[0]), width)
     if rows.stop > len(files):
-        raise past_the_end(files.name, rows, len(files))
+        where = f"{paths[0]} (corpus.pythia.path)"
+        raise past_the_end(where, rows, len(files))
     return files
