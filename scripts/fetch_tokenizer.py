@@ -1,16 +1,23 @@
 """Fetch the experiment's tokenizer from Hugging Face, or from a local folder."""
 
+import logging
 from pathlib import Path
 
 from headwater import job, stages
+from headwater.corpus.tokenfolder import with_checkpoint
 from headwater.corpus.tokenizer import make_tokenizer
+
+logger = logging.getLogger("headwater")
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
+        asked = config["corpus"]["tokenizer"]
+        found = with_checkpoint(asked, config["checkpoints"], Path())
+        logger.info("tokenizer: %s", found["name"])
         make_tokenizer(
             Path(snakemake.output[0]),
-            config["corpus"]["tokenizer"],
+            found,
             [],
             config["corpus"]["on_bad_line"],
             config["model"].get("vocab_size"),

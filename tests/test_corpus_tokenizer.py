@@ -9,11 +9,13 @@ from tokenizers import Tokenizer, models
 
 from headwater.corpus import tokenizer as making
 from headwater.corpus.encoding import Encoder
+from headwater.corpus.tokenfolder import NEEDED, with_checkpoint
 from headwater.errors import HeadwaterError
 from headwater.stages import identity
 from test_corpus_support import (
     line,
     pythia_like,
+    run_script,
     small_config,
     some_documents,
     some_text,
@@ -81,6 +83,42 @@ def test_fetched_from_a_folder(tmp_path):
     reference.encode_special_tokens = True
     assert encoder.encode([text])[0].ids.tolist() == reference.encode(text).ids
     assert making.load(folder).eos_token_id == 0
+
+
+def test_a_local_checkpoint_brings_its_tokenizer(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    folder = tmp_path / "models" / "step0"
+    folder.parent.mkdir()
+    saved(folder, pythia_like(), eos_token="<|endoftext|>")
+    config = small_config()
+    config["corpus"]["tokenizer"] = {"name": "nobody/nothing", "revision": "main"}
+    config["checkpoints"] = {"folder": str(folder.parent), "start": "step0"}
+    made, log = tmp_path / "t", tmp_path / "log"
+    run_script("fetch_tokenizer", config, {}, {"folder": made}, log)
+    assert Encoder.open(made, config).vocabulary == 303
+    assert f"tokenizer: {folder}" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "checkpoints", "taken"),
+    [
+        ("a/b", {"folder": "models", "start": "step0"}, "models/step0"),
+        ("a/b", {"folder": "models", "revisions": ["step0", "x"]}, "models/step0"),
+        ("own", {"folder": "models", "start": "step0"}, "own"),
+        ("a/b", {"folder": "models", "start": "bare"}, "a/b"),
+        ("a/b", {"repo": "a/b", "start": "step0"}, "a/b"),
+        ("a/b", {}, "a/b"),
+    ],
+)
+def test_which_tokenizer_is_taken(tmp_path, name, checkpoints, taken):
+    for folder in ("own", "models/step0", "models/bare"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in NEEDED:
+        (tmp_path / "models/step0" / file).touch()
+    settings = {"name": name, "revision": "main"}
+    found = with_checkpoint(settings, checkpoints, tmp_path)
+    assert found == {"name": taken, "revision": "main"}
+    assert settings["name"] == name
 
 
 def test_unknown_name_is_one_line(tmp_path, monkeypatch):
