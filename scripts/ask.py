@@ -13,10 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
 from tokenizers import Tokenizer
 
-from headwater.config import load_config
+from headwater.config.reading import read_config_file
 from headwater.config.target_checks import PROBES
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
@@ -67,15 +66,7 @@ def arguments():
 
 def main():
     args = arguments()
-    path = Path(args.configfile)
-    if not path.is_file():
-        raise HeadwaterError(f"{path}: no such config file")
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise HeadwaterError(f"{path}: not YAML ({reason})") from error
-    config = load_config(raw, str(path), Path.cwd())
+    config = read_config_file(args.configfile)
     results = Path("results") / config["experiment"]
     experiment, head = (
         Experiment(results, config, args.configfile),

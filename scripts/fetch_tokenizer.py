@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from headwater import job, stages
-from headwater.corpus.tokenfolder import with_checkpoint
+from headwater.config.revisions import with_checkpoint
 from headwater.corpus.tokenizer import make_tokenizer
 
 logger = logging.getLogger("headwater")

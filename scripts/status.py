@@ -11,9 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-import yaml
-
-from headwater.config import load_config
+from headwater.config.reading import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.plan.estimate import Folders
 from headwater.plan.jobs import count_jobs, sources_of
@@ -23,23 +21,10 @@ from headwater.status.page import render, stages
 from headwater.status.queue import queue_lines
 
 
-def read_config(name):
-    """The config of a file, checked."""
-    path = Path(name)
-    if not path.is_file():
-        raise HeadwaterError(f"{path}: no such config file")
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise HeadwaterError(f"{path}: not YAML ({reason})") from error
-    return load_config(raw, name, Path.cwd())
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--configfile", default="config/config.yaml")
-    config = read_config(parser.parse_args().configfile)
+    config = read_config_file(parser.parse_args().configfile)
     folders = Folders.of(config["experiment"])
     counts = count_jobs(config, sources_of(config, Path()))
     jobs = unfinished(folders, time.time())

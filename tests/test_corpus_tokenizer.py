@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models
 
+from headwater.config.revisions import with_checkpoint
 from headwater.corpus import tokenizer as making
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.tokenfolder import NEEDED, with_checkpoint
+from headwater.corpus.tokenfolder import NEEDED
 from headwater.errors import HeadwaterError
 from headwater.stages import identity
 from test_corpus_support import (

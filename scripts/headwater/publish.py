@@ -164,7 +164,7 @@ def exclusive(target: Path) -> Iterator[None]:
         HeadwaterError: another process is; it is named.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    path = target.with_name(f".{target.name}.lock")
+    path = _lock_of(target)
     with _locked_handle(path, target) as handle:
         handle.truncate(0)
         handle.write(f"pid {os.getpid()} on {os.uname().nodename}")
@@ -173,6 +173,22 @@ def exclusive(target: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def is_written(target: Path) -> bool:
+    """Whether a live process holds `exclusive` for `target`."""
+    try:
+        with _lock_of(target).open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _lock_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
 
 
 def _locked_handle(path: Path, target: Path) -> TextIO:

@@ -9,6 +9,7 @@ from typing import Any
 from headwater.checkpoints.revisions import CONFIG, folder_problem
 from headwater.checkpoints.shape import read_config, shape_problem
 from headwater.config.problems import Key, Problem
+from headwater.corpus.tokenfolder import NEEDED
 
 # The training files of 14M and 31M (github.com/EleutherAI/pythia, models/) name the
 # deduplicated Pile, though their model cards say "standard". The others exist in both
@@ -23,6 +24,28 @@ def wanted_revisions(checkpoints: Mapping[str, Any]) -> list[str]:
     """The published revisions that an experiment needs, in the order of the config."""
     start = [checkpoints["start"]] if "start" in checkpoints else []
     return start or list(checkpoints.get("revisions", ()))
+
+
+def with_checkpoint(
+    tokenizer: Mapping[str, Any], checkpoints: Mapping[str, Any], base: Path
+) -> dict[str, Any]:
+    """A tokenizer's settings, with the one beside a local checkpoint for the hub's.
+
+    Published revisions hold their tokenizer. Who has them on disk needs no network for
+    it, and names one path less.
+
+    Args:
+        tokenizer: `corpus.tokenizer`; a local folder in it is kept.
+        checkpoints: the config's section.
+        base: the folder that relative paths start from.
+    """
+    settings = dict(tokenizer)
+    if "folder" not in checkpoints or os.path.isdir(base / settings["name"]):
+        return settings
+    folder = Path(checkpoints["folder"]) / wanted_revisions(checkpoints)[0]
+    if all(os.path.isfile(base / folder / file) for file in NEEDED):
+        settings["name"] = str(folder)
+    return settings
 
 
 def revision_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:

@@ -1,13 +1,8 @@
-"""Tokenizers that exist: where they are, and whether they are named rightly.
-
-Read while rules are parsed.
-"""
+"""Whether a tokenizer that exists is named rightly. Read while rules are parsed."""
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 NEEDED = ("tokenizer.json", "tokenizer_config.json")
 
@@ -36,26 +31,3 @@ def folder_problem(name: str, base: Path) -> str | None:
     else:
         text = "no such folder; a tokenizer of the hub is <owner>/<name>"
     return text and f'"{name}": {text}'
-
-
-def with_checkpoint(
-    tokenizer: Mapping[str, Any], checkpoints: Mapping[str, Any], base: Path
-) -> dict[str, Any]:
-    """A tokenizer's settings, with the one beside a local checkpoint for the hub's.
-
-    Published revisions hold their tokenizer. Who has them on disk needs no network for
-    it, and names one path less.
-
-    Args:
-        tokenizer: `corpus.tokenizer`; a local folder in it is kept.
-        checkpoints: the config's section.
-        base: the folder that relative paths start from.
-    """
-    settings = dict(tokenizer)
-    if "folder" not in checkpoints or os.path.isdir(base / settings["name"]):
-        return settings
-    revision = checkpoints.get("start") or checkpoints["revisions"][0]
-    folder = Path(checkpoints["folder"]) / revision
-    if all(os.path.isfile(base / folder / file) for file in NEEDED):
-        settings["name"] = str(folder)
-    return settings

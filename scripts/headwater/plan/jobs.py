@@ -88,6 +88,11 @@ def count_jobs(config: Mapping[str, Any], sources: Sources) -> Counts:
     }
 
 
+def by_rule(counts: Counts) -> dict[str, int]:
+    """Jobs by rule, of all stages."""
+    return {rule: jobs for of in counts.values() for rule, jobs in of.items()}
+
+
 def _corpus(config: Mapping[str, Any], sources: Sources) -> dict[str, int]:
     named = "name" in config["corpus"]["tokenizer"]
     rows, shards = sources.is_rows, config["corpus"]["row_shards"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from headwater.config.points import point_names
 from headwater.corpus.rowstore import layout
-from headwater.plan.jobs import Counts, Sources
+from headwater.plan.jobs import Counts, Sources, by_rule
 from headwater.plan.shape import (
     DOUBLE,
     FLOAT,
@@ -63,7 +63,7 @@ def outputs(
         counts: jobs by stage and rule.
         found: the window, where it is known.
     """
-    rules = {rule: jobs for of in counts.values() for rule, jobs in of.items()}
+    rules = by_rule(counts)
     small = Output(SMALL, Span.exactly(1))
     known = {
         **_corpus(config, sources),

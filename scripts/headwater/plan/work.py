@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import inf
 
 from headwater.config.points import point_names
-from headwater.plan.jobs import Counts, Sources
+from headwater.plan.jobs import Counts, Sources, by_rule
 from headwater.plan.shape import (
     Config,
     all_heads,
@@ -110,7 +110,7 @@ def loads(
         counts: jobs by stage and rule.
         found: the window, where it is known.
     """
-    rules = {rule: jobs for of in counts.values() for rule, jobs in of.items()}
+    rules = by_rule(counts)
     steps = window_steps(config, found)
     known = {
         **_corpus(config, sources, rules),

@@ -12,7 +12,6 @@ driver, and the next driver takes it over:
     the job ends without a result         ends with an error            -
 """
 
-import fcntl
 import importlib
 import logging
 import os
@@ -28,7 +27,7 @@ from typing import Any
 
 from headwater.errors import HeadwaterError
 from headwater.job import device, fix_threads
-from headwater.publish import is_begun, write_json
+from headwater.publish import is_begun, is_written, write_json
 from headwater.training_jobs import watch
 from headwater.training_jobs.launch import Launch, read_launch
 from headwater.training_jobs.spec import JOB, RESULT, SPEC, WRITER, Spec, read_json
@@ -116,8 +115,8 @@ class Head:
 
     def __init__(self, experiment: str) -> None:
         self._parent = os.getppid()
-        self._lock = Path("results") / f".{experiment}.lock"
-        self._held = self._is_held()
+        self._results = Path("results") / experiment
+        self._held = is_written(self._results)
 
     def check(self) -> None:
         """See that it still waits.
@@ -128,21 +127,11 @@ class Head:
         """
         if os.getppid() != self._parent:
             raise Detached("Snakemake is gone")
-        if self._held and not self._is_held():
+        if self._held and not is_written(self._results):
             time.sleep(LOOK)  # a killed parent lets go of its lock first
             if os.getppid() != self._parent:
                 raise Detached("Snakemake is gone")
             raise KeyboardInterrupt
-
-    def _is_held(self) -> bool:
-        try:
-            with self._lock.open() as handle:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
 
 
 def _known_job(spec: Spec) -> Job | None:
