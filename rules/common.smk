@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
@@ -102,7 +103,7 @@ def requests(wildcards):
                 wildcards,
                 attempt=1,
                 threads=1,
-                input=[],
+                input=SimpleNamespace(size_mb=0),  # asked by Snakemake's defaults
                 rulename=one.name,
                 async_run=workflow.async_run,
             )

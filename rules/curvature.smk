@@ -21,7 +21,7 @@ rule fit_factors:
     resources:
         gpu=1,
         mem_mb=pass_memory("curvature"),
-        runtime=longer(120),
+        runtime=longer(240),
     params:
         code=digest("fit_factors"),
         settings=section("as_released", "curvature"),

@@ -50,7 +50,7 @@ rule row_gradients:
     resources:
         gpu=1,
         mem_mb=pass_memory("gradients"),
-        runtime=longer(120),
+        runtime=longer(240),
     params:
         code=digest("row_gradients"),
         settings=section("as_released", "gradients"),

@@ -24,6 +24,7 @@ rule plan:
     params:
         limits=requests,
         gpu=has_gpu,
+        cluster=on_cluster(),
     script:
         "../scripts/plan.py"
 

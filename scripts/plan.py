@@ -25,14 +25,15 @@ from headwater.plan.words import assumptions
 from headwater.publish import write_text
 
 
-def warnings(config, lines, limits, gpu, folders):
+def warnings(config, lines, limits, params, folders):
     """What will not fit, one line each."""
     found = []
     for line in lines:
         limit = limits[line.rule]
-        found.append(time_warning(line.rule, line.longest, limit))
         found.append(memory_warning(line.rule, config, limit))
-    if gpu:
+        if params.cluster:  # nothing else ends a job at its limit
+            found.append(time_warning(line.rule, line.longest, limit))
+    if params.gpu:
         found.append(shard_warning(config, gradient_seconds(config, folders)))
     free = shutil.disk_usage(folders.results.parent).free
     there = sum(p.stat().st_size for p in folders.results.rglob("*") if p.is_file())
@@ -52,8 +53,9 @@ def main(snakemake):
         lines = rule_lines(counts, spent, written, limits, gpu)
         print(f"\n{config['experiment']}: the whole experiment, from nothing\n")
         print(render(lines))
-        print("\n" + assumptions(config, folders, gpu))
-        for warning in warnings(config, lines, limits, gpu, folders):
+        bases = {line.basis for line in lines}
+        print("\n" + assumptions(config, folders, gpu, bases))
+        for warning in warnings(config, lines, limits, params, folders):
             print(f"WARNING {warning}")
         target = folders.results / "plan.tsv"
         write_text(target, as_tsv(lines))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.gradients.store import HeadRows, check_rows
+from headwater.gradients.store import HeadRows, check_rows, row_losses
 from headwater.heads.targets import read_window
 from headwater.heads.window import WindowNumbers
 from headwater.influence.average import Average, within
@@ -11,7 +11,7 @@ from headwater.influence.files import read_product, write_scores
 from headwater.influence.scores import score_store
 from headwater.shards import shard_range
 from headwater.stages import identity
-from headwater.stores import open_group, read
+from headwater.stores import open_group
 
 
 def main(snakemake):
@@ -36,7 +36,7 @@ def main(snakemake):
             average.add(
                 within(window.after(step, part), part),
                 score_store(head_rows, [product.vector]),
-                read(store, "losses"),
+                row_losses(store),
             )
         stamp = identity("influence", config, [target], shard=shard, target=target)
         scores = average.scores[:, 0]

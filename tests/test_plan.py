@@ -73,6 +73,20 @@ def test_the_plan_has_the_jobs_of_snakemakes_own_dag(clone: Path, name: str) -> 
 
 
 @pytest.mark.workflow
+def test_a_cluster_is_planned_for_from_any_machine(clone: Path) -> None:
+    profile = ("--profile", "profiles/slurm", "--executor", "local")
+    result = run(clone, *profile, "plan", config="config/pythia-14m.yaml")
+    assert result.returncode == 0, result.stdout[-3000:]
+    table = pd.read_csv(clone / "results/pythia-14m/plan.tsv", sep="\t", index_col=1)
+    assert table.loc["row_gradients", "gpu_hours_low"] > 0
+    assert table.loc["copy_rows", "gpu_hours_high"] == 0
+    assert "its limit is" not in result.stdout
+    short = ("--set-resources", "fit_factors:runtime=1")
+    result = run(clone, *profile, "plan", *short, config="config/pythia-14m.yaml")
+    assert "WARNING fit_factors: a job will need" in result.stdout
+
+
+@pytest.mark.workflow
 def test_a_plan_is_made_beside_a_run_of_the_experiment(clone: Path) -> None:
     import fcntl
 
@@ -239,6 +253,7 @@ def test_what_does_not_fit_is_said_with_what_to_do() -> None:
     warning = time_warning("fit_factors", Span(900, 1200), Limit(runtime=10))
     assert warning
     assert "will need 15-20 minutes" in warning
+    assert time_warning("retrain_arm", Span(900, 1200), Limit(runtime=10)) is None
     warning = memory_warning("retrain_arm", config, Limit(mem_mb=1000))
     assert warning
     assert "the profile gives it 1000" in warning

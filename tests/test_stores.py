@@ -13,7 +13,7 @@ from headwater.geometry import Head
 from headwater.gradients import store as gradient_store
 from headwater.gradients import writer as gradient_writer
 from headwater.gradients.coordinates import Coordinates, Projection
-from headwater.gradients.store import HeadRows
+from headwater.gradients.store import HeadRows, row_losses
 from headwater.gradients.writer import GradientWriter
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.stages import identity
@@ -223,9 +223,9 @@ def test_the_store_does_not_depend_on_the_batches(tmp_path, sizes):
     assert sum(sizes) == ROWS
     whole = write_gradients(tmp_path / "whole.zarr", [ROWS])
     parts = write_gradients(tmp_path / "batches.zarr", sizes)
-    for name in ("codes", "losses", "index", "whitening"):
+    for name in ("codes", "coordinates"):
         np.testing.assert_array_equal(read(parts, name), read(whole, name))
-    np.testing.assert_allclose(read(parts, "scales"), read(whole, "scales"), rtol=1e-6)
+    np.testing.assert_allclose(read(parts, "rows"), read(whole, "rows"), rtol=1e-6)
 
 
 def bytes_of(folder):
@@ -257,19 +257,22 @@ def test_a_killed_writer_goes_on_at_a_batch_with_the_same_bytes(
 @pytest.mark.usefixtures("small_chunks")
 def test_a_store_holds_the_codes_of_every_row(tmp_path):
     group, rows = write_gradients(tmp_path / "a.zarr", [10, 31]), gradients()
-    codes, scales = read(group, "codes"), read(group, "scales")
+    codes, numbers = read(group, "codes"), read(group, "rows")
     assert codes.dtype == np.uint8
     assert codes.shape == (ROWS, len(HEADS), WIDTH)
-    assert scales.dtype == np.float32
+    assert numbers.dtype == np.float32
+    assert numbers.shape == (ROWS, len(HEADS) + 1)
     for place, (head, kept) in enumerate(KEPT.items()):
         wanted, sizes = kept.encode(rows[head])
         np.testing.assert_array_equal(codes[:, place], wanted.numpy())
-        np.testing.assert_array_equal(scales[:, place], sizes.numpy())
+        np.testing.assert_array_equal(numbers[:, place], sizes.numpy())
         assert sizes[7] == 0
-    np.testing.assert_array_equal(read(group, "losses"), LOSSES.numpy())
-    for name, field in (("index", "index"), ("whitening", "scale")):
+    np.testing.assert_array_equal(row_losses(group), LOSSES.numpy())
+    for found, field in zip(
+        read(group, "coordinates"), ("index", "scale"), strict=True
+    ):
         wanted = np.stack([getattr(p.kept, field) for p in KEPT.values()])
-        np.testing.assert_array_equal(read(group, name), wanted)
+        np.testing.assert_array_equal(found, wanted)
     assert group.attrs["first_row"] == 100
     assert group.attrs["heads"] == ["L0H1", "L1H0"]
 

@@ -1,15 +1,15 @@
 """The gradient store: one Zarr v3 store a shard of rows.
 
     <shard>.zarr/           attributes: identity, first_row, heads, bits, seed
-      codes   uint8   [rows, heads, width]   coded whitened coordinates (`codes`)
-      scales  float32 [rows, heads]          size of a step of each row's codes
-      losses  float32 [rows]                 summed loss of the row, nats
-      index   int64   [heads, k]             which eigen-coordinates are kept
-      whitening float64 [heads, k]           what they were divided by
+      codes  uint8   [rows, heads, width]   coded whitened coordinates (`codes`)
+      rows   float32 [rows, heads + 1]      size of a step of the row's codes, by head;
+                                            last, its summed loss in nats
+      coordinates float64 [2, heads, k]     which eigen-coordinates are kept, and what
+                                            they were divided by
 
-Chunked by head, so that one head is read without the others; sharded, so that a store
-has few files; not compressed, since codes are noise to a compressor. `writer`
-writes it; here it is read.
+Chunked by head, so that one head is read without the others; few arrays and sharded,
+since file systems of clusters count files; not compressed, since codes are noise to a
+compressor. `writer` writes it; here it is read.
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from headwater.geometry import Head
 from headwater.gradients.coordinates import Coordinates, Projection
 from headwater.stores import array, read
 
+CODES, ROWS, COORDINATES = "codes", "rows", "coordinates"
 READ_BYTES = 1 << 22  # at a time
 _DECODED_ROWS = 256
 
@@ -48,14 +49,12 @@ class HeadRows:
                 f"{', '.join(heads)}; see gradients.heads in the config"
             )
         position = heads.index(str(head))
-        kept = Coordinates(
-            np.asarray(array(group, "index")[position]),
-            np.asarray(array(group, "whitening")[position]),
-        )
+        index, whitening = np.asarray(array(group, COORDINATES)[:, position])
+        kept = Coordinates(index.astype(np.int64), whitening)
         bits, seed = int(group.attrs["bits"]), int(group.attrs["seed"])  # type: ignore[arg-type]
         self.projection = Projection(kept, bits, seed)
-        self._codes, self._position = array(group, "codes"), position
-        self.scales = torch.from_numpy(read(group, "scales")[:, position].copy())
+        self._codes, self._position = array(group, CODES), position
+        self.scales = torch.from_numpy(read(group, ROWS)[:, position].copy())
 
     def __len__(self) -> int:
         """How many rows."""
@@ -122,6 +121,11 @@ class HeadRows:
         return np.where(self.scales.numpy() > 0, result, 0.0)
 
 
+def row_losses(group: zarr.Group) -> np.ndarray:
+    """Summed loss of every row of an open gradient store, nats: float32 [rows]."""
+    return read(group, ROWS)[:, -1].copy()
+
+
 def check_rows(group: zarr.Group, rows: range) -> None:
     """Refuse a store of other rows than those asked for.
 
@@ -133,7 +137,7 @@ def check_rows(group: zarr.Group, rows: range) -> None:
         HeadwaterError: names both.
     """
     first = int(group.attrs["first_row"])  # type: ignore[arg-type]
-    found = range(first, first + array(group, "losses").shape[0])
+    found = range(first, first + array(group, ROWS).shape[0])
     if found != rows:
         raise HeadwaterError(
             f"{group.store_path}: holds rows {found.start} to {found.stop} of the "

@@ -20,6 +20,7 @@ from headwater.geometry import Head
 from headwater.gradients.coordinates import Projection
 from headwater.gradients.heads import gradients_of, released_gradients
 from headwater.gradients.passes import PassOptions, RowSource, check_finite
+from headwater.gradients.store import CODES, COORDINATES, ROWS
 from headwater.publish import fsync_tree, write_text
 from headwater.shardfile import SHARD_BYTES, ShardFile
 from headwater.stores import array, create_group, read, write_array
@@ -54,13 +55,12 @@ class GradientWriter:
         if not self._progress.exists():
             self._create(path, identity, first_row, rows)
         self._group = zarr.open_group(path, mode="r+", zarr_format=3)
-        codes = array(self._group, "codes")
+        codes = array(self._group, CODES)
         assert codes.shards
         self._chunk, self._chunks = codes.chunks[0], codes.shards[0] // codes.chunks[0]
         self._buffer = np.zeros((self._chunk, *codes.shape[1:]), np.uint8)
-        self._folder = path / "codes" / "c"
-        self._scales = read(self._group, "scales")
-        self._losses = read(self._group, "losses")
+        self._folder = path / CODES / "c"
+        self._rows = read(self._group, ROWS)
         self._done = self._written = int(self._progress.read_text())
         self._shard = self._reopened()
 
@@ -93,10 +93,9 @@ class GradientWriter:
             bits=codec.bits,
             seed=codec.seed,
         )
-        write_array(group, "index", np.stack([c.index for c in kept]))
-        write_array(group, "whitening", np.stack([c.scale for c in kept]))
-        write_array(group, "scales", np.zeros((rows, len(kept)), np.float32))
-        write_array(group, "losses", np.zeros(rows, np.float32))
+        coordinates = [[c.index for c in kept], [c.scale for c in kept]]
+        write_array(group, COORDINATES, np.array(coordinates, np.float64))
+        write_array(group, ROWS, np.zeros((rows, len(kept) + 1), np.float32))
         self._create_codes(group, rows, codec.width)
         self._mark(0)
 
@@ -107,7 +106,7 @@ class GradientWriter:
         most = max(1, SHARD_BYTES // (chunk * heads * width))
         chunks = min(most, -(-rows // chunk))
         group.create_array(
-            "codes",
+            CODES,
             shape=(rows, heads, width),
             dtype=np.uint8,
             chunks=(chunk, 1, width),
@@ -125,8 +124,8 @@ class GradientWriter:
         coded = [p.encode(gradients[head]) for head, p in self._projections.items()]
         codes = torch.stack([codes for codes, _ in coded], dim=1).cpu().numpy()
         rows = slice(self._done, self._done + len(codes))
-        self._scales[rows] = torch.stack([s for _, s in coded], dim=1).cpu().numpy()
-        self._losses[rows] = losses.cpu().numpy()
+        scales = torch.stack([s for _, s in coded], dim=1)
+        self._rows[rows, :-1], self._rows[rows, -1] = scales.cpu(), losses.cpu()
         known = min(max(0, self._written - self._done), len(codes))
         self._done, codes = self._done + known, codes[known:]
         while len(codes):
@@ -157,8 +156,7 @@ class GradientWriter:
     def _save(self, new: slice) -> None:
         if self._shard:
             self._shard.flush()
-        array(self._group, "scales")[new] = self._scales[new]
-        array(self._group, "losses")[new] = self._losses[new]
+        array(self._group, ROWS)[new] = self._rows[new]
         self._mark(self._written)
 
     def _mark(self, written: int) -> None:
@@ -184,7 +182,7 @@ class GradientWriter:
         """Write what is buffered; every row has come."""
         self._flush()
         self._close_shard()
-        assert self._written == len(self._losses), "the rest would read as zeros"
+        assert self._written == len(self._rows), "the rest would read as zeros"
         self._progress.unlink()
 
 

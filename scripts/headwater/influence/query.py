@@ -20,7 +20,7 @@ from headwater.gradients.probe import (
     probe_gradient,
     warn_if_zero,
 )
-from headwater.gradients.store import HeadRows, check_rows
+from headwater.gradients.store import HeadRows, check_rows, row_losses
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import read_target
 from headwater.heads.window import open_window
@@ -31,7 +31,7 @@ from headwater.influence.scores import score_store
 from headwater.probes import find_probe
 from headwater.shards import shard_range
 from headwater.stages import Config
-from headwater.stores import open_group, read
+from headwater.stores import open_group
 
 
 class Experiment:
@@ -152,7 +152,7 @@ class Experiment:
             part = shard_range(len(self.window), len(paths), number)
             part = self.window.after(step, part)
             check_rows(group, part)
-            yield part, HeadRows(group, head), read(group, "losses")
+            yield part, HeadRows(group, head), row_losses(group)
 
     def _product(
         self, point: str, head: Head, target: Config, damping: float | None

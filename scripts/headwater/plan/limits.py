@@ -10,6 +10,7 @@ from headwater.plan.shape import Config
 from headwater.plan.spans import Span
 
 SHORTEST, LONGEST = 20, 120  # minutes of a GPU job that is worth scheduling
+TRAININGS = ("train_baseline", "retrain_arm")
 GB = 1e9
 
 
@@ -31,9 +32,12 @@ class Limit:
 
 
 def time_warning(rule: str, longest: Span, limit: Limit) -> str | None:
-    """A job that may need more time than its rule asks for."""
+    """A job that may need more time than its rule asks for.
+
+    None of a training run: it saves its state and is requeued before its limit.
+    """
     minutes = longest * (1 / 60)
-    if limit.runtime is None or minutes.high <= limit.runtime:
+    if limit.runtime is None or minutes.high <= limit.runtime or rule in TRAININGS:
         return None
     certain = "will" if minutes.low > limit.runtime else "may"
     return (
@@ -60,7 +64,7 @@ def memory_warning(rule: str, config: Config, limit: Limit) -> str | None:
 
 def needed_mb(rule: str, config: Config) -> int | None:
     """Memory that a job of a rule is expected to need; None where it is small."""
-    if rule in ("train_baseline", "retrain_arm"):
+    if rule in TRAININGS:
         return training_mb(config)
     if rule == "fit_factors":
         return pass_mb(config, config["curvature"]["batch_size"])

@@ -110,8 +110,8 @@ def gradient_store(rows: Span, config: Config) -> Output:
     codes = rows * heads * width
     others = heads * (kept * 2 * DOUBLE) + rows * heads * FLOAT + rows * FLOAT
     low, high = (max(1, -(-int(n) // SHARD_BYTES)) for n in (codes.low, codes.high))
-    # Besides: the group, five arrays, four of them of one chunk, the time stamp.
-    return Output(codes + others, Span(low, high) + Span.exactly(1 + 5 + 4 + 1))
+    # Besides: the group, three arrays, two of them of one chunk, the time stamp.
+    return Output(codes + others, Span(low, high) + Span.exactly(1 + 3 + 2 + 1))
 
 
 def score_store(rows: Span) -> Output:

@@ -1,6 +1,6 @@
 """What a plan rests on, in words."""
 
-from headwater.plan.estimate import Folders, found_window
+from headwater.plan.estimate import MEASURED, Folders, found_window
 from headwater.plan.limits import span_text
 from headwater.plan.rates import MARGIN
 from headwater.plan.shape import SHORTEST_WINDOW, Config
@@ -10,26 +10,39 @@ from headwater.plan.work import CPU, DISK, GPU_FLOAT32, GPU_HALF
 TERA, GIGA, MEGA = 1e-12, 1e-9, 1e-6
 
 
-def assumptions(config: Config, folders: Folders, gpu: bool) -> str:
-    """The assumptions behind a plan, a line each."""
+def assumptions(config: Config, folders: Folders, gpu: bool, bases: set[str]) -> str:
+    """The assumptions behind a plan, a line each.
+
+    Args:
+        config: the whole config.
+        folders: of the experiment.
+        gpu: whether there are GPUs.
+        bases: what the times of the rules rest on.
+    """
     lines = [
         f"- a CPU core does {span_text(CPU * GIGA)} GFLOP/s, a disk "
         f"{span_text(DISK * MEGA)} MB/s",
         _device(gpu),
         _window(config, folders),
-        "- measured: seconds of a row, step or checkpoint from the logs of this "
-        "experiment's earlier jobs, "
-        f"{span_text(Span(MARGIN.low, MARGIN.high))} times as long",
+        *([_measured()] if MEASURED in bases else []),
         "- hours are those that jobs hold their threads and GPUs, without the queue's",
     ]
     return "\n".join(["Assumed:", *lines])
+
+
+def _measured() -> str:
+    return (
+        "- measured: seconds of a row, step or checkpoint from the logs of this "
+        "experiment's earlier jobs, "
+        f"{span_text(Span(MARGIN.low, MARGIN.high))} times as long"
+    )
 
 
 def _device(gpu: bool) -> str:
     if not gpu:
         return (
             "- no GPU is here, so all jobs run on CPUs; for a GPU cluster: "
-            "snakemake --profile profiles/slurm plan"
+            "snakemake --profile profiles/slurm --executor local plan"
         )
     return (
         f"- a GPU does {span_text(GPU_FLOAT32 * TERA)} TFLOP/s in float32 and "
