@@ -71,11 +71,7 @@ rule gradients:
 rule influence:
     """Scores of every row for every target, ranked tables, and their fidelity."""
     input:
-        expand(
-            "<results>/influence/{target}/{shard}.zarr",
-            target=TARGETS,
-            shard=GRADIENT_SHARDS,
-        ),
+        expand("<results>/influence/{target}.zarr", target=TARGETS),
         expand("<results>/influence/{target}.tsv", target=TARGETS),
         "<results>/influence/fidelity.tsv",
 

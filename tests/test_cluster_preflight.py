@@ -18,7 +18,7 @@ from headwater.cluster.partitions import (
     read_partitions,
 )
 from headwater.cluster.profile import profile_file, profile_problems, rule_names
-from headwater.cluster.requests import Request
+from headwater.cluster.requests import Request, limit_growth
 from headwater.errors import HeadwaterError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -244,6 +244,34 @@ def test_the_profile_that_is_named(
     assert profile_file(["all"]) == "site/config.yaml"
 
 
+@pytest.mark.parametrize(
+    ("asked", "attempts"),
+    [
+        (lambda wildcards, attempt: 30 * attempt, [30, 60, 70]),
+        ("30 * attempt", [30, 60, 70]),
+        (90, [90, 90, 90]),  # told by the preflight, not changed
+    ],
+)
+@pytest.mark.parametrize("name", ["runtime", "mem_mb"])
+def test_later_attempts_ask_for_no_more_than_the_partition_has(
+    name: str, asked: Any, attempts: list[int]
+) -> None:
+    from snakemake.resources import Resource, Resources
+
+    if isinstance(asked, str):
+        made = Resource.from_cli_expression(name, asked)
+    else:
+        made = Resource(name, asked)
+    rule = SimpleNamespace(resources=Resources({name: made}))
+    workflow = SimpleNamespace(get_rule={"fit_factors": rule}.get)
+    limit_growth(workflow, "fit_factors", name, 70)
+    limit_growth(workflow, "fit_factors", "disk_mb", 70)  # which it does not have
+    for attempt, wanted in enumerate(attempts, start=1):
+        known = {"attempt": attempt, "threads": 1, "input": [], "rulename": "fit"}
+        found = rule.resources[name].evaluate({}, async_run=None, **known)
+        assert found.value == wanted
+
+
 def test_places_in_the_profile() -> None:
     overwritten = {"fit_factors": {"slurm_partition": "gpu"}}
     place = preflight._place
@@ -255,7 +283,7 @@ def test_places_in_the_profile() -> None:
         "set-resources.fi"
     )
     assert place("mem_mb", both, {}) == (
-        "set-resources.fit_factors.mem_mb (and 1 more rules)"
+        "set-resources.fit_factors.mem_mb (also of score_tokens)"
     )
     assert place("threads", both[:1], {}) == "set-threads.fit_factors"
 

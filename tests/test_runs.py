@@ -24,8 +24,10 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
 
 
 def workflow(executor: str, failed: tuple[Any, ...] = ()) -> Any:
-    made = SimpleNamespace(run_uuid="headwater_1", slurm_logdir="logs/slurm")
+    made = SimpleNamespace(run_uuid="headwater_1", slurm_logdir=Path("logs/slurm"))
     return SimpleNamespace(
+        workdir_init=Path(),
+        executor_settings=SimpleNamespace(logdir="logs/slurm"),
         executor_plugin=SimpleNamespace(name=executor),
         scheduler=SimpleNamespace(_executor=made, failed=list(failed)),
     )
@@ -67,6 +69,23 @@ def test_what_is_wrong_ends_the_run_and_keeps_the_record(
     assert caught.value.code == 1
     assert capsys.readouterr().err == "profiles/slurm/config.yaml: wrong\n"
     assert json.loads(RECORD.read_text()) == {"runs": ["headwater_0"]}
+
+
+def test_slurms_logs_are_apart_from_those_of_other_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The plugin empties the folder of a run that ends; others may wait to use it."""
+    monkeypatch.setattr(preflight, "check", lambda *arguments: None)
+    first, second = workflow("slurm"), workflow("slurm")
+    guard = RunGuard("smoke")
+    guard.arrive(first)
+    guard.begin(first, {})
+    assert first.scheduler._executor.slurm_logdir == Path("logs/slurm/smoke")
+    other = RunGuard("smoke")
+    other.arrive(second)
+    with pytest.raises(SystemExit):
+        other.begin(second, {})
+    assert second.scheduler._executor.slurm_logdir == Path("logs/slurm/headwater_1")
 
 
 def test_failed_jobs_are_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,15 @@ class RunGuard:
         self._remembered = False  # the run is written down, for the next one to find
         self._started = time.time()
 
+    def arrive(self, workflow: Any) -> None:
+        """Leave the logs of other runs alone, even if this one ends at once.
+
+        Args:
+            workflow: Snakemake's, with its jobs planned.
+        """
+        if requests.uses_slurm(workflow):
+            requests.keep_logs_in(workflow, requests.run_id(workflow))
+
     def begin(self, workflow: Any, config: Mapping[str, Any]) -> None:
         """Take the lock; on SLURM, check the jobs and end those of a killed run.
 
@@ -46,6 +55,7 @@ class RunGuard:
             if requests.uses_slurm(workflow):
                 preflight.check(workflow, config)
                 orphans.end_earlier_run(self._record)
+                requests.keep_logs_in(workflow, self._results.name)
                 orphans.remember_run(self._record, requests.run_id(workflow))
                 self._remembered = True
         except HeadwaterError as error:

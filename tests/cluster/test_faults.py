@@ -104,7 +104,8 @@ def resources(site: Site) -> dict[str, dict[str, str | int]]:
     first = "attempt == 1 and wildcards"
     return {
         "probe_gradient": {
-            "mem_mb": f"450 if {first}.target == 'previous_token' else 2000"
+            "mem_mb": f"450 if {first}.target == 'previous_token' else 2000",
+            "runtime": "10 if attempt == 1 else 10**6",  # longer than any job may be
         },
         "row_gradients": {
             "runtime": f"1 if {first}.shard == '0000' else 60",
@@ -192,11 +193,19 @@ def test_a_cancelled_job_is_submitted_again(story: Story) -> None:
 def test_a_job_killed_for_its_memory_gets_more(story: Story) -> None:
     first, second = story.head.jobs("probe_gradient", "previous_token")
     assert (first.state, second.state) == ("FAILED", "COMPLETED")
-    log = story.workspace.folder / "logs/slurm/rule_probe_gradient"
+    log = story.workspace.folder / "logs/slurm/faults/rule_probe_gradient"
     told = (log / f"start_previous_token/{first.number}.log").read_text()
     assert "exceeded memory limit" in told
     asked = [describe(job.number)["MinMemoryNode"] for job in (first, second)]
     assert asked == ["450M", "2000M"]
+
+
+def test_a_later_attempt_asks_for_no_more_than_the_partition_has(story: Story) -> None:
+    limits = [
+        describe(job.number)["TimeLimit"]
+        for job in story.head.jobs("probe_gradient", "previous_token")
+    ]
+    assert limits == ["00:10:00", "3-00:00:00"]
 
 
 def test_refused_submissions_are_repeated(story: Story) -> None:

@@ -83,7 +83,8 @@ def misfit(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> tuple[st
         return "gpu", f"{gpus} GPUs, but a node of {where} has {partition.gpus}"
     minutes = int(wants.get("runtime") or 0)
     if partition.minutes is not None and minutes > partition.minutes:
-        text = f"{minutes} minutes, but {where} allows {partition.minutes}"
+        most = partition.minutes
+        text = f"{minutes} minutes, but {where} allows {most}; set it there, to {most}"
         return "runtime", text
     return _too_large(wants, partition, where)
 
@@ -93,8 +94,9 @@ def _too_large(
 ) -> tuple[str, str]:
     memory, cpus = int(wants.get("mem_mb") or 0), int(wants.get("_cores") or 1)
     if memory > partition.mem_mb:
-        text = f"{memory} MB, but the largest node of {where} has {partition.mem_mb}"
-        return "mem_mb", text
+        most = partition.mem_mb
+        text = f"{memory} MB, but the largest node of {where} has {most}"
+        return "mem_mb", f"{text}; set it there, to {most} at most"
     if cpus > partition.cpus:
         text = f"{cpus} CPUs, but the largest node of {where} has {partition.cpus}"
         return "threads", text

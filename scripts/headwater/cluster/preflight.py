@@ -19,7 +19,12 @@ from headwater.checkpoints.needs import interval_minutes
 from headwater.cluster.folder import folder_problem
 from headwater.cluster.partitions import Partition, misfit, read_partitions
 from headwater.cluster.profile import profile_file, profile_problems, rule_names
-from headwater.cluster.requests import TRAINING, Request, distinct_requests
+from headwater.cluster.requests import (
+    TRAINING,
+    Request,
+    distinct_requests,
+    limit_growth,
+)
 from headwater.cluster.slurm import call
 from headwater.config.problems import suggestion
 from headwater.errors import HeadwaterError
@@ -49,9 +54,25 @@ def check(workflow: Any, config: Mapping[str, Any]) -> None:
     names = [] if defaults is None else list(defaults)
     problems = profile_problems(file, rules, names, overwritten)
     if not problems:  # what is misspelt did not reach the jobs
-        problems = _refused(distinct_requests(workflow), file, overwritten, config)
+        requests = distinct_requests(workflow)
+        partitions = read_partitions() if requests else {}
+        problems = _refused(requests, partitions, file, overwritten, config)
+        _limit_attempts(workflow, requests, partitions)
     found = folder_problem(Path(workflow.workdir_init))
     _report([*problems, *([found] if found else [])])
+
+
+def _limit_attempts(
+    workflow: Any, requests: list[Request], partitions: Mapping[str, Partition]
+) -> None:
+    for request in requests:
+        partition = partitions.get(str(request.wants.get("slurm_partition", "")))
+        if partition is None:
+            continue
+        for rule in request.rules:
+            limit_growth(workflow, rule, "mem_mb", partition.mem_mb)
+            if partition.minutes is not None:
+                limit_growth(workflow, rule, "runtime", partition.minutes)
 
 
 def _report(problems: list[str]) -> None:
@@ -68,11 +89,11 @@ def _warn(line: str) -> None:
 
 def _refused(
     requests: list[Request],
+    partitions: Mapping[str, Partition],
     file: str,
     overwritten: Overwritten,
     config: Mapping[str, Any],
 ) -> list[str]:
-    partitions = read_partitions() if requests else {}
     accounts = own("account") if requests else []
     rules_by_text: dict[tuple[str, str], list[str]] = defaultdict(list)
     for request in requests:
@@ -203,7 +224,8 @@ def _place(key: str, rules: list[str], overwritten: Overwritten) -> str:
     else:
         sections = {_section(key, rule, overwritten) + f".{key}" for rule in rules}
     first, *others = sorted(sections)
-    return first + (f" (and {len(others)} more rules)" if others else "")
+    more = ", ".join(other.split(".")[1] for other in others)
+    return first + (f" (also of {more})" if more else "")
 
 
 def _section(key: str, rule: str, overwritten: Overwritten) -> str:

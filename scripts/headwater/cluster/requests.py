@@ -55,6 +55,49 @@ def run_id(workflow: Any) -> str:
     return str(workflow.scheduler._executor.run_uuid)
 
 
+def keep_logs_in(workflow: Any, name: str) -> None:
+    """Give this run a folder of its own for SLURM's logs, beside those of others.
+
+    When a run ends, the plugin removes every empty folder there, and with it the log
+    folder of a job of another run that has not begun; SLURM fails such a job.
+
+    Args:
+        workflow: Snakemake's, with its executor made.
+        name: the folder's, under `slurm-logdir`.
+    """
+    executor = workflow.scheduler._executor
+    executor.slurm_logdir = log_root(workflow) / name
+
+
+def log_root(workflow: Any) -> Path:
+    """`slurm-logdir` of the profile."""
+    return Path(workflow.workdir_init) / workflow.executor_settings.logdir
+
+
+def limit_growth(workflow: Any, rule: str, resource: str, most: int) -> None:
+    """Keep what a rule asks for in later attempts within its partition.
+
+    SLURM refuses a job that is larger than every node, and many clusters take one that
+    is too long and never start it.
+
+    Args:
+        workflow: Snakemake's, with its jobs planned.
+        rule: its name.
+        resource: `mem_mb` or `runtime`.
+        most: what the partition has.
+    """
+    resources = workflow.get_rule(rule).resources
+    asked = resources.get(resource)
+    if asked is None or not asked.is_evaluable():
+        return
+
+    def limited(*args: Any, **kwargs: Any) -> Any:
+        value = asked.evaluate(*args, **kwargs).value
+        return min(value, most) if isinstance(value, int) else value
+
+    resources[resource] = limited
+
+
 def failed_jobs(workflow: Any) -> Iterator[tuple[str, Path]]:
     """Jobs that failed for good: a name for people, and the folder of SLURM's logs."""
     folder = Path(workflow.scheduler._executor.slurm_logdir)
