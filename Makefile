@@ -2,10 +2,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-long test-cluster lint bench lock clean
+.PHONY: demo install test test-long test-cluster lint bench lock clean
 
 demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
 	$(BIN)/snakemake --cores all
+
+install: .venv/run.done  ## install only, into .venv
 
 test: .venv/dev.done lint  ## install, then all checks and tests
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long and not cluster"
