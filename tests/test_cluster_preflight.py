@@ -150,6 +150,17 @@ def test_an_account_of_others(slurm: FakeSlurm) -> None:
     assert not slurm.calls("sbatch")
 
 
+def test_a_qos_that_does_not_exist(slurm: FakeSlurm) -> None:
+    """SLURM refuses it only where it enforces the limits of QOS."""
+    slurm.says("sacctmgr", "normal\nhigh")
+    known = read_partitions()
+    key, text = preflight.finding(request(qos="higg"), known, ACCOUNTS)
+    assert key == "qos"
+    assert text == 'QOS "higg" does not exist; did you mean "high"?'
+    assert preflight.finding(request(qos="high"), known, ACCOUNTS) == ("", "")
+    assert preflight.finding(request(qos="higg"), known, []) == ("", "")
+
+
 def test_without_accounting_any_account_will_do(slurm: FakeSlurm) -> None:
     slurm.says("sacctmgr", ("You are running a configuration without it", 1))
     accounts = preflight.own("account")

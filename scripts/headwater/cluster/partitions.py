@@ -80,7 +80,9 @@ def misfit(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> tuple[st
         key = "gpu_model" if wants.get("gpu_model") else "gres"
         return key, f'no node of {where} has "{kind}"{listed}'
     if gpus > partition.gpus:
-        return "gpu", f"{gpus} GPUs, but a node of {where} has {partition.gpus}"
+        most = partition.gpus
+        text = f"{gpus} GPUs, but a node of {where} has {most}; ask for {most} at most"
+        return "gpu", text
     minutes = int(wants.get("runtime") or 0)
     if partition.minutes is not None and minutes > partition.minutes:
         most = partition.minutes
@@ -98,8 +100,9 @@ def _too_large(
         text = f"{memory} MB, but the largest node of {where} has {most}"
         return "mem_mb", f"{text}; set it there, to {most} at most"
     if cpus > partition.cpus:
-        text = f"{cpus} CPUs, but the largest node of {where} has {partition.cpus}"
-        return "threads", text
+        most = partition.cpus
+        text = f"{cpus} CPUs, but the largest node of {where} has {most}"
+        return "threads", f"{text}; set it there, to {most} at most"
     wanted = str(wants.get("constraint") or "")
     if wanted.isidentifier() and wanted not in partition.features:
         known = partition.features

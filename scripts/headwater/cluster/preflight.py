@@ -129,9 +129,10 @@ def finding(
     key, text = misfit(request.wants, partitions)
     if text:
         return key, text
-    key, text = _unknown_account(request.wants, accounts)
-    if text:
-        return key, text
+    for check in (_unknown_account, _unknown_qos):
+        key, text = check(request.wants, accounts)
+        if text:
+            return key, text
     accepted, words = call(request.command)
     return ("", "") if accepted else _explained(words, request.wants)
 
@@ -171,6 +172,19 @@ def _unknown_account(wants: Mapping[str, Any], accounts: list[str]) -> Finding:
         return "", ""
     hint = suggestion(account.lower(), known, f"; yours: {', '.join(sorted(known))}")
     return "slurm_account", f'"{account}" is not an account of yours{hint}'
+
+
+def _unknown_qos(wants: Mapping[str, Any], accounts: list[str]) -> Finding:
+    """SLURM takes a QOS that does not exist where it enforces none."""
+    qos = str(wants.get("qos") or "")
+    if not qos or not accounts:
+        return "", ""
+    answered, words = call(["sacctmgr", "-nP", "list", "qos", "format=name"])
+    known = words.split() if answered else []
+    if not known or qos in known:
+        return "", ""
+    hint = suggestion(qos, known, f"; there are: {', '.join(sorted(known))}")
+    return "qos", f'QOS "{qos}" does not exist{hint}'
 
 
 def own(field: str) -> list[str]:
