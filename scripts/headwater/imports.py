@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent  # scripts/
 PACKAGE = "headwater"
 
-_LOGGING = ("job", "progress", "errors", "config")
+_LOGGING = ("job", "preemption", "progress", "errors", "config")
 _LAUNCHING = ("training_jobs.driver", "training_jobs.spec")
 
 # They log, check and report; no byte of a result depends on them.

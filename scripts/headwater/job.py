@@ -3,8 +3,9 @@
     with job.start(snakemake) as config:
         ...
 
-sets up logging (the rule's log file and stderr), fixes torch's threads, and turns a
-`HeadwaterError` into one line and exit code 1.
+sets up logging (the rule's log file and stderr), fixes torch's threads, has a job of
+SLURM that is pre-empted requeued, and turns a `HeadwaterError` into one line and exit
+code 1.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.errors import ERROR_PREFIX, HeadwaterError
+from headwater.preemption import requeued
 
 logger = logging.getLogger("headwater")
 
@@ -32,7 +34,8 @@ def start(snakemake: Any) -> Iterator[dict[str, Any]]:
     configure_logging(Path(snakemake.log[0]))
     try:
         fix_threads(int(snakemake.threads))
-        yield snakemake.config
+        with requeued():
+            yield snakemake.config
     except HeadwaterError as error:
         logger.error("%s%s", ERROR_PREFIX, error)
         sys.exit(1)

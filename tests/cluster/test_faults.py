@@ -38,7 +38,9 @@ CHANGES = {
     "training": {"batch_size": 124},
     "gradients": {"bits": 8},
 }
+BATCH = 32
 HALF = 992  # of a shard's 1,984 rows
+RESUMED = "resuming at row "
 FAILURES = 2
 FAILING_SBATCH = """#!/bin/sh
 # Refuses the first submissions of fit_factors; else it is the real one.
@@ -62,6 +64,7 @@ class Story:
     head: Head
     refusals: Path
     befallen: dict[str, Job] = field(default_factory=dict)
+    kept: int = 0  # rows that the pre-empted job had written
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +114,9 @@ def resources(site: Site) -> dict[str, dict[str, str | int]]:
             "runtime": f"1 if {first}.shard == '0000' else 60",
             "mem_mb": 40000,
             "gpu": 0,
-            "slurm_partition": site.cpu,
+            "slurm_partition": f"'{site.preempt}' if wildcards.shard == '0001' else "
+            f"'{site.cpu}'",
         },
-        "score_rows": {"slurm_partition": site.preempt},
     }
 
 
@@ -136,17 +139,24 @@ def cancel_a_job(story: Story) -> None:
     story.befallen["cancelled"] = job
 
 
+def written(story: Story, shard: str) -> int:
+    """How many rows of a shard its job has written."""
+    folder = story.workspace.folder / "results/faults/gradients/start"
+    mark = folder / f"{shard}.zarr.part/written"
+    return int(mark.read_text()) if mark.exists() else 0
+
+
+def log_of(story: Story, shard: str) -> str:
+    name = f"logs/faults/gradients/row_gradients-start-{shard}.log"
+    path = story.workspace.folder / name
+    return path.read_text() if path.exists() else ""
+
+
 def hang_a_job(story: Story, lab: Lab) -> None:
     """Stop a job with half its rows written, until its time is over."""
     job = story.head.running("row_gradients", "0000")
-    part = story.workspace.folder / "results/faults/gradients/start/0000.zarr.part"
-
-    def half() -> bool:
-        mark = part / "written"
-        return mark.exists() and int(mark.read_text()) >= HALF
-
-    lab.freeze(job.number, when=half)
-    assert half(), "the job ended before it could hang"
+    lab.freeze(job.number, when=lambda: written(story, "0000") >= HALF)
+    assert written(story, "0000") >= HALF, "the job ended before it could hang"
     story.befallen["hung"] = job
 
 
@@ -164,13 +174,24 @@ def pause_the_controller(lab: Lab) -> None:
 
 
 def preempt_a_job(story: Story, lab: Lab) -> None:
-    """Send an important job to the node where a job of low priority hangs."""
-    job = story.head.running("score_rows")
-    lab.freeze(job.number)
+    """Send an important job to the node of one of low priority that is at work.
+
+    The latter is stopped, so that it does not end before; SLURM's first signal is one
+    to go on, so that it works when the second comes.
+    """
+    before = written(story, "0001")  # by its first life
+
+    def at_work() -> bool:
+        return written(story, "0001") > before or RESUMED in log_of(story, "0001")
+
+    job = story.head.running("row_gradients", "0001")
+    lab.freeze(job.number, when=at_work)
+    story.kept = written(story, "0001")
+    assert story.kept, "the job ended before it could be pre-empted"
     important = ["-p", "cpu", "-w", job.node, "--exclusive", "--wrap", "sleep 1"]
     submit(story.workspace.site.account, *important)
+    wait_for(lambda: not still(job), "pre-emption")
     story.befallen["preempted"] = job
-    wait_for(lambda: len(lives(job.number)) > 1 or not still(job), "pre-emption")
 
 
 def still(job: Job) -> bool:
@@ -218,28 +239,30 @@ def test_a_job_out_of_time_goes_on_where_it_was(story: Story) -> None:
     first, second = story.head.jobs("row_gradients", "0000")
     assert first.number == story.befallen["hung"].number
     assert (first.state, second.state) == ("TIMEOUT", "COMPLETED")
-    log = "logs/faults/gradients/row_gradients-start-0000.log"
-    told = (story.workspace.folder / log).read_text()
-    found = re.search(r"resuming at row (\d+) of the shard", told)
+    # A batch before what was written.
+    assert HALF * 0.9 < row_of_resumption(story, "0000") < 2 * HALF
+
+
+def row_of_resumption(story: Story, shard: str) -> int:
+    found = re.search(RESUMED + r"(\d+)", log_of(story, shard))
     assert found
-    assert HALF * 0.9 < int(found[1]) < 2 * HALF  # a batch before what was written
+    return int(found[1])
 
 
 def test_a_job_of_a_lost_node_runs_on_another(story: Story) -> None:
     (job,) = story.head.jobs("row_gradients", "0001")
     before = story.befallen["lost"]
     assert job.number == before.number
-    assert lives(job.number) == ["NODE_FAIL", "COMPLETED"]
-    assert job.node != before.node
+    assert lives(job.number)[0] == "NODE_FAIL"
+    assert story.befallen["preempted"].node != before.node
 
 
-def test_a_pre_empted_job_runs_again(story: Story) -> None:
-    before = story.befallen["preempted"]
-    mine = [j for j in story.head.jobs("score_rows") if j.comment == before.comment]
-    ends = [state for job in mine for state in lives(job.number)]
-    assert len(ends) == 2
-    assert ends[0] in ("PREEMPTED", "FAILED", "REQUEUED")
-    assert ends[1] == "COMPLETED"
+def test_a_pre_empted_job_is_requeued_and_goes_on_where_it_was(story: Story) -> None:
+    """Under its number, so that no attempt is spent; its second life was pre-empted."""
+    (job,) = story.head.jobs("row_gradients", "0001")
+    assert job.number == story.befallen["preempted"].number
+    assert lives(job.number)[1:] == ["REQUEUED", "COMPLETED"]
+    assert row_of_resumption(story, "0001") > story.kept - BATCH
 
 
 def test_a_pause_of_the_controller_costs_nothing(story: Story) -> None:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from conftest import Cluster
-from slurm import describe, jobs, slurm, wait_for
+from slurm import describe, jobs, lives, slurm, wait_for
 from workspace import Head, Workspace
 
 STEPS = 1500  # of a run that something befalls, about half a minute
@@ -131,6 +131,29 @@ def test_a_preempted_run_is_requeued_and_ends_with_the_same_bytes(
     assert run.numbers() == [number]
     assert describe(number)["Restarts"] == "1"
     log = run.training_log.read_text()
+    assert "resuming from resume" in log
+    assert run.weights(STEPS) == expected(prepared, "slow", STEPS).read_bytes()
+
+
+def test_a_run_out_of_time_is_requeued_and_ends_with_the_same_bytes(
+    cluster: Cluster, prepared, make_run
+) -> None:
+    assert cluster.lab
+    run = make_run("config/slow.yaml", runtime=1)
+    head = run.start()
+    number = run.begun()
+    for rank in ranks_of(number).values():  # none, if the signal has come already
+        os.kill(
+            rank, signal.SIGSTOP
+        )  # as if there were much to do; the signal wakes it
+    wait_for(lambda: describe(number)["Restarts"] == "1", "the job to be requeued")
+    # Time enough for what is left, so that there are two lives and no third.
+    slurm("scontrol", "update", f"jobid={number}", "timelimit=4")
+    head.succeed()
+    assert run.numbers() == [number]
+    assert lives(number) == ["REQUEUED", "COMPLETED"]
+    log = run.training_log.read_text()
+    assert "stopped, and saved" in log
     assert "resuming from resume" in log
     assert run.weights(STEPS) == expected(prepared, "slow", STEPS).read_bytes()
 
