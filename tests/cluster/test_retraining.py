@@ -142,10 +142,9 @@ def test_a_run_out_of_time_is_requeued_and_ends_with_the_same_bytes(
     run = make_run("config/slow.yaml", runtime=1)
     head = run.start()
     number = run.begun()
-    for rank in ranks_of(number).values():  # none, if the signal has come already
-        os.kill(
-            rank, signal.SIGSTOP
-        )  # as if there were much to do; the signal wakes it
+    # As if there were much to do; the signal wakes it. None, if that has come already.
+    for rank in ranks_of(number).values():
+        os.kill(rank, signal.SIGSTOP)
     wait_for(lambda: describe(number)["Restarts"] == "1", "the job to be requeued")
     # Time enough for what is left, so that there are two lives and no third.
     slurm("scontrol", "update", f"jobid={number}", "timelimit=4")
