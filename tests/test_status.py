@@ -104,6 +104,23 @@ def test_stages_tell_jobs_work_rate_and_time_left(folders, config) -> None:
     assert text.endswith("SLURM: 1 RUNNING")
 
 
+def test_a_training_on_slurm_is_one_job_with_two_logs(config, folders) -> None:
+    name = "checkpoints/train_baseline"
+    line = "10:00:00 baseline: 1,000/1,600 steps · 20.0 steps/s · ETA 0:30"
+    a_log(folders, name, "10:00:00 baseline: SLURM job 7 RUNNING", 800)
+    a_log(folders, f"{name}.training", line)
+    (job,) = unfinished(folders, NOW)
+    assert (job.name, job.state, job.age) == ("train_baseline", RUNNING, 5)
+    assert job.text == line
+    counts = count_jobs(config, sources_of(config, REPOSITORY))
+    done = done_jobs(folders.results, counts, 2)
+    rows = {stage.name: stage for stage in stages(counts, done, [job], folders)}
+    assert rows["checkpoints"].work == "1,000 steps"
+    assert rows["checkpoints"].left == 30
+    a_benchmark(folders, name, 4)
+    assert unfinished(folders, NOW) == []
+
+
 def test_every_rule_has_its_outputs(config) -> None:
     counts = count_jobs(config, sources_of(config, REPOSITORY))
     assert {rule for rules in counts.values() for rule in rules} <= set(OUTPUTS)

@@ -433,7 +433,7 @@ def test_a_job_is_submitted_with_what_the_resources_say(commands, spec, monkeypa
     assert slurm.submit(spec, found, print) == "31"
     lines = Path("seen.sh").read_text().splitlines()
     wanted = (
-        "job-name=headwater-test-example",
+        *("job-name=headwater-test-example", "comment=example"),
         *("partition=gpu", "nodes=2", "ntasks-per-node=2", "cpus-per-task=3"),
         *("gpus-per-node=2", "mem=1800MB", "time=120", "account=us", "requeue"),
         *("signal=USR2@300", "open-mode=append"),

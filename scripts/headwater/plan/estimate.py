@@ -37,8 +37,9 @@ class Folders:
 
 
 def _of_rule(folder: Path, rule: str, suffix: str) -> list[Path]:
-    own = [*folder.glob(f"{rule}{suffix}"), *folder.glob(f"{rule}-*{suffix}")]
-    return sorted(own)
+    # `train_baseline.training.log` is of the job that the rule's script watches.
+    patterns = (f"{rule}{suffix}", f"{rule}.*{suffix}", f"{rule}-*{suffix}")
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,11 @@ def _notes(data: Emergence) -> list[str]:
         notes.append("Inserted copies stand in place of random other rows")
     if any(arm["rows"] == "matched" for arm in data.arms.values()):
         notes.append("Same domains: random rows in the top rows' mix of domains")
-    if main_domain(data.domains[data.window_target]) == RECORDS:
-        notes.append(f"Most top rows are '{RECORDS}': a generated, planted domain")
+    domains = data.domains[data.window_target]
+    if main_domain(domains) == RECORDS:
+        share = f"{100 * domains['share_top'].max():.0f} %"
+        of_them = f"{share} of the top rows are '{RECORDS}'"
+        notes.append(f"{of_them}: a generated, planted domain")
     return notes
 
 

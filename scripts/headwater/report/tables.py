@@ -58,7 +58,7 @@ def runs_of(arm: str, runs: Iterable[str]) -> list[str]:
 
 
 def main_domain(domains: pd.DataFrame) -> str:
-    """The domain that most of a target's top 10 % of rows belong to."""
+    """The domain that more of a target's top 10 % of rows belong to than to others."""
     return str(domains.loc[domains["share_top"].idxmax(), "domain"])
 
 

@@ -15,6 +15,7 @@ from headwater.plan.rates import Line, last_lines, tail
 
 SILENT = 300.0  # seconds; progress lines come every ten
 FORGOTTEN = 24 * 3600.0
+TRAINING = ".training"  # log of the job that a training's driver watches
 TRACEBACK = "Traceback (most recent call last):"
 RUNNING, QUIET, FAILED = "running", "silent", "failed"
 
@@ -60,11 +61,14 @@ def unfinished(folders: Folders, now: float) -> list[Job]:
 def _unfinished(folders: Folders, now: float) -> Iterator[Job]:
     for log in folders.logs.glob("*/*.log"):
         stage, name = log.parent.name, log.stem
-        benchmark = folders.results / "benchmarks" / stage / f"{name}.tsv"
-        changed = _changed(log)
-        if changed is None or (_changed(benchmark) or 0.0) >= changed - 1.0:
+        if name.endswith(TRAINING):
             continue
-        job = _job(log, stage, name, max(0.0, now - changed))
+        benchmark = folders.results / "benchmarks" / stage / f"{name}.tsv"
+        training = log.with_name(f"{name}{TRAINING}.log")
+        changed = max(_changed(log), _changed(training))
+        if not changed or _changed(benchmark) >= changed - 1.0:
+            continue
+        job = _job(log, training, max(0.0, now - changed))
         # Fetching leaves no benchmark: what ended well is only silent.
         ended = job.state == QUIET and (name.startswith("fetch_") or _old(job))
         if not ended:
@@ -75,21 +79,22 @@ def _old(job: Job) -> bool:
     return job.age > FORGOTTEN
 
 
-def _changed(path: Path) -> float | None:
+def _changed(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
-        return None
+        return 0.0
 
 
-def _job(log: Path, stage: str, name: str, age: float) -> Job:
+def _job(log: Path, training: Path, age: float) -> Job:
     lines = [line.rstrip() for line in tail(log) if line.strip()]
     error = _error(lines)
     state = FAILED if error else RUNNING if age <= SILENT else QUIET
-    known = list(last_lines(log).values())
+    known = list((last_lines(training) or last_lines(log)).values())
     progress = known[-1] if known else None
     last = progress.text if progress else (lines[-1] if lines else "started")
-    return Job(stage, name, state, age, error or last, log, progress)
+    stage = log.parent.name
+    return Job(stage, log.stem, state, age, error or last, log, progress)
 
 
 def _error(lines: list[str]) -> str | None:

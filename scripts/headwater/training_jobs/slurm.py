@@ -62,6 +62,7 @@ def submit(spec: Spec, launch: Launch, training: Callable[[str], None]) -> str:
 def _parameters(spec: Spec, launch: Launch) -> dict[str, object]:
     return {
         "job_name": job_name(spec),
+        "comment": spec.name,
         "partition": launch.partition,
         "nodes": launch.nodes,
         "ntasks_per_node": launch.per_node,
