@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/status.py --configfile config/mine.yaml
 
-Reads logs and the names of results only, takes no lock, and asks SLURM once, if it is
-there. Works before, during and after a run.
+Reads logs and the names of results only, takes no lock, and asks SLURM once, in a
+run on SLURM. Works before, during and after a run.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from headwater.cluster.orphans import record_path
 from headwater.config.reading import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.plan.estimate import Folders
@@ -31,7 +32,9 @@ def main():
     done = done_jobs(folders.results, counts, len(config["targets"]))
     print(f"{config['experiment']}: {sum(done.values()):,} jobs done\n")
     rows = stages(counts, done, jobs, folders)
-    print(render(rows, jobs, queue_lines(Path.cwd())))
+    # Written while a run on SLURM lasts, and left where one was killed.
+    on_slurm = record_path(config["experiment"]).exists()
+    print(render(rows, jobs, queue_lines(Path.cwd()) if on_slurm else []))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def test_an_experiment_without_stores_says_what_to_type(tmp_path):
         with pytest.raises(HeadwaterError) as error:
             Experiment(tmp_path, config, "config/mine.yaml")
         assert str(error.value) == (
-            f"{tmp_path / name}: not there yet; run `snakemake --cores all gradients "
-            "--configfile config/mine.yaml` first"
+            f"{tmp_path / name}: not there, or no longer; run `.venv/bin/snakemake "
+            "--cores all gradients --configfile config/mine.yaml` first"
         )
         (tmp_path / name).touch()

@@ -103,6 +103,24 @@ def test_notes_explain_same_domains_and_what_is_planted() -> None:
     assert "planted" not in texts(draw(tables))
 
 
+@pytest.mark.parametrize(
+    ("tables", "caution"),
+    [
+        (example(), None),
+        (example(final=0.1), "No head emerged: read no effect into these curves"),
+        (
+            example(window=Window(2000, 2400)),
+            "It rose too little here: read no effect into these curves",
+        ),
+    ],
+    ids=["rose", "no_head", "not_in_the_window"],
+)
+def test_a_head_that_did_not_rise_is_told(tables, caution) -> None:
+    said = texts(draw(tables))
+    assert ("read no effect" in said) == bool(caution)
+    assert (caution or "") in said
+
+
 def test_the_legend_follows_the_ends_of_the_curves() -> None:
     tables = example()
     legend = [text.get_text() for text in draw(tables).axes[3].texts]

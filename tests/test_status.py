@@ -179,15 +179,26 @@ def test_progress_lines_are_read_as_they_are_written(monkeypatch) -> None:
     assert progress._gpu_memory() == ""
 
 
-def test_the_command_works_before_anything_ran(tmp_path) -> None:
+def test_the_command_works_before_anything_ran_and_asks_slurm_for_runs_on_it(
+    tmp_path,
+) -> None:
     for name in ("scripts", "workflow", "resources", "config"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     command = [sys.executable, "scripts/status.py", "--configfile"]
-    where = {"cwd": tmp_path, "capture_output": True, "text": True}
+    squeue = tmp_path / "squeue"
+    squeue.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n")
+    squeue.chmod(0o755)
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    where = {"cwd": tmp_path, "capture_output": True, "text": True, "env": path}
     result = subprocess.run([*command, "config/smoke.yaml"], check=False, **where)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("smoke: 0 jobs done")
     assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "asked").exists()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/.smoke.slurm.json").write_text('{"runs": []}')
+    result = subprocess.run([*command, "config/smoke.yaml"], check=False, **where)
+    assert (tmp_path / "asked").exists()
     result = subprocess.run([*command, "config/none.yaml"], check=False, **where)
     assert result.returncode == 1
     assert result.stderr == "error: config/none.yaml: no such config file\n"

@@ -51,65 +51,80 @@ def read_partitions() -> dict[str, Partition]:
     return found
 
 
-def misfit(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> tuple[str, str]:
-    """The key of a job's resources that its partition cannot serve, and why.
+Finding = tuple[str, str]  # a resource's name, and what is wrong with its value
+
+
+def misfits(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> list[Finding]:
+    """What of a job's resources its partition cannot serve, and why.
 
     Args:
         wants: the job's resources.
         known: from `read_partitions`.
-
-    Returns:
-        The resource's name and the text; two empty texts if nothing is found.
     """
     name = str(wants.get("slurm_partition", ""))
     if not name:
-        return "", ""  # the cluster's default
+        return []  # the cluster's default
     if name not in known:
         listed = f"; there are: {', '.join(sorted(known))}"
-        found = suggestion(name, known, listed)
-        return "slurm_partition", f'partition "{name}" does not exist{found}'
-    partition = known[name]
-    where = f'partition "{name}"'
+        hint = suggestion(name, known, listed)
+        return [("slurm_partition", f'partition "{name}" does not exist{hint}')]
+    partition, where = known[name], f'partition "{name}"'
     gpus = _gpus_wanted(wants)
     if gpus and not partition.gpus:
-        text = f"{where} has no GPUs{_others(known, gpus)}"
-        return "slurm_partition", text
+        return [("slurm_partition", f"{where} has no GPUs{_others(known, gpus)}")]
+    checks = (_gpus, _minutes, _memory, _cpus, _constraint)
+    return [found for check in checks if (found := check(wants, partition, where))]
+
+
+def _gpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Finding | None:
     kind = _kind_wanted(wants)
     if kind and not any(entry.startswith(kind + ":") for entry in partition.gres):
         listed = f"; there are: {', '.join(sorted(partition.gres)) or 'none'}"
         key = "gpu_model" if wants.get("gpu_model") else "gres"
         return key, f'no node of {where} has "{kind}"{listed}'
-    if gpus > partition.gpus:
-        most = partition.gpus
-        text = f"{gpus} GPUs, but a node of {where} has {most}; ask for {most} at most"
-        return "gpu", text
-    minutes = int(wants.get("runtime") or 0)
-    if partition.minutes is not None and minutes > partition.minutes:
-        most = partition.minutes
-        text = f"{minutes} minutes, but {where} allows {most}; set it there, to {most}"
-        return "runtime", text
-    return _too_large(wants, partition, where)
+    gpus, most = _gpus_wanted(wants), partition.gpus
+    if gpus <= most:
+        return None
+    return "gpu", f"{gpus} GPUs, but a node of {where} has {most}; ask for no more"
 
 
-def _too_large(
+def _minutes(
     wants: Mapping[str, Any], partition: Partition, where: str
-) -> tuple[str, str]:
-    memory, cpus = int(wants.get("mem_mb") or 0), int(wants.get("_cores") or 1)
-    if memory > partition.mem_mb:
-        most = partition.mem_mb
-        text = f"{memory} MB, but the largest node of {where} has {most}"
-        return "mem_mb", f"{text}; set it there, to {most} at most"
-    if cpus > partition.cpus:
-        most = partition.cpus
-        text = f"{cpus} CPUs, but the largest node of {where} has {most}"
-        return "threads", f"{text}; set it there, to {most} at most"
-    wanted = str(wants.get("constraint") or "")
-    if wanted.isidentifier() and wanted not in partition.features:
-        known = partition.features
-        listed = f"; there are: {', '.join(sorted(known)) or 'none'}"
-        found = suggestion(wanted, known, listed)
-        return "constraint", f'no node of {where} has the feature "{wanted}"{found}'
-    return "", ""
+) -> Finding | None:
+    minutes, most = int(wants.get("runtime") or 0), partition.minutes
+    if most is None or minutes <= most:
+        return None
+    text = f"{minutes} minutes, but {where} allows {most}"
+    return "runtime", f"{text}; set it there, to {most} at most"
+
+
+def _memory(
+    wants: Mapping[str, Any], partition: Partition, where: str
+) -> Finding | None:
+    memory, most = int(wants.get("mem_mb") or 0), partition.mem_mb
+    if memory <= most:
+        return None
+    text = f"{memory} MB, but the largest node of {where} has {most}"
+    return "mem_mb", f"{text}; set it there, to {most} at most"
+
+
+def _cpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Finding | None:
+    cpus, most = int(wants.get("_cores") or 1), partition.cpus
+    if cpus <= most:
+        return None
+    text = f"{cpus} CPUs, but the largest node of {where} has {most}"
+    return "threads", f"{text}; set it there, to {most} at most"
+
+
+def _constraint(
+    wants: Mapping[str, Any], partition: Partition, where: str
+) -> Finding | None:
+    wanted, known = str(wants.get("constraint") or ""), partition.features
+    if not wanted.isidentifier() or wanted in known:
+        return None
+    listed = f"; there are: {', '.join(sorted(known)) or 'none'}"
+    found = suggestion(wanted, known, listed)
+    return "constraint", f'no node of {where} has the feature "{wanted}"{found}'
 
 
 def minutes_of(limit: str) -> int | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from headwater.checkpoints.needs import interval_minutes
 from headwater.cluster.folder import folder_problem
-from headwater.cluster.partitions import Partition, misfit, read_partitions
+from headwater.cluster.partitions import Finding, Partition, misfits, read_partitions
 from headwater.cluster.profile import profile_file, profile_problems, rule_names
 from headwater.cluster.requests import (
     TRAINING,
@@ -31,8 +31,11 @@ from headwater.errors import HeadwaterError
 
 SWITCH = "HEADWATER_PREFLIGHT"  # `warn`: say what is found, and go on
 SITE_KEYS = ("slurm_partition", "slurm_account", "qos", "constraint", "gres")
+HINT = (
+    "(Where a rule's line is `fit_factors: *gpu`, make it `fit_factors: {<<: *gpu, "
+    f"runtime: 120}}`. {SWITCH}=warn in the environment goes on in spite of all this.)"
+)
 Overwritten = Mapping[str, Mapping[str, Any]]
-Finding = tuple[str, str]  # a resource's name, and what is wrong with its value
 
 
 def check(workflow: Any, config: Mapping[str, Any]) -> None:
@@ -77,8 +80,7 @@ def _limit_attempts(
 
 def _report(problems: list[str]) -> None:
     if problems and os.environ.get(SWITCH) != "warn":
-        hint = f"({SWITCH}=warn in the environment goes on in spite of this)"
-        raise HeadwaterError("\n".join([*problems, hint]))
+        raise HeadwaterError("\n".join([*problems, HINT]))
     for line in problems:
         _warn(line)
 
@@ -97,12 +99,12 @@ def _refused(
     accounts = own("account") if requests else []
     rules_by_text: dict[tuple[str, str], list[str]] = defaultdict(list)
     for request in requests:
-        key, text = finding(request, partitions, accounts)
-        if key:
-            rules_by_text[key, text] += request.rules
-        for warning in filter(
-            None, [text if not key else "", _too_short(request, config)]
-        ):
+        found = findings(request, partitions, accounts)
+        for key, text in found:
+            if key:
+                rules_by_text[key, text] += request.rules
+        hints = [text for key, text in found if not key]
+        for warning in filter(None, [*hints, _too_short(request, config)]):
             _warn(f"{file}: {warning}")
     return [
         f"{file}: {_place(key, rules, overwritten)}: {text}"
@@ -110,10 +112,10 @@ def _refused(
     ]
 
 
-def finding(
+def findings(
     request: Request, partitions: Mapping[str, Partition], accounts: list[str]
-) -> Finding:
-    """What is wrong with a request; two empty texts if nothing is.
+) -> list[Finding]:
+    """What is wrong with a request.
 
     Without a key, it may pass: SLURM refuses also what its nodes could do if they were
     up.
@@ -126,15 +128,13 @@ def finding(
     Raises:
         SlurmError: SLURM cannot be asked.
     """
-    key, text = misfit(request.wants, partitions)
-    if text:
-        return key, text
-    for check in (_unknown_account, _unknown_qos):
-        key, text = check(request.wants, accounts)
-        if text:
-            return key, text
+    wants = request.wants
+    found = misfits(wants, partitions)
+    found += [own for own in (_account(wants, accounts), _qos(wants, accounts)) if own]
+    if found:
+        return found
     accepted, words = call(request.command)
-    return ("", "") if accepted else _explained(words, request.wants)
+    return [] if accepted else [_explained(words, wants)]
 
 
 def _explained(words: str, wants: Mapping[str, Any]) -> Finding:
@@ -164,25 +164,25 @@ def _explained(words: str, wants: Mapping[str, Any]) -> Finding:
     return "", f"no node can run these jobs now: {asked} ({said})"
 
 
-def _unknown_account(wants: Mapping[str, Any], accounts: list[str]) -> Finding:
+def _account(wants: Mapping[str, Any], accounts: list[str]) -> Finding | None:
     """The plugin refuses an account that is not the user's, even if SLURM does not."""
     account = str(wants.get("slurm_account") or "")
     known = [name.lower() for name in accounts]
     if not account or not known or account.lower() in known:
-        return "", ""
+        return None
     hint = suggestion(account.lower(), known, f"; yours: {', '.join(sorted(known))}")
     return "slurm_account", f'"{account}" is not an account of yours{hint}'
 
 
-def _unknown_qos(wants: Mapping[str, Any], accounts: list[str]) -> Finding:
+def _qos(wants: Mapping[str, Any], accounts: list[str]) -> Finding | None:
     """SLURM takes a QOS that does not exist where it enforces none."""
     qos = str(wants.get("qos") or "")
     if not qos or not accounts:
-        return "", ""
+        return None
     answered, words = call(["sacctmgr", "-nP", "list", "qos", "format=name"])
     known = words.split() if answered else []
     if not known or qos in known:
-        return "", ""
+        return None
     hint = suggestion(qos, known, f"; there are: {', '.join(sorted(known))}")
     return "qos", f'QOS "{qos}" does not exist{hint}'
 

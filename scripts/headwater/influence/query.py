@@ -52,8 +52,8 @@ class Experiment:
         for needed in (path, *self._store_paths()):
             if not needed.exists():
                 raise HeadwaterError(
-                    f"{needed}: not there yet; run `snakemake --cores all gradients "
-                    f"--configfile {config_file}` first"
+                    f"{needed}: not there, or no longer; run `.venv/bin/snakemake "
+                    f"--cores all gradients --configfile {config_file}` first"
                 )
         count = config["corpus"]["row_shards"]
         shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]

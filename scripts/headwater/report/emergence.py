@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from headwater.corpus.records import DOMAIN as RECORDS
 from headwater.heads.targets import Choice, Target, curve_of
-from headwater.report import style, words
+from headwater.report import findings, style, words
 from headwater.report.tables import (
     BASELINE,
     NATURAL,
@@ -98,7 +98,7 @@ def _explanation(data: Emergence) -> str:
 
 def _notes(data: Emergence) -> list[str]:
     """What the legend must add to its labels."""
-    notes = []
+    notes = _cautions(data)
     if any(len(runs_of(arm, data.runs)) > 1 for arm in data.arms):
         notes.append("Thin lines are random draws, the thicker one is their mean")
     if any(arm["action"] == "insert" for arm in data.arms.values()):
@@ -111,6 +111,16 @@ def _notes(data: Emergence) -> list[str]:
         of_them = f"{share} of the top rows are '{RECORDS}'"
         notes.append(f"{of_them}: a generated, planted domain")
     return notes
+
+
+def _cautions(data: Emergence) -> list[str]:
+    whole = series(data.runs[BASELINE], data.target.score, data.target.head)
+    window = data.choice.window
+    rise = findings.emergence(whole, window.start, window.end)
+    if rise.in_window:
+        return []
+    what = "It rose too little here" if rise.emerged else "No head emerged"
+    return [f"{what}: read no effect into these curves"]
 
 
 def _draw_score(axes: Axes, data: Emergence) -> None:
