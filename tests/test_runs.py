@@ -26,8 +26,6 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
 def workflow(executor: str, failed: tuple[Any, ...] = ()) -> Any:
     made = SimpleNamespace(run_uuid="headwater_1", slurm_logdir=Path("logs/slurm"))
     return SimpleNamespace(
-        workdir_init=Path(),
-        executor_settings=SimpleNamespace(logdir="logs/slurm"),
         executor_plugin=SimpleNamespace(name=executor),
         scheduler=SimpleNamespace(_executor=made, failed=list(failed)),
     )

@@ -66,12 +66,9 @@ def keep_logs_in(workflow: Any, name: str) -> None:
         name: the folder's, under `slurm-logdir`.
     """
     executor = workflow.scheduler._executor
-    executor.slurm_logdir = log_root(workflow) / name
-
-
-def log_root(workflow: Any) -> Path:
-    """`slurm-logdir` of the profile."""
-    return Path(workflow.workdir_init) / workflow.executor_settings.logdir
+    folder = Path(executor.slurm_logdir)
+    moved = folder.name == executor.run_uuid
+    executor.slurm_logdir = (folder.parent if moved else folder) / name
 
 
 def limit_growth(workflow: Any, rule: str, resource: str, most: int) -> None:
