@@ -26,12 +26,16 @@ def no_gpus(cluster: Cluster) -> Iterator[str]:
 
 
 def refused(workspace: Workspace, target: str = "corpus", **profile: Any) -> str:
-    """What a run says that ends before its first job."""
+    """What a run says that ends before its first job, and harms no other."""
     workspace.edit_profile(**profile)
+    # Of a job that waits in the queue: without it, SLURM would fail the job.
+    logs = workspace.folder / "logs/slurm/other/rule_order_rows/0000"
+    logs.mkdir(parents=True, exist_ok=True)
     before = len(jobs())
     head = workspace.start(target)
     assert head.wait(120) == 1, head.tail()
     assert len(jobs()) == before
+    assert logs.is_dir()
     return head.output()
 
 
