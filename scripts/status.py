@@ -7,6 +7,7 @@ run on SLURM. Works before, during and after a run.
 """
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -39,6 +40,7 @@ def main():
 
 if __name__ == "__main__":
     try:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it quietly
         main()
     except HeadwaterError as error:
         sys.exit(f"error: {error}")

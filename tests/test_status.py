@@ -1,6 +1,7 @@
 """How far an experiment is, from files that an earlier, present or broken run left."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,21 @@ def test_stages_tell_jobs_work_rate_and_time_left(folders, config) -> None:
     assert text.endswith("SLURM: 1 RUNNING")
 
 
+def test_what_stands_beside_an_unfinished_result_is_no_result(config, folders) -> None:
+    counts = count_jobs(config, sources_of(config, REPOSITORY))
+    retraining, text = folders.results / "retraining", "corpus/source/text"
+    for name in ("random-seed0", "top-seed0.part", "top-seed0.job"):
+        (retraining / name).mkdir(parents=True)
+    for name in ("top-seed0.part.json", ".top-seed0.lock"):
+        (retraining / name).touch()
+    (folders.results / text).mkdir(parents=True)
+    for name in ("00.jsonl.zst", "01.jsonl.zst.part", "01.jsonl.zst.part.json"):
+        (folders.results / text / name).touch()
+    counts["corpus"]["fetch_shard"] = 4
+    done = done_jobs(folders.results, counts, 2)
+    assert (done["retrain_arm"], done["fetch_shard"]) == (1, 1)
+
+
 def test_a_training_on_slurm_is_one_job_with_two_logs(config, folders) -> None:
     name = "checkpoints/train_baseline"
     line = "10:00:00 baseline: 1,000/1,600 steps · 20.0 steps/s · ETA 0:30"
@@ -117,7 +133,10 @@ def test_a_training_on_slurm_is_one_job_with_two_logs(config, folders) -> None:
     rows = {stage.name: stage for stage in stages(counts, done, [job], folders)}
     assert rows["checkpoints"].work == "1,000 steps"
     assert rows["checkpoints"].left == 30
-    a_benchmark(folders, name, 4)
+    a_log(folders, name, "10:10:00 baseline: SLURM job 8 PENDING", 4)
+    (again,) = unfinished(folders, NOW)
+    assert (again.text, again.line) == ("10:10:00 baseline: SLURM job 8 PENDING", None)
+    a_benchmark(folders, name, 3)
     assert unfinished(folders, NOW) == []
 
 
@@ -199,6 +218,9 @@ def test_the_command_works_before_anything_ran_and_asks_slurm_for_runs_on_it(
     (tmp_path / "results/.smoke.slurm.json").write_text('{"runs": []}')
     result = subprocess.run([*command, "config/smoke.yaml"], check=False, **where)
     assert (tmp_path / "asked").exists()
+    text = shlex.join([*command, "config/smoke.yaml"])
+    result = subprocess.run(f"{text} | true", shell=True, check=False, **where)
+    assert result.stderr == ""
     result = subprocess.run([*command, "config/none.yaml"], check=False, **where)
     assert result.returncode == 1
     assert result.stderr == "error: config/none.yaml: no such config file\n"

@@ -475,6 +475,14 @@ def test_a_job_that_dies_silently_is_told_with_its_last_words(
     )
 
 
+def test_a_job_that_is_cancelled_while_it_waits_is_told(commands, spec, monkeypatch):
+    monkeypatch.setattr(driver, "FIRST", 0.2)
+    fake(commands, "sbatch", "echo submitted job 31")
+    fake(commands, "squeue", "true")
+    with pytest.raises(HeadwaterError, match=r"31 ended .* before it began: was it"):
+        drive(spec, {"slurm_partition": "gpu"}, publish)
+
+
 def test_a_result_of_another_job_does_not_count(commands, spec, monkeypatch):
     monkeypatch.setattr(driver, "FIRST", 0.2)
     spec.write()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from headwater.plan.jobs import Counts
 from headwater.publish import part_of
+from headwater.training_jobs.spec import SUFFIX as TRAINING_JOB
 
 SHARD = "[0-9][0-9][0-9][0-9].zarr"
 
@@ -68,10 +69,10 @@ def done_jobs(results: Path, counts: Counts, targets: int) -> dict[str, int]:
 
 
 def _published(results: Path, pattern: str) -> list[Path]:
-    suffix = part_of(Path("x")).suffix
+    part = part_of(Path("x")).suffix
     return [
         path
         for path in results.glob(pattern)
         if not path.name.startswith(".")
-        and not path.name.endswith((suffix, ".json.part"))
+        and not path.name.endswith((part, ".part.json", TRAINING_JOB))
     ]

@@ -90,7 +90,9 @@ def _job(log: Path, training: Path, age: float) -> Job:
     lines = [line.rstrip() for line in tail(log) if line.strip()]
     error = _error(lines)
     state = FAILED if error else RUNNING if age <= SILENT else QUIET
-    known = list((last_lines(training) or last_lines(log)).values())
+    # A driver tells the state of its job: lines of an earlier life are older.
+    latest = max(log, training, key=_changed)
+    known = list(last_lines(latest).values())
     progress = known[-1] if known else None
     last = progress.text if progress else (lines[-1] if lines else "started")
     stage = log.parent.name

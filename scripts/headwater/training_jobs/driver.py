@@ -216,10 +216,11 @@ def _result(spec: Spec, job: Job, head: Head) -> str | None:
 def _lost(spec: Spec, job: Job) -> str:
     outputs = sorted((spec.folder / "submitit").glob(f"{job.id}_*_log.out"))
     lines = [line for path in outputs for line in path.read_text().splitlines()]
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), None)
+    said = f"its last words: {last}" if last else "before it began: was it cancelled?"
     return (
-        f"{spec.name}: {job} ended without a result, its last words: {last}; the run "
-        "goes on from its last saved state when it is started again"
+        f"{spec.name}: {job} ended without a result, {said}; the run goes on from its "
+        "last saved state when it is started again"
     )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from headwater.publish import write_json
 
 SPEC, JOB, WRITER, RESULT = "spec.json", "job.json", "writer.json", "result.json"
+SUFFIX = ".job"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Spec:
     @property
     def folder(self) -> Path:
         """Where the specification and what concerns the job stand."""
-        return Path(self.target + ".job")
+        return Path(self.target + SUFFIX)
 
     @property
     def training_log(self) -> Path:
