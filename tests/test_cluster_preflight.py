@@ -59,6 +59,7 @@ def test_what_fits_is_left_alone(slurm: FakeSlurm) -> None:
         ({"slurm_partition": "gpu", "runtime": 121}, "runtime", "allows 120"),
         ({"mem_mb": 64001}, "mem_mb", "the largest node of"),
         ({"_cores": 9}, "threads", "9 CPUs"),
+        ({"cpus_per_task": 9}, "cpus_per_task", "9 CPUs"),
         ({"constraint": "fakegpuu"}, "constraint", 'did you mean "fakegpu"?'),
         ({"constraint": "skylake"}, "constraint", "there are: fakegpu"),
     ],
@@ -231,6 +232,15 @@ def problems(tmp_path: Path, text: str) -> list[str]:
         ("default-resources: {slurm_acount: a}", 'did you mean "slurm_account"?'),
         ("set-resources: {fit_factors: {gpus: 1}}", 'did you mean "gpu"?'),
         ("default-resources: {partition: a}", 'did you mean "slurm_partition"?'),
+        (
+            "set-resources: {fit_factors: {threads: 9}}",
+            "set-resources.fit_factors.threads: has no effect here; it is set under "
+            "set-threads",
+        ),
+        (
+            "set-resources: {fit_factors: &gpu {gpuu: 1}, score_rows: *gpu}",
+            "set-resources.fit_factors.gpuu (also of score_rows): unknown resource",
+        ),
     ],
 )
 def test_misspelt_names(tmp_path: Path, text: str, words: str) -> None:
@@ -365,8 +375,12 @@ def test_a_time_limit_below_one_checkpoint_interval() -> None:
 def test_a_warning_can_be_chosen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(HeadwaterError, match="HEADWATER_PREFLIGHT=warn"):
-        preflight._report(["a problem"])
+    with pytest.raises(HeadwaterError, match="HEADWATER_PREFLIGHT=warn") as caught:
+        preflight._report(["default-resources.qos: a problem"])
+    assert "fit_factors" not in str(caught.value)
+    with pytest.raises(HeadwaterError, match="HEADWATER_PREFLIGHT=warn") as caught:
+        preflight._report(["set-resources.fit_factors.runtime: a problem"])
+    assert "make it `fit_factors: {<<: *gpu, runtime: 120}`" in str(caught.value)
     monkeypatch.setenv("HEADWATER_PREFLIGHT", "warn")
     preflight._report(["a problem"])
     assert capsys.readouterr().err == "Headwater: warning: a problem\n"

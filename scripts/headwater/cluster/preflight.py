@@ -31,10 +31,11 @@ from headwater.errors import HeadwaterError
 
 SWITCH = "HEADWATER_PREFLIGHT"  # `warn`: say what is found, and go on
 SITE_KEYS = ("slurm_partition", "slurm_account", "qos", "constraint", "gres")
-HINT = (
+RULE_HINT = (
     "(Where a rule's line is `fit_factors: *gpu`, make it `fit_factors: {<<: *gpu, "
-    f"runtime: 120}}`. {SWITCH}=warn in the environment goes on in spite of all this.)"
+    "runtime: 120}`.)"
 )
+HINT = f"({SWITCH}=warn in the environment goes on in spite of this.)"
 Overwritten = Mapping[str, Mapping[str, Any]]
 
 
@@ -80,7 +81,9 @@ def _limit_attempts(
 
 def _report(problems: list[str]) -> None:
     if problems and os.environ.get(SWITCH) != "warn":
-        raise HeadwaterError("\n".join([*problems, HINT]))
+        of_rules = any("set-resources." in line for line in problems)
+        hints = [RULE_HINT, HINT] if of_rules else [HINT]
+        raise HeadwaterError("\n".join([*problems, *hints]))
     for line in problems:
         _warn(line)
 
@@ -98,14 +101,16 @@ def _refused(
 ) -> list[str]:
     accounts = own("account") if requests else []
     rules_by_text: dict[tuple[str, str], list[str]] = defaultdict(list)
+    warnings: dict[str, None] = {}  # each once, in this order
     for request in requests:
         found = findings(request, partitions, accounts)
         for key, text in found:
             if key:
                 rules_by_text[key, text] += request.rules
         hints = [text for key, text in found if not key]
-        for warning in filter(None, [*hints, _too_short(request, config)]):
-            _warn(f"{file}: {warning}")
+        warnings |= dict.fromkeys(filter(None, [*hints, _too_short(request, config)]))
+    for warning in warnings:
+        _warn(f"{file}: {warning}")
     return [
         f"{file}: {_place(key, rules, overwritten)}: {text}"
         for (key, text), rules in rules_by_text.items()

@@ -32,6 +32,7 @@ RESOURCES = (
 # Too short to be guessed from their letters.
 MEANT = {"gpus": "gpu", "time": "runtime", "partition": "slurm_partition"}
 MEANT |= {"account": "slurm_account", "mem_gb": "mem_mb", "slurm_qos": "qos"}
+ELSEWHERE = {"threads": "set-threads", "cpus": "set-threads"}  # sections of their own
 
 
 def profile_file(arguments: Iterable[str] = tuple(sys.argv[1:])) -> str:
@@ -70,12 +71,19 @@ def profile_problems(
         overwritten: rules under `set-resources`, each with its resources.
     """
     found = list(_unknown_sections(file))
-    found += [_unknown("default-resources", name) for name in _misspelt(defaults)]
+    found += [
+        f"default-resources.{name}: {_wrong(name)}" for name in _misspelt(defaults)
+    ]
+    places: dict[str, list[str]] = {}
     for rule, names in overwritten.items():
         if rule not in rules:
             hint = suggestion(rule, rules)
             found.append(f'set-resources.{rule}: no rule "{rule}"{hint}')
-        found += [_unknown(f"set-resources.{rule}", name) for name in _misspelt(names)]
+        for name in _misspelt(names):
+            places.setdefault(name, []).append(rule)
+    for name, (first, *others) in places.items():
+        more = f" (also of {', '.join(others)})" if others else ""
+        found.append(f"set-resources.{first}.{name}{more}: {_wrong(name)}")
     return [f"{file}: {text}" for text in found]
 
 
@@ -93,8 +101,10 @@ def _misspelt(names: Iterable[str]) -> list[str]:
 
 
 def _meant(name: str) -> str | None:
-    return MEANT.get(name) or closest(name, RESOURCES)
+    return ELSEWHERE.get(name) or MEANT.get(name) or closest(name, RESOURCES)
 
 
-def _unknown(section: str, name: str) -> str:
-    return f'{section}.{name}: unknown resource; did you mean "{_meant(name)}"?'
+def _wrong(name: str) -> str:
+    if name in ELSEWHERE:
+        return f"has no effect here; it is set under {ELSEWHERE[name]}"
+    return f'unknown resource; did you mean "{_meant(name)}"?'
