@@ -158,8 +158,9 @@ def _state(
 ) -> tuple[GPTNeoXForCausalLM, torch.optim.AdamW, torch.amp.GradScaler, int]:
     resumable = _latest(run, config)
     if resumable is not None:
-        start = resumable
-        logger.info("%s: resuming from %s", run.label, resumable.name)
+        start, step = resumable, load_state(resumable, config).step
+        name = resumable.name
+        logger.info("%s: resuming from %s (step %d)", run.label, name, step)
     model = load_model(start, config) if isinstance(start, Path) else start
     model = model.to(run.device)
     optimizer, scaler = make_optimizer(model, recipe), make_scaler(recipe, model.device)
