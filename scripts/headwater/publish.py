@@ -29,6 +29,7 @@ from typing import Any, TextIO
 from headwater.errors import HeadwaterError
 
 Identity = dict[str, Any]
+PART, IDENTITY = ".part", ".part.json"  # of the siblings of an output
 
 
 def stable_seed(*parts: object) -> int:
@@ -127,7 +128,12 @@ def publish_file(target: Path) -> Iterator[Path]:
 
 def part_of(target: Path) -> Path:
     """The unpublished sibling of an output."""
-    return target.with_name(target.name + ".part")
+    return target.with_name(target.name + PART)
+
+
+def is_sibling(path: Path) -> bool:
+    """Whether this is a part, its identity or a lock: beside an output, none itself."""
+    return path.name.startswith(".") or path.name.endswith((PART, IDENTITY))
 
 
 def write_text(target: Path, text: str) -> None:
@@ -142,7 +148,7 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def _identity_file(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part.json")
+    return target.with_name(target.name + IDENTITY)
 
 
 def _open_part(target: Path, identity: Identity) -> None:

@@ -158,16 +158,17 @@ def _state(
 ) -> tuple[GPTNeoXForCausalLM, torch.optim.AdamW, torch.amp.GradScaler, int]:
     resumable = _latest(run, config)
     if resumable is not None:
-        start, step = resumable, load_state(resumable, config).step
-        name = resumable.name
-        logger.info("%s: resuming from %s (step %d)", run.label, name, step)
+        start = resumable
     model = load_model(start, config) if isinstance(start, Path) else start
     model = model.to(run.device)
     optimizer, scaler = make_optimizer(model, recipe), make_scaler(recipe, model.device)
     if not isinstance(start, Path):
         return model, optimizer, scaler, 0
     load_optimizer(start, model, optimizer, scaler)
-    return model, optimizer, scaler, load_state(start, config).step
+    step = load_state(start, config).step
+    if resumable is not None:
+        logger.info("%s: resuming from %s (step %d)", run.label, start.name, step)
+    return model, optimizer, scaler, step
 
 
 def _latest(run: Run, config: Config) -> Path | None:

@@ -109,12 +109,13 @@ def _memory(
 
 
 def _cpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Finding | None:
-    own = "cpus_per_task" if wants.get("cpus_per_task") else ""
-    cpus, most = int(wants.get(own or "_cores") or 1), partition.cpus
+    own = wants.get("cpus_per_task")
+    cpus, most = int(own or wants.get("_cores") or 1), partition.cpus
     if cpus <= most:
         return None
     text = f"{cpus} CPUs, but the largest node of {where} has {most}"
-    return own or "threads", f"{text}; set it there, to {most} at most"
+    key = "cpus_per_task" if own else "threads"
+    return key, f"{text}; set it there, to {most} at most"
 
 
 def _constraint(

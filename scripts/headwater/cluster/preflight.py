@@ -18,7 +18,12 @@ from typing import Any
 from headwater.checkpoints.needs import interval_minutes
 from headwater.cluster.folder import folder_problem
 from headwater.cluster.partitions import Finding, Partition, misfits, read_partitions
-from headwater.cluster.profile import profile_file, profile_problems, rule_names
+from headwater.cluster.profile import (
+    profile_file,
+    profile_problems,
+    rule_names,
+    shared_place,
+)
 from headwater.cluster.requests import (
     TRAINING,
     Request,
@@ -101,15 +106,15 @@ def _refused(
 ) -> list[str]:
     accounts = own("account") if requests else []
     rules_by_text: dict[tuple[str, str], list[str]] = defaultdict(list)
-    warnings: dict[str, None] = {}  # each once, in this order
+    warnings: list[str | None] = []
     for request in requests:
         found = findings(request, partitions, accounts)
         for key, text in found:
             if key:
                 rules_by_text[key, text] += request.rules
         hints = [text for key, text in found if not key]
-        warnings |= dict.fromkeys(filter(None, [*hints, _too_short(request, config)]))
-    for warning in warnings:
+        warnings += [*hints, _too_short(request, config)]
+    for warning in dict.fromkeys(filter(None, warnings)):  # each once
         _warn(f"{file}: {warning}")
     return [
         f"{file}: {_place(key, rules, overwritten)}: {text}"
@@ -242,9 +247,7 @@ def _place(key: str, rules: list[str], overwritten: Overwritten) -> str:
         sections = {f"set-threads.{rule}" for rule in rules}
     else:
         sections = {_section(key, rule, overwritten) + f".{key}" for rule in rules}
-    first, *others = sorted(sections)
-    more = ", ".join(other.split(".")[1] for other in others)
-    return first + (f" (also of {more})" if more else "")
+    return shared_place(sorted(sections))
 
 
 def _section(key: str, rule: str, overwritten: Overwritten) -> str:

@@ -72,18 +72,18 @@ def profile_problems(
     """
     found = list(_unknown_sections(file))
     found += [
-        f"default-resources.{name}: {_wrong(name)}" for name in _misspelt(defaults)
+        f"default-resources.{name}: {wrong}"
+        for name in defaults
+        if (wrong := _wrong(name))
     ]
-    places: dict[str, list[str]] = {}
+    places: dict[str, list[str]] = {}  # of each wrong name
     for rule, names in overwritten.items():
         if rule not in rules:
             hint = suggestion(rule, rules)
             found.append(f'set-resources.{rule}: no rule "{rule}"{hint}')
-        for name in _misspelt(names):
-            places.setdefault(name, []).append(rule)
-    for name, (first, *others) in places.items():
-        more = f" (also of {', '.join(others)})" if others else ""
-        found.append(f"set-resources.{first}.{name}{more}: {_wrong(name)}")
+        for name in filter(_wrong, names):
+            places.setdefault(name, []).append(f"set-resources.{rule}.{name}")
+    found += [f"{shared_place(own)}: {_wrong(name)}" for name, own in places.items()]
     return [f"{file}: {text}" for text in found]
 
 
@@ -95,16 +95,19 @@ def _unknown_sections(file: str) -> Iterator[str]:
             yield f"{key}: unknown key{suggestion(key, SECTIONS)}"
 
 
-def _misspelt(names: Iterable[str]) -> list[str]:
-    # A site may count what it likes; only a name that is nearly a known one is wrong.
-    return [name for name in names if name not in RESOURCES and _meant(name)]
+def shared_place(places: Iterable[str]) -> str:
+    """One place for all: `set-resources.score_rows.gpu (also of score_tokens)`."""
+    first, *others = places
+    rules = ", ".join(other.split(".")[1] for other in others)
+    return first + (f" (also of {rules})" if rules else "")
 
 
-def _meant(name: str) -> str | None:
-    return ELSEWHERE.get(name) or MEANT.get(name) or closest(name, RESOURCES)
-
-
-def _wrong(name: str) -> str:
+def _wrong(name: str) -> str | None:
+    """What is wrong with the name of a resource."""
+    if name in RESOURCES:
+        return None
     if name in ELSEWHERE:
         return f"has no effect here; it is set under {ELSEWHERE[name]}"
-    return f'unknown resource; did you mean "{_meant(name)}"?'
+    # A site may count what it likes; only a name that is nearly a known one is wrong.
+    meant = MEANT.get(name) or closest(name, RESOURCES)
+    return f'unknown resource; did you mean "{meant}"?' if meant else None

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headwater.plan.jobs import Counts
-from headwater.publish import part_of
+from headwater.publish import is_sibling
 from headwater.training_jobs.spec import SUFFIX as TRAINING_JOB
 
 SHARD = "[0-9][0-9][0-9][0-9].zarr"
@@ -69,10 +69,8 @@ def done_jobs(results: Path, counts: Counts, targets: int) -> dict[str, int]:
 
 
 def _published(results: Path, pattern: str) -> list[Path]:
-    part = part_of(Path("x")).suffix
     return [
         path
         for path in results.glob(pattern)
-        if not path.name.startswith(".")
-        and not path.name.endswith((part, ".part.json", TRAINING_JOB))
+        if not is_sibling(path) and path.suffix != TRAINING_JOB
     ]
