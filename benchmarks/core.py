@@ -19,16 +19,16 @@ from torch.nn.functional import cross_entropy
 from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.cross_entropy import token_losses
 from headwater.curvature.ekfac import Factors, Subspace, fit_covariances, fit_lambdas
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.coordinates import Projection, all_coordinates
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, run_pass
-from headwater.gradients.writer import GradientWriter, fill_store
 from headwater.influence.files import Product
 from headwater.influence.scores import Vectors
-from headwater.loss import token_losses
 from headwater.neox import attention_of, final_hidden, geometry
+from headwater.projection.coordinates import Projection, all_coordinates
+from headwater.projection.writer import GradientWriter, fill_store
 
 VOCABULARY, REAL = 50304, 50277
 SHAPES = {  # hidden, layers, heads, intermediate

@@ -31,10 +31,10 @@ from tokenizers import Tokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
+from headwater.corpus.documents import DocumentReader
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.packing import PackSettings, pack_source
 from headwater.corpus.rowsource import RowPlan, copy_rows
-from headwater.corpus.shards import ShardReader
 from headwater.corpus.tokenfiles import TokenFiles
 
 CORPUS = Path(__file__).resolve().parent.parent / "resources/corpus"
@@ -119,7 +119,7 @@ def write_rows(folder: Path, megabytes: int) -> Path:
 def pack_ratio(folder: Path, tokenizer: str) -> list[float]:
     """Speed of packing relative to the tokenizer alone, on the repository's corpus."""
     shard = write_shard(folder, 0)
-    texts = [document.text for document in ShardReader(shard, "fail")]
+    texts = [document.text for document in DocumentReader(shard, "fail")]
     plain = Tokenizer.from_file(tokenizer)
 
     def ours() -> None:
@@ -140,7 +140,7 @@ def write_shard(folder: Path, megabytes: int) -> Path:
     lines = [
         json.dumps({"text": d.text, "meta": {"pile_set_name": d.domain}}).encode()
         for source in sorted(CORPUS.glob("*.jsonl.zst"))
-        for d in ShardReader(source, "fail")
+        for d in DocumentReader(source, "fail")
     ]
     written = 0
     with zstandard.open(path, "wb") as file:

@@ -9,10 +9,10 @@ import torch
 import zarr
 
 from headwater.geometry import Head
-from headwater.gradients.coordinates import Coordinates, Projection
-from headwater.gradients.store import HeadRows
-from headwater.gradients.writer import GradientWriter
 from headwater.influence.scores import score_store
+from headwater.projection.coordinates import Coordinates, Projection
+from headwater.projection.store import HeadRows
+from headwater.projection.writer import GradientWriter
 
 ROWS, COORDINATES, BITS, BLOCK = 1_000_000, 1024, 4, 8192
 ROUNDS = 5

@@ -53,8 +53,8 @@ def measure(kind: str, shape: str, seconds: float) -> dict[str, float]:
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
     from headwater import job
-    from headwater.checkpoints import trainer
-    from headwater.checkpoints.recipe import Recipe, make_optimizer
+    from headwater.training import trainer
+    from headwater.training.recipe import Recipe, make_optimizer
 
     torch.set_num_threads(1)
     if kind != "plain":

@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 from headwater.checkpoints.needs import pass_mb, training_mb, training_minutes
 from headwater.checkpoints.schedule import saved_steps
 from headwater.config.points import point_names
+from headwater.interventions.runs import BASELINE as BASELINE_RUN
+from headwater.interventions.runs import arm_runs, run_name
 from headwater.config import (
-    arm_runs,
     dataset_sources,
     has_rows,
     list_sources,
@@ -22,13 +23,15 @@ from headwater.config import (
     source_name,
     wanted_revisions,
 )
-from headwater.corpus.places import is_remote, rows_held_out
+from headwater.net.places import is_remote
+from headwater.corpus.sources import rows_held_out
+from headwater.steps import training_rows
 from headwater.errors import HeadwaterError
 from headwater.imports import script_digest as digest
 from headwater.plan.estimate import Folders, gradient_seconds
 from headwater.plan.limits import shard_warning
 from headwater.runs import RunGuard
-from headwater.stages import without_draws, without_speed
+from headwater.identity import without_draws, without_speed
 
 CONFIG_FILE = (workflow.overwrite_configfiles or ["config/config.yaml"])[-1]
 
@@ -72,7 +75,7 @@ GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])
 POINTS = point_names(config["window"])  # where influence is measured
 ARM_RUNS = arm_runs(config)
-RUNS = ["baseline", *(f"{arm}-seed{draw}" for arm, draw in ARM_RUNS)]
+RUNS = [BASELINE_RUN, *(run_name(*run) for run in ARM_RUNS)]
 CHECKPOINT_STEPS = saved_steps(config)
 TRAINED = "revisions" not in config["checkpoints"]  # else published ones are taken
 BASELINE = "<results>/checkpoints" if TRAINED else "<results>/checkpoints/source"
@@ -203,7 +206,7 @@ def arm_scores(wildcards):
 
 def run_checkpoints(wildcards):
     """The checkpoints of the baseline, or the folder of an arm's; always a list."""
-    if wildcards.run == "baseline":
+    if wildcards.run == BASELINE_RUN:
         return CHECKPOINTS
     return [f"<results>/retraining/{wildcards.run}"]
 

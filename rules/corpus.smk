@@ -120,8 +120,7 @@ if HAS_ROWS:
             source={
                 k: CORPUS.get(k) for k in ("pythia", "parquet", "dataset", "seq_len")
             },
-            rows=config["training"]["steps"] * config["training"]["batch_size"]
-            + rows_held_out(CORPUS),
+            rows=training_rows(config) + rows_held_out(CORPUS),
         script:
             "../scripts/fetch_rows.py"
 
@@ -144,7 +143,7 @@ if HAS_ROWS:
         params:
             code=digest("copy_rows"),
             settings=section("seed", "corpus"),
-            rows=config["training"]["steps"] * config["training"]["batch_size"],
+            rows=training_rows(config),
         script:
             "../scripts/copy_rows.py"
 
@@ -170,7 +169,7 @@ if HAS_ROWS:
         params:
             code=digest("hold_out_rows"),
             settings=section("seed", "corpus"),
-            rows=config["training"]["steps"] * config["training"]["batch_size"],
+            rows=training_rows(config),
         script:
             "../scripts/hold_out_rows.py"
 
@@ -195,7 +194,7 @@ else:
         params:
             code=digest("order_rows"),
             settings=section("seed", "corpus"),
-            rows=config["training"]["steps"] * config["training"]["batch_size"],
+            rows=training_rows(config),
         script:
             "../scripts/order_rows.py"
 
@@ -219,6 +218,6 @@ else:
         params:
             code=digest("hold_out"),
             settings=section("seed", "corpus"),
-            rows=config["training"]["steps"] * config["training"]["batch_size"],
+            rows=training_rows(config),
         script:
             "../scripts/hold_out.py"

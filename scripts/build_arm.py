@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from headwater import job
-from headwater.heads.window import open_window
+from headwater.heads.targets import open_window
+from headwater.identity import arm_identity
 from headwater.influence.files import read_scores
-from headwater.interventions.arms import build_plan, pick_rows
-from headwater.interventions.files import write_plan
-from headwater.publish import stable_seed
-from headwater.stages import arm_identity
+from headwater.interventions.arms import arm_rows, pick_rows
+from headwater.interventions.files import write_arm
+from headwater.seeds import stable_seed
 
 
 def main(snakemake):
@@ -27,9 +27,9 @@ def main(snakemake):
         count = round(settings["fraction"] * len(window))
         domains = window.domains()
         picked = pick_rows(settings["rows"], count, domains, scores, generator)
-        plan = build_plan(settings["action"], picked, len(window), generator)
+        plan = arm_rows(settings["action"], picked, len(window), generator)
         stamp = arm_identity("interventions", config, arm, draw)
-        write_plan(Path(snakemake.output[0]), plan, stamp)
+        write_arm(Path(snakemake.output[0]), plan, stamp)
         names = window.rows.domain_names
         counts = np.bincount(domains[picked], minlength=len(names))
         job.logger.info(

@@ -10,12 +10,13 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
-from headwater.heads.window import open_window
+from headwater.heads.targets import open_window
 from headwater.influence.average import Average
 from headwater.influence.fidelity import agreement
 from headwater.influence.files import read_product, read_scores
 from headwater.influence.scores import stream_scores
-from headwater.publish import stable_seed, write_text
+from headwater.publish import write_text
+from headwater.seeds import stable_seed
 
 
 def exact_scores(snakemake, config, window, points, sample):

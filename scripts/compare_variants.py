@@ -13,11 +13,11 @@ from headwater.corpus.holdout import token_counts
 from headwater.geometry import Head
 from headwater.gradients.passes import PassOptions
 from headwater.heads.probe_data import probe_data
-from headwater.heads.targets import read_target
-from headwater.heads.window import open_window
+from headwater.heads.targets import open_window, read_target
 from headwater.influence.fidelity import agreement
 from headwater.influence.variants import Question, Setting, variant_scores
-from headwater.publish import stable_seed, write_text
+from headwater.publish import write_text
+from headwater.seeds import stable_seed
 
 
 def setting_of(snakemake, config):

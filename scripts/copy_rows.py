@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from headwater import job, stages
+from headwater import job
 from headwater.corpus import rowsource
 from headwater.corpus.encoding import Encoder
+from headwater.identity import identity
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
         shard = int(snakemake.wildcards.shard)
-        plan = rowsource.plan_of(config)
+        plan = rowsource.needs_of(config)
         rowsource.copy_rows(
             Path(snakemake.output[0]),
             shard,
@@ -18,9 +19,7 @@ def main(snakemake):
             rowsource.open_source([Path(p) for p in snakemake.input.source], config),
             Encoder.open(Path(snakemake.input.tokenizer), config),
             plan,
-            stages.identity(
-                "corpus", config, part="order", shard=shard, rows=plan.training
-            ),
+            identity("corpus", config, part="order", shard=shard, rows=plan.training),
         )
 
 

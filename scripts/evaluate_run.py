@@ -7,7 +7,6 @@ import torch
 
 from headwater import job
 from headwater.checkpoints.files import load_model
-from headwater.checkpoints.run import step_numbers
 from headwater.corpus.rows import Rows
 from headwater.evaluation.losses import HeldOut
 from headwater.evaluation.metrics import checkpoint_metrics, metrics_table
@@ -16,7 +15,9 @@ from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
 from headwater.heads.targets import read_target
 from headwater.probes import find_probe
 from headwater.progress import Progress
-from headwater.publish import stable_seed, write_text
+from headwater.publish import write_text
+from headwater.seeds import stable_seed
+from headwater.steps import step_numbers
 
 
 def main(snakemake):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from headwater import job
 from headwater.checkpoints.source import fetch_checkpoint
-from headwater.stages import identity
+from headwater.identity import identity
 
 
 def main(snakemake):

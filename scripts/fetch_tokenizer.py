@@ -3,9 +3,10 @@
 import logging
 from pathlib import Path
 
-from headwater import job, stages
+from headwater import job
 from headwater.config.revisions import with_checkpoint
 from headwater.corpus.tokenizer import make_tokenizer
+from headwater.identity import identity
 
 logger = logging.getLogger("headwater")
 
@@ -21,7 +22,7 @@ def main(snakemake):
             [],
             config["corpus"]["on_bad_line"],
             config["model"].get("vocab_size"),
-            stages.identity("corpus", config, part="tokenizer"),
+            identity("corpus", config, part="tokenizer"),
         )
 
 

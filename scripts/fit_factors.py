@@ -12,10 +12,10 @@ from headwater.curvature.ekfac import fit_factors, merge
 from headwater.curvature.files import write_factors
 from headwater.gradients.heads import by_cut
 from headwater.gradients.passes import PassOptions
-from headwater.heads.window import open_window
+from headwater.heads.targets import open_window
+from headwater.identity import identity
 from headwater.neox import geometry
-from headwater.publish import stable_seed
-from headwater.stages import identity
+from headwater.seeds import stable_seed
 
 
 def main(snakemake):

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from headwater import job, stages
+from headwater import job
 from headwater.corpus import holdout, ordering
 from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
+from headwater.identity import identity
 from headwater.publish import write_json
 
 
@@ -19,12 +20,10 @@ def main(snakemake):
             config["corpus"]["held_out"]["rows_per_domain"],
             ordering.settings_of(config),
         )
-        identity = stages.identity(
-            "corpus", config, part="held_out", rows=settings.order.rows
-        )
+        stamp = identity("corpus", config, part="held_out", rows=settings.order.rows)
         target = Path(snakemake.output.held_out)
         counts = train.token_counts
-        holdout.hold_out(target, held_out, encoder, settings, identity, counts)
+        holdout.hold_out(target, held_out, encoder, settings, stamp, counts)
         summary = holdout.summarize(train, held_out, encoder, settings)
         write_json(Path(snakemake.output.summary), summary)
 

@@ -6,10 +6,11 @@ import h5py
 import pandas as pd
 
 from headwater import job
-from headwater.evaluation.effects import BASELINE, curves, effect, summarise
+from headwater.checkpoints.schedule import arm_schedule
+from headwater.evaluation.effects import curves, effect, summarise
 from headwater.heads.targets import read_target, read_window
+from headwater.interventions.runs import BASELINE, run_name
 from headwater.publish import write_text
-from headwater.retraining.schedule import arm_schedule
 
 
 def main(snakemake):
@@ -30,7 +31,7 @@ def main(snakemake):
         lines = [{"arm": BASELINE, **none, **base}]
         for arm, draw in snakemake.params.arm_runs:
             settings = config["arms"][arm]
-            run = f"{arm}-seed{draw}"
+            run = run_name(arm, draw)
             with h5py.File(picked[run], "r") as plan:
                 changed = len(plan["picked"])
             lines.append(

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from headwater import job, stages
+from headwater import job
 from headwater.corpus import ordering
 from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
+from headwater.identity import identity
 
 
 def main(snakemake):
@@ -19,9 +20,7 @@ def main(snakemake):
             Collection([Path(p) for p in snakemake.input.packed], config, "train"),
             Encoder.open(Path(snakemake.input.tokenizer), config),
             settings,
-            stages.identity(
-                "corpus", config, part="order", shard=shard, rows=settings.rows
-            ),
+            identity("corpus", config, part="order", shard=shard, rows=settings.rows),
         )
 
 

@@ -4,12 +4,7 @@ import shutil
 from pathlib import Path
 
 from headwater import job
-from headwater.plan.estimate import (
-    Folders,
-    found_window,
-    gradient_seconds,
-    times,
-)
+from headwater.plan.estimate import Folders, found_window, gradient_seconds, times
 from headwater.plan.jobs import count_jobs, sources_of
 from headwater.plan.limits import (
     disk_warning,
@@ -18,8 +13,8 @@ from headwater.plan.limits import (
     shard_warning,
     time_warning,
 )
+from headwater.plan.ranges import total
 from headwater.plan.sizes import outputs
-from headwater.plan.spans import total
 from headwater.plan.table import as_tsv, render, rule_lines
 from headwater.plan.words import assumptions
 from headwater.publish import write_text

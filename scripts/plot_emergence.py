@@ -13,7 +13,7 @@ def main(snakemake):
     with job.start(snakemake) as config, style.applied():
         target, arms = config["window"]["target"], config["arms"]
         domains = read_tables(map(Path, snakemake.input.domains), ".domains.tsv")
-        data = emergence.Emergence(
+        data = emergence.CausalTest(
             choice=read_choice(
                 Path(snakemake.input.window), map(Path, snakemake.input.targets), config
             ),

@@ -9,8 +9,8 @@ from headwater.gradients.files import write_probe_gradient
 from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import read_target
+from headwater.identity import identity
 from headwater.probes import find_probe
-from headwater.stages import identity
 
 
 def main(snakemake):

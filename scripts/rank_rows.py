@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.heads.window import open_window
+from headwater.heads.targets import open_window
+from headwater.identity import identity
 from headwater.influence.files import read_losses, read_scores, write_scores
 from headwater.influence.ranking import domain_table, ranked_table
 from headwater.publish import write_text
-from headwater.stages import identity
 
 
 def main(snakemake):

@@ -1,10 +1,11 @@
 """Retrain one arm from the window's start with the baseline's recipe."""
 
 from headwater import job
-from headwater.retraining import arm
-from headwater.stages import arm_identity
+from headwater.identity import arm_identity
+from headwater.interventions.runs import run_name
+from headwater.training import arm
+from headwater.training.spec import Spec
 from headwater.training_jobs.driver import drive
-from headwater.training_jobs.spec import Spec
 
 
 def main(snakemake):
@@ -13,7 +14,7 @@ def main(snakemake):
         inputs = snakemake.input
         spec = Spec(
             module=arm.__name__,
-            name=f"{name}-seed{draw}",
+            name=run_name(name, draw),
             target=str(snakemake.output[0]),
             log=str(snakemake.log[0]),
             threads=int(snakemake.threads),

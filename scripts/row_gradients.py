@@ -6,22 +6,22 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.coordinates import (
+from headwater.gradients.files import read_probe_gradient
+from headwater.gradients.models import load_for_pass
+from headwater.gradients.passes import PassOptions
+from headwater.heads.targets import open_window, read_target
+from headwater.identity import identity
+from headwater.neox import geometry
+from headwater.progress import Progress
+from headwater.projection.coordinates import (
     Projection,
     all_coordinates,
     choose_coordinates,
 )
-from headwater.gradients.files import read_probe_gradient
-from headwater.gradients.models import load_for_pass
-from headwater.gradients.passes import PassOptions
-from headwater.gradients.writer import GradientWriter, fill_store
-from headwater.heads.targets import read_target
-from headwater.heads.window import open_window
-from headwater.neox import geometry
-from headwater.progress import Progress
-from headwater.publish import publish_folder, stable_seed
-from headwater.shards import shard_range
-from headwater.stages import identity
+from headwater.projection.writer import GradientWriter, fill_store
+from headwater.publish import publish_folder
+from headwater.seeds import stable_seed
+from headwater.shares import share_of
 
 
 def wanted_heads(settings, targets, model):
@@ -59,7 +59,7 @@ def main(snakemake):
         inputs = snakemake.input
         choice, window = open_window(inputs.window, inputs.rows, config)
         step = choice.points[snakemake.params.position]
-        part = shard_range(len(window), settings["shards"], int(shard))
+        part = share_of(len(window), settings["shards"], int(shard))
         part = window.after(step, part)
         targets = [read_target(Path(p), config) for p in inputs.targets]
         folder = Path(inputs.checkpoint)

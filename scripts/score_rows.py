@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.gradients.store import HeadRows, check_rows, row_losses
+from headwater.corpus.window import WindowNumbers
 from headwater.heads.targets import read_window
-from headwater.heads.window import WindowNumbers
+from headwater.identity import identity
 from headwater.influence.average import Average, within
 from headwater.influence.files import read_product, write_scores
 from headwater.influence.scores import score_store
-from headwater.shards import shard_range
-from headwater.stages import identity
+from headwater.projection.store import HeadRows, check_rows, row_losses
+from headwater.shares import share_of
 from headwater.stores import open_group
 
 
@@ -20,7 +20,7 @@ def main(snakemake):
         inputs = snakemake.input
         choice = read_window(Path(inputs.window), config)
         window = WindowNumbers(choice.window, config)
-        part = shard_range(len(window), config["gradients"]["shards"], int(shard))
+        part = share_of(len(window), config["gradients"]["shards"], int(shard))
         average = Average(len(part), 1)
         points = zip(
             choice.points,

@@ -10,11 +10,11 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
-from headwater.heads.window import open_window
+from headwater.heads.targets import open_window
+from headwater.identity import identity
 from headwater.influence.average import Average
 from headwater.influence.files import read_product, write_tokens
 from headwater.influence.scores import token_scores
-from headwater.stages import identity
 
 
 def main(snakemake):

@@ -6,7 +6,7 @@ import pandas as pd
 
 from headwater import job
 from headwater.heads.targets import choose_target, write_target
-from headwater.stages import identity
+from headwater.identity import identity
 
 
 def main(snakemake):

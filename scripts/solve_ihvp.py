@@ -6,9 +6,9 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.files import read_probe_gradient
+from headwater.identity import identity
 from headwater.influence.files import Product, write_product
 from headwater.influence.inverse import solve
-from headwater.stages import identity
 
 
 def main(snakemake):

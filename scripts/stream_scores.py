@@ -6,12 +6,12 @@ from headwater import job
 from headwater.curvature.files import read_factors
 from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
-from headwater.heads.window import open_window
+from headwater.heads.targets import open_window
+from headwater.identity import identity
 from headwater.influence.average import Average, within
 from headwater.influence.files import read_product, write_scores
 from headwater.influence.scores import stream_scores
-from headwater.shards import shard_range
-from headwater.stages import identity
+from headwater.shares import share_of
 
 
 def main(snakemake):
@@ -19,7 +19,7 @@ def main(snakemake):
         settings, shard = config["gradients"], snakemake.wildcards.shard
         inputs = snakemake.input
         choice, window = open_window(inputs.window, inputs.rows, config)
-        part = shard_range(len(window), settings["shards"], int(shard))
+        part = share_of(len(window), settings["shards"], int(shard))
         targets, precision = snakemake.params.targets, settings["precision"]
         average = Average(len(part), len(targets))
         for position, step in enumerate(choice.points):

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from headwater import job, stages
+from headwater import job
 from headwater.corpus import packing
+from headwater.corpus.documents import text_file
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.shards import shard_file
+from headwater.identity import identity
 
 
 def main(snakemake):
@@ -14,10 +15,10 @@ def main(snakemake):
         packing.pack_source(
             Path(snakemake.output[0]),
             source,
-            shard_file(Path(snakemake.input.shard)),
+            text_file(Path(snakemake.input.shard)),
             Encoder.open(Path(snakemake.input.tokenizer), config),
             packing.settings_of(config),
-            stages.identity("corpus", config, part="packed", source=source),
+            identity("corpus", config, part="packed", source=source),
         )
 
 

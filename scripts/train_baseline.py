@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.checkpoints import baseline
-from headwater.stages import identity
+from headwater.identity import identity
+from headwater.training import baseline
+from headwater.training.spec import Spec
 from headwater.training_jobs.driver import drive
-from headwater.training_jobs.spec import Spec
 
 
 def main(snakemake):

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from headwater import job, stages
-from headwater.corpus.shards import shard_file
+from headwater import job
+from headwater.corpus.documents import text_file
 from headwater.corpus.tokenizer import make_tokenizer
+from headwater.identity import identity
 
 
 def main(snakemake):
@@ -12,10 +13,10 @@ def main(snakemake):
         make_tokenizer(
             Path(snakemake.output[0]),
             config["corpus"]["tokenizer"],
-            [shard_file(Path(p)) for p in snakemake.input.shards],
+            [text_file(Path(p)) for p in snakemake.input.shards],
             config["corpus"]["on_bad_line"],
             config["model"].get("vocab_size"),
-            stages.identity("corpus", config, part="tokenizer"),
+            identity("corpus", config, part="tokenizer"),
         )
 
 

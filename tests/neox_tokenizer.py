@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from headwater.corpus.encoding import DESCRIPTION_NAME, TOKENIZER_NAME, count_ids
-from headwater.stages import identity
+from headwater.identity import identity
 
 FILE = Path(__file__).parent / "data/gpt-neox-20b/tokenizer.json.xz"
 VOCABULARY = 50_277  # ids of the tokenizer; Pythia's embedding has 50,304 rows

@@ -13,14 +13,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from headwater.checkpoints.ranks import Group, Ranks
-from headwater.checkpoints.trainer import (
-    Recipe,
-    make_optimizer,
-    make_scaler,
-    train,
-)
 from headwater.errors import HeadwaterError
+from headwater.training.ranks import Group, Ranks
+from headwater.training.trainer import Recipe, make_optimizer, make_scaler, train
 from tiny import random_rows, tiny_model
 
 RECIPE = Recipe(

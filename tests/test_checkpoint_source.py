@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPTNeoXForCausalLM
 
-from headwater.checkpoints import hub
 from headwater.checkpoints.files import load_model, load_state
-from headwater.checkpoints.hub import hub_file, is_whole
-from headwater.checkpoints.revisions import nearest
 from headwater.checkpoints.source import SOURCE_FILE, fetch_checkpoint, load_pickled
 from headwater.errors import HeadwaterError
-from headwater.stages import identity
+from headwater.identity import identity
+from headwater.net import hub
+from headwater.net.hub import hub_file, is_whole
+from headwater.suggestions import nearest
 from model_hub import REPO, SHAPE, pythia_tensors, serve, write_revision
 from test_corpus_support import small_config
 

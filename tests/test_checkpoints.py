@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPTNeoXForCausalLM
 
-from headwater.checkpoints import files, run
+from headwater.checkpoints import files
 from headwater.checkpoints.files import (
     MODEL_FILES,
     OPTIMIZER_FILE,
@@ -22,18 +22,13 @@ from headwater.checkpoints.files import (
     load_state,
     save_checkpoint,
 )
-from headwater.checkpoints.run import (
-    RESUME,
-    Run,
-    new_model,
-    recipe_of,
-    step_numbers,
-    train_run,
-)
-from headwater.checkpoints.trainer import make_optimizer, train
 from headwater.errors import HeadwaterError
+from headwater.identity import identity
 from headwater.publish import publish_folder
-from headwater.stages import identity
+from headwater.steps import step_numbers
+from headwater.training import run
+from headwater.training.run import RESUME, Run, new_model, recipe_of, train_run
+from headwater.training.trainer import make_optimizer, train
 from test_corpus_support import folder_bytes, small_config
 from tiny import VOCABULARY, random_rows
 
@@ -451,4 +446,4 @@ def test_a_recipe_is_the_configs_training():
 def test_step_folders_are_ordered_by_number():
     found = step_numbers(Path(name) for name in ("a/step100", "a/step8", "a/step16"))
     assert found == [(n, Path(f"a/step{n}")) for n in (8, 16, 100)]
-    assert run.step_numbers([]) == []
+    assert step_numbers([]) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from headwater.gradients.codes import MIX, STEPS, Codec
+from headwater.projection.codes import MIX, STEPS, Codec
 
 # Least mean squared error of equal steps for a normal variable of variance 1
 # (Max 1960, table II; 8 bits by numerical integration).

@@ -11,16 +11,10 @@ import pytest
 import yaml
 
 from headwater.checkpoints.schedule import checkpoint_steps, saved_steps
-from headwater.config import (
-    PROBES,
-    ConfigError,
-    arm_runs,
-    list_sources,
-    load_config,
-    source_name,
-)
+from headwater.config import PROBES, ConfigError, list_sources, load_config, source_name
 from headwater.config.schema import load_schema
 from headwater.errors import HeadwaterError
+from headwater.interventions.runs import arm_runs
 
 ROOT = Path(__file__).parents[1]
 REMOVE = type("Remove", (), {"__repr__": lambda _: "REMOVE"})()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headwater.corpus.detectors import DOMAINS, KINDS, SUFFIX, detect, detected_domain
-from headwater.corpus.shards import ShardReader
+from headwater.corpus.documents import DocumentReader
 
 CORPUS = Path(__file__).parent.parent / "resources/corpus"
 
@@ -55,7 +55,7 @@ def test_guesses_agree_with_labels() -> None:
     """On the repository's labelled corpus; docs/your-data.md quotes these shares."""
     found: dict[str, Counter[str]] = {label: Counter() for label in WANTED}
     for shard in sorted(CORPUS.glob("*.jsonl.zst")):
-        for document in ShardReader(shard, "fail"):
+        for document in DocumentReader(shard, "fail"):
             found[document.domain][detect(document.text)] += 1
     for label, (kind, least) in WANTED.items():
         share = found[label][kind] / found[label].total()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from headwater.corpus import megatron
-from headwater.corpus.steps import bytes_of_rows, rows_of_step, step_of_row
 from headwater.corpus.tokenfiles import TokenFiles, open_local
-from headwater.corpus.tokenparts import index_name, shard_order
+from headwater.corpus.tokenparts import index_name, part_order
 from headwater.errors import HeadwaterError
+from headwater.steps import bytes_of_rows, step_of_row
 from megatron_writer import (
     cut_into_shards,
     random_sequences,
@@ -51,8 +51,6 @@ def test_a_file_of_megatron_is_read(tmp_path: Path) -> None:
 
 
 def test_pythia_s_steps_are_these_rows_and_bytes() -> None:
-    assert rows_of_step(0, 1024) == range(0, 1024)
-    assert rows_of_step(512, 1024) == range(524_288, 525_312)
     assert [step_of_row(row, 1024) for row in (0, 1023, 1024, 525_311)] == [
         0,
         0,
@@ -78,7 +76,7 @@ def test_row_i_is_the_bytes_4098_i_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shards", [0, 1, 3, 7])
 def test_rows_are_the_same_however_the_file_is_cut(tmp_path: Path, shards: int) -> None:
     write_preshuffled(tmp_path, 20, WIDTH, 300, shards)
-    names = shard_order([str(path) for path in tmp_path.iterdir()])
+    names = part_order([str(path) for path in tmp_path.iterdir()])
     files = open_local([Path(name) for name in names], range(20), WIDTH)
     wanted = rows_of(20)
     assert len(files) == 20
@@ -192,7 +190,7 @@ def test_shards_that_are_not_one_whole_are_refused(
     names: list[str], message: str
 ) -> None:
     with pytest.raises(HeadwaterError, match=re.escape(message)):
-        shard_order(names)
+        part_order(names)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +208,7 @@ def test_index_stands_beside(name: str, index: str) -> None:
 def test_shards_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     write_preshuffled(tmp_path, 40, WIDTH, 300)
     cut_into_shards(tmp_path / "document.bin", 12)
-    found = shard_order([str(path) for path in tmp_path.iterdir()])
+    found = part_order([str(path) for path in tmp_path.iterdir()])
     assert [Path(name).name[9:14] for name in found] == [f"{i:05d}" for i in range(12)]
 
 

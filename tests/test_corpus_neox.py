@@ -14,8 +14,8 @@ from headwater.corpus.rows import Rows
 from headwater.corpus.tokenizer import make_tokenizer
 from headwater.errors import HeadwaterError
 from headwater.heads.sequences import load_probe_vocabulary
+from headwater.identity import FORMAT
 from headwater.report.pages import passages
-from headwater.stages import FORMAT
 from megatron_writer import write_dataset
 from neox_tokenizer import VOCABULARY, hub_folder, neox_folder, neox_tokenizer
 from test_corpus_rowsource import refusal

@@ -14,10 +14,10 @@ from headwater.corpus import rows as reading
 from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.holdout import token_counts
-from headwater.corpus.ordering import RECORD, OrderSettings, plan_order
+from headwater.corpus.ordering import RECORD, OrderSettings, training_order
 from headwater.corpus.rows import Rows, Span
 from headwater.errors import HeadwaterError
-from headwater.stages import identity
+from headwater.identity import identity
 from headwater.stores import open_group
 from test_corpus_support import (
     SCRIPTS,
@@ -78,26 +78,26 @@ def everything(rows):
 
 
 def test_plan_holds_each_row_once_and_the_share_of_records():
-    plan = plan_order(100, settings())
+    plan = training_order(100, settings())
     natural = plan[plan != RECORD]
     assert len(plan) == 80
     assert len(natural) == 60 == len(set(natural.tolist()))
     assert 0 <= natural.min() <= natural.max() < 100
-    assert (plan == plan_order(100, settings())).all()
-    other = plan_order(100, settings(seed=1))
+    assert (plan == training_order(100, settings())).all()
+    other = training_order(100, settings(seed=1))
     assert (plan != other).any()
     assert set(natural.tolist()) != set(other.tolist()) - {RECORD}
 
 
 def test_plan_without_records_and_with_every_row():
-    plan = plan_order(80, settings(fraction=0.0))
+    plan = training_order(80, settings(fraction=0.0))
     assert sorted(plan.tolist()) == list(range(80))
     assert plan.tolist() != list(range(80))
 
 
 def test_too_few_rows_say_what_to_change():
     with pytest.raises(HeadwaterError) as error:
-        plan_order(1999, settings(rows=4000, fraction=0.5))
+        training_order(1999, settings(rows=4000, fraction=0.5))
     assert str(error.value) == (
         "corpus.shards: 1,999 rows of natural text, but training needs 2,000 (4,000 "
         "rows less 2,000 generated records); add text, lower training.steps or raise "
@@ -135,7 +135,7 @@ def test_rows_assembled_in_parts_are_the_same(tmp_path, monkeypatch, packed, row
 def test_every_row_is_its_packed_row_or_a_record(packed, row_paths):
     collection = Collection(packed["packed"], CONFIG, "train")
     encoder = Encoder.open(packed["tokenizer"], CONFIG)
-    plan = plan_order(len(collection), ordering.settings_of(CONFIG))
+    plan = training_order(len(collection), ordering.settings_of(CONFIG))
     rows = Rows(row_paths, CONFIG)
     assert (plan == RECORD).sum() == 20
     generated = ordering.generate_rows(

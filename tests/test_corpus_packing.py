@@ -7,9 +7,9 @@ import pytest
 import zarr
 
 from headwater.corpus import packer, packing, rowstore
+from headwater.corpus.documents import DocumentReader
 from headwater.corpus.encoding import Encoder, split_points
 from headwater.corpus.packing import PackSettings, pack_source
-from headwater.corpus.shards import ShardReader
 from headwater.errors import HeadwaterError
 from test_corpus_support import (
     ByteEncoder,
@@ -75,7 +75,7 @@ def test_rows_equal_those_of_the_slow_twin(tmp_path, monkeypatch, kind, batch):
     shard = write_shard(tmp_path / "a.jsonl.zst", some_documents(60) + long_documents())
     root = pack(tmp_path, shard, encoder)
     domains = root.attrs["domains"]
-    documents = list(ShardReader(shard, "fail"))
+    documents = list(DocumentReader(shard, "fail"))
     for split in packing.SPLITS:
         chosen = [
             d
@@ -101,7 +101,7 @@ def test_rows_decode_to_the_characters_of_their_spans(tmp_path):
     lines = [line(text * (1 + i % 5) + str(i)) for i in range(40)]
     shard = write_shard(tmp_path / "a.jsonl.zst", lines)
     encoder = small_encoder()
-    texts = {d.line: d.text for d in ShardReader(shard, "fail")}
+    texts = {d.line: d.text for d in DocumentReader(shard, "fail")}
     root = pack(tmp_path, shard, encoder)
     for split in packing.SPLITS:
         rows = all_rows(root[split])
@@ -117,7 +117,7 @@ def test_every_character_of_every_document_is_in_a_row(tmp_path):
     root = pack(tmp_path, shard, small_encoder())
     spans = np.concatenate([root[split]["spans"][...] for split in packing.SPLITS])
     lost = {}
-    for document in ShardReader(shard, "fail"):
+    for document in DocumentReader(shard, "fail"):
         mine = spans[spans[:, rowstore.LINE] == document.line]
         covered = np.zeros(len(document.text), bool)
         for start, stop in mine[:, [rowstore.START, rowstore.STOP]]:
@@ -135,7 +135,7 @@ def test_tokens_are_the_documents_and_their_ends(tmp_path):
     root = pack(tmp_path, shard, encoder)
     total = sum(
         len(encoder.tokenizer.encode(d.text).ids) + 1
-        for d in ShardReader(shard, "fail")
+        for d in DocumentReader(shard, "fail")
     )
     counts, dropped = root.attrs["counts"], root.attrs["dropped_tokens"]
     for split in packing.SPLITS:

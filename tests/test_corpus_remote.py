@@ -9,17 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from headwater.corpus import failures, fetching, remote
-from headwater.corpus.fetching import GrowingFile, fetch_ranges
-from headwater.corpus.places import (
-    base_name,
-    hub_place,
-    remote_problem,
-    without_secrets,
-)
-from headwater.corpus.remote import RemoteReader, open_remote
 from headwater.corpus.textfetch import fetch_shard
 from headwater.errors import HeadwaterError
+from headwater.net import failures, fetching, remote
+from headwater.net.fetching import GrowingFile, fetch_ranges
+from headwater.net.places import base_name, hub_place, remote_problem, without_secrets
+from headwater.net.remote import RemoteReader, open_remote
 from headwater.publish import part_of
 from hub_server import HubServer, serve
 

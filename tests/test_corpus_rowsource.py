@@ -13,15 +13,16 @@ import pyarrow.parquet
 import pytest
 from tokenizers import Tokenizer
 
-from headwater.corpus import failures, rowfetch
+from headwater.corpus import rowfetch
 from headwater.corpus.batches import BatchColumns, BatchFiles
 from headwater.corpus.detectors import DOMAINS
-from headwater.corpus.fetching import GrowingFile
 from headwater.corpus.holdout import token_counts
 from headwater.corpus.rows import Rows
-from headwater.corpus.rowsource import open_source, plan_of
+from headwater.corpus.rowsource import needs_of, open_source
 from headwater.errors import HeadwaterError
 from headwater.heads.sequences import load_probe_vocabulary
+from headwater.net import failures
+from headwater.net.fetching import GrowingFile
 from hub_server import HubServer, serve
 from megatron_writer import random_sequences, write_dataset, write_preshuffled
 from test_corpus_support import (
@@ -180,7 +181,7 @@ def test_text_can_be_held_out_instead(tmp_path: Path) -> None:
     assert len(held_out) == 15
     assert held_out.domain_names == ["code", "prose", "xml"]
     assert held_out.spans(0)[0].place.startswith("held.jsonl.zst, line ")
-    assert plan_of(config).all == range(40)
+    assert needs_of(config).all == range(40)
     assert len(rows) == 40
 
 

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 import zstandard
 
-from headwater.corpus.shards import Document, ShardReader
+from headwater.corpus.documents import Document, DocumentReader
 from headwater.errors import HeadwaterError
 from test_corpus_support import line, write_shard
 
@@ -34,7 +34,7 @@ BAD_LINES = [
 
 
 def read(path, on_bad_line="fail"):
-    reader = ShardReader(path, on_bad_line)
+    reader = DocumentReader(path, on_bad_line)
     return list(reader), reader.tally
 
 
@@ -87,7 +87,7 @@ def test_truncated_file_is_always_an_error(tmp_path, on_bad_line):
     lines = [line(f"{i} " + "".join(map(chr, range(33, 90)))) for i in range(50_000)]
     path = write_shard(tmp_path / "a.jsonl.zst", lines)
     path.write_bytes(path.read_bytes()[:-1000])
-    reader, documents = ShardReader(path, on_bad_line), []
+    reader, documents = DocumentReader(path, on_bad_line), []
     with pytest.raises(HeadwaterError) as error:
         documents.extend(reader)
     last = reader.tally.documents
@@ -169,7 +169,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         tmp_path / "a.jsonl.zst", (line("x" * 3000) for _ in range(10_000))
     )
     tracemalloc.start()
-    count = sum(len(document.text) for document in ShardReader(path, "fail"))
+    count = sum(len(document.text) for document in DocumentReader(path, "fail"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert count == 30_000_000

@@ -13,10 +13,10 @@ import pytest
 
 from headwater.corpus import streaming
 from headwater.corpus.detectors import detected_domain
-from headwater.corpus.fetching import GrowingFile
-from headwater.corpus.shards import ShardReader
+from headwater.corpus.documents import DocumentReader
 from headwater.corpus.textfetch import fetch_dataset
 from headwater.errors import HeadwaterError
+from headwater.net.fetching import GrowingFile
 from hub_jobs import run_jobs
 from hub_server import HubServer, commit, serve
 from megatron_writer import random_sequences, write_preshuffled
@@ -54,7 +54,7 @@ def settings_of(paths: list[Path], **changes: Any) -> dict[str, Any]:
 
 def documents(folder: Path) -> list[tuple[str, str]]:
     """Text and domain of what was fetched."""
-    reader = ShardReader(folder / "text.jsonl.zst", "fail")
+    reader = DocumentReader(folder / "text.jsonl.zst", "fail")
     return [(document.text, document.domain) for document in reader]
 
 

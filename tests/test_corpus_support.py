@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers, processors
 
 from headwater.corpus.encoding import DESCRIPTION_NAME, Encoder, count_ids
 from headwater.corpus.tokenizer import save_trained, train
-from headwater.stages import identity
+from headwater.identity import identity
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 

@@ -12,7 +12,7 @@ from headwater.corpus import tokenizer as making
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.tokenfolder import NEEDED
 from headwater.errors import HeadwaterError
-from headwater.stages import identity
+from headwater.identity import identity
 from test_corpus_support import (
     line,
     pythia_like,

@@ -24,7 +24,7 @@ from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
 from headwater.influence.inverse import solve
 from headwater.influence.scores import standard_basis
 from headwater.neox import final_hidden, geometry
-from headwater.publish import stable_seed
+from headwater.seeds import stable_seed
 from tiny import loop_gradients, random_rows, sample_labels, tiny_model
 
 HEADS = [Head(0, 1), Head(1, 0), Head(1, 2)]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.checkpoints.schedule import arm_schedule, checkpoint_steps
 from headwater.evaluation.effects import (
     EFFECTS,
     Curves,
@@ -20,10 +20,9 @@ from headwater.evaluation.effects import (
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
 from headwater.evaluation.metrics import COLUMNS, checkpoint_metrics, metrics_table
 from headwater.geometry import Head
-from headwater.interventions.arms import build_plan
+from headwater.interventions.arms import arm_rows
 from headwater.probes import PROBES
-from headwater.retraining.batches import arm_batches
-from headwater.retraining.schedule import arm_schedule
+from headwater.training.batches import arm_batches
 from test_heads import ALL, window_rows
 from tiny import random_rows, repeated_rows, row_loss, tiny_model
 
@@ -277,7 +276,7 @@ def test_an_arm_is_kept_only_where_the_baseline_is(every, times):
 def test_an_arms_batches_are_its_plans_rows_and_weights_in_order(tmp_path, action):
     window = window_rows(tmp_path)  # steps 3 to 7, 8 rows each
     picked = np.array([0, 9, 10, 31])
-    plan = build_plan(action, picked, len(window), np.random.default_rng(0))
+    plan = arm_rows(action, picked, len(window), np.random.default_rng(0))
     batch = arm_batches(window, plan, first_step=3)
     seen, weights = zip(*(batch(step) for step in range(3, 7)), strict=True)
     assert all(rows.shape == (8, 17) for rows in seen)
@@ -297,7 +296,7 @@ def test_an_arms_batches_are_its_plans_rows_and_weights_in_order(tmp_path, actio
 def test_an_arm_without_changes_has_the_baselines_batches(tmp_path):
     window = window_rows(tmp_path)
     empty = np.array([], np.int64)
-    plan = build_plan("remove", empty, len(window), np.random.default_rng(0))
+    plan = arm_rows("remove", empty, len(window), np.random.default_rng(0))
     batch = arm_batches(window, plan, first_step=3)
     for step in range(3, 7):
         rows, weights = batch(step)

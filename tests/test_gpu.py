@@ -8,7 +8,6 @@ from scipy.stats import spearmanr
 from headwater.curvature.ekfac import fit_factors
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.coordinates import Projection, all_coordinates
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
@@ -16,6 +15,7 @@ from headwater.influence.files import Product
 from headwater.influence.inverse import solve
 from headwater.influence.scores import stream_scores
 from headwater.probes import PROBES
+from headwater.projection.coordinates import Projection, all_coordinates
 from tiny import probe_data, random_rows, tiny_model
 
 pytestmark = pytest.mark.skipif(

@@ -9,14 +9,14 @@ from headwater.curvature.ekfac import Factors
 from headwater.errors import HeadwaterError
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
-from headwater.gradients.coordinates import (
+from headwater.gradients.heads import gradients_of, split_blocks
+from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
+from headwater.neox import geometry
+from headwater.projection.coordinates import (
     Projection,
     all_coordinates,
     choose_coordinates,
 )
-from headwater.gradients.heads import gradients_of, split_blocks
-from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
-from headwater.neox import geometry
 from tiny import (
     attention_weights,
     head_slices,

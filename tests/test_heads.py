@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from headwater.corpus.rowstore import RowBlock, RowWriter
+from headwater.corpus.window import Window, WindowRows
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.heads import scores as scoring
@@ -24,22 +25,20 @@ from headwater.heads.tables import scores_table
 from headwater.heads.targets import (
     Choice,
     Target,
-    Window,
     WindowChoice,
     choose_head,
     choose_target,
     choose_window,
     curve_of,
-    emergence,
     read_choice,
     read_target,
     read_window,
+    rising_window,
     spread_points,
     write_target,
     write_window,
 )
-from headwater.heads.window import WindowRows
-from headwater.stages import identity
+from headwater.identity import identity
 from headwater.stores import create_group
 from test_corpus_support import small_config
 from tiny import repeated_rows, tiny_model
@@ -242,7 +241,7 @@ def share(curve, step: int) -> float:
 @pytest.mark.parametrize("low", [0.02, -0.5])
 def test_the_window_spans_the_rise_of_a_sigmoid(middle, low):
     curve = sigmoid(middle, low=low)
-    window = emergence(curve)
+    window = rising_window(curve)
     assert share(curve, window.start) < 0.1 <= share(curve, window.start + 50)
     assert share(curve, window.end - 50) < 0.9 <= share(curve, window.end)
     assert window.start < middle < window.end
@@ -252,31 +251,31 @@ def test_the_window_spans_the_rise_of_a_sigmoid(middle, low):
 def test_early_noise_does_not_open_the_window():
     quiet = sigmoid(1000)
     noisy = [(s, v + (0.25 if 100 <= s <= 250 else 0)) for s, v in quiet]
-    assert emergence(noisy) == emergence(quiet)
+    assert rising_window(noisy) == rising_window(quiet)
 
 
 def test_an_early_spike_does_not_close_the_window():
     curve = [(0, 0.0), (1, 0.95), (2, 0.0), (3, 0.5), (4, 1.0)]
-    assert emergence(curve) == Window(2, 4)
+    assert rising_window(curve) == Window(2, 4)
 
 
 def test_a_fall_after_the_peak_does_not_move_the_window():
     rise = sigmoid(700)
     fallen = [(s, v if s <= 1500 else 0.01) for s, v in rise]
-    window = emergence(fallen)
+    window = rising_window(fallen)
     assert window.start < 700 < window.end <= 1500
-    assert window == emergence([(s, v) for s, v in rise if s <= 1500])
+    assert window == rising_window([(s, v) for s, v in rise if s <= 1500])
 
 
 def test_the_rise_is_counted_from_the_lowest_value_before_the_peak():
     """It may fall first: then its low, not its first value, is where it begins."""
     curve = [(0, 0.3), (1, 0.0), (2, 0.05), (3, 0.2), (4, 0.85), (5, 0.95), (6, 1.0)]
-    assert emergence(curve) == Window(2, 5)
+    assert rising_window(curve) == Window(2, 5)
 
 
 def test_a_step_function_has_a_window_of_one_checkpoint():
-    assert emergence([(0, 0.0), (8, 0.0), (16, 1.0), (32, 1.0)]) == Window(8, 16)
-    assert emergence([(0, 0.0), (8, 1.0)]) == Window(0, 8)
+    assert rising_window([(0, 0.0), (8, 0.0), (16, 1.0), (32, 1.0)]) == Window(8, 16)
+    assert rising_window([(0, 0.0), (8, 1.0)]) == Window(0, 8)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +283,7 @@ def test_a_step_function_has_a_window_of_one_checkpoint():
 )
 def test_a_curve_that_never_rises_above_its_start_is_an_error(values):
     with pytest.raises(HeadwaterError, match=r"never rises .*window\.start"):
-        emergence(list(enumerate(values)))
+        rising_window(list(enumerate(values)))
 
 
 # Targets

@@ -143,12 +143,12 @@ def test_every_script_has_itself_and_no_plumbing(script, monkeypatch):
 @pytest.mark.parametrize(
     ("script", "needed", "not_needed"),
     [
-        ("retrain_arm", "checkpoints/trainer", "influence/scores"),
-        ("retrain_arm", "corpus/rowstore", "gradients/store"),
+        ("retrain_arm", "training/trainer", "influence/scores"),
+        ("retrain_arm", "corpus/rowstore", "projection/store"),
         ("score_rows", "influence/scores", "interventions/arms"),
-        ("row_gradients", "loss", "influence/scores"),
+        ("row_gradients", "cross_entropy", "influence/scores"),
         ("probe_gradient", "probes/induction", "corpus/packing"),
-        ("solve_ihvp", "curvature/ekfac", "checkpoints/trainer"),
+        ("solve_ihvp", "curvature/ekfac", "training/trainer"),
         ("fit_factors", "publish", "evaluation/effects"),
     ],
 )

@@ -11,21 +11,13 @@ import zarr
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from headwater.checkpoints.trainer import Recipe, make_optimizer, train
 from headwater.curvature.ekfac import Factors, fit_factors
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.coordinates import (
-    Projection,
-    all_coordinates,
-    choose_coordinates,
-)
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
-from headwater.gradients.store import HeadRows
-from headwater.gradients.writer import GradientWriter, fill_store
 from headwater.influence.average import Average, within
 from headwater.influence.files import Product
 from headwater.influence.inverse import solve
@@ -38,6 +30,14 @@ from headwater.influence.scores import (
 from headwater.influence.variants import VARIANTS, Question, Setting, variant_scores
 from headwater.neox import geometry
 from headwater.probes import PROBES, ProbeData
+from headwater.projection.coordinates import (
+    Projection,
+    all_coordinates,
+    choose_coordinates,
+)
+from headwater.projection.store import HeadRows
+from headwater.projection.writer import GradientWriter, fill_store
+from headwater.training.trainer import Recipe, make_optimizer, train
 from tiny import (
     HeadTraining,
     loop_gradients,

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from headwater.errors import HeadwaterError
+from headwater.identity import identity
 from headwater.interventions.arms import (
-    Plan,
-    build_plan,
+    ArmRows,
+    arm_rows,
     dominating_domain,
     matched_rows,
     pick_rows,
     random_rows,
     top_rows,
 )
-from headwater.interventions.files import read_plan, write_plan
-from headwater.stages import identity
+from headwater.interventions.files import read_arm, write_arm
 from test_corpus_support import small_config
 
 TOTAL = 200
@@ -29,7 +29,7 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 @pytest.mark.parametrize(("action", "weight"), [("remove", 0.0), ("repeat", 2.0)])
 def test_removed_and_repeated_rows_stay_in_place(action, weight):
-    plan = build_plan(action, PICKED, TOTAL, generator())
+    plan = arm_rows(action, PICKED, TOTAL, generator())
     assert plan.rows.tolist() == list(range(TOTAL))
     expected = np.ones(TOTAL, np.float32)
     expected[PICKED] = weight
@@ -43,7 +43,7 @@ def test_removed_and_repeated_rows_stay_in_place(action, weight):
 @pytest.mark.parametrize("count", [1, 20, 100])
 def test_an_insert_puts_one_copy_of_each_picked_row_elsewhere(count, seed):
     picked = random_rows(np.arange(TOTAL), count, generator(seed))
-    plan = build_plan("insert", picked, TOTAL, generator(seed))
+    plan = arm_rows("insert", picked, TOTAL, generator(seed))
     assert len(plan.rows) == TOTAL
     assert (plan.weights == 1).all()
     np.testing.assert_array_equal(plan.rows[picked], picked)  # itself never replaced
@@ -58,7 +58,7 @@ def test_an_insert_puts_one_copy_of_each_picked_row_elsewhere(count, seed):
 def test_copies_go_anywhere_and_in_any_order():
     places, orders = set(), set()
     for seed in range(40):
-        plan = build_plan("insert", PICKED, 20 + TOTAL, generator(seed))
+        plan = arm_rows("insert", PICKED, 20 + TOTAL, generator(seed))
         replaced = np.flatnonzero(plan.rows != np.arange(len(plan.rows)))
         places.update(replaced.tolist())
         orders.add(tuple(plan.rows[replaced]))
@@ -70,8 +70,8 @@ def test_copies_go_anywhere_and_in_any_order():
 
 def test_an_insert_without_room_says_so():
     with pytest.raises(HeadwaterError, match=r"6 rows wanted, but only 4 to draw from"):
-        build_plan("insert", np.arange(6), 10, generator())
-    everything = build_plan("insert", np.arange(5), 10, generator())
+        arm_rows("insert", np.arange(6), 10, generator())
+    everything = arm_rows("insert", np.arange(5), 10, generator())
     assert sorted(everything.rows) == sorted([*range(5), *range(5)])
 
 
@@ -190,12 +190,12 @@ def test_an_arm_that_would_change_nothing_is_an_error(kind):
 
 def test_a_plan_comes_back_from_disk_and_is_refused_by_another_config(tmp_path):
     config = small_config()
-    plan = build_plan("insert", PICKED, TOTAL, generator())
-    write_plan(tmp_path / "plan.h5", plan, identity("corpus", config))
-    found = read_plan(tmp_path / "plan.h5", json.loads(json.dumps(config)))
-    for name in Plan.__dataclass_fields__:
+    plan = arm_rows("insert", PICKED, TOTAL, generator())
+    write_arm(tmp_path / "plan.h5", plan, identity("corpus", config))
+    found = read_arm(tmp_path / "plan.h5", json.loads(json.dumps(config)))
+    for name in ArmRows.__dataclass_fields__:
         wanted = getattr(plan, name)
         np.testing.assert_array_equal(getattr(found, name), wanted)
         assert getattr(found, name).dtype == wanted.dtype
     with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
-        read_plan(tmp_path / "plan.h5", small_config(seed=1))
+        read_arm(tmp_path / "plan.h5", small_config(seed=1))

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from headwater import loss
-from headwater.loss import token_losses
+from headwater import cross_entropy as loss
+from headwater.cross_entropy import token_losses
 from headwater.neox import final_hidden
 from tiny import random_rows, sample_labels, tiny_model
 

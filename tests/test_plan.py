@@ -15,8 +15,6 @@ from headwater.config import load_config
 from headwater.corpus import rowstore
 from headwater.corpus.rowstore import RowBlock, RowWriter
 from headwater.geometry import Head
-from headwater.gradients import writer as gradient_writer
-from headwater.gradients.coordinates import Coordinates, Projection
 from headwater.influence.files import write_scores
 from headwater.plan import rates, shape
 from headwater.plan.estimate import Folders, gradient_seconds
@@ -25,16 +23,18 @@ from headwater.plan.limits import (
     Limit,
     disk_warning,
     memory_warning,
+    range_text,
     right_shards,
     shard_warning,
-    span_text,
     time_warning,
 )
+from headwater.plan.ranges import Range
 from headwater.plan.sizes import checkpoint_bytes, row_store, score_store
 from headwater.plan.sizes import gradient_store as planned_store
-from headwater.plan.spans import Span
-from headwater.plan.table import Line, as_tsv, duration, render
+from headwater.plan.table import PlanRow, as_tsv, duration, render
 from headwater.plan.work import Load
+from headwater.projection import writer as gradient_writer
+from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
 
 PLANNED = ["config.yaml", "smoke.yaml", "pythia-14m.yaml", "pythia-160m.yaml"]
@@ -117,7 +117,7 @@ def test_jobs_follow_the_config(changes, rule, count) -> None:
 
 
 def test_a_checkpoint_has_the_planned_bytes() -> None:
-    from headwater.checkpoints.run import new_model
+    from headwater.training.run import new_model
 
     config = ready("smoke.yaml")
     model = new_model(config, shape.vocabulary(config), 0)
@@ -147,8 +147,8 @@ def test_a_gradient_store_has_the_planned_bytes_and_files(tmp_path, monkeypatch)
     rows = {head: torch.randn(256, 2048) for head in heads}
     writer.append(rows, torch.ones(256))
     writer.close()
-    planned = planned_store(Span.exactly(256), config)
-    assert planned.files == Span.exactly(count_files(path) + 1)  # the time stamp
+    planned = planned_store(Range.exactly(256), config)
+    assert planned.files == Range.exactly(count_files(path) + 1)  # the time stamp
     assert planned.kept.low == pytest.approx(
         total_bytes(path, "codes") + 256 * 4 * 4 + 256 * 4 + 4 * 2048 * 16, rel=0.01
     )
@@ -167,7 +167,7 @@ def test_a_row_store_has_the_planned_files(tmp_path, monkeypatch) -> None:
         rows = RowBlock(tokens[part], ones[part].astype("u1"), ones[part], spans[part])
         writer.append(rows)
     writer.close()
-    planned = row_store(Span.exactly(150), 33, 2)
+    planned = row_store(Range.exactly(150), 33, 2)
     found = zarr.open_group(tmp_path / "a.zarr", mode="r")
     np.testing.assert_array_equal(found["tokens"][...], tokens)
     assert planned.files.low == count_files(tmp_path / "a.zarr")
@@ -178,16 +178,16 @@ def test_a_row_store_has_the_planned_files(tmp_path, monkeypatch) -> None:
 def test_a_score_store_has_the_planned_files(tmp_path) -> None:
     scores = np.ones(20_000, np.float32)
     write_scores(tmp_path / "a.zarr", 0, scores, scores, {})
-    planned = score_store(Span.exactly(20_000)).files
-    assert planned == Span.exactly(count_files(tmp_path / "a.zarr") + 1)
+    planned = score_store(Range.exactly(20_000)).files
+    assert planned == Range.exactly(count_files(tmp_path / "a.zarr") + 1)
 
 
 def test_a_million_rows_of_pythia_are_few_files() -> None:
-    million = row_store(Span.exactly(1_000_000 / 8), 2049, 2).files * 8
+    million = row_store(Range.exactly(1_000_000 / 8), 2049, 2).files * 8
     assert million.high <= 200
     config = ready("pythia-14m.yaml", gradients={"heads": "all"})
     shards = config["gradients"]["shards"]
-    stores = planned_store(Span.exactly(1_000_000 / shards), config).files * shards
+    stores = planned_store(Range.exactly(1_000_000 / shards), config).files * shards
     assert stores.high <= 208
 
 
@@ -223,7 +223,7 @@ def test_the_last_line_of_each_label_counts(tmp_path) -> None:
         ("lambdas", 500, 2000),
     ]
     each = rates.seconds_each([log], gpu=False)
-    assert each == Span(0.25 * 0.9, 0.25 * 1.2)
+    assert each == Range(0.25 * 0.9, 0.25 * 1.2)
     assert rates.seconds_each([tmp_path / "none.log"], gpu=False) is None
 
 
@@ -231,13 +231,13 @@ def test_a_broken_benchmark_table_is_passed_over(tmp_path) -> None:
     write_text(tmp_path / "a.tsv", "s\th:m:s\n2.5\t0:00:02\n")
     write_text(tmp_path / "b.tsv", "")
     found = rates.seconds_taken([tmp_path / "a.tsv", tmp_path / "b.tsv"])
-    assert found == Span(2.5 * 0.9, 2.5 * 1.2)
+    assert found == Range(2.5 * 0.9, 2.5 * 1.2)
 
 
 def test_a_job_takes_its_start_and_its_units() -> None:
-    load = Load(1, Span(10, 20), "rows", Span(1e9, 1e9), Span(0.5, 1.0), Span(1, 2))
-    assert load.seconds(Span(1e9, 2e9)) == Span(1 + 10 * 1.0, 2 + 20 * 2.0)
-    assert load.seconds(Span(1, 1), Span(3, 4)) == Span(31, 82)
+    load = Load(1, Range(10, 20), "rows", Range(1e9, 1e9), Range(0.5, 1.0), Range(1, 2))
+    assert load.seconds(Range(1e9, 2e9)) == Range(1 + 10 * 1.0, 2 + 20 * 2.0)
+    assert load.seconds(Range(1, 1), Range(3, 4)) == Range(31, 82)
 
 
 # Limits
@@ -246,54 +246,54 @@ def test_a_job_takes_its_start_and_its_units() -> None:
 def test_what_does_not_fit_is_said_with_what_to_do() -> None:
     config = ready("pythia-14m.yaml")
     rule = "row_gradients"
-    assert time_warning(rule, Span(60, 600), Limit(runtime=10)) is None
-    warning = time_warning(rule, Span(60, 900), Limit(runtime=10))
+    assert time_warning(rule, Range(60, 600), Limit(runtime=10)) is None
+    warning = time_warning(rule, Range(60, 900), Limit(runtime=10))
     assert warning
     assert "may need 1-15 minutes, its limit is 10" in warning
-    warning = time_warning("fit_factors", Span(900, 1200), Limit(runtime=10))
+    warning = time_warning("fit_factors", Range(900, 1200), Limit(runtime=10))
     assert warning
     assert "will need 15-20 minutes" in warning
-    assert time_warning("retrain_arm", Span(900, 1200), Limit(runtime=10)) is None
+    assert time_warning("retrain_arm", Range(900, 1200), Limit(runtime=10)) is None
     warning = memory_warning("retrain_arm", config, Limit(mem_mb=1000))
     assert warning
     assert "the profile gives it 1000" in warning
     assert memory_warning("rank_rows", config, Limit(mem_mb=1)) is None
-    assert disk_warning(Span(1e9, 2e9), 0, 3e9) is None
-    assert "may be written" in (disk_warning(Span(1e9, 4e9), 0, 3e9) or "")
-    assert disk_warning(Span(1e9, 4e9), 2e9, 3e9) is None
+    assert disk_warning(Range(1e9, 2e9), 0, 3e9) is None
+    assert "may be written" in (disk_warning(Range(1e9, 4e9), 0, 3e9) or "")
+    assert disk_warning(Range(1e9, 4e9), 2e9, 3e9) is None
 
 
 def test_shards_that_are_not_worth_scheduling() -> None:
     config = ready("pythia-14m.yaml", gradients={"shards": 16})
-    assert shard_warning(config, Span(3600, 3600)) is None
-    short = shard_warning(config, Span(120, 480))
+    assert shard_warning(config, Range(3600, 3600)) is None
+    short = shard_warning(config, Range(120, 480))
     assert short
     assert "16 jobs of row_gradients of 2-8 GPU-minutes are too short" in short
     assert "gradients.shards: 2 would be right" in short
-    long = shard_warning(config, Span(8000, 12000)) or ""
+    long = shard_warning(config, Range(8000, 12000)) or ""
     assert "too long" in long
     assert "gradients.shards: 44 would be right" in long
-    assert right_shards(Span(1, 1), 1) == 1
+    assert right_shards(Range(1, 1), 1) == 1
     one = ready("pythia-14m.yaml", gradients={"shards": 1})
-    assert shard_warning(one, Span(10, 20)) is None, "fewer than one there are not"
+    assert shard_warning(one, Range(10, 20)) is None, "fewer than one there are not"
 
 
 # The table
 
 
 def test_numbers_are_short_and_ranges_honest() -> None:
-    assert span_text(Span(0.0049, 0.12)) == "0-0.12"
-    assert span_text(Span(1234.4, 1234.4)) == "1,234"
-    assert duration(Span(60, 5399)) == "1-90 min"
-    assert duration(Span(1, 80)) == "1-80 s"
-    assert duration(Span(1800, 7200)) == "0.5-2 h"
+    assert range_text(Range(0.0049, 0.12)) == "0-0.12"
+    assert range_text(Range(1234.4, 1234.4)) == "1,234"
+    assert duration(Range(60, 5399)) == "1-90 min"
+    assert duration(Range(1, 80)) == "1-80 s"
+    assert duration(Range(1800, 7200)) == "0.5-2 h"
 
 
 def test_stages_are_summed_and_rules_listed() -> None:
-    amounts = (Span(1, 2), Span(0, 0), Span(2e9, 2e9), Span(1e9, 1e9), Span(3, 3))
+    amounts = (Range(1, 2), Range(0, 0), Range(2e9, 2e9), Range(1e9, 1e9), Range(3, 3))
     lines = [
-        Line("heads", "a", 1, *amounts, Span(5, 6), "measured"),
-        Line("heads", "b", 2, *amounts, Span(50, 60), "assumed"),
+        PlanRow("heads", "a", 1, *amounts, Range(5, 6), "measured"),
+        PlanRow("heads", "b", 2, *amounts, Range(50, 60), "assumed"),
     ]
     text = render(lines).splitlines()
     words = ["heads", "3", "2-4", "0", "4", "2", "6", "50-60", "s"]

@@ -20,11 +20,11 @@ from headwater.publish import (
     publish_file,
     publish_folder,
     publish_links,
-    stable_seed,
     work_folder,
     write_json,
     write_text,
 )
+from headwater.seeds import stable_seed
 
 SCRIPTS = Path(headwater.__file__).parents[1]
 ONE, OTHER = {"stage": "one"}, {"stage": "other"}

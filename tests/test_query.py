@@ -5,8 +5,8 @@ import pytest
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.heads.targets import Target, write_target
+from headwater.identity import identity
 from headwater.influence.query import Experiment
-from headwater.stages import identity
 from test_heads import CONFIG
 
 NAME = next(iter(CONFIG["targets"]))

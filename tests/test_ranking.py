@@ -5,6 +5,7 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
+from headwater.identity import identity
 from headwater.influence import ranking
 from headwater.influence.fidelity import agreement
 from headwater.influence.files import (
@@ -18,8 +19,7 @@ from headwater.influence.files import (
     write_tokens,
 )
 from headwater.influence.ranking import domain_table, ranked_table
-from headwater.shards import shard_range
-from headwater.stages import identity
+from headwater.shares import share_of
 from test_corpus_support import small_config
 from test_heads import DOMAINS, NAMES, window_rows
 
@@ -175,7 +175,7 @@ def test_token_scores_come_back_by_row(tmp_path):
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 32, 40])
 def test_shards_partition_the_rows_evenly(shards):
-    parts = [shard_range(ROWS, shards, index) for index in range(shards)]
+    parts = [share_of(ROWS, shards, index) for index in range(shards)]
     assert [row for part in parts for row in part] == list(range(ROWS))
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= 1

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from headwater.checkpoints.ranks import Ranks
 from headwater.imports import ROOT
+from headwater.training.ranks import Ranks
 from rank_cases import CASES, do
 
 HERE = Path(__file__).resolve().parent

@@ -16,16 +16,11 @@ from headwater.checkpoints.files import (
     load_optimizer,
     save_checkpoint,
 )
-from headwater.checkpoints.initial import initialise
 from headwater.checkpoints.needs import parameters, training_mb, training_minutes
-from headwater.checkpoints.recipe import (
-    Recipe,
-    cosine_rate,
-    make_optimizer,
-    make_scaler,
-)
-from headwater.checkpoints.run import new_model
-from headwater.checkpoints.trainer import add_gradient, train, weighted_loss
+from headwater.training.initial import initialise
+from headwater.training.recipe import Recipe, cosine_rate, make_optimizer, make_scaler
+from headwater.training.run import new_model
+from headwater.training.trainer import add_gradient, train, weighted_loss
 from test_corpus_support import small_config
 from tiny import random_rows, row_loss, tiny_model
 

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from headwater.corpus.window import Window
 from headwater.errors import HeadwaterError
 from headwater.evaluation.effects import curves, effect, summarise
-from headwater.heads.targets import Choice, Target, Window
+from headwater.heads.targets import Choice, Target
+from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import words
-from headwater.report.tables import BASELINE, read_table, read_tables, runs_of
+from headwater.report.tables import read_table, read_tables
 
 WINDOW = Window(1500, 2100)
 DOMAINS = ["code", "html", "latex", "prose", "xml", "records"]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from headwater.heads.targets import Window
+from headwater.corpus.window import Window
 from headwater.report import emergence, enrichment, style, words
 from test_report_example import DOMAINS, Example, domain_table, example
 
@@ -17,7 +17,7 @@ def draw(tables: Example) -> Figure:
     """The figure of the curves."""
     with style.applied():
         return emergence.draw(
-            emergence.Emergence(
+            emergence.Rise(
                 choice=tables.choice,
                 window_target="induction",
                 arms=tables.arms,

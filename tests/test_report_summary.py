@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headwater.heads.targets import Window
+from headwater.corpus.window import Window
 from headwater.report.findings import (
     AREA_FLOOR,
     Finding,

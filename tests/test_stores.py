@@ -10,13 +10,13 @@ import zarr
 
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.gradients import store as gradient_store
-from headwater.gradients import writer as gradient_writer
-from headwater.gradients.coordinates import Coordinates, Projection
-from headwater.gradients.store import HeadRows, row_losses
-from headwater.gradients.writer import GradientWriter
 from headwater.hdf5 import open_file, publish_hdf5
-from headwater.stages import identity
+from headwater.identity import identity
+from headwater.projection import store as gradient_store
+from headwater.projection import writer as gradient_writer
+from headwater.projection.coordinates import Coordinates, Projection
+from headwater.projection.store import HeadRows, row_losses
+from headwater.projection.writer import GradientWriter
 from headwater.stores import array, create_group, open_group, read, write_array
 from test_corpus_support import folder_bytes, small_config
 

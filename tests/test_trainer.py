@@ -9,12 +9,7 @@ import torch
 from torch import Tensor
 
 from headwater.checkpoints.files import TrainerState, load_optimizer, save_checkpoint
-from headwater.checkpoints.trainer import (
-    Recipe,
-    make_optimizer,
-    train,
-    weighted_loss,
-)
+from headwater.training.trainer import Recipe, make_optimizer, train, weighted_loss
 from tiny import random_rows, row_loss, tiny_model
 
 RECIPE = Recipe(

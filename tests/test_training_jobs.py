@@ -15,11 +15,11 @@ import training_example
 from headwater.errors import HeadwaterError
 from headwater.imports import ROOT
 from headwater.publish import part_of
+from headwater.training.spec import JOB, RESULT, WRITER, Spec, read_spec
 from headwater.training_jobs import driver, local, slurm, watch
 from headwater.training_jobs.driver import drive
 from headwater.training_jobs.launch import Launch, read_launch
-from headwater.training_jobs.spec import JOB, RESULT, WRITER, Spec, read_spec
-from headwater.training_jobs.watch import Job
+from headwater.training_jobs.watch import TrainingJob
 from test_checkpoints import CONFIG, STAMP
 from test_corpus_support import folder_bytes
 from training_example import publish
@@ -61,7 +61,7 @@ DRIVER = """
 import json, os, signal, sys
 from headwater import job
 from headwater.training_jobs import driver
-from headwater.training_jobs.spec import Spec
+from headwater.training.spec import Spec
 driver.FIRST, driver.LOOK = 0.5, 0.1
 
 def publish(spec):
@@ -137,8 +137,10 @@ def until(found, seconds: float = 60):
     return value
 
 
-def job_of(folder: Path) -> Job:
-    return Job(**json.loads((folder / "results/test/example.job" / JOB).read_text()))
+def job_of(folder: Path) -> TrainingJob:
+    return TrainingJob(
+        **json.loads((folder / "results/test/example.job" / JOB).read_text())
+    )
 
 
 def ranks_of(controller: str) -> list[int]:
@@ -253,7 +255,7 @@ def test_one_rank_trains_in_the_process_itself(spec, undisturbed):
 
 def test_a_run_that_a_job_trains_is_not_trained_here(spec, monkeypatch):
     spec.write()
-    text = json.dumps(asdict(Job("slurm", "12", "here")))
+    text = json.dumps(asdict(TrainingJob("slurm", "12", "here")))
     (spec.folder / JOB).write_text(text)
     monkeypatch.setattr(slurm, "state", lambda job: "PENDING (Priority)")
     with pytest.raises(HeadwaterError, match="SLURM job 12 is training it"):
@@ -371,7 +373,7 @@ def test_a_driver_whose_head_has_ended_its_run_cancels(spec, monkeypatch):
     import fcntl
 
     fcntl.flock(handle, fcntl.LOCK_EX)
-    head = driver.Head("test")
+    head = driver.MainProcess("test")
     head.check()
     handle.close()
     with pytest.raises(KeyboardInterrupt):
@@ -382,7 +384,7 @@ def test_a_driver_whose_head_has_ended_its_run_cancels(spec, monkeypatch):
 
 
 def test_without_a_lock_only_the_parent_counts(spec, monkeypatch):
-    head = driver.Head("test")
+    head = driver.MainProcess("test")
     head.check()
     monkeypatch.setattr(os, "getppid", lambda: 1)
     with pytest.raises(driver.Detached):
@@ -495,14 +497,14 @@ def test_a_result_of_another_job_does_not_count(commands, spec, monkeypatch):
 
 def test_the_job_at_work_is_known_without_the_drivers_note(spec):
     spec.write()
-    text = json.dumps(asdict(Job("slurm", "12", "here")))
+    text = json.dumps(asdict(TrainingJob("slurm", "12", "here")))
     (spec.folder / WRITER).write_text(text)
-    assert driver._known_job(spec) == Job("slurm", "12", "here")
+    assert driver._known_job(spec) == TrainingJob("slurm", "12", "here")
 
 
 def test_a_process_on_another_machine_is_not_guessed_at():
     with pytest.raises(HeadwaterError, match="process 7 on elsewhere may still"):
-        watch.state(Job("local", "7", "elsewhere"))
+        watch.state(TrainingJob("local", "7", "elsewhere"))
 
 
 def test_an_ordinary_process_is_no_job():

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from headwater.checkpoints import loss as module
-from headwater.checkpoints.loss import weighted_token_loss
-from headwater.checkpoints.trainer import weighted_loss
+from headwater import cross_entropy as module
+from headwater.cross_entropy import weighted_token_loss
+from headwater.training.trainer import weighted_loss
 from tiny import random_rows, tiny_model
 
 ROWS, LENGTH, WIDTH, VOCABULARY = 3, 7, 5, 40

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 import training_example
-from headwater.checkpoints import run
 from headwater.checkpoints.files import load_state
-from headwater.checkpoints.ranks import Ranks
-from headwater.checkpoints.run import RESUME, Stopped, train_run
 from headwater.errors import HeadwaterError
+from headwater.training import run
+from headwater.training.ranks import Ranks
+from headwater.training.run import RESUME, Stopped, train_run
+from headwater.training.spec import RESULT, Spec, read_json
 from headwater.training_jobs import worker
-from headwater.training_jobs.spec import RESULT, Spec, read_json
 from headwater.training_jobs.worker import FRUITLESS, Training
 from test_checkpoints import (
     CONFIG,

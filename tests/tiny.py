@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater import loss
+from headwater import cross_entropy as loss
 from headwater.geometry import Head
 from headwater.probes import ProbeData
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from headwater.checkpoints.ranks import Ranks
-from headwater.checkpoints.run import Run, shared_work, train_run
 from headwater.errors import HeadwaterError
 from headwater.publish import exclusive, publish_work
-from headwater.training_jobs.spec import Spec
+from headwater.training.ranks import Ranks
+from headwater.training.run import Run, shared_work, train_run
+from headwater.training.spec import Spec
 from test_checkpoints import CONFIG, RECIPE, batch, model_of_seed
 
 SCHEDULE = [0, 5, 10]

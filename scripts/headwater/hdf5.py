@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 
 from headwater.errors import HeadwaterError
+from headwater.identity import Config, check_identity
 from headwater.publish import publish_file
-from headwater.stages import Config, check_identity
 
 
 @contextmanager

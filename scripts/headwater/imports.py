@@ -15,8 +15,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent  # scripts/
 PACKAGE = "headwater"
 
-_LOGGING = ("job", "preemption", "progress", "errors", "config")
-_LAUNCHING = ("training_jobs.driver", "training_jobs.spec")
+_LOGGING = (
+    "job",
+    "preemption",
+    "progress",
+    "errors",
+    "problems",
+    "suggestions",
+    "config",
+)
+_LAUNCHING = ("training_jobs.driver", "training.spec")
 
 # They log, check and report; no byte of a result depends on them.
 PLUMBING = {f"{PACKAGE}.{name}" for name in (*_LOGGING, *_LAUNCHING)}

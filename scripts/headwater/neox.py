@@ -5,13 +5,21 @@ columns of `dense` are head-major too. Gradients are taken at the output of
 `query_key_value`, before the rotary embedding, and its inputs after the LayerNorm.
 """
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Geometry
 
+if TYPE_CHECKING:
+    from transformers.models.gpt_neox.modeling_gpt_neox import (
+        GPTNeoXForCausalLM as Model,
+    )
+else:  # to import the class takes seconds, and only what makes a model needs it
+    Model = nn.Module
 
-def geometry(model: GPTNeoXForCausalLM) -> Geometry:
+
+def geometry(model: Model) -> Geometry:
     """The attention geometry of a loaded model."""
     config = model.config
     return Geometry(
@@ -19,41 +27,41 @@ def geometry(model: GPTNeoXForCausalLM) -> Geometry:
     )
 
 
-def attention_of(model: GPTNeoXForCausalLM, layer: int) -> nn.Module:
+def attention_of(model: Model, layer: int) -> nn.Module:
     """The attention module of a layer (with `query_key_value` and `dense`)."""
     attention = model.gpt_neox.layers[layer].attention
     assert isinstance(attention, nn.Module)
     return attention
 
 
-def dense_of(model: GPTNeoXForCausalLM, layer: int) -> nn.Module:
+def dense_of(model: Model, layer: int) -> nn.Module:
     """The output projection of a layer's attention."""
     dense = attention_of(model, layer).dense
     assert isinstance(dense, nn.Module)
     return dense
 
 
-def qkv_weight(model: GPTNeoXForCausalLM, layer: int) -> Tensor:
+def qkv_weight(model: Model, layer: int) -> Tensor:
     """Weight of a layer's `query_key_value` by head: [heads, 3, d_head, hidden]."""
     weight: Tensor = model.gpt_neox.layers[layer].attention.query_key_value.weight
     sizes = geometry(model)
     return weight.view(sizes.heads, 3, sizes.d_head, sizes.hidden)
 
 
-def dense_weight(model: GPTNeoXForCausalLM, layer: int) -> Tensor:
+def dense_weight(model: Model, layer: int) -> Tensor:
     """Weight of a layer's `dense` by head: [hidden, heads, d_head]."""
     weight: Tensor = model.gpt_neox.layers[layer].attention.dense.weight
     return geometry(model).split_heads(weight)
 
 
-def final_hidden(model: GPTNeoXForCausalLM, tokens: Tensor) -> Tensor:
+def final_hidden(model: Model, tokens: Tensor) -> Tensor:
     """Hidden states before the unembedding: [batch, length, hidden]."""
     hidden = model.gpt_neox(input_ids=tokens, use_cache=False).last_hidden_state
     assert isinstance(hidden, Tensor)
     return hidden
 
 
-def attention_patterns(model: GPTNeoXForCausalLM, tokens: Tensor) -> list[Tensor]:
+def attention_patterns(model: Model, tokens: Tensor) -> list[Tensor]:
     """Post-softmax attention of every layer: a list of [batch, heads, query, key].
 
     The model must use eager attention (`set_attn_implementation("eager")`), the only

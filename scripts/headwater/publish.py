@@ -17,7 +17,6 @@ second writer is refused, and a killed writer leaves no lock behind.
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -30,12 +29,6 @@ from headwater.errors import HeadwaterError
 
 Identity = dict[str, Any]
 PART, IDENTITY = ".part", ".part.json"  # of the siblings of an output
-
-
-def stable_seed(*parts: object) -> int:
-    """A 63-bit seed from identity (experiment seed, stage, shard, ...), never time."""
-    text = "/".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 @contextmanager

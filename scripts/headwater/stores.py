@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 
 from headwater.errors import HeadwaterError
-from headwater.stages import Config, check_identity
+from headwater.identity import Config, check_identity
 
 ATTRIBUTE = "headwater"
 Mode = Literal["r", "r+"]

@@ -14,7 +14,7 @@ FIELDS = ("%A", "%j", "%T", "%N", "%k", "%P", "%u")
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """One job as squeue shows it."""
 
     number: str
@@ -53,7 +53,7 @@ def slurm(*command: str, seconds: float = 60) -> str:
     return done.stdout
 
 
-def jobs(rule: str = "", name: str = "", live: bool = False) -> list[Job]:
+def jobs(rule: str = "", name: str = "", live: bool = False) -> list[TrainingJob]:
     """Jobs that SLURM still knows, oldest first.
 
     Args:
@@ -62,7 +62,7 @@ def jobs(rule: str = "", name: str = "", live: bool = False) -> list[Job]:
         live: only those that wait or run.
     """
     listed = slurm("squeue", "-h", "--states=all", "-o", SEPARATOR.join(FIELDS))
-    found = [Job(*line.split(SEPARATOR)) for line in listed.splitlines()]
+    found = [TrainingJob(*line.split(SEPARATOR)) for line in listed.splitlines()]
     return sorted(
         (
             job

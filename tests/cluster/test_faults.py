@@ -17,7 +17,7 @@ from clone import contents
 from conftest import Cluster
 from lab.cluster import Lab
 from slurm import (
-    Job,
+    TrainingJob,
     describe,
     lives,
     set_node,
@@ -63,7 +63,7 @@ class Story:
     calm: Workspace
     head: Head
     refusals: Path
-    befallen: dict[str, Job] = field(default_factory=dict)
+    befallen: dict[str, TrainingJob] = field(default_factory=dict)
     kept: int = 0  # rows that the pre-empted job had written
 
 
@@ -194,7 +194,7 @@ def preempt_a_job(story: Story, lab: Lab) -> None:
     story.befallen["preempted"] = job
 
 
-def still(job: Job) -> bool:
+def still(job: TrainingJob) -> bool:
     return describe(job.number)["JobState"] == "RUNNING"
 
 

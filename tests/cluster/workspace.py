@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from clone import SNAKEMAKE, make_clone
-from slurm import Job, jobs, wait_for
+from slurm import TrainingJob, jobs, wait_for
 from slurm_site import Site
 
 PROFILE = "profiles/slurm/config.yaml"
@@ -90,7 +90,7 @@ class Head:
             time.sleep(0.2)
         return found[1]
 
-    def jobs(self, rule: str, wildcard: str = "") -> list[Job]:
+    def jobs(self, rule: str, wildcard: str = "") -> list[TrainingJob]:
         """Its jobs of a rule, oldest first.
 
         Args:
@@ -100,7 +100,7 @@ class Head:
         mine = jobs(rule, self.name())
         return [job for job in mine if job.comment.endswith(wildcard)]
 
-    def running(self, rule: str, wildcard: str = "") -> Job:
+    def running(self, rule: str, wildcard: str = "") -> TrainingJob:
         """Wait for one of these jobs to run, and return it.
 
         Raises:
@@ -108,7 +108,7 @@ class Head:
             AssertionError: the head ended before.
         """
 
-        def found() -> list[Job]:
+        def found() -> list[TrainingJob]:
             assert not self.ended(), self.tail()
             return [job for job in self.jobs(rule, wildcard) if job.state == "RUNNING"]
 

@@ -18,23 +18,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.checkpoints.shape import (
-    kind_problem,
-    positions_problem,
-    read_config,
-)
+from headwater.checkpoints.shape import kind_problem, positions_problem, read_config
 from headwater.errors import HeadwaterError
+from headwater.identity import Config, check_identity
+from headwater.neox import Model
 from headwater.publish import fsync_tree
-from headwater.stages import Config, check_identity
+
+if TYPE_CHECKING:
+    from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 
 _DAMAGE = (SafetensorError, StrictDataclassError, OSError, ValueError, RuntimeError)
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -54,7 +52,7 @@ class TrainerState:
 
 def save_checkpoint(
     folder: Path,
-    model: GPTNeoXForCausalLM,
+    model: Model,
     optimizer: torch.optim.AdamW | None,
     state: TrainerState,
     scaler: torch.amp.GradScaler | None = None,
@@ -95,7 +93,7 @@ def load_state(folder: Path, config: Config) -> TrainerState:
     return state
 
 
-def load_model(folder: Path, config: Config) -> GPTNeoXForCausalLM:
+def load_model(folder: Path, config: Config) -> Model:
     """The model of a checkpoint, in float32 and evaluation mode.
 
     Raises:
@@ -103,6 +101,8 @@ def load_model(folder: Path, config: Config) -> GPTNeoXForCausalLM:
             model that is no GPT-NeoX or too short for the rows, or a weight that is NaN
             or infinite.
     """
+    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
     load_state(folder, config)
     model_config = read_model_config(folder / "config.json")
     check_positions(folder, model_config, config["corpus"]["seq_len"])
@@ -115,19 +115,21 @@ def load_model(folder: Path, config: Config) -> GPTNeoXForCausalLM:
     return model.eval()
 
 
-def read_model_config(path: Path) -> GPTNeoXConfig:
+def read_model_config(path: Path) -> "GPTNeoXConfig":
     """The model's config from `config.json`.
 
     Raises:
         HeadwaterError: damaged, or of a model that is no GPT-NeoX.
     """
+    from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
+
     with one_line_if_damaged(path):
         if wrong := kind_problem(read_config(path)):
             raise HeadwaterError(f"{path}: {wrong}")
         return GPTNeoXConfig.from_json_file(path)
 
 
-def check_positions(path: Path, model_config: GPTNeoXConfig, length: int) -> None:
+def check_positions(path: Path, model_config: "GPTNeoXConfig", length: int) -> None:
     """Refuse rows longer than the model's positions.
 
     Raises:
@@ -154,7 +156,7 @@ def check_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 def load_optimizer(
     folder: Path,
-    model: GPTNeoXForCausalLM,
+    model: Model,
     optimizer: torch.optim.AdamW,
     scaler: torch.amp.GradScaler | None = None,
 ) -> None:
@@ -222,9 +224,7 @@ def _set_scale(
         scaler.load_state_dict({**scaler.state_dict(), **stored})
 
 
-def _moments(
-    model: GPTNeoXForCausalLM, optimizer: torch.optim.AdamW
-) -> dict[str, torch.Tensor]:
+def _moments(model: Model, optimizer: torch.optim.AdamW) -> dict[str, torch.Tensor]:
     tensors: dict[str, torch.Tensor] = {"step": torch.zeros(())}
     for name, parameter in model.named_parameters():
         state = optimizer.state.get(parameter)

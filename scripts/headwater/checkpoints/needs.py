@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from headwater.steps import rows_of_steps
+
 BASE_MB, BASE_MINUTES = 4000, 240
 BYTES = 24  # a parameter: weight, gradient, two moments, and a copy while saving
 OPERATIONS = 5e13  # a second: a cautious share of a GPU of 2020's
@@ -34,7 +36,7 @@ def training_minutes(config: Mapping[str, Any]) -> int:
 
 def interval_minutes(config: Mapping[str, Any], steps: int) -> int:
     """Minutes that some training steps take on a GPU, cautiously."""
-    rows = steps * config["training"]["batch_size"]
+    rows = rows_of_steps(config, steps)
     work = 6 * parameters(config) * rows * config["corpus"]["seq_len"]
     return int(work / OPERATIONS / 60)
 

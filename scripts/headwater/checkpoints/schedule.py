@@ -38,3 +38,13 @@ def saved_steps(config: Mapping[str, Any]) -> list[int]:
         return sorted(int(name.removeprefix("step")) for name in revisions)
     training = config["training"]
     return checkpoint_steps(training["steps"], training["checkpoint_every"])
+
+
+def arm_schedule(start: int, end: int, every: int) -> list[int]:
+    """Steps at which an arm is kept: both ends, and the multiples of `every` between.
+
+    All are checkpoints of the baseline too, since `every` is a multiple of its interval
+    and the ends are checkpoints; counting from a `start` like 512 would miss them.
+    """
+    first = start - start % every + every
+    return sorted({start, *range(first, end, every), end})

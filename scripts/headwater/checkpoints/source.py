@@ -9,12 +9,10 @@ import json
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
-from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.checkpoints.files import (
     check_finite,
@@ -22,17 +20,16 @@ from headwater.checkpoints.files import (
     one_line_if_damaged,
     read_model_config,
 )
-from headwater.checkpoints.hub import how_to_fetch, hub_file
-from headwater.checkpoints.revisions import (
-    PICKLED,
-    SAFE,
-    folder_problem,
-    step_of,
-)
+from headwater.checkpoints.revisions import PICKLED, SAFE, folder_problem
 from headwater.checkpoints.shape import shape_problem
 from headwater.errors import HeadwaterError
+from headwater.identity import Config
+from headwater.net.hub import how_to_fetch, hub_file
 from headwater.publish import Identity, publish_folder
-from headwater.stages import Config
+from headwater.steps import step_of
+
+if TYPE_CHECKING:
+    from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 
 SOURCE_FILE = "source.json"
 
@@ -83,7 +80,7 @@ def fetch_checkpoint(
         _write(part / SOURCE_FILE, _record(place, revision, files))
 
 
-def check_shape(path: Path, found: GPTNeoXConfig, config: Config) -> None:
+def check_shape(path: Path, found: "GPTNeoXConfig", config: Config) -> None:
     """Refuse a model of another shape than the config says.
 
     Raises:
@@ -93,12 +90,14 @@ def check_shape(path: Path, found: GPTNeoXConfig, config: Config) -> None:
         raise HeadwaterError(f"{path}: {wrong}")
 
 
-def normalised(path: Path, tensors: Tensors, model_config: GPTNeoXConfig) -> Tensors:
+def normalised(path: Path, tensors: Tensors, model_config: "GPTNeoXConfig") -> Tensors:
     """The model's weights under today's names, without older versions' buffers.
 
     Raises:
         HeadwaterError: a tensor is missing, unknown or of another shape.
     """
+    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
     found = {
         name.replace("embed_out.", "lm_head."): tensor.contiguous()
         for name, tensor in tensors.items()

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from headwater.cluster.slurm import lines
+from headwater.slurm import lines
 
 IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 SHARED = (

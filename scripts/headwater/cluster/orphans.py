@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from headwater.cluster.slurm import SECONDS, call, lines
 from headwater.errors import HeadwaterError
 from headwater.publish import write_json
+from headwater.slurm import SECONDS, call, lines
 
 RUN_VARIABLE = "HEADWATER_RUN"  # in the environment of all that a run starts
 LONGEST_WAIT = 600  # seconds; SLURM ends a cancelled job within KillWait, mostly 30

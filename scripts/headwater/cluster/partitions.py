@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headwater.cluster.slurm import lines
-from headwater.config.problems import suggestion
+from headwater.slurm import lines
+from headwater.suggestions import suggestion
 
 FIELDS = "%R|%l|%m|%c|%G|%f"  # name, time limit, MB and CPUs of a node, gres, features
 
@@ -51,10 +51,10 @@ def read_partitions() -> dict[str, Partition]:
     return found
 
 
-Finding = tuple[str, str]  # a resource's name, and what is wrong with its value
+Misfit = tuple[str, str]  # a resource's name, and what is wrong with its value
 
 
-def misfits(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> list[Finding]:
+def misfits(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> list[Misfit]:
     """What of a job's resources its partition cannot serve, and why.
 
     Args:
@@ -76,7 +76,7 @@ def misfits(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> list[Fi
     return [found for check in checks if (found := check(wants, partition, where))]
 
 
-def _gpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Finding | None:
+def _gpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Misfit | None:
     kind = _kind_wanted(wants)
     if kind and not any(entry.startswith(kind + ":") for entry in partition.gres):
         listed = f"; there are: {', '.join(sorted(partition.gres)) or 'none'}"
@@ -90,7 +90,7 @@ def _gpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Finding
 
 def _minutes(
     wants: Mapping[str, Any], partition: Partition, where: str
-) -> Finding | None:
+) -> Misfit | None:
     minutes, most = int(wants.get("runtime") or 0), partition.minutes
     if most is None or minutes <= most:
         return None
@@ -100,7 +100,7 @@ def _minutes(
 
 def _memory(
     wants: Mapping[str, Any], partition: Partition, where: str
-) -> Finding | None:
+) -> Misfit | None:
     memory, most = int(wants.get("mem_mb") or 0), partition.mem_mb
     if memory <= most:
         return None
@@ -108,7 +108,7 @@ def _memory(
     return "mem_mb", f"{text}; set it there, to {most} at most"
 
 
-def _cpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Finding | None:
+def _cpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Misfit | None:
     own = wants.get("cpus_per_task")
     cpus, most = int(own or wants.get("_cores") or 1), partition.cpus
     if cpus <= most:
@@ -120,7 +120,7 @@ def _cpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Finding
 
 def _constraint(
     wants: Mapping[str, Any], partition: Partition, where: str
-) -> Finding | None:
+) -> Misfit | None:
     wanted, known = str(wants.get("constraint") or ""), partition.features
     if not wanted.isidentifier() or wanted in known:
         return None

@@ -17,7 +17,7 @@ from typing import Any
 
 from headwater.checkpoints.needs import interval_minutes
 from headwater.cluster.folder import folder_problem
-from headwater.cluster.partitions import Finding, Partition, misfits, read_partitions
+from headwater.cluster.partitions import Misfit, Partition, misfits, read_partitions
 from headwater.cluster.profile import (
     profile_file,
     profile_problems,
@@ -30,9 +30,9 @@ from headwater.cluster.requests import (
     distinct_requests,
     limit_growth,
 )
-from headwater.cluster.slurm import call
-from headwater.config.problems import suggestion
 from headwater.errors import HeadwaterError
+from headwater.slurm import call
+from headwater.suggestions import suggestion
 
 SWITCH = "HEADWATER_PREFLIGHT"  # `warn`: say what is found, and go on
 SITE_KEYS = ("slurm_partition", "slurm_account", "qos", "constraint", "gres")
@@ -124,7 +124,7 @@ def _refused(
 
 def findings(
     request: Request, partitions: Mapping[str, Partition], accounts: list[str]
-) -> list[Finding]:
+) -> list[Misfit]:
     """What is wrong with a request.
 
     Without a key, it may pass: SLURM refuses also what its nodes could do if they were
@@ -147,7 +147,7 @@ def findings(
     return [] if accepted else [_explained(words, wants)]
 
 
-def _explained(words: str, wants: Mapping[str, Any]) -> Finding:
+def _explained(words: str, wants: Mapping[str, Any]) -> Misfit:
     said = words.splitlines()[-1].removeprefix("sbatch: error: ")
     said = said.removeprefix("allocation failure: ")
     lower = said.lower()
@@ -174,7 +174,7 @@ def _explained(words: str, wants: Mapping[str, Any]) -> Finding:
     return "", f"no node can run these jobs now: {asked} ({said})"
 
 
-def _account(wants: Mapping[str, Any], accounts: list[str]) -> Finding | None:
+def _account(wants: Mapping[str, Any], accounts: list[str]) -> Misfit | None:
     """The plugin refuses an account that is not the user's, even if SLURM does not."""
     account = str(wants.get("slurm_account") or "")
     known = [name.lower() for name in accounts]
@@ -184,7 +184,7 @@ def _account(wants: Mapping[str, Any], accounts: list[str]) -> Finding | None:
     return "slurm_account", f'"{account}" is not an account of yours{hint}'
 
 
-def _qos(wants: Mapping[str, Any], accounts: list[str]) -> Finding | None:
+def _qos(wants: Mapping[str, Any], accounts: list[str]) -> Misfit | None:
     """SLURM takes a QOS that does not exist where it enforces none."""
     qos = str(wants.get("qos") or "")
     if not qos or not accounts:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from headwater.config.problems import closest, suggestion
+from headwater.suggestions import closest, suggestion
 
 # The keys of a profile that may hold a section (snakemake/profiles.py).
 SECTIONS = (

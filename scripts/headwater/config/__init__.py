@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from headwater.config import checks, target_checks  # noqa: F401 (they register)
-from headwater.config.problems import ConfigError, Problem, touches
 from headwater.config.registry import check_problems
 from headwater.config.revisions import (
     revision_problems,
@@ -30,13 +29,13 @@ from headwater.config.sources import (
     tokenizer_problems,
 )
 from headwater.config.target_checks import PROBES
-from headwater.corpus.places import SOURCE_SUFFIX, has_rows
+from headwater.corpus.sources import SOURCE_SUFFIX, has_rows
+from headwater.problems import ConfigError, Problem, touches
 
 __all__ = [
     "PROBES",
     "SOURCE_SUFFIX",
     "ConfigError",
-    "arm_runs",
     "dataset_sources",
     "has_rows",
     "list_sources",
@@ -79,15 +78,6 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
     if problems:
         raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems))
     return config
-
-
-def arm_runs(config: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Every retraining run as (arm, draw from 0), in the order of the config."""
-    return [
-        (name, draw)
-        for name, arm in config["arms"].items()
-        for draw in range(arm["draws"])
-    ]
 
 
 def _further_problems(

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 
 from headwater.checkpoints.schedule import saved_steps
-from headwater.config.problems import Problem
 from headwater.config.registry import Config, check, names, problem
-from headwater.corpus.places import has_rows
+from headwater.corpus.sources import has_rows
+from headwater.problems import Problem
+from headwater.steps import rows_of_steps, training_rows
 
 
 @check("corpus.records", "corpus.seq_len")
@@ -47,8 +48,7 @@ def _rows_stay_as_they_are(config: Config) -> Iterator[Problem]:
 
 @check("corpus.row_shards", "training.steps", "training.batch_size")
 def _row_shards_have_rows(config: Config) -> Iterator[Problem]:
-    training, shards = config["training"], config["corpus"]["row_shards"]
-    rows = training["steps"] * training["batch_size"]
+    shards, rows = config["corpus"]["row_shards"], training_rows(config)
     if shards > rows:
         text = f"{shards} shards for the {rows} rows of the training"
         yield problem("corpus.row_shards", text)
@@ -250,7 +250,7 @@ def _gradient_shards_have_rows(config: Config) -> Iterator[Problem]:
 
 def _window_rows_problem(config: Config, section: str, key: str) -> Iterator[Problem]:
     wanted = config[section][key]
-    rows = _window_steps(config) * config["training"]["batch_size"]
+    rows = rows_of_steps(config, _window_steps(config))
     if 0 < rows < wanted:
         text = f"{wanted} is more than the {rows} rows that the window can have"
         yield problem(f"{section}.{key}", text)

@@ -6,7 +6,7 @@ A check is left out when one of the keys that it reads is already known to be wr
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from headwater.config.problems import Key, Problem, touches
+from headwater.problems import Key, Problem, touches
 
 Config = dict[str, Any]
 Check = Callable[[Config], Iterator[Problem]]

@@ -8,8 +8,8 @@ from typing import Any
 
 from headwater.checkpoints.revisions import CONFIG, folder_problem
 from headwater.checkpoints.shape import read_config, shape_problem
-from headwater.config.problems import Key, Problem
 from headwater.corpus.tokenfolder import NEEDED
+from headwater.problems import Key, Problem
 
 # The training files of 14M and 31M (github.com/EleutherAI/pythia, models/) name the
 # deduplicated Pile, though their model cards say "standard". The others exist in both

@@ -10,7 +10,8 @@ from typing import Any
 import jsonschema
 import yaml
 
-from headwater.config.problems import Key, Problem, closest, show, suggestion
+from headwater.problems import Key, Problem, show
+from headwater.suggestions import closest, suggestion
 
 SCHEMA_FILE = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 

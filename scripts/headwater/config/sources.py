@@ -6,19 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headwater.config.problems import ConfigError, Key, Problem
-from headwater.corpus.places import (
-    SOURCE_SUFFIX,
-    base_name,
-    has_rows,
-    is_remote,
-    remote_problem,
-    rows_held_out,
-)
-from headwater.corpus.steps import past_the_end
+from headwater.corpus.sources import SOURCE_SUFFIX, has_rows, rows_held_out
 from headwater.corpus.tokenfolder import folder_problem
-from headwater.corpus.tokenparts import ITEM_BYTES, check_sizes, shard_order_of
+from headwater.corpus.tokenparts import ITEM_BYTES, check_sizes, part_order_of
 from headwater.errors import HeadwaterError
+from headwater.net.places import base_name, is_remote, remote_problem
+from headwater.problems import ConfigError, Key, Problem
+from headwater.steps import past_the_end, training_rows
 
 TOKEN_SUFFIX = ".bin"
 BATCH_SUFFIX = ".parquet"
@@ -125,13 +119,13 @@ def tokenizer_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
 
 def row_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
     """Local token files that do not fit together, or have too few rows for the run."""
-    corpus, training = config["corpus"], config["training"]
+    corpus = config["corpus"]
     files = row_files(corpus, base) if "pythia" in corpus else []
     if not files or any(_file_problem(file, base, TOKEN_SUFFIX) for file in files):
         return []  # as `corpus_problems` says
-    needed = training["steps"] * training["batch_size"] + rows_held_out(corpus)
+    needed = training_rows(config) + rows_held_out(corpus)
     try:
-        ordered = shard_order_of(corpus["pythia"]["path"], files)
+        ordered = part_order_of(corpus["pythia"]["path"], files)
         sizes = [os.path.getsize(base / file) for file in ordered]
         rows = check_sizes(ordered, sizes, (corpus["seq_len"] + 1) * ITEM_BYTES)
         if rows < needed:

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from headwater.config.problems import Key, Problem, unknown_name
 from headwater.config.registry import Config, check, entry_check, names, problem
+from headwater.interventions.runs import BASELINE
+from headwater.problems import Key, Problem
+from headwater.suggestions import unknown_name
 
 # The names of the probes, here as well as in `headwater.probes`: that package needs
 # torch, which no config check may import.
 PROBES = ("induction", "prefix_matching", "previous_token", "copying", "dataset")
-
-BASELINE = "baseline"
 
 
 @check("window.target")

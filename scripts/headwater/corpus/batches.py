@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from headwater.corpus.places import base_name
-from headwater.corpus.steps import past_the_end, step_of_row
 from headwater.errors import HeadwaterError
+from headwater.net.places import base_name
+from headwater.steps import past_the_end, step_of_row
 
 UID = "uid"
 _READ_ROWS = 1024

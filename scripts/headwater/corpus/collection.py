@@ -10,10 +10,10 @@ import zarr
 
 from headwater import stores
 from headwater.corpus import rowstore
-from headwater.corpus.records import DOMAIN as RECORDS
+from headwater.corpus.domains import RECORDS
 from headwater.corpus.rowstore import Assembly, RowBlock
 from headwater.errors import HeadwaterError
-from headwater.stages import Config
+from headwater.identity import Config
 
 
 class Collection:

@@ -15,7 +15,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer, decoders
 
 from headwater.errors import HeadwaterError
-from headwater.stages import Config, check_identity
+from headwater.identity import Config, check_identity
 
 TOKENIZER_NAME = "tokenizer.json"
 DESCRIPTION_NAME = "headwater.json"

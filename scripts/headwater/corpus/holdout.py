@@ -16,12 +16,13 @@ from headwater.corpus.ordering import (
     RECORD,
     OrderSettings,
     generate_rows,
-    plan_order,
+    training_order,
 )
 from headwater.corpus.rowstore import Assembly, RowWriter, token_dtype
 from headwater.errors import HeadwaterError
-from headwater.publish import Identity, publish_folder, stable_seed
-from headwater.stages import Config
+from headwater.identity import Config
+from headwater.publish import Identity, publish_folder
+from headwater.seeds import stable_seed
 
 logger = logging.getLogger("headwater")
 
@@ -164,7 +165,7 @@ def summarize(
     """
     order = settings.order
     width = order.seq_len + 1
-    plan = plan_order(len(train), order)
+    plan = training_order(len(train), order)
     used = {
         "training": np.bincount(train.domain[plan[plan != RECORD]], minlength=256),
         "held_out": np.bincount(

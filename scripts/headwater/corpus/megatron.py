@@ -24,10 +24,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headwater.corpus.places import base_name
-from headwater.corpus.steps import past_the_end
-from headwater.corpus.tokenparts import SHARD_NAME
+from headwater.corpus.tokenparts import PART_NAME
 from headwater.errors import HeadwaterError
+from headwater.net.places import base_name
+from headwater.steps import past_the_end
 
 MAGIC = b"MMIDIDX\x00\x00"
 VERSION = 1
@@ -168,7 +168,7 @@ def check_length(index: Index, last: str, rows: int, width: int) -> None:
     Raises:
         HeadwaterError: they differ.
     """
-    found = SHARD_NAME.fullmatch(base_name(last))
+    found = PART_NAME.fullmatch(base_name(last))
     partial = found is not None and found["index"] != found["last"]
     if rows > index.sequences or (rows < index.sequences and not partial):
         raise HeadwaterError(

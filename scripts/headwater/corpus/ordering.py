@@ -11,9 +11,11 @@ from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.rowstore import Assembly, RowBlock, RowWriter, token_dtype
 from headwater.errors import HeadwaterError
+from headwater.identity import Config
 from headwater.progress import Progress
-from headwater.publish import Identity, publish_folder, stable_seed
-from headwater.stages import Config
+from headwater.publish import Identity, publish_folder
+from headwater.seeds import stable_seed
+from headwater.steps import training_rows
 
 RECORD = -1  # stands in a plan where a row is generated
 _ASSEMBLED_TOKENS = 1 << 26  # in memory at once; for each such part all blocks are read
@@ -45,12 +47,12 @@ class OrderSettings:
 
 def settings_of(config: Config) -> OrderSettings:
     """The settings in a config."""
-    corpus, training = config["corpus"], config["training"]
+    corpus = config["corpus"]
     record = corpus["records"]
     return OrderSettings(
         seed=config["seed"],
         seq_len=corpus["seq_len"],
-        rows=training["steps"] * training["batch_size"],
+        rows=training_rows(config),
         records_fraction=record["fraction"],
         record=records.RecordSettings(
             record["min_length"], record["max_length"], record["varying"]
@@ -58,7 +60,7 @@ def settings_of(config: Config) -> OrderSettings:
     )
 
 
-def plan_order(available: int, settings: OrderSettings) -> np.ndarray:
+def training_order(available: int, settings: OrderSettings) -> np.ndarray:
     """The packed row at every position of the training run, or `RECORD`.
 
     Records are numbered in the order of their positions.
@@ -116,7 +118,7 @@ def order_rows(
         HeadwaterError: too few packed rows.
     """
     first, stop = shard_bounds(settings.rows, shard, shards)
-    plan = plan_order(len(packed), settings)
+    plan = training_order(len(packed), settings)
     with publish_folder(target, identity) as part:
         root = stores.create_group(
             part,

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from headwater.corpus.documents import Document
 from headwater.corpus.encoding import EncodedPiece, Encoder, split_points
 from headwater.corpus.rowstore import RowBlock, RowWriter, token_dtype
-from headwater.corpus.shards import Document
 
 _BATCH_CHARACTERS = 1_000_000
 

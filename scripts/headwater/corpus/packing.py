@@ -12,15 +12,16 @@ from pathlib import Path
 import zarr
 
 from headwater import stores
+from headwater.corpus.documents import Document, DocumentReader, Tally
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.packer import Packer
-from headwater.corpus.places import has_rows
 from headwater.corpus.rowstore import RowWriter, token_dtype
-from headwater.corpus.shards import Document, ShardReader, Tally
+from headwater.corpus.sources import has_rows
 from headwater.errors import HeadwaterError
+from headwater.identity import Config
 from headwater.progress import Progress
-from headwater.publish import Identity, publish_folder, stable_seed
-from headwater.stages import Config
+from headwater.publish import Identity, publish_folder
+from headwater.seeds import stable_seed
 
 logger = logging.getLogger("headwater")
 
@@ -81,7 +82,7 @@ def pack_source(
     with publish_folder(target, identity) as part:
         root = stores.create_group(part, identity, sources=[source])
         train, held_out = (_Split(root, name, encoder, settings) for name in SPLITS)
-        reader = ShardReader(path, settings.on_bad_line)
+        reader = DocumentReader(path, settings.on_bad_line)
         domains: dict[str, int] = {}
         for document in _with_progress(reader, source):
             domain = domains.setdefault(document.domain, len(domains))
@@ -160,7 +161,7 @@ def _report(source: str, tally: Tally) -> None:
         logger.warning(text, source, tally.lone_surrogates)
 
 
-def _with_progress(reader: ShardReader, source: str) -> Iterator[Document]:
+def _with_progress(reader: DocumentReader, source: str) -> Iterator[Document]:
     size = reader.path.stat().st_size
     progress = Progress(f"tokenising {source}", size, "compressed bytes")
     for document in reader:

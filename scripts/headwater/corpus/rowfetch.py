@@ -13,32 +13,22 @@ import numpy as np
 
 from headwater.corpus import megatron, streaming, tokenparts
 from headwater.corpus.batches import BatchFiles
-from headwater.corpus.failures import NotThereError
-from headwater.corpus.fetching import (
-    GrowingFile,
-    check_space,
-    fetch_ranges,
-    write_record,
-)
-from headwater.corpus.places import base_name, hub_place, without_secrets
-from headwater.corpus.remote import (
-    RemoteFile,
-    RemoteReader,
-    list_files,
-    open_remote,
-)
-from headwater.corpus.rowsource import TOKENS_NAME, RowPlan, check_ids, columns_of
+from headwater.corpus.rowsource import TOKENS_NAME, RowNeeds, check_ids, columns_of
 from headwater.corpus.rowstore import token_dtype
-from headwater.corpus.steps import bytes_of_rows, past_the_end
 from headwater.errors import HeadwaterError
+from headwater.identity import Config
+from headwater.net.failures import NotThereError
+from headwater.net.fetching import GrowingFile, check_space, fetch_ranges, write_record
+from headwater.net.places import base_name, hub_place, without_secrets
+from headwater.net.remote import RemoteFile, RemoteReader, list_files, open_remote
 from headwater.progress import Progress
 from headwater.publish import publish_folder
-from headwater.stages import Config
+from headwater.steps import bytes_of_rows, past_the_end
 
 _COMMIT_BYTES = 1 << 26
 
 
-def fetch_rows(target: Path, config: Config, plan: RowPlan, vocabulary: int) -> None:
+def fetch_rows(target: Path, config: Config, plan: RowNeeds, vocabulary: int) -> None:
     """Publish a folder with the rows that an experiment needs.
 
     Args:
@@ -59,7 +49,7 @@ def fetch_rows(target: Path, config: Config, plan: RowPlan, vocabulary: int) -> 
         _fetch_entries(target, corpus["dataset"], plan, vocabulary)
 
 
-def _fetch_tokens(target: Path, place: str, plan: RowPlan) -> None:
+def _fetch_tokens(target: Path, place: str, plan: RowNeeds) -> None:
     wanted = bytes_of_rows(plan.all, plan.width, megatron.UINT16.itemsize)
     names, index = token_places(place)
     parts = _parts(names, wanted, plan)
@@ -79,14 +69,14 @@ def token_places(place: str) -> tuple[list[str], str | None]:
     """
     hub = hub_place(place)
     if hub is None or hub.path.endswith(".bin"):
-        names = tokenparts.shard_order_of(place, _shards_after(place))
+        names = tokenparts.part_order_of(place, _shards_after(place))
         return names, tokenparts.index_name(names[0])
     found = [
         str(file)
         for file in list_files(hub)
         if "/" not in file.path.removeprefix(hub.path).strip("/")
     ]
-    names = tokenparts.shard_order_of(place, found)
+    names = tokenparts.part_order_of(place, found)
     index = tokenparts.index_name(names[0])
     return names, index if index in found else None
 
@@ -94,7 +84,7 @@ def token_places(place: str) -> tuple[list[str], str | None]:
 def _shards_after(place: str) -> list[str]:
     """A file, and the shards that come after it if it is the first of some."""
     name = base_name(place)
-    found = tokenparts.SHARD_NAME.fullmatch(name)
+    found = tokenparts.PART_NAME.fullmatch(name)
     if found is None or int(found["index"]) != 0:
         return [place]
     shards = range(int(found["last"]) + 1)
@@ -103,7 +93,7 @@ def _shards_after(place: str) -> list[str]:
 
 
 def _parts(
-    names: list[str], wanted: range, plan: RowPlan
+    names: list[str], wanted: range, plan: RowNeeds
 ) -> list[tuple[RemoteFile, range]]:
     """The files that hold these bytes of the whole, and which of theirs are wanted."""
     parts: list[tuple[RemoteFile, range]] = []
@@ -122,7 +112,7 @@ def _parts(
     return parts
 
 
-def _check_index(name: str, place: str | None, plan: RowPlan) -> None:
+def _check_index(name: str, place: str | None, plan: RowNeeds) -> None:
     try:
         if place is None:
             raise NotThereError("")
@@ -136,7 +126,7 @@ def _check_index(name: str, place: str | None, plan: RowPlan) -> None:
 
 
 def _fetch_batches(
-    target: Path, corpus: dict[str, Any], plan: RowPlan, vocabulary: int
+    target: Path, corpus: dict[str, Any], plan: RowNeeds, vocabulary: int
 ) -> None:
     used: list[RemoteFile] = []
 
@@ -170,7 +160,7 @@ def _batch_places(places: Iterable[str]) -> Iterator[str]:
 
 
 def _fetch_entries(
-    target: Path, settings: dict[str, Any], plan: RowPlan, vocabulary: int
+    target: Path, settings: dict[str, Any], plan: RowNeeds, vocabulary: int
 ) -> None:
     settings = streaming.pinned(settings)
     name = base_name(settings.get("name") or settings["files"][0])
@@ -187,7 +177,7 @@ def _append(
     blocks: Iterable[tuple[np.ndarray, dict[str, Any]]],
     name: str,
     vocabulary: int,
-    plan: RowPlan,
+    plan: RowNeeds,
 ) -> None:
     """Write the rows that are missing, with the state of the source after each block.
 
@@ -217,7 +207,7 @@ def _append(
     file.finish()
 
 
-def _identity(origin: list[Any], plan: RowPlan) -> dict[str, Any]:
+def _identity(origin: list[Any], plan: RowNeeds) -> dict[str, Any]:
     return {
         "part": "fetched rows",
         "origin": [str(entry) for entry in origin],
@@ -227,7 +217,7 @@ def _identity(origin: list[Any], plan: RowPlan) -> dict[str, Any]:
 
 
 def _write_record(
-    folder: Path, source: str, dtype: np.dtype, plan: RowPlan, parts: list[Any]
+    folder: Path, source: str, dtype: np.dtype, plan: RowNeeds, parts: list[Any]
 ) -> None:
     write_record(
         folder,

@@ -13,14 +13,14 @@ from headwater.corpus import detectors, holdout, rowstore
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.rowsource import (
     TOKEN_COUNTS,
-    RowPlan,
+    RowNeeds,
     RowSource,
     attributes,
     describe,
 )
 from headwater.corpus.rowstore import Assembly, RowWriter, token_dtype
+from headwater.identity import Config
 from headwater.publish import Identity, publish_folder
-from headwater.stages import Config
 
 logger = logging.getLogger("headwater")
 
@@ -49,7 +49,7 @@ def hold_out_after(
     target: Path,
     source: RowSource,
     encoder: Encoder,
-    plan: RowPlan,
+    plan: RowNeeds,
     rows_per_domain: int,
     seed: int,
     counts: np.ndarray,
@@ -109,7 +109,7 @@ def summarize(
     training: TrainingRows,
     held_out: Path,
     encoder: Encoder,
-    plan: RowPlan,
+    plan: RowNeeds,
     config: Config,
 ) -> dict[str, Any]:
     """What the corpus holds: rows by domain, of the training run and held out."""
@@ -136,5 +136,5 @@ def summarize(
     }
 
 
-def _rows(count: int, plan: RowPlan) -> dict[str, int]:
+def _rows(count: int, plan: RowNeeds) -> dict[str, int]:
     return {"tokens": int(count) * plan.width, "rows": int(count)}

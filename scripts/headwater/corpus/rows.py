@@ -12,10 +12,11 @@ from tokenizers import Tokenizer
 
 from headwater import stores
 from headwater.corpus import rowstore
-from headwater.corpus.places import SOURCE_SUFFIX
-from headwater.corpus.records import DOMAIN as RECORDS
+from headwater.corpus.domains import RECORDS
+from headwater.corpus.sources import SOURCE_SUFFIX
 from headwater.errors import HeadwaterError
-from headwater.stages import Config
+from headwater.identity import Config
+from headwater.steps import training_rows
 
 _CACHE_BYTES = 1 << 27
 
@@ -203,8 +204,7 @@ def _check_place(
             f"expected row {start:,} of {rows:,}; the shards are not one whole "
             "training order: delete them and run again"
         )
-    training = config["training"]
-    wanted = training["steps"] * training["batch_size"]
+    wanted = training_rows(config)
     if found[stores.ATTRIBUTE].get("rows", wanted) != wanted:
         raise HeadwaterError(
             f"{path}: made for {found['total_rows']:,} training rows, the config now "

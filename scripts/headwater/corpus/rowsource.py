@@ -16,16 +16,17 @@ from headwater import stores
 from headwater.corpus import detectors
 from headwater.corpus.batches import BatchColumns, BatchFiles
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.fetching import read_record
-from headwater.corpus.places import rows_held_out
 from headwater.corpus.rowstore import RowBlock, RowWriter, block_rows, token_dtype
+from headwater.corpus.sources import rows_held_out
 from headwater.corpus.tokenfiles import TokenFiles, open_local
-from headwater.corpus.tokenparts import shard_order_of
+from headwater.corpus.tokenparts import part_order_of
 from headwater.errors import HeadwaterError
+from headwater.identity import Config
+from headwater.net.fetching import read_record
 from headwater.progress import Progress
 from headwater.publish import Identity, publish_folder
-from headwater.shards import shard_range
-from headwater.stages import Config
+from headwater.shares import share_of
+from headwater.steps import training_rows
 
 TOKENS_NAME = "tokens.bin"
 TOKEN_COUNTS = "token_counts"
@@ -47,7 +48,7 @@ class RowSource(Protocol):
 
 
 @dataclass(frozen=True)
-class RowPlan:
+class RowNeeds:
     """Which rows of a source an experiment uses.
 
     Attributes:
@@ -68,12 +69,12 @@ class RowPlan:
         return range(self.training + self.after)
 
 
-def plan_of(config: Config) -> RowPlan:
+def needs_of(config: Config) -> RowNeeds:
     """The plan in a config."""
     corpus, training = config["corpus"], config["training"]
-    return RowPlan(
+    return RowNeeds(
         width=corpus["seq_len"] + 1,
-        training=training["steps"] * training["batch_size"],
+        training=training_rows(config),
         after=rows_held_out(corpus),
         batch_size=training["batch_size"],
     )
@@ -89,19 +90,19 @@ def open_source(paths: Sequence[Path], config: Config) -> RowSource:
     Raises:
         HeadwaterError: not such files, or too few rows.
     """
-    plan, corpus = plan_of(config), config["corpus"]
+    plan, corpus = needs_of(config), config["corpus"]
     if paths[0].is_dir():
         return _open_fetched(paths[0], plan)
     if "pythia" in corpus:
         place, found = corpus["pythia"]["path"], [str(path) for path in paths]
-        ordered = [Path(name) for name in shard_order_of(place, found)]
+        ordered = [Path(name) for name in part_order_of(place, found)]
         return open_local(ordered, plan.all, plan.width)
     names = [(str(path), str(path)) for path in paths]
     columns = columns_of(corpus)
     return BatchFiles(names, plan.all, plan.width, plan.batch_size, columns)
 
 
-def _open_fetched(folder: Path, plan: RowPlan) -> TokenFiles:
+def _open_fetched(folder: Path, plan: RowNeeds) -> TokenFiles:
     record = read_record(folder)
     if record["width"] != plan.width or record["rows"] < plan.all.stop:
         raise HeadwaterError(
@@ -126,7 +127,7 @@ def copy_rows(
     shards: int,
     source: RowSource,
     encoder: Encoder,
-    plan: RowPlan,
+    plan: RowNeeds,
     identity: Identity,
 ) -> None:
     """Write one shard of the training order.
@@ -144,7 +145,7 @@ def copy_rows(
     Raises:
         HeadwaterError: too few rows, or a token id that the tokenizer does not have.
     """
-    rows = shard_range(plan.training, shards, shard)
+    rows = share_of(plan.training, shards, shard)
     progress = Progress(f"rows {shard:04d}", len(rows), "rows")
     with publish_folder(target, identity) as part:
         root = stores.create_group(
@@ -164,7 +165,7 @@ def copy_rows(
         stores.write_array(root, TOKEN_COUNTS, counts)
 
 
-def attributes(source: RowSource, plan: RowPlan) -> dict[str, Any]:
+def attributes(source: RowSource, plan: RowNeeds) -> dict[str, Any]:
     """What stores of a source's rows say about them."""
     return {
         "sources": [source.name],

@@ -16,12 +16,12 @@ import numpy as np
 import zstandard
 
 from headwater.corpus.detectors import detected_domain
-from headwater.corpus.failures import ADVICE, hub_errors
-from headwater.corpus.fetching import GrowingFile
-from headwater.corpus.shards import TEXT_NAME
+from headwater.corpus.documents import TEXT_NAME
 from headwater.errors import HeadwaterError
+from headwater.net.failures import ADVICE, hub_errors
+from headwater.net.fetching import GrowingFile
 from headwater.progress import Progress
-from headwater.shards import shard_range
+from headwater.shares import share_of
 
 logger = logging.getLogger("headwater")
 
@@ -169,7 +169,7 @@ def write_text(folder: Path, settings: Settings, job: int) -> dict[str, Any]:
 def _documents(settings: Settings, job: int) -> int | None:
     if "documents" not in settings:
         return None
-    return len(shard_range(settings["documents"], settings["jobs"], job))
+    return len(share_of(settings["documents"], settings["jobs"], job))
 
 
 def examples(

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from headwater.corpus import streaming
-from headwater.corpus.fetching import fetch_ranges, write_record
-from headwater.corpus.places import base_name
-from headwater.corpus.remote import open_remote
-from headwater.corpus.shards import TEXT_NAME
+from headwater.corpus.documents import TEXT_NAME
+from headwater.net.fetching import fetch_ranges, write_record
+from headwater.net.places import base_name
+from headwater.net.remote import open_remote
 from headwater.publish import publish_folder
 
 

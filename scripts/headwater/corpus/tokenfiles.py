@@ -14,9 +14,9 @@ from headwater.corpus.megatron import (
     parse_header,
     warn_no_index,
 )
-from headwater.corpus.steps import bytes_of_rows, past_the_end
 from headwater.corpus.tokenparts import check_sizes, index_name, whole_name
 from headwater.errors import HeadwaterError
+from headwater.steps import bytes_of_rows, past_the_end
 
 
 class TokenFiles:

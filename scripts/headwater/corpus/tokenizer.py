@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from headwater.corpus.documents import DocumentReader
 from headwater.corpus.encoding import (
     DESCRIPTION_NAME,
     TOKENIZER_NAME,
     count_ids,
-    read_description,
     split_points,
 )
-from headwater.corpus.shards import ShardReader
 from headwater.corpus.tokenfolder import folder_problem
 from headwater.errors import HeadwaterError
 from headwater.publish import Identity, publish_folder
@@ -105,7 +104,7 @@ def sample_texts(
     total = sum(path.stat().st_size for path in sources)
     passed = taken = 0
     for path in sources:
-        reader = ShardReader(path, on_bad_line)
+        reader = DocumentReader(path, on_bad_line)
         for document in reader:
             if taken * total > characters * (passed + reader.bytes_read):
                 continue
@@ -194,15 +193,6 @@ def _from_hugging_face(name: str, revision: str) -> PreTrainedTokenizerBase:
             "tokenizer.json and tokenizer_config.json (which names the eos_token), or "
             "a Hugging Face name that this machine can download or has in its cache"
         ) from error
-
-
-def vocabulary_size(folder: Path) -> int:
-    """Token ids of a published tokenizer folder.
-
-    Raises:
-        HeadwaterError: not such a folder.
-    """
-    return int(read_description(folder)["vocabulary"])
 
 
 def load(folder: Path) -> PreTrainedTokenizerFast:

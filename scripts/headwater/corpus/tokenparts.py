@@ -8,10 +8,10 @@ parsed, so it imports little and opens no file.
 import re
 from collections.abc import Sequence
 
-from headwater.corpus.places import base_name
 from headwater.errors import HeadwaterError
+from headwater.net.places import base_name
 
-SHARD_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<last>\d{5})\.bin")
+PART_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<last>\d{5})\.bin")
 
 
 ITEM_BYTES = 2  # of a token, uint16
@@ -24,7 +24,7 @@ def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
         HeadwaterError: the bytes are no multiple of a row, though all files are there.
     """
     total = sum(sizes)
-    found = SHARD_NAME.fullmatch(base_name(names[-1]))
+    found = PART_NAME.fullmatch(base_name(names[-1]))
     complete = found is None or found["index"] == found["last"]
     if complete and total % row:
         raise HeadwaterError(
@@ -35,7 +35,7 @@ def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
     return total // row
 
 
-def shard_order(names: Sequence[str]) -> list[str]:
+def part_order(names: Sequence[str]) -> list[str]:
     """The `.bin` files of a folder in the order of their bytes.
 
     Args:
@@ -48,7 +48,7 @@ def shard_order(names: Sequence[str]) -> list[str]:
     bins = sorted(name for name in names if base_name(name).endswith(".bin"))
     if not bins:
         raise HeadwaterError("no .bin file there")
-    found = [SHARD_NAME.fullmatch(base_name(name)) for name in bins]
+    found = [PART_NAME.fullmatch(base_name(name)) for name in bins]
     if len(bins) == 1 and not found[0]:
         return bins
     if not all(found) or len({match["stem"] for match in found if match}) != 1:
@@ -64,10 +64,10 @@ def shard_order(names: Sequence[str]) -> list[str]:
     return bins
 
 
-def shard_order_of(place: str, names: Sequence[str]) -> list[str]:
-    """`shard_order`, whose errors name the place."""
+def part_order_of(place: str, names: Sequence[str]) -> list[str]:
+    """`part_order`, whose errors name the place."""
     try:
-        return shard_order(names)
+        return part_order(names)
     except HeadwaterError as error:
         raise HeadwaterError(f"{place}: {error}") from None
 
@@ -80,7 +80,7 @@ def _few(names: Sequence[str]) -> str:
 def whole_name(bin_name: str) -> str:
     """The whole that a `.bin` file is, or is a shard of: its name, without folders."""
     name = base_name(bin_name)
-    found = SHARD_NAME.fullmatch(name)
+    found = PART_NAME.fullmatch(name)
     return f"{found['stem']}.bin" if found else name
 
 

@@ -19,16 +19,15 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import block_sides, blocks_of
 from headwater.gradients.capture import LayerTrace
 from headwater.gradients.heads import by_layer, gradients_of, split_blocks
-from headwater.gradients.passes import Batch, PassOptions, RowSource, run_pass
-from headwater.neox import geometry
+from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
+from headwater.neox import Model, geometry
 from headwater.progress import Progress
-from headwater.publish import stable_seed
+from headwater.seeds import stable_seed
 
 Traces = Mapping[int, LayerTrace]
 Item = TypeVar("Item", Batch, tuple[Batch, dict[Head, Tensor]])
@@ -124,8 +123,8 @@ def fit_lambdas(
 
 
 def fit_factors(
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
+    model: Model,
+    rows: RowSequence,
     heads: list[Head],
     mode: str,
     options: PassOptions,

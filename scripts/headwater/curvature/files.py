@@ -14,7 +14,7 @@ import torch
 
 from headwater.curvature.ekfac import Factors
 from headwater.hdf5 import open_file, publish_hdf5
-from headwater.stages import Config
+from headwater.identity import Config
 
 
 def write_factors(path: Path, factors: Factors, identity: dict[str, Any]) -> None:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from headwater.evaluation.domains import NATURAL
+from headwater.corpus.domains import NATURAL
 
 EFFECTS = ("area_ratio", "onset_shift", "probe_change", "final_score", "final_icl")
-BASELINE = "baseline"
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.evaluation.domains import GENERATED, NATURAL
-from headwater.loss import token_losses
-from headwater.neox import final_hidden
+from headwater.corpus.domains import NATURAL, RECORDS
+from headwater.cross_entropy import token_losses
+from headwater.neox import Model, final_hidden
 
 
 @dataclass(frozen=True)
@@ -27,13 +26,11 @@ class HeldOut:
     def groups(self) -> dict[str, np.ndarray]:
         """Row masks: one a domain, and `natural`, all rows that were not generated."""
         masks = {str(name): self.domains == name for name in np.unique(self.domains)}
-        return {NATURAL: self.domains != GENERATED, **masks}
+        return {NATURAL: self.domains != RECORDS, **masks}
 
 
 @torch.no_grad()
-def held_out_losses(
-    model: GPTNeoXForCausalLM, tokens: Tensor, batch_size: int = 64
-) -> np.ndarray:
+def held_out_losses(model: Model, tokens: Tensor, batch_size: int = 64) -> np.ndarray:
     """Cross entropy of every token of held-out rows, nats, float64 [rows, length]."""
     unembedding = model.get_output_embeddings().weight
     parts = []

@@ -5,26 +5,26 @@ from collections.abc import Mapping
 import pandas as pd
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
 from headwater.geometry import Head
 from headwater.heads.scores import head_scores
+from headwater.neox import Model
 from headwater.probes import Probe, ProbeData
 
 COLUMNS = ["step", "metric", "name", "value"]
-Line = tuple[int, str, str, float]
+Measurement = tuple[int, str, str, float]
 
 
 def checkpoint_metrics(
     step: int,
-    model: GPTNeoXForCausalLM,
+    model: Model,
     sequences: Tensor,
     held_out: HeldOut,
     early: int,
     late: int,
     probes: Mapping[str, tuple[Probe, Head]],
-) -> list[Line]:
+) -> list[Measurement]:
     """Head scores, losses, ICL scores and probe values of one checkpoint.
 
     Args:
@@ -42,7 +42,7 @@ def checkpoint_metrics(
         the value that the scores of rows predict, is named by target.
     """
     losses = held_out_losses(model, held_out.tokens)
-    lines: list[Line] = []
+    lines: list[Measurement] = []
     for name, mask in held_out.groups().items():
         if mask.any():
             lines.append((step, "loss", name, float(losses[mask].mean())))
@@ -55,13 +55,11 @@ def checkpoint_metrics(
 
 
 @torch.no_grad()
-def probe_value(
-    model: GPTNeoXForCausalLM, probe: Probe, head: Head, sequences: Tensor
-) -> float:
+def probe_value(model: Model, probe: Probe, head: Head, sequences: Tensor) -> float:
     """Mean of a probe over sequences, in the probe's own unit."""
     return float(probe.function(model, head, ProbeData(sequences)).double().mean())
 
 
-def metrics_table(lines: list[Line]) -> pd.DataFrame:
+def metrics_table(lines: list[Measurement]) -> pd.DataFrame:
     """Lines as a table."""
     return pd.DataFrame(lines, columns=COLUMNS)

@@ -82,11 +82,6 @@ def _side(trace: LayerTrace, block: Block, name: str, sizes: Geometry) -> Tensor
     return qkv[..., :2, :].flatten(-2) if block.name == "qk" else qkv[..., 2, :]
 
 
-def row_gradients(sides: Mapping[str, Tensor], block: Block) -> Tensor:
-    """Per-row gradients of one block: [batch, rows, columns]."""
-    return sides[block.left].mT @ sides[block.right]
-
-
 def token_products(sides: Mapping[str, Tensor], block: Block, vector: Tensor) -> Tensor:
     """Each token's part of `<gradient, vector>`, without forming it: [batch, length].
 

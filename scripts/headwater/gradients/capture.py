@@ -12,9 +12,8 @@ from types import TracebackType
 
 import torch
 from torch import Tensor, nn
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.neox import attention_of, dense_of, geometry
+from headwater.neox import Model, attention_of, dense_of, geometry
 
 
 @dataclass
@@ -59,7 +58,7 @@ class Capture:
     pass `traces[layer]` holds the tensors of that pass.
     """
 
-    def __init__(self, model: GPTNeoXForCausalLM, layers: Iterable[int]) -> None:
+    def __init__(self, model: Model, layers: Iterable[int]) -> None:
         self.traces = {layer: LayerTrace() for layer in sorted(set(layers))}
         self._model = model
         self._handles: list = []
@@ -109,7 +108,7 @@ def _recorder(trace: LayerTrace, name: str) -> Callable[..., None]:
 
 
 @contextmanager
-def detached_heads(model: GPTNeoXForCausalLM, kept: int) -> Iterator[None]:
+def detached_heads(model: Model, kept: int) -> Iterator[None]:
     """Let gradients flow through one head index of every layer only.
 
     The paper's released code does so by a patch of its model library: in every layer

@@ -9,7 +9,7 @@ import torch
 
 from headwater.geometry import Head
 from headwater.hdf5 import open_file, publish_hdf5
-from headwater.stages import Config
+from headwater.identity import Config
 
 
 @dataclass(frozen=True)

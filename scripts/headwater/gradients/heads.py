@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import Block, blocks_of
 from headwater.gradients.capture import LayerTrace
-from headwater.gradients.passes import Batch, PassOptions, RowSource, run_pass
-from headwater.neox import geometry
+from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
+from headwater.neox import Model, geometry
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,8 @@ def head_gradients(
 
 
 def gradients_of(
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
+    model: Model,
+    rows: RowSequence,
     heads: list[Head],
     mode: str,
     options: PassOptions,
@@ -143,8 +142,8 @@ def by_cut(heads: list[Head], as_released: bool) -> dict[int | None, list[Head]]
 
 
 def released_gradients(
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
+    model: Model,
+    rows: RowSequence,
     heads: list[Head],
     mode: str,
     options: PassOptions,

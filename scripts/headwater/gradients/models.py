@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import torch
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.checkpoints.files import load_model
-from headwater.stages import Config
+from headwater.identity import Config
+from headwater.neox import Model
 
 PRECISIONS = {"exact": torch.float32, "bf16": torch.bfloat16}
 
 
 def load_for_pass(
     folder: Path, config: Config, device: torch.device, precision: str = "exact"
-) -> GPTNeoXForCausalLM:
+) -> Model:
     """The model of a checkpoint for passes over rows.
 
     Args:

@@ -8,16 +8,15 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.cross_entropy import sampled_losses, token_losses
 from headwater.errors import HeadwaterError
 from headwater.gradients.capture import Capture, LayerTrace, detached_heads
-from headwater.loss import sampled_losses, token_losses
-from headwater.neox import final_hidden
-from headwater.publish import stable_seed
+from headwater.neox import Model, final_hidden
+from headwater.seeds import stable_seed
 
 
-class RowSource(Protocol):
+class RowSequence(Protocol):
     """Rows by slice; a tensor is one, a view of a store another."""
 
     def __len__(self) -> int:
@@ -68,7 +67,7 @@ class PassOptions:
 
 
 def run_pass(
-    model: GPTNeoXForCausalLM, rows: RowSource, layers: list[int], options: PassOptions
+    model: Model, rows: RowSequence, layers: list[int], options: PassOptions
 ) -> Iterator[Batch]:
     """Stream rows through the model, a batch at a time.
 
@@ -95,9 +94,7 @@ def run_pass(
             yield Batch(part, capture.traces, losses)
 
 
-def _run(
-    model: GPTNeoXForCausalLM, rows: Tensor, first: int, options: PassOptions
-) -> Tensor:
+def _run(model: Model, rows: Tensor, first: int, options: PassOptions) -> Tensor:
     hidden = final_hidden(model, rows[:, :-1])
     unembedding = model.get_output_embeddings().weight
     if options.seed is None:
@@ -110,7 +107,7 @@ def _run(
     return losses.detach().to(wide).sum(dim=1)
 
 
-def _check_length(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
+def _check_length(model: Model, rows: Tensor) -> None:
     most = model.config.max_position_embeddings
     if rows.shape[1] - 1 > most:
         raise HeadwaterError(

@@ -5,20 +5,19 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.capture import Capture, detached_heads
 from headwater.gradients.heads import layer_gradients, split_blocks
-from headwater.neox import geometry
+from headwater.neox import Model, geometry
 from headwater.probes import Probe, ProbeData
 
 logger = logging.getLogger("headwater")
 
 
 def probe_gradient(
-    model: GPTNeoXForCausalLM,
+    model: Model,
     probe: Probe,
     head: Head,
     data: ProbeData,
@@ -62,7 +61,7 @@ def warn_if_zero(gradient: dict[str, Tensor], target: str, head: Head) -> None:
 
 
 def _probe_gradient(
-    model: GPTNeoXForCausalLM,
+    model: Model,
     probe: Probe,
     head: Head,
     data: ProbeData,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from headwater.corpus.encoding import Encoder
 from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
+from headwater.identity import Config
 from headwater.probes.dataset import read_rows
 from headwater.probes.registry import ProbeData
-from headwater.publish import stable_seed
-from headwater.stages import Config
+from headwater.seeds import stable_seed
 
 
 def probe_data(

@@ -2,18 +2,15 @@
 
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
-from headwater.neox import attention_patterns, dense_weight, geometry, qkv_weight
+from headwater.neox import Model, attention_patterns, dense_weight, geometry, qkv_weight
 
 SCORES = ("prefix_matching", "previous_token", "copying")
 
 
 @torch.no_grad()
-def head_scores(
-    model: GPTNeoXForCausalLM, sequences: Tensor
-) -> dict[str, dict[Head, float]]:
+def head_scores(model: Model, sequences: Tensor) -> dict[str, dict[Head, float]]:
     """Every score of every head.
 
     Args:
@@ -52,15 +49,13 @@ def _previous_token(pattern: Tensor, half: int) -> float:
     return float(stripe.double().mean())
 
 
-def vocabulary_overlap(model: GPTNeoXForCausalLM) -> Tensor:
+def vocabulary_overlap(model: Model) -> Tensor:
     """Embedding times unembedding, over the vocabulary: float64 [hidden, hidden]."""
     embedding = model.gpt_neox.embed_in.weight.double()
     return embedding.T @ model.get_output_embeddings().weight.double()
 
 
-def copying_score(
-    model: GPTNeoXForCausalLM, head: Head, overlap: Tensor | None = None
-) -> float:
+def copying_score(model: Model, head: Head, overlap: Tensor | None = None) -> float:
     """Eigenvalue copying score of one head's OV circuit, -1 to 1.
 
     The circuit `W_E W_V W_O W_U` is [vocabulary, vocabulary] of rank d_head; its

@@ -9,7 +9,7 @@ from torch import Tensor
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.holdout import token_counts
 from headwater.errors import HeadwaterError
-from headwater.stages import Config
+from headwater.identity import Config
 
 
 def repeated_sequences(

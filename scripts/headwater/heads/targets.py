@@ -20,21 +20,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from headwater.corpus.window import Window, WindowRows
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
+from headwater.identity import Config, check_identity
 from headwater.publish import write_json
-from headwater.stages import Config, check_identity
 
 RISE_START, RISE_END = 0.1, 0.9
 Curve = list[tuple[int, float]]
-
-
-@dataclass(frozen=True)
-class Window:
-    """Training steps [start, end), whose rows are scored and intervened on."""
-
-    start: int
-    end: int
 
 
 def curve_of(scores: pd.DataFrame, head: str, score: str) -> Curve:
@@ -50,7 +43,7 @@ def choose_head(scores: pd.DataFrame, score: str) -> str:
     return str(min(Head.parse(label) for label in best))
 
 
-def emergence(curve: Curve) -> Window:
+def rising_window(curve: Curve) -> Window:
     """The window in which a curve rises, by the rule above.
 
     Raises:
@@ -152,7 +145,7 @@ def choose_window(
 
 def _found(config: Config, scores: pd.DataFrame) -> Window:
     target = choose_target(config["targets"][config["window"]["target"]], scores)
-    return emergence(curve_of(scores, target.head, target.score))
+    return rising_window(curve_of(scores, target.head, target.score))
 
 
 def spread_points(window: Window, count: int, checkpoints: list[int]) -> list[int]:
@@ -187,7 +180,7 @@ def choose_target(settings: dict[str, str], scores: pd.DataFrame) -> Target:
     head = choose_head(scores, score) if auto else settings["head"]
     curve = curve_of(scores, head, score)
     try:
-        window = emergence(curve)
+        window = rising_window(curve)
     except HeadwaterError:
         window = None
     return Target(
@@ -209,6 +202,20 @@ def read_window(path: Path, config: Config) -> WindowChoice:
     """Read `window.json`, checked against the config."""
     value = _read(path, config)
     return WindowChoice(Window(**value["window"]), value["chosen"], value["points"])
+
+
+def open_window(
+    window: str | Path, rows: Iterable[str | Path], config: Config
+) -> tuple[WindowChoice, WindowRows]:
+    """The choice of the window, and its rows.
+
+    Args:
+        window: `heads/window.json`.
+        rows: the row shards, in training order.
+        config: for the checks of both.
+    """
+    choice = read_window(Path(window), config)
+    return choice, WindowRows([Path(path) for path in rows], choice.window, config)
 
 
 def write_target(path: Path, target: Target, identity: dict[str, Any]) -> None:

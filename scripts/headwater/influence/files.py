@@ -17,8 +17,8 @@ import numpy as np
 
 from headwater.geometry import Head
 from headwater.hdf5 import open_file, publish_hdf5
+from headwater.identity import Config
 from headwater.publish import publish_folder
-from headwater.stages import Config
 from headwater.stores import create_group, open_group, read, write_array
 
 

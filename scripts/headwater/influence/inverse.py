@@ -14,7 +14,7 @@ from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
 from headwater.gradients.blocks import Block
-from headwater.gradients.coordinates import eigen_gradient, flat_lambdas
+from headwater.projection.coordinates import eigen_gradient, flat_lambdas
 
 
 def solve(

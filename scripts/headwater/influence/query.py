@@ -16,21 +16,17 @@ from headwater.curvature.files import read_factors
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.probe import (
-    probe_gradient,
-    warn_if_zero,
-)
-from headwater.gradients.store import HeadRows, check_rows, row_losses
+from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.probe_data import probe_data
-from headwater.heads.targets import read_target
-from headwater.heads.window import open_window
+from headwater.heads.targets import open_window, read_target
+from headwater.identity import Config
 from headwater.influence.average import Average, within
 from headwater.influence.inverse import solve
 from headwater.influence.ranking import ranked_table
 from headwater.influence.scores import score_store
 from headwater.probes import find_probe
-from headwater.shards import shard_range
-from headwater.stages import Config
+from headwater.projection.store import HeadRows, check_rows, row_losses
+from headwater.shares import share_of
 from headwater.stores import open_group
 
 
@@ -149,7 +145,7 @@ class Experiment:
         paths = self._store_paths(point)
         for number, path in enumerate(paths):
             group = open_group(path, self.config)
-            part = shard_range(len(self.window), len(paths), number)
+            part = share_of(len(self.window), len(paths), number)
             part = self.window.after(step, part)
             check_rows(group, part)
             yield part, HeadRows(group, head), row_losses(group)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from headwater.heads.window import WindowRows
+from headwater.corpus.window import WindowRows
 
 EXTREMES = 1000  # rows listed from each end; the stores keep the score of every row
 TOP_FRACTION = 0.1

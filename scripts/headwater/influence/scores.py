@@ -5,17 +5,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.curvature.ekfac import Factors
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
 from headwater.gradients.heads import gradients_of, released_gradients
-from headwater.gradients.passes import PassOptions, RowSource, check_finite, run_pass
-from headwater.gradients.store import HeadRows
+from headwater.gradients.passes import PassOptions, RowSequence, check_finite, run_pass
 from headwater.influence.files import Product
-from headwater.neox import geometry
+from headwater.neox import Model, geometry
 from headwater.progress import Progress
+from headwater.projection.store import HeadRows
 
 
 def standard_basis(
@@ -90,8 +89,8 @@ class Vectors:
 
 
 def stream_scores(
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
+    model: Model,
+    rows: RowSequence,
     factors: Factors,
     products: list[Product],
     mode: str,
@@ -131,8 +130,8 @@ def stream_scores(
 
 
 def token_scores(
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
+    model: Model,
+    rows: RowSequence,
     factors: Factors,
     product: Product,
     mode: str,

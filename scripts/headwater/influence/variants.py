@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.curvature.ekfac import Factors, fit_factors
 from headwater.geometry import Head
@@ -24,6 +23,7 @@ from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product
 from headwater.influence.inverse import solve
 from headwater.influence.scores import stream_scores
+from headwater.neox import Model
 from headwater.probes import ProbeData, find_probe
 
 RELEASED = ("probe_off_by_one", "detached_heads", "as_released")
@@ -59,7 +59,7 @@ class Setting:
         score: options of the scoring pass.
     """
 
-    model: GPTNeoXForCausalLM
+    model: Model
     fit_rows: Tensor
     rows: Tensor
     mode: str

@@ -24,7 +24,7 @@ from headwater.errors import HeadwaterError
 
 
 @dataclass(frozen=True)
-class Plan:
+class ArmRows:
     """What an arm trains on, by position in the window.
 
     Attributes:
@@ -121,9 +121,9 @@ def pick_rows(
     return random_rows(np.flatnonzero(domains == domain), count, generator)
 
 
-def build_plan(
+def arm_rows(
     action: str, picked: np.ndarray, total: int, generator: np.random.Generator
-) -> Plan:
+) -> ArmRows:
     """Turn picked rows into a plan for every position of the window.
 
     Args:
@@ -142,4 +142,4 @@ def build_plan(
         others = np.setdiff1d(rows, picked)
         replaced = random_rows(others, len(picked), generator)
         rows[replaced] = generator.permutation(picked)
-    return Plan(rows, weights, picked)
+    return ArmRows(rows, weights, picked)

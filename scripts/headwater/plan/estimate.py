@@ -7,9 +7,9 @@ from pathlib import Path
 
 from headwater.plan.jobs import Counts, Sources, count_jobs
 from headwater.plan.limits import Limit
+from headwater.plan.ranges import NOTHING, Range, total
 from headwater.plan.rates import seconds_each, seconds_taken
 from headwater.plan.shape import Config
-from headwater.plan.spans import NOTHING, Span, total
 from headwater.plan.work import Load, loads, longest, speed_of
 
 MEASURED, ASSUMED = "measured", "assumed"
@@ -52,8 +52,8 @@ class Time:
         basis: `measured` or `assumed`.
     """
 
-    seconds: Span
-    longest: Span
+    seconds: Range
+    longest: Range
     basis: str
 
 
@@ -72,7 +72,7 @@ def rule_time(
     work: list[Load],
     limit: Limit,
     gpu: bool,
-    known: tuple[Span | None, Span | None],
+    known: tuple[Range | None, Range | None],
 ) -> Time:
     """The time of a rule's jobs.
 
@@ -96,7 +96,7 @@ def rule_time(
     return Time(total(sums), longest(spans), MEASURED if measured else ASSUMED)
 
 
-def gradient_seconds(config: Config, folders: Folders, threads: int = 1) -> Span:
+def gradient_seconds(config: Config, folders: Folders, threads: int = 1) -> Range:
     """Seconds of one gradient job on a GPU; quick, and without the sources."""
     sources = Sources((), 0, 0, False, (), 0)
     counts = count_jobs(config, sources)
@@ -133,7 +133,7 @@ def times(
     return found
 
 
-def hours(time: Time, limit: Limit, gpu: bool) -> tuple[Span, Span]:
+def hours(time: Time, limit: Limit, gpu: bool) -> tuple[Range, Range]:
     """(CPU-hours, GPU-hours) of all jobs: what they hold, used or not."""
     wall = time.seconds * (1 / 3600)
     return wall * limit.threads, wall if gpu and limit.gpu else NOTHING

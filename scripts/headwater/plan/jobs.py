@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from headwater.config import (
-    arm_runs,
     dataset_sources,
     has_rows,
     list_sources,
@@ -17,7 +16,8 @@ from headwater.config import (
     wanted_revisions,
 )
 from headwater.config.points import point_names
-from headwater.corpus.places import is_remote
+from headwater.interventions.runs import arm_runs
+from headwater.net.places import is_remote
 
 
 @dataclass(frozen=True)

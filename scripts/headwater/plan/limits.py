@@ -6,8 +6,8 @@ from math import ceil
 
 from headwater.checkpoints.needs import pass_mb, training_mb
 from headwater.config.points import point_names
+from headwater.plan.ranges import Range
 from headwater.plan.shape import Config
-from headwater.plan.spans import Span
 
 SHORTEST, LONGEST = 20, 120  # minutes of a GPU job that is worth scheduling
 TRAININGS = ("train_baseline", "retrain_arm")
@@ -31,7 +31,7 @@ class Limit:
     gpu: bool = False
 
 
-def time_warning(rule: str, longest: Span, limit: Limit) -> str | None:
+def time_warning(rule: str, longest: Range, limit: Limit) -> str | None:
     """A job that may need more time than its rule asks for.
 
     None of a training run: it saves its state and is requeued before its limit.
@@ -41,7 +41,7 @@ def time_warning(rule: str, longest: Span, limit: Limit) -> str | None:
         return None
     certain = "will" if minutes.low > limit.runtime else "may"
     return (
-        f"{rule}: a job {certain} need {span_text(minutes)} minutes, its limit is "
+        f"{rule}: a job {certain} need {range_text(minutes)} minutes, its limit is "
         f"{limit.runtime}; raise set-resources.{rule}.runtime in the profile"
         + (
             ", or gradients.shards"
@@ -73,7 +73,7 @@ def needed_mb(rule: str, config: Config) -> int | None:
     return None
 
 
-def disk_warning(kept: Span, there: float, free: float) -> str | None:
+def disk_warning(kept: Range, there: float, free: float) -> str | None:
     """Results that do not fit on the disk.
 
     Args:
@@ -81,18 +81,18 @@ def disk_warning(kept: Span, there: float, free: float) -> str | None:
         there: bytes of it that exist already.
         free: bytes free where results go.
     """
-    missing = Span(max(0, kept.low - there), max(0, kept.high - there))
+    missing = Range(max(0, kept.low - there), max(0, kept.high - there))
     if missing.high <= free:
         return None
     certain = "will" if missing.low > free else "may"
     return (
-        f"results/: {span_text(missing * (1 / GB))} GB {certain} be written, "
+        f"results/: {range_text(missing * (1 / GB))} GB {certain} be written, "
         f"{free / GB:.1f} GB are free; free some, or put results/ on another disk "
         "(a symbolic link)"
     )
 
 
-def shard_warning(config: Config, job_seconds: Span) -> str | None:
+def shard_warning(config: Config, job_seconds: Range) -> str | None:
     """Gradient jobs too short or too long for a GPU cluster, and how many would do.
 
     Args:
@@ -112,18 +112,18 @@ def shard_warning(config: Config, job_seconds: Span) -> str | None:
         rule = "stream_scores"
     jobs = shards * (len(point_names(config["window"])) if rule[0] == "r" else 1)
     return (
-        f"gradients.shards: {jobs} jobs of {rule} of {span_text(minutes)} GPU-minutes "
+        f"gradients.shards: {jobs} jobs of {rule} of {range_text(minutes)} GPU-minutes "
         f"are too {word} to be worth scheduling ({SHORTEST} to {LONGEST}); "
         f"gradients.shards: {right} would be right"
     )
 
 
-def right_shards(job_seconds: Span, shards: int) -> int:
+def right_shards(job_seconds: Range, shards: int) -> int:
     """The number of shards with which a job takes about an hour."""
     return max(1, ceil(shards * job_seconds.middle / 3600))
 
 
-def span_text(span: Span) -> str:
+def range_text(span: Range) -> str:
     """`3`, `0.2-1.4`: two digits, one number where both are alike."""
     low, high = number(span.low), number(span.high)
     return low if low == high else f"{low}-{high}"

@@ -11,19 +11,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.plan.spans import Span
+from headwater.plan.ranges import Range
 
 PROGRESS = re.compile(
     r"(?P<clock>\d\d:\d\d:\d\d) (?P<label>.+?): (?P<done>[\d,]+)(/(?P<total>[\d,]+))? "
     r"(?P<unit>[a-z ]+) · (?P<rate>[\d,.]+) (?P=unit)/s"
 )
 GPU_NOTE = "GPU memory"
-MARGIN = Span(0.9, 1.2)  # between jobs, and other work on the machine
+MARGIN = Range(0.9, 1.2)  # between jobs, and other work on the machine
 TAIL = 1 << 14  # bytes of a log that are looked at
 
 
 @dataclass(frozen=True)
-class Line:
+class ProgressLine:
     """One progress line.
 
     Attributes:
@@ -43,9 +43,9 @@ class Line:
     text: str
 
 
-def last_lines(log: Path) -> dict[str, Line]:
+def last_lines(log: Path) -> dict[str, ProgressLine]:
     """The last progress line of every label in a log's end, in order."""
-    lines: dict[str, Line] = {}
+    lines: dict[str, ProgressLine] = {}
     for text in tail(log):
         match = PROGRESS.match(text)
         if match:
@@ -54,7 +54,7 @@ def last_lines(log: Path) -> dict[str, Line]:
             total = int(known.replace(",", "")) if known else None
             done = int(match["done"].replace(",", ""))
             lines.pop(label, None)
-            lines[label] = Line(label, done, total, match["unit"], rate, text)
+            lines[label] = ProgressLine(label, done, total, match["unit"], rate, text)
     return lines
 
 
@@ -68,7 +68,7 @@ def tail(log: Path) -> list[str]:
         return []
 
 
-def seconds_each(logs: Iterable[Path], gpu: bool) -> Span | None:
+def seconds_each(logs: Iterable[Path], gpu: bool) -> Range | None:
     """Seconds of one unit of a rule's work, over its jobs; None if nothing is known.
 
     A job with several labels (covariances, then lambdas) does its units once for each.
@@ -85,10 +85,10 @@ def seconds_each(logs: Iterable[Path], gpu: bool) -> Span | None:
             found.append(sum(1 / line.rate for line in right))
     if not found:
         return None
-    return Span(min(found) * MARGIN.low, max(found) * MARGIN.high)
+    return Range(min(found) * MARGIN.low, max(found) * MARGIN.high)
 
 
-def seconds_taken(tables: Iterable[Path]) -> Span | None:
+def seconds_taken(tables: Iterable[Path]) -> Range | None:
     """Wall seconds of a rule's jobs, from Snakemake's benchmark tables."""
     found = []
     for table in tables:
@@ -97,4 +97,4 @@ def seconds_taken(tables: Iterable[Path]) -> Span | None:
             found.append(float(lines[-1].split("\t")[0]))
     if not found:
         return None
-    return Span(min(found) * MARGIN.low, max(found) * MARGIN.high)
+    return Range(min(found) * MARGIN.low, max(found) * MARGIN.high)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from headwater.checkpoints.schedule import saved_steps
-from headwater.plan.spans import Span
-from headwater.retraining.schedule import arm_schedule
+from headwater.checkpoints.schedule import arm_schedule, saved_steps
+from headwater.plan.ranges import Range
 
 Config = Mapping[str, Any]
 
@@ -60,17 +59,17 @@ def all_heads(config: Config) -> int:
     return int(model["num_hidden_layers"] * model["num_attention_heads"])
 
 
-def stored_heads(config: Config) -> Span:
+def stored_heads(config: Config) -> Range:
     """How many heads the gradient stores hold; targets may turn out to share one."""
     wanted = config["gradients"]["heads"]
     if wanted == "all":
-        return Span.exactly(all_heads(config))
+        return Range.exactly(all_heads(config))
     if wanted != "targets":
-        return Span.exactly(len(set(wanted)))
+        return Range.exactly(len(set(wanted)))
     named = [target["head"] for target in config["targets"].values()]
     known = {head for head in named if head != "auto"}
     unknown = min(named.count("auto"), all_heads(config) - len(known))
-    return Span(max(1, len(known)), len(known) + unknown)
+    return Range(max(1, len(known)), len(known) + unknown)
 
 
 def coded_bytes(config: Config) -> int:
@@ -82,7 +81,7 @@ def coded_bytes(config: Config) -> int:
     return -(-kept // 64) * 64 * int(gradients["bits"]) // 8
 
 
-def window_steps(config: Config, found: tuple[int, int] | None = None) -> Span:
+def window_steps(config: Config, found: tuple[int, int] | None = None) -> Range:
     """Training steps of the window.
 
     Args:
@@ -93,15 +92,15 @@ def window_steps(config: Config, found: tuple[int, int] | None = None) -> Span:
     steps = config["training"]["steps"]
     if start == "auto" or end == "auto":
         most = (steps if end == "auto" else end) - (0 if start == "auto" else start)
-        return Span(SHORTEST_WINDOW * most, most)
-    return Span.exactly(end - start)
+        return Range(SHORTEST_WINDOW * most, most)
+    return Range.exactly(end - start)
 
 
-def arm_checkpoints(config: Config, steps: Span) -> Span:
+def arm_checkpoints(config: Config, steps: Range) -> Range:
     """Checkpoints of an arm over so many steps."""
     every = config["retraining"]["checkpoint_every"]
     low, high = (len(arm_schedule(0, int(n), every)) for n in (steps.low, steps.high))
-    return Span(low, high)
+    return Range(low, high)
 
 
 def baseline_checkpoints(config: Config) -> int:
@@ -109,11 +108,11 @@ def baseline_checkpoints(config: Config) -> int:
     return len(saved_steps(config))
 
 
-def held_out_rows(config: Config, is_rows: bool) -> Span:
+def held_out_rows(config: Config, is_rows: bool) -> Range:
     """Held-out rows that are used, at most so many of each domain."""
     held = config["corpus"]["held_out"]
     each = held["rows_per_domain"]
     if is_rows and "shards" not in held:
         count = held.get("rows", 1024)
-        return Span(min(each, count), min(PILE_DOMAINS * each, count))
-    return Span(each, PILE_DOMAINS * each)
+        return Range(min(each, count), min(PILE_DOMAINS * each, count))
+    return Range(each, PILE_DOMAINS * each)

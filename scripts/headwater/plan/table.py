@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from headwater.plan.estimate import Time, hours
 from headwater.plan.jobs import Counts
-from headwater.plan.limits import GB, Limit, span_text
+from headwater.plan.limits import GB, Limit, range_text
+from headwater.plan.ranges import Range, total
 from headwater.plan.sizes import Output
-from headwater.plan.spans import Span, total
 
 
 @dataclass(frozen=True)
-class Line:
+class PlanRow:
     """One rule, or one stage.
 
     Attributes:
@@ -30,12 +30,12 @@ class Line:
     stage: str
     rule: str
     jobs: int
-    cpu_hours: Span
-    gpu_hours: Span
-    written: Span
-    kept: Span
-    files: Span
-    longest: Span
+    cpu_hours: Range
+    gpu_hours: Range
+    written: Range
+    kept: Range
+    files: Range
+    longest: Range
     basis: str
 
 
@@ -45,7 +45,7 @@ def rule_lines(
     outputs: Mapping[str, Output],
     limits: Mapping[str, Limit],
     gpu: bool,
-) -> list[Line]:
+) -> list[PlanRow]:
     """A line for every rule, in the order of the stages."""
     lines = []
     for stage, rules in counts.items():
@@ -55,14 +55,14 @@ def rule_lines(
             kept, written = output.kept * jobs, output.kept + output.rewritten
             files = output.files * jobs
             amounts = (cpu, gpus, written * jobs, kept, files, time.longest)
-            lines.append(Line(stage, rule, jobs, *amounts, time.basis))
+            lines.append(PlanRow(stage, rule, jobs, *amounts, time.basis))
     return lines
 
 
-def joined(name: str, lines: list[Line]) -> Line:
+def joined(name: str, lines: list[PlanRow]) -> PlanRow:
     """Some lines as one."""
     bases = sorted({line.basis for line in lines}, reverse=True)
-    return Line(
+    return PlanRow(
         stage=name,
         rule="",
         jobs=sum(line.jobs for line in lines),
@@ -71,7 +71,7 @@ def joined(name: str, lines: list[Line]) -> Line:
         written=total([line.written for line in lines]),
         kept=total([line.kept for line in lines]),
         files=total([line.files for line in lines]),
-        longest=Span(
+        longest=Range(
             max(line.longest.low for line in lines),
             max(line.longest.high for line in lines),
         ),
@@ -85,7 +85,7 @@ HEADINGS = (
 )
 
 
-def render(lines: list[Line]) -> str:
+def render(lines: list[PlanRow]) -> str:
     """Stages and their sum, for a terminal."""
     stages = list(dict.fromkeys(line.stage for line in lines))
     rows = [joined(s, [line for line in lines if line.stage == s]) for s in stages]
@@ -103,33 +103,33 @@ def _padded(row: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join(cells).rstrip()
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: PlanRow) -> tuple[str, ...]:
     return (
         line.stage,
         f"{line.jobs:,}",
-        span_text(line.cpu_hours),
-        span_text(line.gpu_hours),
-        span_text(line.written * (1 / GB)),
-        span_text(line.kept * (1 / GB)),
-        span_text(line.files),
+        range_text(line.cpu_hours),
+        range_text(line.gpu_hours),
+        range_text(line.written * (1 / GB)),
+        range_text(line.kept * (1 / GB)),
+        range_text(line.files),
         duration(line.longest),
         line.basis,
     )
 
 
-def duration(seconds: Span) -> str:
+def duration(seconds: Range) -> str:
     """`20-50 s`, `3-9 min`, `2-11 h`."""
     for size, unit in ((5400, "h"), (90, "min")):
         if seconds.high >= size:
-            return f"{span_text(seconds * (1 / (3600 if unit == 'h' else 60)))} {unit}"
-    return f"{span_text(seconds)} s"
+            return f"{range_text(seconds * (1 / (3600 if unit == 'h' else 60)))} {unit}"
+    return f"{range_text(seconds)} s"
 
 
 SPANS = ("cpu_hours", "gpu_hours", "written", "kept", "files", "longest")
 UNITS = {"written": "_bytes", "kept": "_bytes", "longest": "_seconds"}
 
 
-def as_tsv(lines: list[Line]) -> str:
+def as_tsv(lines: list[PlanRow]) -> str:
     """Every rule, with both bounds of every amount."""
     names = [f"{n}{UNITS.get(n, '')}" for n in SPANS]
     bounds = [f"{n}_{bound}" for n in names for bound in ("low", "high")]

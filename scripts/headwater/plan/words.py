@@ -1,10 +1,10 @@
 """What a plan rests on, in words."""
 
 from headwater.plan.estimate import MEASURED, Folders, found_window
-from headwater.plan.limits import span_text
+from headwater.plan.limits import range_text
+from headwater.plan.ranges import Range
 from headwater.plan.rates import MARGIN
 from headwater.plan.shape import SHORTEST_WINDOW, Config
-from headwater.plan.spans import Span
 from headwater.plan.work import CPU, DISK, GPU_FLOAT32, GPU_HALF
 
 TERA, GIGA, MEGA = 1e-12, 1e-9, 1e-6
@@ -20,8 +20,8 @@ def assumptions(config: Config, folders: Folders, gpu: bool, bases: set[str]) ->
         bases: what the times of the rules rest on.
     """
     lines = [
-        f"- a CPU core does {span_text(CPU * GIGA)} GFLOP/s, a disk "
-        f"{span_text(DISK * MEGA)} MB/s",
+        f"- a CPU core does {range_text(CPU * GIGA)} GFLOP/s, a disk "
+        f"{range_text(DISK * MEGA)} MB/s",
         _device(gpu),
         _window(config, folders),
         *([_measured()] if MEASURED in bases else []),
@@ -34,7 +34,7 @@ def _measured() -> str:
     return (
         "- measured: seconds of a row, step or checkpoint from the logs of this "
         "experiment's earlier jobs, "
-        f"{span_text(Span(MARGIN.low, MARGIN.high))} times as long"
+        f"{range_text(Range(MARGIN.low, MARGIN.high))} times as long"
     )
 
 
@@ -45,8 +45,9 @@ def _device(gpu: bool) -> str:
             "snakemake --profile profiles/slurm --executor local plan"
         )
     return (
-        f"- a GPU does {span_text(GPU_FLOAT32 * TERA)} TFLOP/s in float32 and "
-        f"{span_text(GPU_HALF * TERA)} in bf16 or fp16; small models are at the low end"
+        f"- a GPU does {range_text(GPU_FLOAT32 * TERA)} TFLOP/s in float32 and "
+        f"{range_text(GPU_HALF * TERA)} in bf16 or fp16; small models are at the "
+        "low end"
     )
 
 

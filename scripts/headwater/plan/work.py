@@ -10,6 +10,7 @@ from math import inf
 
 from headwater.config.points import point_names
 from headwater.plan.jobs import Counts, Sources, by_rule
+from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
     Config,
     all_heads,
@@ -23,19 +24,19 @@ from headwater.plan.shape import (
     vocabulary,
     window_steps,
 )
-from headwater.plan.spans import NOTHING, Span
+from headwater.steps import training_rows
 
 # Floating-point operations a second that a job gets of its device.
-CPU = Span(2e10, 8e10)  # of one core
-GPU_FLOAT32 = Span(4e12, 3e13)
-GPU_HALF = Span(1.5e13, 1.5e14)  # bf16 and fp16
-START = Span(0.5, 3.0)  # seconds until a job without torch has begun
-TORCH_START = Span(4.0, 20.0)
-SAVE = Span(0.1, 1.2)  # to flush one checkpoint, besides its bytes
-LOAD = Span(0.02, 0.3)
-DISK = Span(1e8, 1.5e9)  # bytes a second
-TEXT = Span(2e6, 2e7)  # bytes of text tokenised a second; packed bytes ordered
-NETWORK = Span(5e6, 2e8)  # bytes a second
+CPU = Range(2e10, 8e10)  # of one core
+GPU_FLOAT32 = Range(4e12, 3e13)
+GPU_HALF = Range(1.5e13, 1.5e14)  # bf16 and fp16
+START = Range(0.5, 3.0)  # seconds until a job without torch has begun
+TORCH_START = Range(4.0, 20.0)
+SAVE = Range(0.1, 1.2)  # to flush one checkpoint, besides its bytes
+LOAD = Range(0.02, 0.3)
+DISK = Range(1e8, 1.5e9)  # bytes a second
+TEXT = Range(2e6, 2e7)  # bytes of text tokenised a second; packed bytes ordered
+NETWORK = Range(5e6, 2e8)  # bytes a second
 
 GPU_RULES = (
     *("train_baseline", "retrain_arm", "fit_factors", "probe_gradient"),
@@ -58,13 +59,13 @@ class Load:
     """
 
     jobs: int
-    units: Span
+    units: Range
     unit: str = "jobs"
-    operations: Span = NOTHING
-    besides: Span = NOTHING
-    start: Span = TORCH_START
+    operations: Range = NOTHING
+    besides: Range = NOTHING
+    start: Range = TORCH_START
 
-    def seconds(self, speed: Span, second_each: Span | None = None) -> Span:
+    def seconds(self, speed: Range, second_each: Range | None = None) -> Range:
         """Of one job.
 
         Args:
@@ -78,7 +79,7 @@ class Load:
         return self.start + self.units * one
 
 
-def speed_of(config: Config, rule: str, gpu: bool, threads: int) -> Span:
+def speed_of(config: Config, rule: str, gpu: bool, threads: int) -> Range:
     """Operations a second of one job.
 
     Args:
@@ -88,7 +89,7 @@ def speed_of(config: Config, rule: str, gpu: bool, threads: int) -> Span:
         threads: of the job.
     """
     if not (gpu and rule in GPU_RULES):
-        return Span(CPU.low * max(1.0, 0.6 * threads), CPU.high * threads)
+        return Range(CPU.low * max(1.0, 0.6 * threads), CPU.high * threads)
     trains = rule in ("train_baseline", "retrain_arm")
     section = "training" if trains else "gradients"
     half = config[section]["precision"] in ("bf16", "fp16")
@@ -118,7 +119,7 @@ def loads(
         **_passes(config, rules, steps),
         **_evaluation(config, sources, rules, steps),
     }
-    once = Span.exactly(1)
+    once = Range.exactly(1)
     light = {rule: [Load(jobs, once, start=START)] for rule, jobs in rules.items()}
     return {rule: known.get(rule, light[rule]) for rule in rules}
 
@@ -126,13 +127,13 @@ def loads(
 def _corpus(
     config: Config, sources: Sources, rules: dict[str, int]
 ) -> dict[str, list[Load]]:
-    corpus, training = config["corpus"], config["training"]
-    rows, width = training["steps"] * training["batch_size"], corpus["seq_len"] + 1
-    tokens = Span.exactly(2.0 * rows * width)
-    text = Span.exactly(4.0 * rows * width * (1 - corpus["records"]["fraction"]))
-    one = Span.exactly(1)
+    corpus = config["corpus"]
+    rows, width = training_rows(config), corpus["seq_len"] + 1
+    tokens = Range.exactly(2.0 * rows * width)
+    text = Range.exactly(4.0 * rows * width * (1 - corpus["records"]["fraction"]))
+    one = Range.exactly(1)
 
-    def jobs(rule: str, each: Span) -> list[Load]:
+    def jobs(rule: str, each: Range) -> list[Load]:
         return [Load(rules.get(rule, 0), one, besides=each, start=START)]
 
     share = 1 / max(1, sources.text)
@@ -149,24 +150,24 @@ def _corpus(
 
 
 def _training(
-    config: Config, rules: dict[str, int], steps: Span
+    config: Config, rules: dict[str, int], steps: Range
 ) -> dict[str, list[Load]]:
     training = config["training"]
     row = 3 * forward_operations(config, config["corpus"]["seq_len"])
     operations = row * training["batch_size"]
     weights = 4.0 * parameters(config)
 
-    def run(rule: str, steps: Span, saved: Span, bytes_each: float) -> list[Load]:
-        save = SAVE + Span.exactly(bytes_each).per(DISK)
-        each = Span(
+    def run(rule: str, steps: Range, saved: Range, bytes_each: float) -> list[Load]:
+        save = SAVE + Range.exactly(bytes_each).per(DISK)
+        each = Range(
             saved.low * save.low / max(1, steps.low),
             saved.high * save.high / max(1, steps.high),
         )
-        work = Span.exactly(operations)
+        work = Range.exactly(operations)
         return [Load(rules.get(rule, 0), steps, "steps", work, each)]
 
-    saved = Span.exactly(baseline_checkpoints(config))
-    whole = Span.exactly(training["steps"])
+    saved = Range.exactly(baseline_checkpoints(config))
+    whole = Range.exactly(training["steps"])
     return {
         "train_baseline": run("train_baseline", whole, saved, 3 * weights),
         "retrain_arm": run(
@@ -189,48 +190,48 @@ def pass_operations(config: Config, head_count: int) -> float:
 
 
 def _passes(
-    config: Config, rules: dict[str, int], steps: Span
+    config: Config, rules: dict[str, int], steps: Range
 ) -> dict[str, list[Load]]:
     rows = steps * config["training"]["batch_size"]
     part = rows * (1 / config["gradients"]["shards"])
     points, targets = len(point_names(config["window"])), len(config["targets"])
     stored = config["gradients"]["heads"]
     heads = all_heads(config) if stored == "all" else targets
-    coded = Span.exactly(coded_bytes(config))
+    coded = Range.exactly(coded_bytes(config))
     gradient = pass_operations(config, heads)
     exact = pass_operations(config, targets)
-    read = coded.per(Span(2e8, 1e9))
+    read = coded.per(Range(2e8, 1e9))
     fit = _fitted(config, rows)
     few = config["influence"]["fidelity_rows"] * points
 
     def load(
-        rule: str, units: Span, cost: float, besides: Span = NOTHING
+        rule: str, units: Range, cost: float, besides: Range = NOTHING
     ) -> list[Load]:
-        return [Load(rules.get(rule, 0), units, "rows", Span.exactly(cost), besides)]
+        return [Load(rules.get(rule, 0), units, "rows", Range.exactly(cost), besides)]
 
     return {
         "fit_factors": load("fit_factors", fit, 2 * pass_operations(config, 0)),
         "row_gradients": load("row_gradients", part, gradient, coded.per(DISK)),
         "stream_scores": load("stream_scores", part * points, exact),
         "score_rows": load("score_rows", part * points, 0.0, read),
-        "check_fidelity": load("check_fidelity", Span(min(few, 1), few), exact),
+        "check_fidelity": load("check_fidelity", Range(min(few, 1), few), exact),
         "probe_gradient": load("probe_gradient", _probe_rows(config), gradient),
         "score_tokens": load(
-            "score_tokens", Span.exactly(config["report"]["top_rows"]), exact
+            "score_tokens", Range.exactly(config["report"]["top_rows"]), exact
         ),
-        "solve_ihvp": load("solve_ihvp", Span.exactly(1), 0.0),
+        "solve_ihvp": load("solve_ihvp", Range.exactly(1), 0.0),
     }
 
 
-def _fitted(config: Config, rows: Span) -> Span:
+def _fitted(config: Config, rows: Range) -> Range:
     most = config["curvature"]["rows"]
-    return Span(min(most, rows.low), min(most, rows.high))
+    return Range(min(most, rows.low), min(most, rows.high))
 
 
-def _probe_rows(config: Config) -> Span:
+def _probe_rows(config: Config) -> Range:
     # Probe sequences are shorter than rows: at most the same operations.
     share = min(1.0, 2 * config["heads"]["half_length"] / config["corpus"]["seq_len"])
-    return Span(0.5, 1.0) * (config["gradients"]["probe_sequences"] * share)
+    return Range(0.5, 1.0) * (config["gradients"]["probe_sequences"] * share)
 
 
 def copying_operations(config: Config) -> float:
@@ -240,19 +241,19 @@ def copying_operations(config: Config) -> float:
 
 
 def _evaluation(
-    config: Config, sources: Sources, rules: dict[str, int], steps: Span
+    config: Config, sources: Sources, rules: dict[str, int], steps: Range
 ) -> dict[str, list[Load]]:
     heads, length = config["heads"], config["corpus"]["seq_len"]
     probing = (
         2 * heads["sequences"] * forward_operations(config, 2 * heads["half_length"])
     )
-    load = LOAD + Span.exactly(4.0 * parameters(config)).per(DISK)
-    baseline = Span.exactly(baseline_checkpoints(config))
+    load = LOAD + Range.exactly(4.0 * parameters(config)).per(DISK)
+    baseline = Range.exactly(baseline_checkpoints(config))
     held = held_out_rows(config, sources.is_rows)
     losses = held * forward_operations(config, length)
-    probe = Span.exactly(probing + copying_operations(config))
+    probe = Range.exactly(probing + copying_operations(config))
 
-    def run(jobs: int, count: Span) -> Load:
+    def run(jobs: int, count: Range) -> Load:
         return Load(jobs, count, "checkpoints", probe + losses, load)
 
     arms = rules["evaluate_run"] - 1
@@ -263,9 +264,9 @@ def _evaluation(
     return {"evaluate_run": runs, "score_heads": [scored]}
 
 
-def longest(spans: list[Span]) -> Span:
+def longest(spans: list[Range]) -> Range:
     """The longest of some jobs."""
-    return Span(
+    return Range(
         max((s.low for s in spans), default=-inf),
         max((s.high for s in spans), default=-inf),
     )

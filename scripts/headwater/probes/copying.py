@@ -5,15 +5,14 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
-from headwater.neox import dense_of, final_hidden, geometry
+from headwater.neox import Model, dense_of, final_hidden, geometry
 from headwater.probes.registry import ProbeData, probe
 
 
 @probe("copying", tracks="copying")
-def copying(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
+def copying(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Direct effect of the head on the logit of the right continuation.
 
     What the head alone adds to the residual stream at position t of the second half,
@@ -43,7 +42,7 @@ def copying(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
 
 
 @contextmanager
-def _heads_output(model: GPTNeoXForCausalLM, head: Head) -> Iterator[list[Tensor]]:
+def _heads_output(model: Model, head: Head) -> Iterator[list[Tensor]]:
     """Collects the input of the layer's `dense`: all heads' outputs z."""
     kept: list[Tensor] = []
 

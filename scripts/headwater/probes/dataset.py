@@ -7,19 +7,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.cross_entropy import token_losses
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.loss import token_losses
-from headwater.neox import final_hidden
+from headwater.neox import Model, final_hidden
 from headwater.probes.registry import ProbeData, probe
 
 
 # No head score follows an arbitrary dataset: the config check wants the head given, and
 # the score only describes it.
 @probe("dataset", tracks="prefix_matching")
-def dataset(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
+def dataset(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Mean log-probability of the wanted tokens at the wanted positions.
 
     Args:

@@ -1,16 +1,15 @@
 """The induction probe: is the repeated half predicted?"""
 
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
+from headwater.cross_entropy import token_losses
 from headwater.geometry import Head
-from headwater.loss import token_losses
-from headwater.neox import final_hidden
+from headwater.neox import Model, final_hidden
 from headwater.probes.registry import ProbeData, probe
 
 
 @probe("induction", tracks="prefix_matching")
-def induction(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
+def induction(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Mean log-probability of the right continuation over the repeated half.
 
     In `[r; r]` the token at position t of the second half predicts position t + 1,
@@ -29,9 +28,7 @@ def induction(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
 
 
 @probe("induction", tracks="prefix_matching", as_released=True)
-def induction_as_released(
-    model: GPTNeoXForCausalLM, head: Head, data: ProbeData
-) -> Tensor:
+def induction_as_released(model: Model, head: Head, data: ProbeData) -> Tensor:
     """The same, read one position too early, as in the paper's released code.
 
     There the token after t's match is looked up in the distribution that position
@@ -40,7 +37,7 @@ def induction_as_released(
     return _continuation(model, data.tokens, late=1)
 
 
-def _continuation(model: GPTNeoXForCausalLM, tokens: Tensor, late: int) -> Tensor:
+def _continuation(model: Model, tokens: Tensor, late: int) -> Tensor:
     half, stop = tokens.shape[1] // 2, tokens.shape[1] - 1
     hidden = final_hidden(model, tokens[:, :-1])[:, half - late : stop - late]
     unembedding = model.get_output_embeddings().weight

@@ -1,15 +1,14 @@
 """The prefix-matching probe: does the head look where an induction head looks?"""
 
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
-from headwater.neox import attention_patterns
+from headwater.neox import Model, attention_patterns
 from headwater.probes.registry import ProbeData, probe
 
 
 @probe("prefix_matching", tracks="prefix_matching")
-def prefix_matching(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
+def prefix_matching(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Mean attention of `head` to the token after the present one's first occurrence.
 
     The head score of the same name (Olsson et al. 2022) as a probe: it asks for the

@@ -1,15 +1,14 @@
 """The previous-token probe: does the head look one position back?"""
 
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
-from headwater.neox import attention_patterns
+from headwater.neox import Model, attention_patterns
 from headwater.probes.registry import ProbeData, probe
 
 
 @probe("previous_token", tracks="previous_token")
-def previous_token(model: GPTNeoXForCausalLM, head: Head, data: ProbeData) -> Tensor:
+def previous_token(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Mean attention of `head` from position t to t - 1, over the first half.
 
     Args:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
+from headwater.neox import Model
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ProbeData:
         return ProbeData(self.tokens.to(device), targets, weights)
 
 
-ProbeFunction = Callable[[GPTNeoXForCausalLM, Head, ProbeData], Tensor]
+ProbeFunction = Callable[[Model, Head, ProbeData], Tensor]
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headwater.corpus.records import DOMAIN as RECORDS
+from headwater.corpus.domains import NATURAL, RECORDS
 from headwater.heads.targets import Choice, Target, curve_of
+from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import findings, style, words
-from headwater.report.tables import (
-    BASELINE,
-    NATURAL,
-    Arms,
-    main_domain,
-    runs_of,
-    series,
-)
+from headwater.report.tables import Arms, main_domain, series
 
 FEW_POINTS = 8  # curves with no more points than this show each of them
 LEGEND_LINE, LEGEND_LETTERS = 0.27, 52  # inches; letters of a label that fit
@@ -27,7 +21,7 @@ LEAST_HEIGHT = 0.1  # of a panel, in units of its score
 
 
 @dataclass(frozen=True)
-class Emergence:
+class CausalTest:
     """What the figure shows.
 
     Attributes:
@@ -59,7 +53,7 @@ class Emergence:
         return series(self.runs[run], metric, name).loc[window.start : window.end]
 
 
-def draw(data: Emergence) -> Figure:
+def draw(data: CausalTest) -> Figure:
     """Head score and ICL score of all runs, the whole baseline run, and a legend."""
     notes = _notes(data)
     bottom = LEGEND_LINE * (len(data.arms) + len(notes) + 2)
@@ -76,12 +70,12 @@ def draw(data: Emergence) -> Figure:
     return figure
 
 
-def _title(data: Emergence) -> str:
+def _title(data: CausalTest) -> str:
     how = words.listed(words.DOINGS[arm["action"]] for arm in data.arms.values())
     return f"Which training rows build head {data.target.head}? Tested by {how} them"
 
 
-def _explanation(data: Emergence) -> str:
+def _explanation(data: CausalTest) -> str:
     window = data.choice.window
     text = (
         "A head is a small part of a language model; a row is a piece of its training "
@@ -96,7 +90,7 @@ def _explanation(data: Emergence) -> str:
     return f"{text}. {words.how_chosen(data.target, data.choice)}"
 
 
-def _notes(data: Emergence) -> list[str]:
+def _notes(data: CausalTest) -> list[str]:
     """What the legend must add to its labels."""
     notes = _cautions(data)
     if any(len(runs_of(arm, data.runs)) > 1 for arm in data.arms):
@@ -113,17 +107,17 @@ def _notes(data: Emergence) -> list[str]:
     return notes
 
 
-def _cautions(data: Emergence) -> list[str]:
+def _cautions(data: CausalTest) -> list[str]:
     whole = series(data.runs[BASELINE], data.target.score, data.target.head)
     window = data.choice.window
-    rise = findings.emergence(whole, window.start, window.end)
+    rise = findings.rise_of(whole, window.start, window.end)
     if rise.in_window:
         return []
     what = "It rose too little here" if rise.emerged else "No head emerged"
     return [f"{what}: read no effect into these curves"]
 
 
-def _draw_score(axes: Axes, data: Emergence) -> None:
+def _draw_score(axes: Axes, data: CausalTest) -> None:
     head, score = data.target.head, data.target.score
     _draw_runs(axes, data, score, head)
     axes.set_title(_broken(f"How much head {head} {words.score_meaning(score)}"))
@@ -135,7 +129,7 @@ def _draw_score(axes: Axes, data: Emergence) -> None:
         axes.set_ylim(bottom=0)
 
 
-def _draw_learning(axes: Axes, data: Emergence) -> None:
+def _draw_learning(axes: Axes, data: CausalTest) -> None:
     _draw_runs(axes, data, "icl", NATURAL)
     axes.set_title(
         "How much the model learns from context\n"
@@ -162,7 +156,7 @@ def _broken(title: str, width: int = 48) -> str:
     return f"{title[:middle]}\n{title[middle + 1 :]}"
 
 
-def _draw_runs(axes: Axes, data: Emergence, metric: str, name: str) -> None:
+def _draw_runs(axes: Axes, data: CausalTest, metric: str, name: str) -> None:
     lines = style.arm_lines(data.arms)
     for order, arm in enumerate(sorted(data.arms, key=lambda arm: lines[arm].width)):
         curves = {run: data.curve(run, metric, name) for run in runs_of(arm, data.runs)}
@@ -177,7 +171,7 @@ def _draw_runs(axes: Axes, data: Emergence, metric: str, name: str) -> None:
 def _draw_arm(
     axes: Axes,
     curves: Mapping[str, pd.Series],
-    line: style.Line,
+    line: style.CurveStyle,
     prefix: str,
     order: int,
 ) -> None:
@@ -200,7 +194,7 @@ def _lowest(line: Line2D) -> float:
     return float(finite.min()) if len(finite) else 0.0
 
 
-def _draw_whole_run(axes: Axes, data: Emergence) -> None:
+def _draw_whole_run(axes: Axes, data: CausalTest) -> None:
     target, window = data.target, data.choice.window
     axes.axvspan(window.start, window.end, color=style.SHADE, zorder=0)
     for head in sorted(set(data.scores["head"]) - {target.head}):
@@ -213,12 +207,12 @@ def _draw_whole_run(axes: Axes, data: Emergence) -> None:
     _no_smaller(axes)
 
 
-def _curve(data: Emergence, head: str) -> tuple[list[int], list[float]]:
+def _curve(data: CausalTest, head: str) -> tuple[list[int], list[float]]:
     curve = curve_of(data.scores, head, data.target.score)
     return [step for step, _ in curve], [value for _, value in curve]
 
 
-def _draw_legend(axes: Axes, data: Emergence, notes: Sequence[str]) -> None:
+def _draw_legend(axes: Axes, data: CausalTest, notes: Sequence[str]) -> None:
     """Lines in words, in the order in which the head's curves end."""
     lines = {BASELINE: style.BASELINE_LINE, **style.arm_lines(data.arms)}
     labels = {BASELINE: "baseline: nothing changed", **data.labels}
@@ -238,7 +232,7 @@ def _draw_legend(axes: Axes, data: Emergence, notes: Sequence[str]) -> None:
         axes.text(0, y, note, color=style.FAINT, verticalalignment="center")
 
 
-def _final_score(arm: str, data: Emergence) -> float:
+def _final_score(arm: str, data: CausalTest) -> float:
     names = [BASELINE] if arm == BASELINE else runs_of(arm, data.runs)
     head, score = data.target.head, data.target.score
     finals = [data.curve(name, score, head).iloc[-1:] for name in names]

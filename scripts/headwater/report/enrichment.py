@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headwater.corpus.records import DOMAIN as RECORDS
+from headwater.corpus.domains import RECORDS
 from headwater.heads.targets import Choice
+from headwater.influence.ranking import TOP_FRACTION
 from headwater.report import style, words
-from headwater.report.tables import TOP_FRACTION
 from headwater.report.visible import plain
 
 DOMAIN_LINE = 0.46  # inches: two bars and a gap

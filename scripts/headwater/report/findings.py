@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from headwater.report.tables import BASELINE, Arms
+from headwater.interventions.runs import BASELINE
+from headwater.report.tables import Arms
 
 # A head has emerged if its score ends here and rose by so much over the whole run; the
 # arms can say something if it rose by so much in the window. All on a scale up to 1.
@@ -103,7 +104,7 @@ def _arm(line: pd.Series, settings: Mapping[str, Any]) -> Arm:
 
 
 @dataclass(frozen=True)
-class Emergence:
+class Rise:
     """How the baseline's head score went.
 
     Attributes:
@@ -129,11 +130,11 @@ class Emergence:
         return self.emerged and self.end - self.start >= ROSE_BY
 
 
-def emergence(curve: pd.Series, start: int, end: int) -> Emergence:
+def rise_of(curve: pd.Series, start: int, end: int) -> Rise:
     """Read off the baseline's head score, a series by step."""
     window = curve.loc[start:end]
     places = curve.iloc[0], curve.iloc[-1], window.iloc[0], window.iloc[-1]
-    return Emergence(*(float(value) for value in places))
+    return Rise(*(float(value) for value in places))
 
 
 class Finding(Enum):

@@ -9,7 +9,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tokenizers import Tokenizer
 
-from headwater.corpus.records import DOMAIN as RECORDS
+from headwater.corpus.domains import RECORDS
 from headwater.corpus.rows import Rows, Span
 from headwater.heads.targets import Choice, Target
 from headwater.report import TEMPLATES, words

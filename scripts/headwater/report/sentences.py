@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from headwater.corpus.records import DOMAIN as RECORDS
+from headwater.corpus.domains import RECORDS
 from headwater.heads.targets import Choice, Target
 from headwater.report import words
 from headwater.report.findings import (
@@ -14,9 +14,9 @@ from headwater.report.findings import (
     PROBE_FLOOR,
     Arm,
     Controls,
-    Emergence,
     Finding,
     Judgement,
+    Rise,
     Spread,
     compare,
     domain_controls,
@@ -53,7 +53,7 @@ def change(spread: Spread) -> str:
     return between(spread, "+z.2f")
 
 
-def head_sentence(target: Target, rise: Emergence, choice: Choice) -> str:
+def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
     """Whether the head emerged, from what score to what score, when; how chosen."""
     score = words.score_name(target.score)
     over = f"from {number(rise.first)} to {number(rise.last)}"

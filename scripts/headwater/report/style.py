@@ -73,7 +73,7 @@ _MARKERS = ("", "o", "s", "^", "D", "v")
 
 
 @dataclass(frozen=True)
-class Line:
+class CurveStyle:
     """How the curve of an arm is drawn."""
 
     colour: str
@@ -92,10 +92,10 @@ class Line:
         }
 
 
-BASELINE_LINE = Line("#000000", 2.4, "solid")
+BASELINE_LINE = CurveStyle("#000000", 2.4, "solid")
 
 
-def arm_lines(arms: Arms) -> dict[str, Line]:
+def arm_lines(arms: Arms) -> dict[str, CurveStyle]:
     """The line of every arm; arms of one kind differ in their markers."""
     seen: Counter[tuple[str, str]] = Counter()
     lines = {}
@@ -103,7 +103,7 @@ def arm_lines(arms: Arms) -> dict[str, Line]:
         kind = arm["action"], arm["rows"]
         marker = _MARKERS[seen[kind] % len(_MARKERS)]
         width, dashes = _WIDTHS[arm["rows"]], _DASHES[arm["rows"]]
-        lines[name] = Line(_COLOURS[kind], width, dashes, marker)
+        lines[name] = CurveStyle(_COLOURS[kind], width, dashes, marker)
         seen[kind] += 1
     return lines
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from headwater.heads.targets import Choice, Target
+from headwater.influence.ranking import TOP_FRACTION
+from headwater.interventions.runs import BASELINE
 from headwater.report import findings, sentences, words
-from headwater.report.findings import Arm, Emergence, Judgement
-from headwater.report.tables import BASELINE, TOP_FRACTION, Arms, series
+from headwater.report.findings import Arm, Judgement, Rise
+from headwater.report.tables import Arms, series
 
 WIDTH = 88
 LONGEST_NAME = 28
@@ -50,11 +52,11 @@ class Tables:
         """The target whose head the arms are measured on."""
         return self.choice.targets[self.window_target]
 
-    def rise(self) -> Emergence:
+    def rise(self) -> Rise:
         """How the baseline's head score went."""
         curve = series(self.baseline, self.target.score, self.target.head)
         window = self.choice.window
-        return findings.emergence(curve, window.start, window.end)
+        return findings.rise_of(curve, window.start, window.end)
 
 
 def summary_text(tables: Tables, places: Mapping[str, str]) -> str:

@@ -12,10 +12,6 @@ import pandas as pd
 
 from headwater.errors import HeadwaterError
 
-BASELINE = "baseline"
-NATURAL = "natural"
-TOP_FRACTION = 0.1  # of the rows: what `share_top` of a domain table is counted over
-
 Arms = Mapping[str, Mapping[str, Any]]
 
 
@@ -49,12 +45,6 @@ def series(table: pd.DataFrame, metric: str, name: str) -> pd.Series:
     """
     picked = table[(table["metric"] == metric) & (table["name"] == name)]
     return picked.set_index("step")["value"].astype(float).sort_index()
-
-
-def runs_of(arm: str, runs: Iterable[str]) -> list[str]:
-    """The names of an arm's runs, by draw."""
-    names = [name for name in runs if name.rpartition("-seed")[0] == arm]
-    return sorted(names, key=lambda name: int(name.rpartition("-seed")[2]))
 
 
 def main_domain(domains: pd.DataFrame) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from headwater.heads.targets import Choice, Target
-from headwater.report.tables import TOP_FRACTION, Arms, main_domain
+from headwater.influence.ranking import TOP_FRACTION
+from headwater.report.tables import Arms, main_domain
 from headwater.report.visible import plain
 
 SCORE_NAMES = {

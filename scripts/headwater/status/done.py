@@ -4,7 +4,7 @@ from pathlib import Path
 
 from headwater.plan.jobs import Counts
 from headwater.publish import is_sibling
-from headwater.training_jobs.spec import SUFFIX as TRAINING_JOB
+from headwater.training.spec import SUFFIX as TRAINING_JOB
 
 SHARD = "[0-9][0-9][0-9][0-9].zarr"
 

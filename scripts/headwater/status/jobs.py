@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headwater.errors import ERROR_PREFIX
 from headwater.plan.estimate import Folders
-from headwater.plan.rates import Line, last_lines, tail
+from headwater.plan.rates import ProgressLine, last_lines, tail
 
 SILENT = 300.0  # seconds; progress lines come every ten
 FORGOTTEN = 24 * 3600.0
@@ -21,7 +21,7 @@ RUNNING, QUIET, FAILED = "running", "silent", "failed"
 
 
 @dataclass(frozen=True)
-class Job:
+class UnfinishedJob:
     """A job that has not ended well.
 
     Attributes:
@@ -40,7 +40,7 @@ class Job:
     age: float
     text: str
     log: Path
-    line: Line | None
+    line: ProgressLine | None
 
     @property
     def rule(self) -> str:
@@ -48,7 +48,7 @@ class Job:
         return self.name.split("-")[0]
 
 
-def unfinished(folders: Folders, now: float) -> list[Job]:
+def unfinished(folders: Folders, now: float) -> list[UnfinishedJob]:
     """Jobs that run or failed, the latest first.
 
     Args:
@@ -58,7 +58,7 @@ def unfinished(folders: Folders, now: float) -> list[Job]:
     return sorted(_unfinished(folders, now), key=lambda job: job.age)
 
 
-def _unfinished(folders: Folders, now: float) -> Iterator[Job]:
+def _unfinished(folders: Folders, now: float) -> Iterator[UnfinishedJob]:
     for log in folders.logs.glob("*/*.log"):
         stage, name = log.parent.name, log.stem
         if name.endswith(TRAINING):
@@ -75,7 +75,7 @@ def _unfinished(folders: Folders, now: float) -> Iterator[Job]:
             yield job
 
 
-def _old(job: Job) -> bool:
+def _old(job: UnfinishedJob) -> bool:
     return job.age > FORGOTTEN
 
 
@@ -86,7 +86,7 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _job(log: Path, training: Path, age: float) -> Job:
+def _job(log: Path, training: Path, age: float) -> UnfinishedJob:
     lines = [line.rstrip() for line in tail(log) if line.strip()]
     error = _error(lines)
     state = FAILED if error else RUNNING if age <= SILENT else QUIET
@@ -96,7 +96,7 @@ def _job(log: Path, training: Path, age: float) -> Job:
     progress = known[-1] if known else None
     last = progress.text if progress else (lines[-1] if lines else "started")
     stage = log.parent.name
-    return Job(stage, log.stem, state, age, error or last, log, progress)
+    return UnfinishedJob(stage, log.stem, state, age, error or last, log, progress)
 
 
 def _error(lines: list[str]) -> str | None:

@@ -6,7 +6,7 @@ from headwater.plan.estimate import Folders
 from headwater.plan.jobs import Counts
 from headwater.plan.limits import number
 from headwater.plan.rates import last_lines, seconds_taken
-from headwater.status.jobs import FAILED, RUNNING, Job
+from headwater.status.jobs import FAILED, RUNNING, UnfinishedJob
 
 MOST = 20  # jobs that are shown one by one
 HEADINGS = ("stage", "jobs done", "running", "failed", "work done", "rate", "left")
@@ -38,7 +38,7 @@ class Stage:
 
 
 def stages(
-    counts: Counts, done: dict[str, int], jobs: list[Job], folders: Folders
+    counts: Counts, done: dict[str, int], jobs: list[UnfinishedJob], folders: Folders
 ) -> list[Stage]:
     """Every stage of an experiment."""
     return [_stage(name, counts[name], done, jobs, folders) for name in counts]
@@ -48,7 +48,7 @@ def _stage(
     name: str,
     rules: dict[str, int],
     done: dict[str, int],
-    jobs: list[Job],
+    jobs: list[UnfinishedJob],
     folders: Folders,
 ) -> Stage:
     own = [job for job in jobs if job.stage == name]
@@ -76,7 +76,7 @@ def _work(stage: str, rules: dict[str, int], folders: Folders) -> str:
     return f"{sums[units]:,} {units}" if units else ""
 
 
-def _rate(running: list[Job]) -> str:
+def _rate(running: list[UnfinishedJob]) -> str:
     rates: dict[str, float] = {}
     for job in running:
         if job.line:
@@ -88,7 +88,7 @@ def _left(
     stage: str,
     rules: dict[str, int],
     done: dict[str, int],
-    running: list[Job],
+    running: list[UnfinishedJob],
     folders: Folders,
 ) -> float | None:
     seconds = 0.0
@@ -106,14 +106,14 @@ def _left(
     return seconds
 
 
-def _remaining(running: list[Job]) -> float | None:
+def _remaining(running: list[UnfinishedJob]) -> float | None:
     line = running[0].line
     if line is None or line.total is None or not line.rate:
         return None
     return (line.total - line.done) / line.rate
 
 
-def render(rows: list[Stage], jobs: list[Job], queue: list[str]) -> str:
+def render(rows: list[Stage], jobs: list[UnfinishedJob], queue: list[str]) -> str:
     """All of it."""
     cells = [HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
@@ -144,7 +144,7 @@ def clock(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _listed(jobs: list[Job]) -> list[str]:
+def _listed(jobs: list[UnfinishedJob]) -> list[str]:
     lines = []
     for state in (RUNNING, "silent", FAILED):
         own = [job for job in jobs if job.state == state]
@@ -156,7 +156,7 @@ def _listed(jobs: list[Job]) -> list[str]:
     return lines
 
 
-def _line(job: Job) -> str:
+def _line(job: UnfinishedJob) -> str:
     said = "" if job.state == RUNNING else f", {clock(job.age)} ago"
     where = "" if job.state == RUNNING else f"  (log: {job.log})"
     return f"  {job.stage}/{job.name}{said}: {job.text}{where}"

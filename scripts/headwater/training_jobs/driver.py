@@ -28,10 +28,10 @@ from typing import Any
 from headwater.errors import HeadwaterError
 from headwater.job import device, fix_threads
 from headwater.publish import is_begun, is_written, write_json
+from headwater.training.spec import JOB, RESULT, SPEC, WRITER, Spec, read_json
 from headwater.training_jobs import watch
 from headwater.training_jobs.launch import Launch, read_launch
-from headwater.training_jobs.spec import JOB, RESULT, SPEC, WRITER, Spec, read_json
-from headwater.training_jobs.watch import KINDS, Job
+from headwater.training_jobs.watch import KINDS, TrainingJob
 
 logger = logging.getLogger("headwater")
 
@@ -73,14 +73,14 @@ def _train_here(spec: Spec) -> None:
             f"{spec.target}: {job} is training it; run with the profile that started "
             "it, or cancel it"
         )
-    from headwater.checkpoints.ranks import Ranks  # imports torch
+    from headwater.training.ranks import Ranks  # imports torch
 
     fix_threads(spec.threads)
     importlib.import_module(spec.module).train(spec, Ranks(), str(device()))
 
 
 def _train_elsewhere(spec: Spec, launch: Launch) -> None:
-    head = Head(spec.config["experiment"])
+    head = MainProcess(spec.config["experiment"])
     with suppress(ValueError):  # not the main thread, as in a test
         signal.signal(signal.SIGTERM, _detach)
     job = _known_job(spec)
@@ -106,7 +106,7 @@ def _detach(number: int, frame: object) -> None:
     raise Detached("asked to end")
 
 
-class Head:
+class MainProcess:
     """The Snakemake process that waits for this driver.
 
     Args:
@@ -134,20 +134,20 @@ class Head:
             raise KeyboardInterrupt
 
 
-def _known_job(spec: Spec) -> Job | None:
+def _known_job(spec: Spec) -> TrainingJob | None:
     """The job that works in a run's folder, or else that was last submitted for it."""
     notes = [read_json(spec.folder / name) for name in (WRITER, JOB)]
-    jobs = [Job(**note) for note in notes if note]
+    jobs = [TrainingJob(**note) for note in notes if note]
     return next((job for job in jobs if watch.live(job)), jobs[-1] if jobs else None)
 
 
-def _is_finished(spec: Spec, job: Job) -> bool:
+def _is_finished(spec: Spec, job: TrainingJob) -> bool:
     result = read_json(spec.folder / RESULT)
     well = result == {"job": job.id, "error": None}
     return well and is_begun(Path(spec.target), spec.identity)
 
 
-def _taken_over(spec: Spec, job: Job | None) -> Job | None:
+def _taken_over(spec: Spec, job: TrainingJob | None) -> TrainingJob | None:
     """The job, if it is at work for this run.
 
     One that has failed and is not gone yet, or of another config, is cancelled.
@@ -163,7 +163,7 @@ def _taken_over(spec: Spec, job: Job | None) -> Job | None:
     return job
 
 
-def _submit(spec: Spec, launch: Launch) -> Job:
+def _submit(spec: Spec, launch: Launch) -> TrainingJob:
     from headwater.training_jobs.worker import Training
 
     kind = "local" if launch.partition is None else "slurm"
@@ -172,7 +172,7 @@ def _submit(spec: Spec, launch: Launch) -> Job:
     try:  # an interruption between the two would lose sight of the job
         (spec.folder / RESULT).unlink(missing_ok=True)
         name = KINDS[kind].submit(spec, launch, Training())
-        job = Job(kind, name, os.uname().nodename)
+        job = TrainingJob(kind, name, os.uname().nodename)
         write_json(spec.folder / JOB, asdict(job))
     finally:
         for number, handler in before.items():
@@ -192,7 +192,7 @@ def _defer(waiting: list[int]) -> dict[signal.Signals, Any]:
     return before
 
 
-def _result(spec: Spec, job: Job, head: Head) -> str | None:
+def _result(spec: Spec, job: TrainingJob, head: MainProcess) -> str | None:
     """Wait for a job's end; what went wrong, or None."""
     told, ended, pause, ask = "", 0, FIRST, 0.0
     while True:
@@ -213,7 +213,7 @@ def _result(spec: Spec, job: Job, head: Head) -> str | None:
         time.sleep(LOOK)
 
 
-def _lost(spec: Spec, job: Job) -> str:
+def _lost(spec: Spec, job: TrainingJob) -> str:
     outputs = sorted((spec.folder / "submitit").glob(f"{job.id}_*_log.out"))
     lines = [line for path in outputs for line in path.read_text().splitlines()]
     last = next((line.strip() for line in reversed(lines) if line.strip()), None)
@@ -224,7 +224,7 @@ def _lost(spec: Spec, job: Job) -> str:
     )
 
 
-def _cancel(job: Job) -> None:
+def _cancel(job: TrainingJob) -> None:
     """End a job, and wait until it is gone."""
     if not watch.live(job):
         return

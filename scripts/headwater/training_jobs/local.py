@@ -9,8 +9,8 @@ from contextlib import suppress
 import submitit
 
 from headwater.imports import ROOT
+from headwater.training.spec import Spec
 from headwater.training_jobs.launch import Launch
-from headwater.training_jobs.spec import Spec
 
 MINUTES, SIGNAL_SECONDS = 10_000_000, 30  # submitit wants a time limit
 

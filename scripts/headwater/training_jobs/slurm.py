@@ -14,8 +14,8 @@ import submitit
 
 from headwater.errors import HeadwaterError
 from headwater.imports import ROOT
+from headwater.training.spec import Spec
 from headwater.training_jobs.launch import Launch
-from headwater.training_jobs.spec import Spec
 
 # Of one job. What bounds them is that each makes a step: see `worker.Training`.
 LIVES = 1_000_000

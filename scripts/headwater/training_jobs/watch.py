@@ -11,7 +11,7 @@ KINDS: dict[str, ModuleType] = {"slurm": slurm, "local": local}
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """A job that was started.
 
     Attributes:
@@ -28,7 +28,7 @@ class Job:
         return f"{'SLURM job' if self.kind == 'slurm' else 'process'} {self.id}"
 
 
-def state(job: Job) -> str | None:
+def state(job: TrainingJob) -> str | None:
     """State of a job in SLURM's words; None when it has ended.
 
     Raises:
@@ -43,11 +43,11 @@ def state(job: Job) -> str | None:
     return found
 
 
-def live(job: Job) -> bool:
+def live(job: TrainingJob) -> bool:
     """Whether a job may still be at work, as far as can be told."""
     return state(job) is not None
 
 
-def cancel(job: Job) -> None:
+def cancel(job: TrainingJob) -> None:
     """Ask that a job be ended."""
     KINDS[job.kind].cancel(job.id)

@@ -18,11 +18,11 @@ import submitit
 from headwater import job
 from headwater.errors import HeadwaterError
 from headwater.publish import write_json
-from headwater.training_jobs.spec import RESULT, WRITER, Spec, read_json, read_spec
-from headwater.training_jobs.watch import Job, live
+from headwater.training.spec import RESULT, WRITER, Spec, read_json, read_spec
+from headwater.training_jobs.watch import TrainingJob, live
 
 if TYPE_CHECKING:
-    from headwater.checkpoints.ranks import Ranks
+    from headwater.training.ranks import Ranks
 
 FRUITLESS = 3  # lives in a row that may end before the training has begun
 
@@ -77,7 +77,7 @@ class Training(submitit.helpers.Checkpointable):
         """Train; whether the run was stopped before its end."""
         import torch
 
-        from headwater.checkpoints.run import Stopped
+        from headwater.training.run import Stopped
 
         job.fix_threads(spec.threads)
         if environment.global_rank == 0:
@@ -119,7 +119,7 @@ def _requeue(spec: Spec, requeue: Callable[[int, None], None]) -> None:
 
 @contextlib.contextmanager
 def _joined(environment: submitit.JobEnvironment, device: Any) -> Iterator["Ranks"]:
-    from headwater.checkpoints.ranks import Group, Ranks
+    from headwater.training.ranks import Group, Ranks
 
     count = environment.num_tasks
     if count == 1:
@@ -150,7 +150,7 @@ def _address(environment: submitit.JobEnvironment) -> str:
 
 def _listen(ranks: "Ranks") -> None:
     """Save at SIGTERM (pre-emption), save and stop at SIGUSR2 (time limit)."""
-    from headwater.checkpoints.ranks import SAVE, STOP
+    from headwater.training.ranks import SAVE, STOP
 
     def wish(what: int) -> Callable[[int, Any], None]:
         def handler(number: int, frame: Any) -> None:
@@ -171,9 +171,9 @@ def _claim(spec: Spec, environment: submitit.JobEnvironment) -> None:
         HeadwaterError: names the other job.
     """
     path = spec.folder / WRITER
-    mine = Job(environment.cluster, environment.job_id, os.uname().nodename)
+    mine = TrainingJob(environment.cluster, environment.job_id, os.uname().nodename)
     other = read_json(path)
-    if other and other["id"] != mine.id and live(Job(**other)):
+    if other and other["id"] != mine.id and live(TrainingJob(**other)):
         raise HeadwaterError(
             f"{spec.target}: job {other['id']} is training there; wait for it or "
             "cancel it, then run again"

@@ -12,9 +12,9 @@ from datetime import timedelta
 
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.errors import HeadwaterError
+from headwater.neox import Model
 
 GO_ON, SAVE, STOP = 0, 1, 2  # what a signal may ask for at the end of a step
 WAIT = timedelta(minutes=30)  # for a rank that reads rows, or whose network stalls
@@ -39,7 +39,7 @@ class Ranks:
         start, stop = (rows * r // self.count for r in (self.rank, self.rank + 1))
         return slice(start, stop)
 
-    def add_up(self, model: GPTNeoXForCausalLM, loss: Tensor) -> Tensor:
+    def add_up(self, model: Model, loss: Tensor) -> Tensor:
         """Add up all ranks' gradients in place; returns the sum of their losses."""
         self.agreed = self.wish
         return loss
@@ -70,7 +70,7 @@ class Group(Ranks):
         )
         self._device = device
 
-    def add_up(self, model: GPTNeoXForCausalLM, loss: Tensor) -> Tensor:
+    def add_up(self, model: Model, loss: Tensor) -> Tensor:
         """Add up all ranks' gradients in place; returns the sum of their losses.
 
         Raises:

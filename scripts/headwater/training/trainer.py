@@ -8,15 +8,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-from headwater.checkpoints.loss import weighted_token_loss
-from headwater.checkpoints.ranks import Ranks
-from headwater.checkpoints.recipe import Recipe, make_optimizer, make_scaler
-from headwater.neox import final_hidden
+from headwater.cross_entropy import weighted_token_loss
+from headwater.neox import Model, final_hidden
+from headwater.training.ranks import Ranks
+from headwater.training.recipe import Recipe, make_optimizer, make_scaler
 
 __all__ = [
-    "Batch",
+    "Batches",
     "Recipe",
     "add_gradient",
     "make_optimizer",
@@ -24,13 +23,11 @@ __all__ = [
     "weighted_loss",
 ]
 
-Batch = Callable[[int], tuple[Tensor, Tensor]]
+Batches = Callable[[int], tuple[Tensor, Tensor]]
 Hook = Callable[[int, float], None]
 
 
-def weighted_loss(
-    model: GPTNeoXForCausalLM, rows: Tensor, weights: Tensor, divisor: str
-) -> Tensor:
+def weighted_loss(model: Model, rows: Tensor, weights: Tensor, divisor: str) -> Tensor:
     """Weighted mean next-token loss of a batch, in nats a token.
 
     Args:
@@ -43,7 +40,7 @@ def weighted_loss(
 
 
 def _loss(
-    model: GPTNeoXForCausalLM,
+    model: Model,
     rows: Tensor,
     weights: Tensor,
     count: Tensor | int,
@@ -63,10 +60,10 @@ def _count(weights: Tensor, divisor: str) -> Tensor | int:
 
 
 def train(
-    model: GPTNeoXForCausalLM,
+    model: Model,
     optimizer: torch.optim.AdamW,
     recipe: Recipe,
-    batch: Batch,
+    batch: Batches,
     steps: range,
     after: Hook,
     scaler: torch.amp.GradScaler | None = None,
@@ -105,7 +102,7 @@ def train(
 
 
 def add_gradient(
-    model: GPTNeoXForCausalLM,
+    model: Model,
     recipe: Recipe,
     rows: Tensor,
     weights: Tensor,

@@ -1,17 +1,25 @@
 """The rows of the window: what is scored and intervened on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headwater.corpus.rows import Rows
-from headwater.heads.targets import Window, WindowChoice, read_window
-from headwater.stages import Config
+from headwater.identity import Config
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Window:
+    """Training steps [start, end), whose rows are scored and intervened on."""
+
+    start: int
+    end: int
 
 
 class WindowNumbers:
@@ -88,20 +96,6 @@ class WindowRows(WindowNumbers):
     def domains(self) -> np.ndarray:
         """Domain of every row, index into `rows.domain_names`: [count]."""
         return self.rows.domains(self.first, self.first + self.count)
-
-
-def open_window(
-    window: str | Path, rows: Iterable[str | Path], config: Config
-) -> tuple[WindowChoice, WindowRows]:
-    """The choice of the window, and its rows.
-
-    Args:
-        window: `heads/window.json`.
-        rows: the row shards, in training order.
-        config: for the checks of both.
-    """
-    choice = read_window(Path(window), config)
-    return choice, WindowRows([Path(path) for path in rows], choice.window, config)
 
 
 class RowPart:

@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import HeadwaterError
-from headwater.stages import (
-    FORMAT,
-    SECTIONS,
-    arm_identity,
-    check_identity,
-    identity,
-)
+from headwater.identity import FORMAT, SECTIONS, arm_identity, check_identity, identity
 
 CONFIG = {
     "experiment": "test",

@@ -21,7 +21,7 @@ _LARGEST_WINDOW = 1 << 31  # shards made with `zstd --long` need more than the d
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def shard_file(path: Path) -> Path:
+def text_file(path: Path) -> Path:
     """The `.jsonl.zst` file of a source: itself, or the one in a fetched folder."""
     return path / TEXT_NAME if path.is_dir() else path
 
@@ -52,7 +52,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-class ShardReader:
+class DocumentReader:
     """Iterates over the documents of a shard.
 
     Args:

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 import zarr
 from torch import Tensor
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.geometry import Head
-from headwater.gradients.coordinates import Projection
 from headwater.gradients.heads import gradients_of, released_gradients
-from headwater.gradients.passes import PassOptions, RowSource, check_finite
-from headwater.gradients.store import CODES, COORDINATES, ROWS
+from headwater.gradients.passes import PassOptions, RowSequence, check_finite
+from headwater.neox import Model
+from headwater.projection.coordinates import Projection
+from headwater.projection.store import CODES, COORDINATES, ROWS
 from headwater.publish import fsync_tree, write_text
 from headwater.shardfile import SHARD_BYTES, ShardFile
 from headwater.stores import array, create_group, read, write_array
@@ -188,8 +188,8 @@ class GradientWriter:
 
 def fill_store(
     writer: GradientWriter,
-    model: GPTNeoXForCausalLM,
-    rows: RowSource,
+    model: Model,
+    rows: RowSequence,
     bases: Mapping[str, Tensor],
     mode: str,
     options: PassOptions,

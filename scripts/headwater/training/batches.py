@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from headwater.checkpoints.trainer import Batch
-from headwater.heads.window import WindowRows
-from headwater.interventions.arms import Plan
+from headwater.corpus.window import WindowRows
+from headwater.interventions.arms import ArmRows
+from headwater.training.trainer import Batches
 
 
-def arm_batches(window: WindowRows, plan: Plan, first_step: int) -> Batch:
+def arm_batches(window: WindowRows, plan: ArmRows, first_step: int) -> Batches:
     """A function from training step to (rows, weights) for one arm.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a source is, and where it lies: a local path, a URL, or a place on the hub.
+"""Where a source lies: a local path, a URL, or a place on the hub.
 
     folder/part.bin                                        a local path
     https://host/folder/part.bin                           a URL
@@ -9,13 +9,8 @@ Read while Snakemake parses the rules, so nothing here looks at a disk or a netw
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
-
-SOURCE_SUFFIX = ".jsonl.zst"
-HELD_OUT_ROWS = 1024
 
 _HUB = re.compile(
     r"hf://(?P<datasets>datasets/)?(?P<repo>(?!datasets/)[^/@]+/[^/@]+)"
@@ -48,26 +43,6 @@ class HubPlace:
         kind = "datasets/" if self.kind == "dataset" else ""
         place = f"hf://{kind}{self.repo}@{self.revision}/{self.path}"
         return place.removesuffix("/")
-
-
-def has_rows(corpus: Mapping[str, Any]) -> bool:
-    """Whether a source gives token ids, rows in training order, and not text.
-
-    Args:
-        corpus: the section of the config.
-    """
-    tokens = "tokens" in corpus.get("dataset", {})
-    return tokens or "pythia" in corpus or "parquet" in corpus
-
-
-def rows_held_out(corpus: Mapping[str, Any]) -> int:
-    """Rows that are held out after those of training; 0 if text is held out instead.
-
-    Args:
-        corpus: the section of the config, with a source of token ids.
-    """
-    held_out = corpus["held_out"]
-    return 0 if "shards" in held_out else held_out.get("rows", HELD_OUT_ROWS)
 
 
 def is_remote(place: str) -> bool:

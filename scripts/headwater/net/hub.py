@@ -20,8 +20,8 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from headwater.checkpoints.revisions import nearest
 from headwater.errors import HeadwaterError
+from headwater.suggestions import nearest
 
 logger = logging.getLogger("headwater")
 

@@ -8,25 +8,24 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwater.checkpoints.schedule import RESUME
+from headwater.checkpoints.schedule import RESUME, arm_schedule
 from headwater.publish import exclusive, part_of, publish_work
-from headwater.retraining.schedule import arm_schedule
-from headwater.training_jobs.spec import Spec
+from headwater.training.spec import Spec
 
 if TYPE_CHECKING:
-    from headwater.checkpoints.ranks import Ranks
+    from headwater.training.ranks import Ranks
 
 
 def train(spec: Spec, ranks: "Ranks", device: str) -> None:
     """Train the run of a specification in its work folder."""
-    from headwater.checkpoints.run import Run, recipe_of, shared_work, train_run
-    from headwater.heads.window import open_window
-    from headwater.interventions.files import read_plan
-    from headwater.retraining.batches import arm_batches
+    from headwater.heads.targets import open_window
+    from headwater.interventions.files import read_arm
+    from headwater.training.batches import arm_batches
+    from headwater.training.run import Run, recipe_of, shared_work, train_run
 
     config, settings = spec.config, spec.config["retraining"]
     choice, window = open_window(spec.path("window"), spec.inputs["rows"], config)
-    plan = read_plan(spec.path("plan"), config)
+    plan = read_arm(spec.path("plan"), config)
     start, end = choice.window.start, choice.window.end
     with shared_work(Path(spec.target), spec.identity, ranks) as folder:
         run = Run(

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.gradients.coordinates import Coordinates, Projection
+from headwater.projection.coordinates import Coordinates, Projection
 from headwater.stores import array, read
 
 CODES, ROWS, COORDINATES = "codes", "rows", "coordinates"

@@ -22,7 +22,8 @@ from huggingface_hub import (
 )
 from huggingface_hub.utils import build_hf_headers, get_session
 
-from headwater.corpus.failures import (
+from headwater.errors import HeadwaterError
+from headwater.net.failures import (
     TransientError,
     changed,
     check_status,
@@ -30,8 +31,7 @@ from headwater.corpus.failures import (
     offline_is_said,
     wait,
 )
-from headwater.corpus.places import HubPlace, hub_place, without_secrets
-from headwater.errors import HeadwaterError
+from headwater.net.places import HubPlace, hub_place, without_secrets
 
 _TIMEOUT = 60.0  # seconds without a byte
 _PIECE = 1 << 20

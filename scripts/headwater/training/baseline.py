@@ -8,27 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.checkpoints.schedule import checkpoint_steps
-from headwater.publish import (
-    discard_work,
-    exclusive,
-    part_of,
-    publish_links,
-    stable_seed,
-)
-from headwater.training_jobs.spec import Spec
+from headwater.neox import Model
+from headwater.publish import discard_work, exclusive, part_of, publish_links
+from headwater.seeds import stable_seed
+from headwater.training.spec import Spec
 
 if TYPE_CHECKING:
-    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
-
-    from headwater.checkpoints.ranks import Ranks
+    from headwater.training.ranks import Ranks
 
 
 def train(spec: Spec, ranks: "Ranks", device: str) -> None:
     """Train the run of a specification in its work folder."""
     import torch
 
-    from headwater.checkpoints.run import Run, recipe_of, shared_work, train_run
     from headwater.corpus.rows import Rows
+    from headwater.training.run import Run, recipe_of, shared_work, train_run
 
     config = spec.config
     rows = Rows([Path(path) for path in spec.inputs["rows"]], config)
@@ -60,11 +54,11 @@ def _schedule(spec: Spec) -> list[int]:
     return checkpoint_steps(training["steps"], training["checkpoint_every"])
 
 
-def _start_model(spec: Spec) -> "GPTNeoXForCausalLM":
+def _start_model(spec: Spec) -> "Model":
     """The published model to start from, or a new one."""
     from headwater.checkpoints.files import load_model
-    from headwater.checkpoints.run import new_model
     from headwater.corpus.encoding import Encoder
+    from headwater.training.run import new_model
 
     config = spec.config
     if spec.inputs["start"]:

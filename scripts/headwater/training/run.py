@@ -4,15 +4,13 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater.checkpoints.files import (
     TrainerState,
@@ -22,15 +20,16 @@ from headwater.checkpoints.files import (
     load_state,
     save_checkpoint,
 )
-from headwater.checkpoints.initial import initialise
-from headwater.checkpoints.ranks import GO_ON, SAVE, STOP, Ranks
-from headwater.checkpoints.recipe import Recipe, make_optimizer, make_scaler
 from headwater.checkpoints.schedule import RESUME
-from headwater.checkpoints.trainer import Batch, train
 from headwater.errors import HeadwaterError
+from headwater.identity import Config
+from headwater.neox import Model
 from headwater.progress import Progress
 from headwater.publish import part_of, work_folder
-from headwater.stages import Config
+from headwater.training.initial import initialise
+from headwater.training.ranks import GO_ON, SAVE, STOP, Ranks
+from headwater.training.recipe import Recipe, make_optimizer, make_scaler
+from headwater.training.trainer import Batches, train
 
 logger = logging.getLogger("headwater")
 
@@ -83,8 +82,11 @@ def recipe_of(config: Config, divisor: str = "fixed") -> Recipe:
     return Recipe(**{**known, "betas": tuple(known["betas"])}, divisor=divisor)
 
 
-def new_model(config: Config, vocabulary: int, seed: int) -> GPTNeoXForCausalLM:
+def new_model(config: Config, vocabulary: int, seed: int) -> Model:
     """A randomly initialised GPT-NeoX of the config's `model` section."""
+    from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
+    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
     torch.manual_seed(seed)
     settings = {"vocab_size": vocabulary, **config["model"]}
     init = settings.pop("init", "normal")
@@ -105,9 +107,9 @@ def new_model(config: Config, vocabulary: int, seed: int) -> GPTNeoXForCausalLM:
 
 def train_run(
     run: Run,
-    start: Path | GPTNeoXForCausalLM,
+    start: Path | Model,
     recipe: Recipe,
-    batch: Batch,
+    batch: Batches,
     config: Config,
     ranks: Ranks | None = None,
 ) -> None:
@@ -146,7 +148,7 @@ def train_run(
             )
         saver.save(finished, loss)
         if ranks.rank == 0:
-            progress.update(note=f"loss {loss:.3f}{_gpu_memory(run.device)}")
+            progress.update(note=f"loss {loss:.3f}")
         if ranks.agreed == STOP and finished < end:
             raise Stopped
 
@@ -154,8 +156,8 @@ def train_run(
 
 
 def _state(
-    run: Run, start: Path | GPTNeoXForCausalLM, recipe: Recipe, config: Config
-) -> tuple[GPTNeoXForCausalLM, torch.optim.AdamW, torch.amp.GradScaler, int]:
+    run: Run, start: Path | Model, recipe: Recipe, config: Config
+) -> tuple[Model, torch.optim.AdamW, torch.amp.GradScaler, int]:
     resumable = _latest(run, config)
     if resumable is not None:
         start = resumable
@@ -184,7 +186,7 @@ class _Saver:
     def __init__(
         self,
         run: Run,
-        model: GPTNeoXForCausalLM,
+        model: Model,
         optimizer: torch.optim.AdamW,
         scaler: torch.amp.GradScaler,
         ranks: Ranks,
@@ -226,15 +228,3 @@ class _Saver:
             folder = self._run.folder / name
             save_checkpoint(folder, self._model, optimizer, state, self._scaler)
         self._last = time.monotonic()
-
-
-def _gpu_memory(device: str) -> str:
-    """The most memory a GPU's tensors had, for progress lines."""
-    if not device.startswith("cuda"):
-        return ""
-    return f" · GPU {torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB"
-
-
-def step_numbers(folders: Iterable[Path]) -> list[tuple[int, Path]]:
-    """(step, folder) of `step<N>` folders, ascending."""
-    return sorted((int(path.name.removeprefix("step")), path) for path in folders)

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from headwater.corpus.remote import RemoteFile
 from headwater.errors import HeadwaterError
+from headwater.net.remote import RemoteFile
 from headwater.progress import Progress
 
 RECORD_NAME = "fetched.json"

@@ -1,4 +1,4 @@
-"""Which rows a training step reads, and which bytes of a token file a row is.
+"""Training steps: their names, the rows that they read, the bytes of a row.
 
     step s   = rows  size*s ... size*(s + 1) - 1          (size = training.batch_size)
     row i    = bytes width*b*i ... width*b*(i + 1) - 1    (width = seq_len + 1 tokens)
@@ -9,12 +9,33 @@ issue 123 (one row of the pre-shuffled data is one row of training, of 2,049 tok
 `utils/batch_viewer.py` (rows of a step).
 """
 
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
 from headwater.errors import HeadwaterError
 
 
-def rows_of_step(step: int, batch_size: int) -> range:
-    """Rows that training step `step` (from 0) reads."""
-    return range(step * batch_size, (step + 1) * batch_size)
+def rows_of_steps(config: Mapping[str, Any], steps: int) -> int:
+    """Rows that so many steps of the config's training read."""
+    return steps * int(config["training"]["batch_size"])
+
+
+def training_rows(config: Mapping[str, Any]) -> int:
+    """Rows of the whole training run."""
+    return rows_of_steps(config, config["training"]["steps"])
+
+
+def step_of(revision: str) -> int | None:
+    """N of `step<N>`; None for any other name."""
+    found = re.fullmatch(r"step(\d+)", revision)
+    return int(found[1]) if found else None
+
+
+def step_numbers(folders: Iterable[Path]) -> list[tuple[int, Path]]:
+    """(step, folder) of `step<N>` folders, ascending."""
+    return sorted((int(path.name.removeprefix("step")), path) for path in folders)
 
 
 def step_of_row(row: int, batch_size: int) -> int:

@@ -1,6 +1,5 @@
 """One problem in a config: where it is, and what to say about it."""
 
-import difflib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -41,25 +40,6 @@ class Problem:
 def touches(keys: Iterable[Key], key: Key) -> bool:
     """Whether one of `keys` is `key`, lies inside it or contains it."""
     return any(all(a == b for a, b in zip(other, key, strict=False)) for other in keys)
-
-
-def closest(word: object, known: Iterable[str]) -> str | None:
-    """The known word most like `word`, if any is like it."""
-    matches = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
-    return matches[0] if matches else None
-
-
-def suggestion(word: object, known: Iterable[str], otherwise: str = "") -> str:
-    """`; did you mean "damping"?`, or `otherwise` when nothing is close."""
-    match = closest(word, known)
-    return f'; did you mean "{match}"?' if match else otherwise
-
-
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
-    """Text for a name that nothing has, e.g. a target that is not in the config."""
-    known = list(known)
-    otherwise = f"; known: {', '.join(known)}"
-    return f'no {kind} "{name}"' + suggestion(name, known, otherwise)
 
 
 def show(value: Any) -> str:

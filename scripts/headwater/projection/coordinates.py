@@ -21,7 +21,7 @@ from torch import Tensor
 from headwater.curvature.ekfac import Factors
 from headwater.errors import HeadwaterError
 from headwater.gradients.blocks import Block
-from headwater.gradients.codes import Codec
+from headwater.projection.codes import Codec
 
 REFERENCE_DAMPING = 0.1
 

@@ -1,0 +1,1 @@
+"""Over the network: addresses, bytes, tries, and what goes wrong, in words."""

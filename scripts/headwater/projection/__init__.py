@@ -1,0 +1,1 @@
+"""What is kept of a gradient: coordinates, codes, stores."""

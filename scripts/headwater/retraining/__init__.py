@@ -1,1 +1,0 @@
-"""Retraining of arms from the window's start."""
