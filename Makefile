@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo install test test-long test-cluster lint bench lock clean
+.PHONY: demo install test test-long test-cluster lint shell bench lock clean
 
 demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
 	$(BIN)/snakemake --cores all
@@ -24,6 +24,10 @@ lint: .venv/dev.done
 	$(BIN)/snakefmt --check workflow rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+	PYTHONPATH=scripts $(BIN)/lint-imports --no-cache > .venv/imports.log || { cat .venv/imports.log; exit 1; }
+
+shell: .venv/run.done  ## a job's script in a Python shell: FILE=results/... [CONFIG=config/mine.yaml]
+	@$(BIN)/python scripts/shell.py $(FILE) --configfile $(or $(CONFIG),config/config.yaml)
 
 bench: .venv/run.done  ## speed of the core beside a plain training step
 	$(BIN)/python benchmarks/run.py

@@ -19,24 +19,17 @@ if TYPE_CHECKING:
 
 def train(spec: Spec, ranks: "Ranks", device: str) -> None:
     """Train the run of a specification in its work folder."""
-    import torch
-
     from headwater.corpus.rows import Rows
+    from headwater.training.batches import baseline_batches
     from headwater.training.run import Run, recipe_of, shared_work, train_run
 
     config = spec.config
     rows = Rows([Path(path) for path in spec.inputs["rows"]], config)
-    size = config["training"]["batch_size"]
-    ones = torch.ones(size)
-
-    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        tokens = rows.tokens(step * size, (step + 1) * size)
-        return torch.from_numpy(tokens), ones
-
+    batches = baseline_batches(rows, config["training"]["batch_size"])
     model = _start_model(spec)
     with shared_work(Path(spec.target), spec.identity, ranks) as part:
         run = Run("baseline", part, _schedule(spec), True, spec.identity, device)
-        train_run(run, model, recipe_of(config), batch, config, ranks)
+        train_run(run, model, recipe_of(config), batches, config, ranks)
 
 
 def publish(spec: Spec) -> None:

@@ -1,26 +1,43 @@
-"""The batches of an arm: the baseline's, with the plan's rows and weights."""
+"""The batches of a run: the rows in training order, or an arm's rows and weights."""
 
 import numpy as np
 import torch
 
+from headwater.corpus.rows import Rows
 from headwater.corpus.window import WindowRows
 from headwater.interventions.arms import ArmRows
 from headwater.training.trainer import Batches
 
 
-def arm_batches(window: WindowRows, plan: ArmRows, first_step: int) -> Batches:
+def baseline_batches(rows: Rows, size: int) -> Batches:
+    """A function from training step to (rows, weights 1), in training order.
+
+    Args:
+        rows: all rows of the training.
+        size: rows of a step.
+    """
+    ones = torch.ones(size)
+
+    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = rows.tokens(step * size, (step + 1) * size)
+        return torch.from_numpy(tokens), ones
+
+    return batch
+
+
+def arm_batches(window: WindowRows, arm: ArmRows, first_step: int) -> Batches:
     """A function from training step to (rows, weights) for one arm.
 
     Args:
         window: the rows of the window.
-        plan: the row and weight of every position.
+        arm: the row and weight of every position.
         first_step: the window's first step.
     """
     size = window.batch_size
 
     def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
         positions = np.arange(size) + (step - first_step) * size
-        rows = window.take(plan.rows[positions])
-        return torch.from_numpy(rows), torch.from_numpy(plan.weights[positions])
+        rows = window.take(arm.rows[positions])
+        return torch.from_numpy(rows), torch.from_numpy(arm.weights[positions])
 
     return batch
