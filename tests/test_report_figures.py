@@ -17,7 +17,7 @@ def draw(tables: Example) -> Figure:
     """The figure of the curves."""
     with style.applied():
         return emergence.draw(
-            emergence.Rise(
+            emergence.CausalTest(
                 choice=tables.choice,
                 window_target="induction",
                 arms=tables.arms,
