@@ -1,9 +1,10 @@
 """What the numbers allow to be said, and what they do not.
 
-An arm of top rows is compared with its *controls*: random arms with the same action and
-the same number of rows, and the baseline itself. A difference counts only if the arm
-lies outside the range of all these by more than that range is wide, and by more than a
-small floor. The range alone would be a weak test: of four equal draws, one is lowest.
+A judged arm, such as one of top rows, is compared with its *controls*: random arms
+with the same action and number of rows, and the baseline itself. A difference counts
+only if the arm lies outside the range of all these by more than that range is wide, and
+by more than a small floor. The range alone would be a weak test: of four equal draws,
+one is lowest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from headwater.interventions.kinds import KINDS, Role
 from headwater.interventions.runs import BASELINE
 from headwater.report.tables import Arms
 
@@ -46,8 +48,8 @@ class Arm:
 
     Attributes:
         name: in the config, or `baseline`.
-        action: `remove`, `insert`, `repeat`, or `none`.
-        rows: `top`, `random`, `domain`, `matched`, or `none`.
+        action: one of `ACTIONS`; `none` of the baseline.
+        rows: one of `KINDS`; `none` of the baseline.
         fraction: of the window's rows.
         target: whose scores rank the rows; None for random rows.
         draws: runs.
@@ -69,6 +71,10 @@ class Arm:
     shift: Spread
     probe: Spread
     icl: Spread
+
+    def has(self, role: Role) -> bool:
+        """Whether its rows are there for that; the baseline's for nothing."""
+        return self.name != BASELINE and KINDS[self.rows].role is role
 
 
 def read_arms(summary: pd.DataFrame, settings: Arms) -> dict[str, Arm]:
@@ -185,16 +191,17 @@ class Controls:
 
 def random_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
     """The random arms with the same action and number of rows; None without any."""
-    return _merged([a for a in arms.values() if _alike(a, arm) and a.rows == "random"])
+    alike = [other for other in arms.values() if _alike(other, arm)]
+    return _merged([other for other in alike if other.has(Role.CHANCE)])
 
 
 def domain_controls(arm: Arm, arms: Mapping[str, Arm], rows: str) -> Controls | None:
     """The random arms that follow the same target's domains; None without any.
 
     Args:
-        arm: an arm of top rows.
+        arm: a judged arm.
         arms: all arms.
-        rows: `domain` (of the main one only) or `matched` (in the same mix).
+        rows: their kind.
     """
     return _merged(
         [
@@ -263,5 +270,5 @@ def judge(arm: Arm, arms: Mapping[str, Arm]) -> Judgement:
 
 
 def domain_share(arm: Spread, random: Spread, domain: Spread) -> float:
-    """The part of a top arm's effect that random rows of its domains have, too."""
+    """The part of a judged arm's effect that random rows of its domains have, too."""
     return (random.mean - domain.mean) / (random.mean - arm.mean)
