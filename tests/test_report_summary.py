@@ -9,7 +9,7 @@ import pytest
 
 from headwater.corpus.window import Window
 from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS, Role
+from headwater.interventions.kinds import KINDS
 from headwater.report.findings import (
     AREA_FLOOR,
     Finding,
@@ -154,7 +154,7 @@ def test_a_matched_arm_of_another_target_or_size_is_no_control() -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-@pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].role is Role.JUDGED])
+@pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].role == "judged"])
 def test_every_judged_kind_is_judged_and_told(kind: str, action: str) -> None:
     tables = example(shapes(insert_top=[(330, 0.9)]))
     renamed = {"remove_top": kind, "remove_random": "random"}

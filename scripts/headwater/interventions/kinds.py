@@ -6,9 +6,10 @@ of the config, the arms, the figures and the summary ask it, so a new kind is a 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from typing import Literal
 
 import numpy as np
+from numpy.random import Generator
 
 from headwater.errors import HeadwaterError
 
@@ -31,15 +32,10 @@ class RowFacts:
         return np.sort(np.argsort(-self.scores, kind="stable")[:count])
 
 
-class Role(Enum):
-    """What an arm is there for."""
-
-    JUDGED = "its effect is compared with that of chance"
-    CHANCE = "random rows: the range of chance"
-    DOMAINS = "random rows of the same domains as those of a judged kind"
-
-
-Pick = Callable[[RowFacts, int, np.random.Generator], np.ndarray]
+# What arms of a kind are there for: to be compared with chance; to be chance, of any
+# rows; to be chance within the domains of a judged kind.
+Role = Literal["judged", "chance", "domains"]
+Pick = Callable[[RowFacts, int, Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -52,35 +48,33 @@ class Kind:
     Attributes:
         pick: facts, count and generator to so many row numbers, ascending.
         role: what its arms are there for.
-        scored: whether it picks by the scores of a target.
-        drawn: whether its draws differ.
         label: its rows in a legend.
         noun: its rows in a sentence, in the plural.
         colours: of its curves, by action; no two kinds share one.
         width: of its curves, points.
         dashes: of its curves, as matplotlib's line style.
+        scored: whether it picks by the scores of a target.
+        drawn: whether its draws differ.
         note: what a figure must add to the label.
-        explains: of `DOMAINS`, the judged kind whose domains it has.
-        verdict: of `DOMAINS`, what follows from its part of that kind's `{effect}`.
+        explains: of role `domains`, the judged kind whose domains it has.
+        verdict: of role `domains`, what its part of that kind's `{effect}` means.
     """
 
     pick: Pick
     role: Role
-    scored: bool
-    drawn: bool
     label: str
     noun: str
     colours: Mapping[str, str]
     width: float
     dashes: str | tuple[float, tuple[float, ...]]
+    scored: bool = True
+    drawn: bool = True
     note: str = ""
     explains: str = ""
     verdict: str = ""
 
 
-def random_rows(
-    candidates: np.ndarray, count: int, generator: np.random.Generator
-) -> np.ndarray:
+def random_rows(candidates: np.ndarray, count: int, generator: Generator) -> np.ndarray:
     """A draw of `count` of the candidates without replacement, ascending.
 
     Raises:
@@ -94,20 +88,20 @@ def random_rows(
     return np.sort(generator.choice(candidates, size=count, replace=False))
 
 
-def _top(facts: RowFacts, count: int, _: np.random.Generator) -> np.ndarray:
+def _top(facts: RowFacts, count: int, _: Generator) -> np.ndarray:
     return facts.top(count)
 
 
-def _random(facts: RowFacts, count: int, generator: np.random.Generator) -> np.ndarray:
+def _random(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
     return random_rows(np.arange(len(facts.domains)), count, generator)
 
 
-def _domain(facts: RowFacts, count: int, generator: np.random.Generator) -> np.ndarray:
+def _domain(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
     most = np.bincount(facts.domains[facts.top(count)]).argmax()
     return random_rows(np.flatnonzero(facts.domains == most), count, generator)
 
 
-def _matched(facts: RowFacts, count: int, generator: np.random.Generator) -> np.ndarray:
+def _matched(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
     # Top rows are drawn like all others. Without them the draw would be one of each
     # domain's lower rows, and compare high with low instead of high with any.
     draws = [
@@ -120,8 +114,7 @@ def _matched(facts: RowFacts, count: int, generator: np.random.Generator) -> np.
 KINDS = {
     "top": Kind(
         _top,
-        Role.JUDGED,
-        scored=True,
+        "judged",
         drawn=False,
         label="the top {share} of rows",
         noun="top rows",
@@ -131,9 +124,8 @@ KINDS = {
     ),
     "random": Kind(
         _random,
-        Role.CHANCE,
+        "chance",
         scored=False,
-        drawn=True,
         label="a random {share} of rows",
         noun="random rows",
         colours={"remove": "#ef8a62", "insert": "#67a9cf", "repeat": "#5ab4ac"},
@@ -144,9 +136,7 @@ KINDS = {
     # is told from their mix.
     "matched": Kind(
         _matched,
-        Role.DOMAINS,
-        scored=True,
-        drawn=True,
+        "domains",
         label="a random {share}, same domains",
         noun="rows in the top rows' mix of domains",
         colours={"remove": "#35978f", "insert": "#80cdc1", "repeat": "#8c510a"},
@@ -161,9 +151,7 @@ KINDS = {
     # unexplained is not the ranking's only.
     "domain": Kind(
         _domain,
-        Role.DOMAINS,
-        scored=True,
-        drawn=True,
+        "domains",
         label="{share}: random {domain}",
         noun="{domain}",
         colours={"remove": "#762a83", "insert": "#9970ab", "repeat": "#b07aa1"},

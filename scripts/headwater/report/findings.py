@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from headwater.interventions.kinds import KINDS, Role
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
 from headwater.report.tables import Arms
 
@@ -72,9 +72,9 @@ class Arm:
     probe: Spread
     icl: Spread
 
-    def has(self, role: Role) -> bool:
+    def has(self, role: str) -> bool:
         """Whether its rows are there for that; the baseline's for nothing."""
-        return self.name != BASELINE and KINDS[self.rows].role is role
+        return self.name != BASELINE and KINDS[self.rows].role == role
 
 
 def read_arms(summary: pd.DataFrame, settings: Arms) -> dict[str, Arm]:
@@ -153,15 +153,15 @@ class Finding(Enum):
     HIGHER = "clearly above their range"
 
 
-def compare(arm: Spread, controls: Spread | None, floor: float) -> Finding:
+def compare(arm: Spread, controls: Spread, floor: float) -> Finding:
     """Compare an arm with the range of its controls, by the rule above.
 
     Args:
         arm: all its draws must be outside the range to count.
-        controls: random draws and baseline; None if there are no random draws.
+        controls: of all that it is compared with.
         floor: smallest difference that counts.
     """
-    if controls is None or not (arm.known and controls.known):
+    if not (arm.known and controls.known):
         return Finding.UNKNOWN
     margin = max(controls.high - controls.low, floor)
     below, above = controls.low - arm.high, arm.low - controls.high
@@ -189,36 +189,18 @@ class Controls:
     icl: Spread
 
 
-def random_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
-    """The random arms with the same action and number of rows; None without any."""
-    alike = [other for other in arms.values() if _alike(other, arm)]
-    return _merged([other for other in alike if other.has(Role.CHANCE)])
-
-
 def domain_controls(arm: Arm, arms: Mapping[str, Arm], rows: str) -> Controls | None:
-    """The random arms that follow the same target's domains; None without any.
-
-    Args:
-        arm: a judged arm.
-        arms: all arms.
-        rows: their kind.
-    """
-    return _merged(
-        [
-            other
-            for other in arms.values()
-            if _alike(other, arm) and (other.rows, other.target) == (rows, arm.target)
-        ]
-    )
+    """The arms of a kind that follow the domains of a judged arm; None without any."""
+    alike = [other for other in arms.values() if _alike(other, arm)]
+    found = [a for a in alike if (a.rows, a.target) == (rows, arm.target)]
+    return _merged(found) if found else None
 
 
 def _alike(one: Arm, other: Arm) -> bool:
     return (one.action, one.fraction) == (other.action, other.fraction)
 
 
-def _merged(arms: Sequence[Arm]) -> Controls | None:
-    if not arms:
-        return None
+def _merged(arms: Sequence[Arm]) -> Controls:
     draws = [arm.draws for arm in arms]
     return Controls(
         draws=sum(draws),
@@ -254,18 +236,16 @@ class Judgement:
 
 def judge(arm: Arm, arms: Mapping[str, Arm]) -> Judgement:
     """Compare an arm with random draws and baseline."""
-    controls, baseline = random_controls(arm, arms), arms[BASELINE]
-    if controls is None:
+    alike = [other for other in arms.values() if _alike(other, arm)]
+    random = [other for other in alike if other.has("chance")]
+    if not random:
         return Judgement(None, *[Finding.UNKNOWN] * 3)
-    draws = [controls.draws, 1]
-    area = _joined([controls.area, baseline.area], draws)
-    probe = _joined([controls.probe, baseline.probe], draws)
-    icl = _joined([controls.icl, baseline.icl], draws)
+    unchanged = _merged([*random, arms[BASELINE]])
     return Judgement(
-        controls,
-        compare(arm.area, area, AREA_FLOOR),
-        compare(arm.probe, probe, PROBE_FLOOR),
-        compare(arm.icl, icl, ICL_FLOOR),
+        _merged(random),
+        compare(arm.area, unchanged.area, AREA_FLOOR),
+        compare(arm.probe, unchanged.probe, PROBE_FLOOR),
+        compare(arm.icl, unchanged.icl, ICL_FLOOR),
     )
 
 

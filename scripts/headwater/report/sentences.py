@@ -1,7 +1,6 @@
 """Findings as sentences. No sentence claims more than its finding."""
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -57,7 +56,7 @@ def change(spread: Spread) -> str:
 
 def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
     """Whether the head emerged, from what score to what score, when; how chosen."""
-    score = words.score_name(target.score)
+    score = words.SCORE_NAMES[target.score]
     over = f"from {number(rise.first)} to {number(rise.last)}"
     chosen = words.how_chosen(target, choice)
     if not rise.emerged:
@@ -67,11 +66,11 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
             f"{chosen} The arms had nothing to change; read no effect into their "
             "numbers."
         )
-    start, end = words.steps(choice.window.start), words.steps(choice.window.end)
+    start, end = choice.window.start, choice.window.end
     text = (
-        f"Head {target.head} emerged: it {words.score_meaning(target.score)}. Its "
-        f"{score} rose {over} over the run; in the window, steps {start} to {end}, it "
-        f"went from {number(rise.start)} to {number(rise.end)}. {chosen}"
+        f"Head {target.head} emerged: it {words.SCORE_MEANINGS[target.score]}. Its "
+        f"{score} rose {over} over the run; in the window, steps {start:,} to {end:,}, "
+        f"it went from {number(rise.start)} to {number(rise.end)}. {chosen}"
     )
     if not rise.in_window:
         text += (
@@ -83,8 +82,8 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
 
 def arm_sentences(arm: Arm, judgement: Judgement, baseline: Arm) -> str:
     """What a judged arm did to the head and to in-context learning."""
-    sentences = _probe_sentence(arm, judgement), _learning(arm, judgement, baseline)
-    return " ".join([_rise_sentence(arm, judgement), *chain(*sentences)])
+    parts = _rise_sentence(arm, judgement), *_further(arm, judgement, baseline)
+    return " ".join(parts)
 
 
 def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
@@ -119,35 +118,30 @@ def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
     return text
 
 
-def _probe_sentence(arm: Arm, judgement: Judgement) -> Iterator[str]:
-    if judgement.controls is None or judgement.probe is Finding.UNKNOWN:
-        return
-    words_of = {
-        Finding.WITHIN: "did not change beyond chance",
-        Finding.CLOSE: "changed too little to call",
-        Finding.LOWER: "fell",
-        Finding.HIGHER: "rose",
-    }
-    yield (
-        f"The probe, which the scores predict, {words_of[judgement.probe]}: "
-        f"{change(arm.probe)}, random {change(judgement.controls.probe)}."
-    )
+def _further(arm: Arm, judgement: Judgement, baseline: Arm) -> Iterator[str]:
+    """Of probe and ICL score, where they were measured."""
+    random = judgement.controls
+    if random and judgement.probe is not Finding.UNKNOWN:
+        yield (
+            "The probe, which the scores predict, "
+            f"{_course(judgement.probe, 'fell', 'rose')}: {change(arm.probe)}, random "
+            f"{change(random.probe)}."
+        )
+    if random and judgement.icl is not Finding.UNKNOWN:
+        course = _course(judgement.icl, "was stronger", "was weaker")
+        yield (
+            f"In-context learning {course}: ICL {between(arm.icl)}, baseline "
+            f"{between(baseline.icl)}, random {between(random.icl)}."
+        )
 
 
-def _learning(arm: Arm, judgement: Judgement, baseline: Arm) -> Iterator[str]:
-    if judgement.controls is None or judgement.icl is Finding.UNKNOWN:
-        return
-    words_of = {
+def _course(finding: Finding, lower: str, higher: str) -> str:
+    return {
         Finding.WITHIN: "did not change beyond chance",
         Finding.CLOSE: "changed too little to call",
-        Finding.LOWER: "was stronger",
-        Finding.HIGHER: "was weaker",
-    }
-    yield (
-        f"In-context learning {words_of[judgement.icl]}: ICL {between(arm.icl)}, "
-        f"baseline {between(baseline.icl)}, random "
-        f"{between(judgement.controls.icl)}."
-    )
+        Finding.LOWER: lower,
+        Finding.HIGHER: higher,
+    }[finding]
 
 
 def _draws(count: int, result: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import TOP_FRACTION
-from headwater.interventions.kinds import KINDS, Role
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
 from headwater.report import findings, sentences, words
 from headwater.report.findings import Arm, Judgement, Rise
@@ -69,7 +69,7 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
     """
     arms, rise = findings.read_arms(tables.summary, tables.arms), tables.rise()
     judged = _judged(arms) if rise.in_window else {}
-    note = NOTE.format(probe=words.probe_meaning(tables.target.probe))
+    note = NOTE.format(probe=words.PROBE_MEANINGS[tables.target.probe])
     blocks = [
         f"# {tables.experiment}: which training rows build head {tables.target.head}?",
         _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
@@ -86,7 +86,7 @@ def _judged(arms: Mapping[str, Arm]) -> dict[str, Judgement]:
     return {
         name: findings.judge(arm, arms)
         for name, arm in arms.items()
-        if arm.has(Role.JUDGED)
+        if arm.has("judged")
     }
 
 

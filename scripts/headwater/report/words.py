@@ -39,21 +39,6 @@ PROBE_MEANINGS = {
 }
 
 
-def score_name(score: str) -> str:
-    """A head score's name as people write it."""
-    return SCORE_NAMES[score]
-
-
-def score_meaning(score: str) -> str:
-    """What a head with a high score does, as a verb phrase."""
-    return SCORE_MEANINGS[score]
-
-
-def probe_meaning(probe: str) -> str:
-    """What a probe measures."""
-    return PROBE_MEANINGS[probe]
-
-
 def percent(share: float) -> str:
     """A share as a percentage, such as `10 %` or `2.5 %`."""
     return f"{100 * share:.3g} %"
@@ -63,11 +48,6 @@ def factor(value: float) -> str:
     """A ratio, such as `2.7x` or `0.60x`."""
     digits = 0 if value >= 10 else 1 if value >= 1 else 2
     return f"{value:.{digits}f}x"
-
-
-def steps(count: int) -> str:
-    """A training step with separated thousands."""
-    return f"{count:,}"
 
 
 def how_chosen(target: Target, choice: Choice) -> str:
