@@ -26,10 +26,10 @@ class RowFacts:
     domains: np.ndarray
     scores: np.ndarray | None = None
 
-    def top(self, count: int) -> np.ndarray:
-        """The `count` rows with the highest scores, ties to the earlier, ascending."""
+    def ranking(self) -> np.ndarray:
+        """All rows from the highest score to the lowest, the earlier of equals first."""
         assert self.scores is not None, "the config check requires a target for this"
-        return np.sort(np.argsort(-self.scores, kind="stable")[:count])
+        return np.argsort(-self.scores, kind="stable")
 
 
 # What arms of a kind are there for: to be compared with chance; to be chance, of any
@@ -89,7 +89,7 @@ def random_rows(candidates: np.ndarray, count: int, generator: Generator) -> np.
 
 
 def _top(facts: RowFacts, count: int, _: Generator) -> np.ndarray:
-    return facts.top(count)
+    return np.sort(facts.ranking()[:count])
 
 
 def _random(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
@@ -97,16 +97,17 @@ def _random(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
 
 
 def _domain(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
-    most = np.bincount(facts.domains[facts.top(count)]).argmax()
+    most = np.bincount(facts.domains[facts.ranking()[:count]]).argmax()
     return random_rows(np.flatnonzero(facts.domains == most), count, generator)
 
 
 def _matched(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
     # Top rows are drawn like all others. Without them the draw would be one of each
     # domain's lower rows, and compare high with low instead of high with any.
+    mix = np.bincount(facts.domains[facts.ranking()[:count]])
     draws = [
         random_rows(np.flatnonzero(facts.domains == domain), int(many), generator)
-        for domain, many in enumerate(np.bincount(facts.domains[facts.top(count)]))
+        for domain, many in enumerate(mix)
     ]
     return np.sort(np.concatenate(draws))
 
