@@ -27,7 +27,7 @@ class RowFacts:
     scores: np.ndarray | None = None
 
     def ranking(self) -> np.ndarray:
-        """All rows from the highest score to the lowest, the earlier of equals first."""
+        """All rows from the highest score to the lowest, ties in their order."""
         assert self.scores is not None, "the config check requires a target for this"
         return np.argsort(-self.scores, kind="stable")
 
