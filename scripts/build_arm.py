@@ -10,6 +10,7 @@ from headwater.identity import arm_identity
 from headwater.influence.files import read_scores
 from headwater.interventions.arms import arm_rows, pick_rows
 from headwater.interventions.files import write_arm
+from headwater.interventions.kinds import RowFacts
 from headwater.seeds import stable_seed
 
 
@@ -26,7 +27,8 @@ def main(snakemake):
         generator = np.random.default_rng(seed)
         count = round(settings["fraction"] * len(window))
         domains = window.domains()
-        picked = pick_rows(settings["rows"], count, domains, scores, generator)
+        facts = RowFacts(domains, scores)
+        picked = pick_rows(settings["rows"], count, facts, generator)
         plan = arm_rows(settings["action"], picked, len(window), generator)
         stamp = arm_identity("interventions", config, arm, draw)
         write_arm(Path(snakemake.output[0]), plan, stamp)

@@ -14,6 +14,8 @@ from headwater.checkpoints.schedule import checkpoint_steps, saved_steps
 from headwater.config import PROBES, ConfigError, list_sources, load_config, source_name
 from headwater.config.schema import load_schema
 from headwater.errors import HeadwaterError
+from headwater.interventions.arms import ACTIONS
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import arm_runs
 
 ROOT = Path(__file__).parents[1]
@@ -344,6 +346,18 @@ MISTAKES = [
     (
         ("arms.top.draws", 3),
         "arms.top.draws: expected 1, since the top rows are always the same, found 3",
+    ),
+    (
+        ("arms.top.rows", "toop"),
+        'arms.top.rows: no kind of rows "toop"; did you mean "top"?',
+    ),
+    (
+        ("arms.random.rows", "grokking"),
+        'arms.random.rows: no kind of rows "grokking"; known: ' + ", ".join(KINDS),
+    ),
+    (
+        ("arms.random.rows", 3),
+        'arms.random.rows: expected a string, found 3; write "3"',
     ),
     (("targets", {}), "targets: expected at least one target, found an empty section"),
     (("arms", {}), f"arms: {AN_ARM}, found an empty section"),
@@ -938,7 +952,7 @@ def entries(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict]
 
 def test_every_key_is_described_in_the_readme() -> None:
     readme = (ROOT / "config/README.md").read_text()
-    rows = {line.split("`")[1]: line for line in readme.splitlines() if "| `" in line}
+    rows = table(readme)
     for key, entry in entries(load_schema()):
         assert rows[key].endswith(f"| {entry['description']} |")
 
@@ -953,11 +967,52 @@ def test_every_section_is_closed() -> None:
 def test_probes_are_those_of_the_library() -> None:
     from headwater import probes
 
-    assert set(PROBES) == set(probes.PROBES)
+    assert sorted(probes.PROBES) == PROBES
+
+
+def test_actions_are_those_of_the_library() -> None:
+    arm = load_schema()["properties"]["arms"]["patternProperties"]["^[a-z][a-z0-9_]*$"]
+    assert set(arm["properties"]["action"]["enum"]) == set(ACTIONS)
+
+
+def test_the_readme_has_every_probe_and_every_kind_with_its_needs() -> None:
+    readme = (ROOT / "config/README.md").read_text()
+    _, probes = readme.split("## Probes\n")
+    probes, kinds = probes.split("## Kinds of rows\n")
+    assert table(probes).keys() == {*PROBES}
+    found = {name: line.split("|")[3:5] for name, line in table(kinds).items()}
+    assert found == {
+        name: [
+            " required " if kind.scored else " none ",
+            " any " if kind.drawn else " 1 ",
+        ]
+        for name, kind in KINDS.items()
+    }
+
+
+def table(text: str) -> dict[str, str]:
+    return {line.split("`")[1]: line for line in text.splitlines() if "| `" in line}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_asks_for_what_it_needs_and_no_more(kind: str, base: Path) -> None:
+    arm = {"action": "remove", "rows": kind, "fraction": 0.1, "draws": 2}
+    found = [
+        problems(changed(("arms.own", {**arm, **target}), ("seeed", 1)), base)[1:]
+        for target in ({}, {"target": "induction"})
+    ]
+    draws = [] if KINDS[kind].drawn else ["draws: expected 1"]
+    needless = [] if KINDS[kind].scored else [f"target: {kind} rows have no target"]
+    missing = ["target: missing"] if KINDS[kind].scored else []
+    for lines, wanted in zip(found, (missing + draws, needless + draws), strict=True):
+        assert len(lines) == len(wanted)
+        for line, start in zip(lines, wanted, strict=True):
+            assert line.startswith(f"c.yaml: arms.own.{start}")
 
 
 def test_import_stays_light() -> None:
-    # Every cluster job loads the config before it does anything.
+    # Every cluster job loads the config before it does anything. Snakemake, which does
+    # so, has numpy loaded by then.
     code = "import sys, headwater.config; print(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", code],
@@ -966,5 +1021,5 @@ def test_import_stays_light() -> None:
         text=True,
         check=True,
     )
-    heavy = {"numpy", "pandas", "torch", "transformers", "zarr", "snakemake"}
+    heavy = {"pandas", "torch", "transformers", "zarr", "snakemake"}
     assert not heavy & set(run.stdout.split())

@@ -73,6 +73,19 @@ def test_every_form_of_import_counts(library):
     assert found == [*(f"headwater/{name}.py" for name in names), "work.py"]
 
 
+def test_a_package_that_finds_its_members_imports_them_all(library):
+    members = "from headwater.members import load, names"
+    found = library(
+        work="from headwater.p import f\nfrom headwater import members",
+        members="",
+        **{"p/__init__": members, "p/a": "import headwater.b", "p/_own": "", "p/c": ""},
+        **{"q/__init__": members, "q/d": ""},  # not imported
+        b="",
+    )
+    names = ["b", "members", "p/__init__", "p/a", "p/c"]
+    assert found == [*(f"headwater/{name}.py" for name in names), "work.py"]
+
+
 def test_modules_that_import_each_other_end(library):
     found = library(
         work="import headwater.a",
@@ -148,6 +161,7 @@ def test_every_script_has_itself_and_no_plumbing(script, monkeypatch):
         ("score_rows", "influence/scores", "interventions/arms"),
         ("row_gradients", "cross_entropy", "influence/scores"),
         ("probe_gradient", "probes/induction", "corpus/packing"),
+        ("evaluate_run", "probes/copying", "interventions/kinds"),
         ("solve_ihvp", "curvature/ekfac", "training/trainer"),
         ("fit_factors", "publish", "evaluation/effects"),
     ],

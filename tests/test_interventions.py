@@ -7,20 +7,18 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from headwater.identity import identity
-from headwater.interventions.arms import (
-    ArmRows,
-    arm_rows,
-    dominating_domain,
-    matched_rows,
-    pick_rows,
-    random_rows,
-    top_rows,
-)
+from headwater.interventions.arms import ACTIONS, ArmRows, arm_rows, pick_rows
 from headwater.interventions.files import read_arm, write_arm
+from headwater.interventions.kinds import KINDS, RowFacts, random_rows
 from test_corpus_support import small_config
 
 TOTAL = 200
 PICKED = np.array([0, 3, 50, 51, 199])
+
+
+def top_rows(scores: np.ndarray, count: int) -> np.ndarray:
+    facts = RowFacts(np.zeros(len(scores), int), scores)
+    return pick_rows("top", count, facts, generator())
 
 
 def generator(seed: int = 0) -> np.random.Generator:
@@ -80,7 +78,6 @@ def test_top_rows_are_the_highest_with_ties_to_the_earlier_row():
     assert top_rows(scores, 3).tolist() == [1, 3, 4]
     assert top_rows(scores, 5).tolist() == [1, 3, 4, 5, 6]
     assert top_rows(np.zeros(100), 7).tolist() == list(range(7))
-    assert top_rows(scores, 0).tolist() == []
 
 
 def test_top_rows_are_signed_not_by_magnitude():
@@ -119,16 +116,22 @@ SCORES = np.where(DOMAINS == 2, 10.0, 0.0) + np.random.default_rng(3).random(TOT
 SCORES[:2] = 100.0
 
 
+FACTS = RowFacts(DOMAINS, SCORES)
+
+
 def test_the_dominating_domain_is_that_of_most_top_rows():
-    assert dominating_domain(DOMAINS, top_rows(SCORES, 12)) == 2
-    assert dominating_domain(DOMAINS, top_rows(SCORES, 2)) == 0
-    assert dominating_domain(DOMAINS, np.arange(TOTAL)) == 1
-    assert dominating_domain(np.array([3, 1, 3, 1]), np.arange(4)) == 1  # a tie
+    for count, domain in ((12, 2), (2, 0)):
+        picked = pick_rows("domain", count, FACTS, generator())
+        assert (DOMAINS[picked] == domain).all()
+    with pytest.raises(HeadwaterError, match="only 150 to draw from"):  # of domain 1
+        pick_rows("domain", TOTAL, FACTS, generator())
+    tie = RowFacts(np.array([3, 1, 3, 1]), np.array([2.0, 2.0, 0.0, 0.0]))
+    assert tie.domains[pick_rows("domain", 2, tie, generator())].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_domain_arm_draws_from_the_dominating_domain_only(seed):
-    picked = pick_rows("domain", 12, DOMAINS, SCORES, generator(seed))
+    picked = pick_rows("domain", 12, FACTS, generator(seed))
     assert len(picked) == 12
     assert (DOMAINS[picked] == 2).all()
     assert picked.tolist() != top_rows(SCORES, 12).tolist()
@@ -139,13 +142,13 @@ def test_a_domain_arm_larger_than_its_domain_says_so():
     with pytest.raises(
         HeadwaterError, match="30 rows wanted, but only 20 to draw from"
     ):
-        pick_rows("domain", 30, DOMAINS, scores, generator())
+        pick_rows("domain", 30, RowFacts(DOMAINS, scores), generator())
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 40, TOTAL])
 def test_a_matched_arm_has_the_top_rows_mix_of_domains(count):
     top = top_rows(SCORES, count)
-    picked = pick_rows("matched", count, DOMAINS, SCORES, generator())
+    picked = pick_rows("matched", count, FACTS, generator())
     assert len(set(picked.tolist())) == count
     assert (np.diff(picked) > 0).all()
     mixes = [np.bincount(DOMAINS[rows], minlength=3) for rows in (picked, top)]
@@ -154,7 +157,7 @@ def test_a_matched_arm_has_the_top_rows_mix_of_domains(count):
 
 def test_a_matched_arm_draws_any_row_of_each_domain():
     top = top_rows(SCORES, 12)  # 2 of domain 0, none of domain 1, 10 of domain 2
-    draws = [matched_rows(DOMAINS, top, generator(seed)) for seed in range(80)]
+    draws = [pick_rows("matched", 12, FACTS, generator(seed)) for seed in range(80)]
     assert len({tuple(draw) for draw in draws}) == 80
     seen = np.bincount(np.concatenate(draws), minlength=TOTAL)
     assert ((seen > 0) == (DOMAINS != 1)).all()  # the top rows too, neither more
@@ -163,29 +166,96 @@ def test_a_matched_arm_draws_any_row_of_each_domain():
 
 def test_a_matched_arm_follows_the_scores_of_its_target():
     ties, rising = np.zeros(TOTAL), np.arange(TOTAL, dtype=float)
-    first = pick_rows("matched", 30, DOMAINS, ties, generator())
-    last = pick_rows("matched", 30, DOMAINS, rising, generator())
+    first = pick_rows("matched", 30, RowFacts(DOMAINS, ties), generator())
+    last = pick_rows("matched", 30, RowFacts(DOMAINS, rising), generator())
     assert np.bincount(DOMAINS[first], minlength=3).tolist() == [20, 10, 0]
     assert np.bincount(DOMAINS[last], minlength=3).tolist() == [0, 0, 30]
 
 
 def test_a_top_arm_takes_the_top_rows_whatever_the_generator():
     for seed in range(3):
-        picked = pick_rows("top", 12, DOMAINS, SCORES, generator(seed))
+        picked = pick_rows("top", 12, FACTS, generator(seed))
         np.testing.assert_array_equal(picked, top_rows(SCORES, 12))
 
 
 def test_a_random_arm_needs_no_scores_and_draws_from_all_rows():
-    picked = pick_rows("random", 150, DOMAINS, None, generator())
+    picked = pick_rows("random", 150, RowFacts(DOMAINS), generator())
     assert set(DOMAINS[picked].tolist()) == {0, 1, 2}
-    scored = pick_rows("random", 150, DOMAINS, SCORES, generator())
+    scored = pick_rows("random", 150, FACTS, generator())
     np.testing.assert_array_equal(picked, scored)
 
 
-@pytest.mark.parametrize("kind", ["top", "random", "domain", "matched"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_arm_that_would_change_nothing_is_an_error(kind):
     with pytest.raises(HeadwaterError, match="fraction"):
-        pick_rows(kind, 0, DOMAINS, SCORES, generator())
+        pick_rows(kind, 0, FACTS, generator())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_picks_by_its_facts_and_seed_alone(name):
+    kind = KINDS[name]
+    own = RowFacts(DOMAINS.copy(), SCORES.copy() if kind.scored else None)
+    draws = [pick_rows(name, 12, own, generator(seed)) for seed in (0, 0, 1, 2)]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert len({tuple(draw) for draw in draws}) == (3 if kind.drawn else 1)
+    for draw in draws:
+        assert len(draw) == 12
+        assert (np.diff(draw) > 0).all()
+        assert set(draw.tolist()) <= set(range(TOTAL))
+    np.testing.assert_array_equal(own.domains, DOMAINS)
+    if own.scores is not None:
+        np.testing.assert_array_equal(own.scores, SCORES)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].scored])
+def test_a_kind_that_needs_scores_makes_no_rows_without(name):
+    with pytest.raises(AssertionError, match="requires a target"):
+        pick_rows(name, 12, RowFacts(DOMAINS), generator())
+
+
+def test_draws_come_from_one_stream_in_a_fixed_order():
+    """Another order of calls would change the rows of every arm ever trained."""
+    top, stream = top_rows(SCORES, 12), generator(5)
+    draws = []
+    for domain, count in ((0, 2), (1, 0), (2, 10)):
+        rows = np.flatnonzero(domain == DOMAINS)
+        draws += stream.choice(rows, size=count, replace=False).tolist()
+    assert np.bincount(DOMAINS[top]).tolist() == [2, 0, 10]
+    own = generator(5)
+    picked = pick_rows("matched", 12, FACTS, own)
+    assert picked.tolist() == sorted(draws)
+    others = np.setdiff1d(np.arange(TOTAL), picked)
+    places = np.sort(stream.choice(others, size=12, replace=False))
+    plan = arm_rows("insert", picked, TOTAL, own)
+    np.testing.assert_array_equal(plan.rows[places], stream.permutation(picked))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_is_whole(name):
+    kind = KINDS[name]
+    label = kind.label.format(share="10 %", domain="'code' rows")
+    assert "10 %" in label
+    assert kind.colours.keys() == ACTIONS.keys()
+    follows = kind.role == "domains"
+    assert bool(kind.explains) == bool(kind.verdict) == follows
+    if follows:
+        assert KINDS[kind.explains].role == "judged"
+        assert "{effect}" in kind.verdict
+    if kind.role == "judged":  # "the top rows' effect", whatever the domains are
+        assert kind.noun.endswith("s")
+        assert "{domain}" not in kind.label + kind.noun
+
+
+def test_no_two_kinds_or_actions_share_a_colour():
+    colours = [colour for kind in KINDS.values() for colour in kind.colours.values()]
+    assert len(set(colours)) == len(KINDS) * len(ACTIONS)
+
+
+def test_an_unknown_kind_or_action_picks_and_makes_nothing():
+    with pytest.raises(KeyError):
+        pick_rows("botom", 12, FACTS, generator())
+    with pytest.raises(KeyError):
+        arm_rows("delete", PICKED, TOTAL, generator())
 
 
 def test_a_plan_comes_back_from_disk_and_is_refused_by_another_config(tmp_path):

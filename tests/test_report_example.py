@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from headwater.config import PROBES
 from headwater.corpus.window import Window
 from headwater.errors import HeadwaterError
 from headwater.evaluation.effects import curves, effect, summarise
+from headwater.heads.scores import SCORES
 from headwater.heads.targets import Choice, Target
 from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import words
@@ -238,6 +240,12 @@ def test_the_domain_is_not_named_where_the_table_does_not_tell() -> None:
     arm = {**tables.arms["remove_domain"], "fraction": 0.3}
     (label,) = words.arm_labels({"arm": arm}, tables.domains, "induction").values()
     assert label == "remove 30 %: random rows of the top domain (3 draws)"
+
+
+def test_every_score_and_probe_has_words() -> None:
+    for known in (words.SCORE_NAMES, words.SCORE_MEANINGS, words.SCORE_RANGES):
+        assert known.keys() == {*SCORES}
+    assert words.PROBE_MEANINGS.keys() == {*PROBES}
 
 
 def test_what_was_chosen_after_seeing_the_baseline_is_said() -> None:

@@ -9,6 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from headwater.corpus.window import Window
+from headwater.interventions.arms import ACTIONS
+from headwater.interventions.kinds import KINDS
 from headwater.report import emergence, enrichment, style, words
 from test_report_example import DOMAINS, Example, domain_table, example
 
@@ -133,6 +135,46 @@ def test_arms_of_one_kind_differ_in_their_markers() -> None:
     lines = style.arm_lines({"one": arm, "two": arm})
     assert lines["one"].colour == lines["two"].colour
     assert lines["one"].marker != lines["two"].marker
+
+
+EVERY = {
+    f"{action}_{kind}": {"action": action, "rows": kind, "fraction": 0.1, "draws": 1}
+    | ({"target": "induction"} if KINDS[kind].scored else {})
+    for action in ACTIONS
+    for kind in KINDS
+}
+
+
+def test_every_kind_and_action_has_a_line_and_words_of_its_own() -> None:
+    lines = style.arm_lines(EVERY)
+    assert len({line.colour for line in lines.values()}) == len(EVERY)
+    assert {line.marker for line in lines.values()} == {""}
+    looks = {(line.width, str(line.dashes)) for line in lines.values()}
+    assert len(looks) == len(KINDS)
+    labels = words.arm_labels(EVERY, example().domains, "induction")
+    assert len({*labels.values()}) == len(EVERY)
+    assert not any("{" in label or "[" in label for label in labels.values())
+
+
+def test_every_kind_and_action_is_drawn_and_told() -> None:
+    tables = example()
+    for arm in EVERY:
+        tables.runs[f"{arm}-seed0"] = tables.runs["remove_top-seed0"]
+    tables.arms.clear()
+    tables.arms.update(EVERY)
+    tables.labels = words.arm_labels(EVERY, tables.domains, "induction")
+    said = texts(draw(tables))
+    for label in tables.labels.values():
+        assert label in said
+    for row in (*ACTIONS.values(), *KINDS.values()):
+        assert row.note in said
+    assert "Tested by removing, inserting and repeating them" in said
+
+
+def test_a_figure_without_controls_of_the_domains_speaks_of_none() -> None:
+    assert "random ones of the same domains" in texts(draw(example()))
+    tables = example({"remove_top": [(300, 1)], "remove_random": [(10, 1)]})
+    assert "same domains" not in texts(draw(tables))
 
 
 def test_few_points_nothing_measured_and_another_score() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from headwater.corpus.window import Window
+from headwater.interventions.arms import ACTIONS
+from headwater.interventions.kinds import KINDS
 from headwater.report.findings import (
     AREA_FLOOR,
     Finding,
@@ -149,6 +151,28 @@ def test_a_matched_arm_of_another_target_or_size_is_no_control() -> None:
         tables = example({**arms, "remove_matched": [(150, 1.0)]})
         tables.arms["remove_matched"].update(change)
         assert "Removing had no control of the top" in prose(write(tables))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].role == "judged"])
+def test_every_judged_kind_is_judged_and_told(kind: str, action: str) -> None:
+    tables = example(shapes(insert_top=[(330, 0.9)]))
+    renamed = {"remove_top": kind, "remove_random": "random"}
+    for arm, rows in renamed.items():
+        tables.arms[arm] |= {"action": action, "rows": rows}
+        line = tables.summary["arm"] == arm
+        tables.summary.loc[line, ["action", "rows"]] = [action, rows]
+    text = prose(write(tables))
+    rows = KINDS[kind].label.format(share="10 %")
+    doing = ACTIONS[action].doing.format(rows=rows)
+    noun = KINDS[kind].noun
+    assert f"{doing.capitalize()} slowed the head's rise" in text
+    assert f"An arm of {noun} is one run" in text
+    verb = ACTIONS[action].verb.capitalize()
+    if action == "remove" and kind == "top":
+        assert "the domain alone reaches about" in text
+    else:
+        assert f"{verb} had no control of the {noun}' domains" in text
 
 
 def test_without_planted_records_nothing_is_said_of_them() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from headwater import members
+
 ROOT = Path(__file__).resolve().parent.parent  # scripts/
 PACKAGE = "headwater"
 
@@ -71,7 +73,12 @@ def _closure(names: tuple[str, ...]) -> frozenset[str]:
 
 @cache
 def _imported_by(name: str) -> tuple[str, ...]:
-    return tuple(_imported(_file(name)))
+    path = _file(name)
+    found = list(_imported(path))
+    # A package that finds its members by their file names imports them all.
+    if f"{PACKAGE}.members" in found and path.name == "__init__.py":
+        found += [f"{name}.{member}" for member in members.names(str(path))]
+    return tuple(found)
 
 
 def _imported(path: Path) -> Iterator[str]:

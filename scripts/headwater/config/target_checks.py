@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from headwater import members
 from headwater.config.registry import Config, check, entry_check, names, problem
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
 from headwater.problems import Key, Problem
 from headwater.suggestions import unknown_name
 
-# The names of the probes, here as well as in `headwater.probes`: that package needs
-# torch, which no config check may import.
-PROBES = ("induction", "prefix_matching", "previous_token", "copying", "dataset")
+# By file names: the package itself needs torch, which no config check may import.
+_PROBES = Path(__file__).parent.parent / "probes" / "__init__.py"
+PROBES = members.names(str(_PROBES), without=("registry",))
 
 
 @check("window.target")
@@ -106,11 +109,25 @@ def _arm_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]
 
 
 @entry_check("arms")
-def _arm_target_exists(
+def _kind_has_what_it_needs(
     config: Config, key: Key, arm: dict[str, Any]
 ) -> Iterator[Problem]:
-    if "target" in arm:
+    name = arm["rows"]
+    if name not in KINDS:
+        yield Problem((*key, "rows"), unknown_name("kind of rows", name, KINDS))
+        return
+    kind = KINDS[name]
+    if kind.scored and "target" in arm:
         yield from _target_problem(config, key, arm)
+    elif kind.scored:
+        text = "missing; expected the name of a target"
+        yield Problem((*key, "target"), text)
+    elif "target" in arm:
+        text = f"{name} rows have no target; remove this key"
+        yield Problem((*key, "target"), text)
+    if arm["draws"] > 1 and not kind.drawn:
+        text = f"expected 1, since the {kind.noun} are always the same"
+        yield Problem((*key, "draws"), f"{text}, found {arm['draws']}")
 
 
 @entry_check("arms")

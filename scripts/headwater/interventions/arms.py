@@ -1,26 +1,19 @@
-"""The arms of the causal test.
+"""The arms of the causal test: what an arm does (`ACTIONS`) with its rows (`kinds`).
 
 An arm is, for every position of the window, the row trained there and its weight:
 
     remove   the picked rows get weight 0; the divisor of the loss stays
     repeat   the picked rows get weight 2, in place
     insert   random other positions train copies of the picked rows instead of their own
-
-Which rows are picked:
-
-    top      the highest-scoring rows of the arm's target
-    random   a random draw of all rows
-    domain   a random draw of the rows of one domain: the one that has most of the
-             target's top rows (so that `top` can be told from "any row of this domain")
-    matched  a random draw that has as many rows of each domain as the target's top rows
-             (so that the ranking within the domains can be told from their mix)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from headwater.errors import HeadwaterError
+from headwater.interventions.kinds import KINDS, RowFacts, random_rows
 
 
 @dataclass(frozen=True)
@@ -39,86 +32,74 @@ class ArmRows:
     picked: np.ndarray
 
 
-def top_rows(scores: np.ndarray, count: int) -> np.ndarray:
-    """The `count` rows with the highest scores, ties to the earlier row, ascending."""
-    return np.sort(np.argsort(-scores, kind="stable")[:count])
+@dataclass(frozen=True)
+class Action:
+    """What an arm does with its rows, and how that is told.
 
-
-def random_rows(
-    candidates: np.ndarray, count: int, generator: np.random.Generator
-) -> np.ndarray:
-    """A draw of `count` of the candidates without replacement, ascending.
-
-    Raises:
-        HeadwaterError: fewer candidates than rows wanted.
+    Attributes:
+        change: makes the arm of a plan in which every row stands in its place.
+        label: in a legend, of `{rows}`.
+        doing: at the beginning of a sentence, of `{rows}`.
+        note: what a figure must add to the label.
     """
-    if len(candidates) < count:
-        raise HeadwaterError(
-            f"arm: {count} rows wanted, but only {len(candidates)} to draw from; "
-            "lower the arm's fraction"
-        )
-    return np.sort(generator.choice(candidates, size=count, replace=False))
+
+    change: Callable[[ArmRows, np.random.Generator], None]
+    label: str
+    doing: str
+    note: str = ""
+
+    @property
+    def verb(self) -> str:
+        """What is done, such as `inserting`."""
+        return self.doing.split()[0]
 
 
-def dominating_domain(domains: np.ndarray, top: np.ndarray) -> int:
-    """The domain that most of the top rows belong to."""
-    return int(np.bincount(domains[top]).argmax())
+def _remove(plan: ArmRows, _: np.random.Generator) -> None:
+    plan.weights[plan.picked] = 0.0
 
 
-def matched_rows(
-    domains: np.ndarray, top: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
-    """A draw with as many rows of each domain as the top rows have, ascending.
+def _insert(plan: ArmRows, generator: np.random.Generator) -> None:
+    others = np.setdiff1d(plan.rows, plan.picked)
+    replaced = random_rows(others, len(plan.picked), generator)
+    plan.rows[replaced] = generator.permutation(plan.picked)
 
-    Top rows are drawn like all others. Without them the draw would be one of each
-    domain's lower rows, and compare high with low instead of high with any.
 
-    Args:
-        domains: domain of every row of the window.
-        top: the top rows.
-        generator: makes the draws.
-    """
-    draws = [
-        random_rows(np.flatnonzero(domains == domain), int(count), generator)
-        for domain, count in enumerate(np.bincount(domains[top]))
-    ]
-    return np.sort(np.concatenate(draws))
+def _repeat(plan: ArmRows, _: np.random.Generator) -> None:
+    plan.weights[plan.picked] = 2.0
+
+
+ACTIONS = {
+    "remove": Action(_remove, "remove {rows}", "removing {rows}"),
+    "insert": Action(
+        _insert,
+        "insert copies of {rows}",
+        "inserting copies of {rows}",
+        note="Inserted copies stand in place of random other rows",
+    ),
+    "repeat": Action(_repeat, "count {rows} twice", "repeating {rows}"),
+}
 
 
 def pick_rows(
-    kind: str,
-    count: int,
-    domains: np.ndarray,
-    scores: np.ndarray | None,
-    generator: np.random.Generator,
+    kind: str, count: int, facts: RowFacts, generator: np.random.Generator
 ) -> np.ndarray:
     """The rows an arm changes, ascending.
 
     Args:
-        kind: `top`, `random`, `domain` or `matched`.
+        kind: one of `KINDS`.
         count: how many.
-        domains: domain of every row of the window.
-        scores: score of every row for the arm's target; None for `random`.
-        generator: makes the draw of every kind but `top`.
+        facts: of the window's rows.
+        generator: makes the draw.
 
     Raises:
         HeadwaterError: no row to pick, or more than there are.
     """
     if count == 0:
         raise HeadwaterError(
-            f"arm: its fraction of the window's {len(domains)} rows is not one row; "
-            "raise it"
+            f"arm: its fraction of the window's {len(facts.domains)} rows is not one "
+            "row; raise it"
         )
-    if kind == "random":
-        return random_rows(np.arange(len(domains)), count, generator)
-    assert scores is not None, "the config check requires a target for this arm"
-    top = top_rows(scores, count)
-    if kind == "top":
-        return top
-    if kind == "matched":
-        return matched_rows(domains, top, generator)
-    domain = dominating_domain(domains, top)
-    return random_rows(np.flatnonzero(domains == domain), count, generator)
+    return KINDS[kind].pick(facts, count, generator)
 
 
 def arm_rows(
@@ -127,19 +108,12 @@ def arm_rows(
     """Turn picked rows into a plan for every position of the window.
 
     Args:
-        action: `remove`, `repeat` or `insert`.
+        action: one of `ACTIONS`.
         picked: row numbers from the window's first row, ascending.
         total: rows in the window.
         generator: chooses the positions that inserted copies replace.
     """
     rows = np.arange(total, dtype=np.int64)
-    weights = np.ones(total, np.float32)
-    if action == "remove":
-        weights[picked] = 0.0
-    elif action == "repeat":
-        weights[picked] = 2.0
-    else:
-        others = np.setdiff1d(rows, picked)
-        replaced = random_rows(others, len(picked), generator)
-        rows[replaced] = generator.permutation(picked)
-    return ArmRows(rows, weights, picked)
+    plan = ArmRows(rows, np.ones(total, np.float32), picked)
+    ACTIONS[action].change(plan, generator)
+    return plan

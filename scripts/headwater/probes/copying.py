@@ -11,7 +11,7 @@ from headwater.neox import Model, dense_of, final_hidden, geometry
 from headwater.probes.registry import ProbeData, probe
 
 
-@probe("copying", tracks="copying")
+@probe(tracks="copying")
 def copying(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Direct effect of the head on the logit of the right continuation.
 

@@ -17,7 +17,7 @@ from headwater.probes.registry import ProbeData, probe
 
 # No head score follows an arbitrary dataset: the config check wants the head given, and
 # the score only describes it.
-@probe("dataset", tracks="prefix_matching")
+@probe(tracks="prefix_matching")
 def dataset(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Mean log-probability of the wanted tokens at the wanted positions.
 

@@ -8,7 +8,7 @@ from headwater.neox import Model, final_hidden
 from headwater.probes.registry import ProbeData, probe
 
 
-@probe("induction", tracks="prefix_matching")
+@probe(tracks="prefix_matching")
 def induction(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Mean log-probability of the right continuation over the repeated half.
 
@@ -27,7 +27,7 @@ def induction(model: Model, head: Head, data: ProbeData) -> Tensor:
     return _continuation(model, data.tokens, late=0)
 
 
-@probe("induction", tracks="prefix_matching", as_released=True)
+@probe(tracks="prefix_matching", as_released=True)
 def induction_as_released(model: Model, head: Head, data: ProbeData) -> Tensor:
     """The same, read one position too early, as in the paper's released code.
 

@@ -7,7 +7,7 @@ from headwater.neox import Model, attention_patterns
 from headwater.probes.registry import ProbeData, probe
 
 
-@probe("prefix_matching", tracks="prefix_matching")
+@probe(tracks="prefix_matching")
 def prefix_matching(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Mean attention of `head` to the token after the present one's first occurrence.
 

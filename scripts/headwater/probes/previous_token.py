@@ -7,7 +7,7 @@ from headwater.neox import Model, attention_patterns
 from headwater.probes.registry import ProbeData, probe
 
 
-@probe("previous_token", tracks="previous_token")
+@probe(tracks="previous_token")
 def previous_token(model: Model, head: Head, data: ProbeData) -> Tensor:
     """Mean attention of `head` from position t to t - 1, over the first half.
 

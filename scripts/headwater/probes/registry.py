@@ -67,12 +67,13 @@ RELEASED: dict[str, Probe] = {}  # as in the paper's released code, where that d
 
 
 def probe(
-    name: str, tracks: str, as_released: bool = False
+    tracks: str, as_released: bool = False
 ) -> Callable[[ProbeFunction], ProbeFunction]:
-    """Register a probe function under `name`."""
+    """Register a probe function under the name of its file."""
 
     def register(function: ProbeFunction) -> ProbeFunction:
         book = RELEASED if as_released else PROBES
+        name = function.__module__.rpartition(".")[2]
         book[name] = Probe(name, tracks, function)
         return function
 

@@ -11,6 +11,8 @@ from matplotlib.lines import Line2D
 
 from headwater.corpus.domains import NATURAL, RECORDS
 from headwater.heads.targets import Choice, Target, curve_of
+from headwater.interventions.arms import ACTIONS
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import findings, style, words
 from headwater.report.tables import Arms, main_domain, series
@@ -71,7 +73,7 @@ def draw(data: CausalTest) -> Figure:
 
 
 def _title(data: CausalTest) -> str:
-    how = words.listed(words.DOINGS[arm["action"]] for arm in data.arms.values())
+    how = words.listed(ACTIONS[arm["action"]].verb for arm in data.arms.values())
     return f"Which training rows build head {data.target.head}? Tested by {how} them"
 
 
@@ -80,12 +82,12 @@ def _explanation(data: CausalTest) -> str:
     text = (
         "A head is a small part of a language model; a row is a piece of its training "
         "text. Black: the model was trained once. Colours: a part of that training, "
-        f"steps {words.steps(window.start)} to {words.steps(window.end)} (the window), "
+        f"steps {window.start:,} to {window.end:,} (the window), "
         "was repeated with some rows changed. Mechanistic Data Attribution (MDA) had "
         "ranked the rows by how much they help the head. If it is right, top rows "
         "matter more than random ones"
     )
-    if any(arm["rows"] in ("domain", "matched") for arm in data.arms.values()):
+    if any(KINDS[arm["rows"]].role == "domains" for arm in data.arms.values()):
         text += ", and more than random ones of the same domains (kinds of text)"
     return f"{text}. {words.how_chosen(data.target, data.choice)}"
 
@@ -95,10 +97,9 @@ def _notes(data: CausalTest) -> list[str]:
     notes = _cautions(data)
     if any(len(runs_of(arm, data.runs)) > 1 for arm in data.arms):
         notes.append("Thin lines are random draws, the thicker one is their mean")
-    if any(arm["action"] == "insert" for arm in data.arms.values()):
-        notes.append("Inserted copies stand in place of random other rows")
-    if any(arm["rows"] == "matched" for arm in data.arms.values()):
-        notes.append("Same domains: random rows in the top rows' mix of domains")
+    used = {arm[key] for arm in data.arms.values() for key in ("action", "rows")}
+    told = (ACTIONS | KINDS).items()
+    notes += [row.note for name, row in told if name in used and row.note]
     domains = data.domains[data.window_target]
     if main_domain(domains) == RECORDS:
         share = f"{100 * domains['share_top'].max():.0f} %"
@@ -120,10 +121,8 @@ def _cautions(data: CausalTest) -> list[str]:
 def _draw_score(axes: Axes, data: CausalTest) -> None:
     head, score = data.target.head, data.target.score
     _draw_runs(axes, data, score, head)
-    axes.set_title(_broken(f"How much head {head} {words.score_meaning(score)}"))
-    span = words.SCORE_RANGES.get(score)
-    name = words.score_name(score)
-    axes.set_ylabel(f"{name} ({span})" if span else name)
+    axes.set_title(_broken(f"How much head {head} {words.SCORE_MEANINGS[score]}"))
+    axes.set_ylabel(f"{words.SCORE_NAMES[score]} ({words.SCORE_RANGES[score]})")
     _no_smaller(axes)
     if axes.get_ylim()[0] < 0 <= min(_lowest(line) for line in axes.lines):
         axes.set_ylim(bottom=0)

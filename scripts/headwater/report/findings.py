@@ -1,9 +1,10 @@
 """What the numbers allow to be said, and what they do not.
 
-An arm of top rows is compared with its *controls*: random arms with the same action and
-the same number of rows, and the baseline itself. A difference counts only if the arm
-lies outside the range of all these by more than that range is wide, and by more than a
-small floor. The range alone would be a weak test: of four equal draws, one is lowest.
+A judged arm, such as one of top rows, is compared with its *controls*: random arms
+with the same action and number of rows, and the baseline itself. A difference counts
+only if the arm lies outside the range of all these by more than that range is wide, and
+by more than a small floor. The range alone would be a weak test: of four equal draws,
+one is lowest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
 from headwater.report.tables import Arms
 
@@ -46,8 +48,8 @@ class Arm:
 
     Attributes:
         name: in the config, or `baseline`.
-        action: `remove`, `insert`, `repeat`, or `none`.
-        rows: `top`, `random`, `domain`, `matched`, or `none`.
+        action: one of `ACTIONS`; `none` of the baseline.
+        rows: one of `KINDS`; `none` of the baseline.
         fraction: of the window's rows.
         target: whose scores rank the rows; None for random rows.
         draws: runs.
@@ -69,6 +71,10 @@ class Arm:
     shift: Spread
     probe: Spread
     icl: Spread
+
+    def has(self, role: str) -> bool:
+        """Whether its rows are there for that; the baseline's for nothing."""
+        return self.name != BASELINE and KINDS[self.rows].role == role
 
 
 def read_arms(summary: pd.DataFrame, settings: Arms) -> dict[str, Arm]:
@@ -147,15 +153,15 @@ class Finding(Enum):
     HIGHER = "clearly above their range"
 
 
-def compare(arm: Spread, controls: Spread | None, floor: float) -> Finding:
+def compare(arm: Spread, controls: Spread, floor: float) -> Finding:
     """Compare an arm with the range of its controls, by the rule above.
 
     Args:
         arm: all its draws must be outside the range to count.
-        controls: random draws and baseline; None if there are no random draws.
+        controls: of all that it is compared with.
         floor: smallest difference that counts.
     """
-    if controls is None or not (arm.known and controls.known):
+    if not (arm.known and controls.known):
         return Finding.UNKNOWN
     margin = max(controls.high - controls.low, floor)
     below, above = controls.low - arm.high, arm.low - controls.high
@@ -183,35 +189,18 @@ class Controls:
     icl: Spread
 
 
-def random_controls(arm: Arm, arms: Mapping[str, Arm]) -> Controls | None:
-    """The random arms with the same action and number of rows; None without any."""
-    return _merged([a for a in arms.values() if _alike(a, arm) and a.rows == "random"])
-
-
 def domain_controls(arm: Arm, arms: Mapping[str, Arm], rows: str) -> Controls | None:
-    """The random arms that follow the same target's domains; None without any.
-
-    Args:
-        arm: an arm of top rows.
-        arms: all arms.
-        rows: `domain` (of the main one only) or `matched` (in the same mix).
-    """
-    return _merged(
-        [
-            other
-            for other in arms.values()
-            if _alike(other, arm) and (other.rows, other.target) == (rows, arm.target)
-        ]
-    )
+    """The arms of a kind that follow the domains of a judged arm; None without any."""
+    alike = [other for other in arms.values() if _alike(other, arm)]
+    found = [a for a in alike if (a.rows, a.target) == (rows, arm.target)]
+    return _merged(found) if found else None
 
 
 def _alike(one: Arm, other: Arm) -> bool:
     return (one.action, one.fraction) == (other.action, other.fraction)
 
 
-def _merged(arms: Sequence[Arm]) -> Controls | None:
-    if not arms:
-        return None
+def _merged(arms: Sequence[Arm]) -> Controls:
     draws = [arm.draws for arm in arms]
     return Controls(
         draws=sum(draws),
@@ -247,21 +236,19 @@ class Judgement:
 
 def judge(arm: Arm, arms: Mapping[str, Arm]) -> Judgement:
     """Compare an arm with random draws and baseline."""
-    controls, baseline = random_controls(arm, arms), arms[BASELINE]
-    if controls is None:
+    alike = [other for other in arms.values() if _alike(other, arm)]
+    random = [other for other in alike if other.has("chance")]
+    if not random:
         return Judgement(None, *[Finding.UNKNOWN] * 3)
-    draws = [controls.draws, 1]
-    area = _joined([controls.area, baseline.area], draws)
-    probe = _joined([controls.probe, baseline.probe], draws)
-    icl = _joined([controls.icl, baseline.icl], draws)
+    unchanged = _merged([*random, arms[BASELINE]])
     return Judgement(
-        controls,
-        compare(arm.area, area, AREA_FLOOR),
-        compare(arm.probe, probe, PROBE_FLOOR),
-        compare(arm.icl, icl, ICL_FLOOR),
+        _merged(random),
+        compare(arm.area, unchanged.area, AREA_FLOOR),
+        compare(arm.probe, unchanged.probe, PROBE_FLOOR),
+        compare(arm.icl, unchanged.icl, ICL_FLOOR),
     )
 
 
 def domain_share(arm: Spread, random: Spread, domain: Spread) -> float:
-    """The part of a top arm's effect that random rows of its domains have, too."""
+    """The part of a judged arm's effect that random rows of its domains have, too."""
     return (random.mean - domain.mean) / (random.mean - arm.mean)

@@ -175,7 +175,7 @@ def _render(template: str, **values: object) -> str:
     environment.filters["cell"] = cell
     environment.globals.update(
         RECORDS=RECORDS,
-        meaning=words.score_meaning,
+        meanings=words.SCORE_MEANINGS,
         how_chosen=words.how_chosen,
     )
     return environment.get_template(template).render(**values)

@@ -1,13 +1,14 @@
 """Findings as sentences. No sentence claims more than its finding."""
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from headwater.corpus.domains import RECORDS
 from headwater.heads.targets import Choice, Target
+from headwater.interventions.arms import ACTIONS
+from headwater.interventions.kinds import KINDS, Kind
 from headwater.report import words
 from headwater.report.findings import (
     AREA_FLOOR,
@@ -55,7 +56,7 @@ def change(spread: Spread) -> str:
 
 def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
     """Whether the head emerged, from what score to what score, when; how chosen."""
-    score = words.score_name(target.score)
+    score = words.SCORE_NAMES[target.score]
     over = f"from {number(rise.first)} to {number(rise.last)}"
     chosen = words.how_chosen(target, choice)
     if not rise.emerged:
@@ -65,11 +66,11 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
             f"{chosen} The arms had nothing to change; read no effect into their "
             "numbers."
         )
-    start, end = words.steps(choice.window.start), words.steps(choice.window.end)
+    start, end = choice.window.start, choice.window.end
     text = (
-        f"Head {target.head} emerged: it {words.score_meaning(target.score)}. Its "
-        f"{score} rose {over} over the run; in the window, steps {start} to {end}, it "
-        f"went from {number(rise.start)} to {number(rise.end)}. {chosen}"
+        f"Head {target.head} emerged: it {words.SCORE_MEANINGS[target.score]}. Its "
+        f"{score} rose {over} over the run; in the window, steps {start:,} to {end:,}, "
+        f"it went from {number(rise.start)} to {number(rise.end)}. {chosen}"
     )
     if not rise.in_window:
         text += (
@@ -80,9 +81,9 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
 
 
 def arm_sentences(arm: Arm, judgement: Judgement, baseline: Arm) -> str:
-    """What an arm of top rows did to the head and to in-context learning."""
-    sentences = _probe_sentence(arm, judgement), _learning(arm, judgement, baseline)
-    return " ".join([_rise_sentence(arm, judgement), *chain(*sentences)])
+    """What a judged arm did to the head and to in-context learning."""
+    parts = _rise_sentence(arm, judgement), *_further(arm, judgement, baseline)
+    return " ".join(parts)
 
 
 def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
@@ -117,35 +118,30 @@ def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
     return text
 
 
-def _probe_sentence(arm: Arm, judgement: Judgement) -> Iterator[str]:
-    if judgement.controls is None or judgement.probe is Finding.UNKNOWN:
-        return
-    words_of = {
-        Finding.WITHIN: "did not change beyond chance",
-        Finding.CLOSE: "changed too little to call",
-        Finding.LOWER: "fell",
-        Finding.HIGHER: "rose",
-    }
-    yield (
-        f"The probe, which the scores predict, {words_of[judgement.probe]}: "
-        f"{change(arm.probe)}, random {change(judgement.controls.probe)}."
-    )
+def _further(arm: Arm, judgement: Judgement, baseline: Arm) -> Iterator[str]:
+    """Of probe and ICL score, where they were measured."""
+    random = judgement.controls
+    if random and judgement.probe is not Finding.UNKNOWN:
+        yield (
+            "The probe, which the scores predict, "
+            f"{_course(judgement.probe, 'fell', 'rose')}: {change(arm.probe)}, random "
+            f"{change(random.probe)}."
+        )
+    if random and judgement.icl is not Finding.UNKNOWN:
+        course = _course(judgement.icl, "was stronger", "was weaker")
+        yield (
+            f"In-context learning {course}: ICL {between(arm.icl)}, baseline "
+            f"{between(baseline.icl)}, random {between(random.icl)}."
+        )
 
 
-def _learning(arm: Arm, judgement: Judgement, baseline: Arm) -> Iterator[str]:
-    if judgement.controls is None or judgement.icl is Finding.UNKNOWN:
-        return
-    words_of = {
+def _course(finding: Finding, lower: str, higher: str) -> str:
+    return {
         Finding.WITHIN: "did not change beyond chance",
         Finding.CLOSE: "changed too little to call",
-        Finding.LOWER: "was stronger",
-        Finding.HIGHER: "was weaker",
-    }
-    yield (
-        f"In-context learning {words_of[judgement.icl]}: ICL {between(arm.icl)}, "
-        f"baseline {between(baseline.icl)}, random "
-        f"{between(judgement.controls.icl)}."
-    )
+        Finding.LOWER: lower,
+        Finding.HIGHER: higher,
+    }[finding]
 
 
 def _draws(count: int, result: str) -> str:
@@ -153,11 +149,10 @@ def _draws(count: int, result: str) -> str:
 
 
 def doing(arm: Arm) -> str:
-    """An arm of top rows as the beginning of a sentence."""
-    rows = f"the top {words.percent(arm.fraction)} of rows"
-    if arm.action == "insert":
-        rows = f"copies of {rows}"
-    return f"{words.DOINGS[arm.action].capitalize()} {rows}"
+    """A judged arm as the beginning of a sentence."""
+    rows = KINDS[arm.rows].label.format(share=words.percent(arm.fraction))
+    text = ACTIONS[arm.action].doing.format(rows=rows)
+    return text[0].upper() + text[1:]
 
 
 def domain_sentences(
@@ -166,47 +161,44 @@ def domain_sentences(
     arms: Mapping[str, Arm],
     domains: Mapping[str, pd.DataFrame],
 ) -> Iterator[str]:
-    """How much of a top arm's effects is its domains' alone; none without effects."""
+    """How much of a judged arm's effects its domains alone have; none without any."""
     if judgement.controls is None or not {judgement.area, judgement.probe} & {*CLEAR}:
         return
-    action = words.DOINGS[arm.action].capitalize()
+    action, rows = ACTIONS[arm.action].verb.capitalize(), KINDS[arm.rows].noun
     settings = {"fraction": arm.fraction, "target": arm.target}
-    rows = {
-        "matched": "rows in the top rows' mix of domains",
-        "domain": words.domain_of(settings, domains),
-    }
-    controls = {kind: domain_controls(arm, arms, kind) for kind in rows}
-    if not any(controls.values()):
+    domain = words.domain_of(settings, domains)
+    controls = [
+        (kind, control)
+        for name, kind in KINDS.items()
+        if kind.explains == arm.rows and (control := domain_controls(arm, arms, name))
+    ]
+    if not controls:
         yield (
-            f"{action} had no control of the top rows' domains: how much of its effect "
+            f"{action} had no control of the {rows}' domains: how much of its effect "
             "is the domains' is not known."
         )
-    for kind, control in controls.items():
-        if control is not None:
-            told = " It gave ".join(_told(arm, judgement, control, kind))
-            yield f"{action} as many random {rows[kind]} gave {told}"
+    for kind, control in controls:
+        told = " It gave ".join(_told(arm, judgement, control, kind))
+        yield f"{action} as many random {kind.noun.format(domain=domain)} gave {told}"
 
 
 def _told(
-    arm: Arm, judgement: Judgement, control: Controls, kind: str
+    arm: Arm, judgement: Judgement, control: Controls, kind: Kind
 ) -> Iterator[str]:
     """What a control of the domains gave, and what follows, effect by effect."""
     random = judgement.controls
     assert random is not None
-    if judgement.area in CLEAR:
-        three = arm.area, random.area, control.area
-        verdict = _verdict(*three, judgement.area, AREA_FLOOR, kind)
-        yield f"{_beside(area, 'of the area', *three)}: {verdict}."
-    if judgement.probe in CLEAR:
-        three = arm.probe, random.probe, control.probe
-        verdict = _verdict(*three, judgement.probe, PROBE_FLOOR, kind)
-        yield f"{_beside(change, 'on the probe', *three)}: {verdict}."
-
-
-def _beside(
-    form: Callable[[Spread], str], what: str, top: Spread, random: Spread, own: Spread
-) -> str:
-    return f"{form(own)} {what} (top rows {form(top)}, any rows {form(random)})"
+    areas = arm.area, random.area, control.area
+    probes = arm.probe, random.probe, control.probe
+    for form, what, three, finding, floor in (
+        (area, "of the area", areas, judgement.area, AREA_FLOOR),
+        (change, "on the probe", probes, judgement.probe, PROBE_FLOOR),
+    ):
+        if finding in CLEAR:
+            top, anything, own = map(form, three)
+            beside = f"{KINDS[arm.rows].noun} {top}, any rows {anything}"
+            verdict = _verdict(*three, finding, floor, kind)
+            yield f"{own} {what} ({beside}): {verdict}."
 
 
 def _verdict(
@@ -215,24 +207,21 @@ def _verdict(
     control: Spread,
     finding: Finding,
     floor: float,
-    kind: str,
+    kind: Kind,
 ) -> str:
-    """What a `domain` or `matched` control says of an effect of the top rows."""
+    """What a control of the domains says of an effect of the kind that it explains."""
+    rows = KINDS[kind.explains].noun
     if not control.known:
         return "nothing follows from that"
     if compare(control, random, floor) not in CLEAR:
         return "not clearly unlike any rows, so the effect is not the domain's"
     if compare(top, control, floor) is not finding:
-        return "the top rows did not clearly do more, so the ranking adds nothing clear"
+        return f"the {rows} did not clearly do more, so the ranking adds nothing clear"
     share = domain_share(top, random, control)
     if share < 0:
-        return "the opposite of the top rows' effect"
-    alone = f"alone reaches about {100 * share:.0f} % of the effect"
-    # Rows of the main domain alone are another mix than the top rows, so that what they
-    # leave unexplained is not the ranking's only.
-    if kind == "domain":
-        return f"the domain {alone}"
-    return f"the mix of domains {alone}, the ranking within domains for the rest"
+        return f"the opposite of the {rows}' effect"
+    effect = f"alone reaches about {100 * share:.0f} % of the effect"
+    return kind.verdict.format(effect=effect)
 
 
 def origin_sentence(name: str, target: Target, table: pd.DataFrame) -> str:

@@ -1,8 +1,8 @@
 """How the figures look, and how they are saved: the same data gives the same bytes.
 
-Colours are told apart by colour-blind readers (ColorBrewer's RdBu, PuOr and BrBG), and
-kinds of arms differ in line width and dashes too: top rows thick and solid, controls
-thinner and dashed.
+The curves of arms are drawn as `interventions/kinds` says: colours are told apart by
+colour-blind readers (ColorBrewer's RdBu, PuOr and BrBG), and kinds differ in line width
+and dashes too: top rows thick and solid, controls thinner and dashed.
 """
 
 import textwrap
@@ -16,6 +16,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from headwater.interventions.kinds import KINDS
 from headwater.publish import publish_file
 from headwater.report.tables import Arms
 
@@ -48,27 +49,6 @@ _SETTINGS = {
     "lines.solid_capstyle": "round",
 }
 
-_COLOURS = {
-    ("remove", "top"): "#b2182b",
-    ("remove", "random"): "#ef8a62",
-    ("remove", "domain"): "#762a83",
-    ("remove", "matched"): "#35978f",
-    ("insert", "top"): "#2166ac",
-    ("insert", "random"): "#67a9cf",
-    ("insert", "domain"): "#9970ab",
-    ("insert", "matched"): "#80cdc1",
-    ("repeat", "top"): "#01665e",
-    ("repeat", "random"): "#5ab4ac",
-    ("repeat", "domain"): "#b07aa1",
-    ("repeat", "matched"): "#8c510a",
-}
-_DASHES = {
-    "top": "solid",
-    "random": (0, (4, 1.6)),
-    "domain": (0, (7, 1.6, 1.4, 1.6)),
-    "matched": (0, (1.4, 1.2)),
-}
-_WIDTHS = {"top": 2.8, "random": 1.7, "domain": 2.0, "matched": 2.2}
 _MARKERS = ("", "o", "s", "^", "D", "v")
 
 
@@ -97,14 +77,14 @@ BASELINE_LINE = CurveStyle("#000000", 2.4, "solid")
 
 def arm_lines(arms: Arms) -> dict[str, CurveStyle]:
     """The line of every arm; arms of one kind differ in their markers."""
-    seen: Counter[tuple[str, str]] = Counter()
+    seen: Counter[str] = Counter()
     lines = {}
     for name, arm in arms.items():
-        kind = arm["action"], arm["rows"]
-        marker = _MARKERS[seen[kind] % len(_MARKERS)]
-        width, dashes = _WIDTHS[arm["rows"]], _DASHES[arm["rows"]]
-        lines[name] = CurveStyle(_COLOURS[kind], width, dashes, marker)
-        seen[kind] += 1
+        action, kind = arm["action"], KINDS[arm["rows"]]
+        colour = kind.colours[action]
+        marker = _MARKERS[seen[colour] % len(_MARKERS)]
+        lines[name] = CurveStyle(colour, kind.width, kind.dashes, marker)
+        seen[colour] += 1
     return lines
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import TOP_FRACTION
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
 from headwater.report import findings, sentences, words
 from headwater.report.findings import Arm, Judgement, Rise
@@ -68,7 +69,7 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
     """
     arms, rise = findings.read_arms(tables.summary, tables.arms), tables.rise()
     judged = _judged(arms) if rise.in_window else {}
-    note = NOTE.format(probe=words.probe_meaning(tables.target.probe))
+    note = NOTE.format(probe=words.PROBE_MEANINGS[tables.target.probe])
     blocks = [
         f"# {tables.experiment}: which training rows build head {tables.target.head}?",
         _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
@@ -85,7 +86,7 @@ def _judged(arms: Mapping[str, Arm]) -> dict[str, Judgement]:
     return {
         name: findings.judge(arm, arms)
         for name, arm in arms.items()
-        if arm.rows == "top"
+        if arm.has("judged")
     }
 
 
@@ -110,8 +111,10 @@ def _limits(
     for name, judgement in judged.items():
         arm = arms[name]
         texts += sentences.domain_sentences(arm, judgement, arms, tables.domains)
-    if any(judgement.area in sentences.CLEAR for judgement in judged.values()):
-        texts.append("An arm of top rows is one run: how far chance moves it is open.")
+    clear = [arms[name] for name in judged if judged[name].area in sentences.CLEAR]
+    single = dict.fromkeys(KINDS[arm.rows].noun for arm in clear if arm.draws == 1)
+    for rows in single:
+        texts.append(f"An arm of {rows} is one run: how far chance moves it is open.")
     found = [_item(text) for text in texts if text]
     if found:
         yield "What this does not show"

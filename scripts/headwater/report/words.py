@@ -8,6 +8,8 @@ import pandas as pd
 
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import TOP_FRACTION
+from headwater.interventions.arms import ACTIONS
+from headwater.interventions.kinds import KINDS
 from headwater.report.tables import Arms, main_domain
 from headwater.report.visible import plain
 
@@ -28,30 +30,13 @@ SCORE_RANGES = {
     "copying": "-1 to 1",
 }
 PROBE_MEANINGS = {
+    "copying": "what the head alone adds to the logit of the token to be repeated",
+    "dataset": "log-probability of the wanted tokens in the rows given (nats)",
     "induction": "log-probability of the right token where random tokens repeat (nats)",
+    "prefix_matching": "attention to what followed the last occurrence of the current "
+    "token (0 to 1)",
     "previous_token": "attention to the token just before the current one (0 to 1)",
 }
-ACTIONS = {
-    "remove": "remove {rows}",
-    "insert": "insert copies of {rows}",
-    "repeat": "count {rows} twice",
-}
-DOINGS = {"remove": "removing", "insert": "inserting", "repeat": "repeating"}
-
-
-def score_name(score: str) -> str:
-    """A head score's name as people write it."""
-    return SCORE_NAMES.get(score, f"{score.replace('_', ' ')} score")
-
-
-def score_meaning(score: str) -> str:
-    """What a head with a high score does, as a verb phrase."""
-    return SCORE_MEANINGS.get(score, f"has a high {score_name(score)}")
-
-
-def probe_meaning(probe: str) -> str:
-    """What a probe measures."""
-    return PROBE_MEANINGS.get(probe, f"value of '{probe}'")
 
 
 def percent(share: float) -> str:
@@ -63,11 +48,6 @@ def factor(value: float) -> str:
     """A ratio, such as `2.7x` or `0.60x`."""
     digits = 0 if value >= 10 else 1 if value >= 1 else 2
     return f"{value:.{digits}f}x"
-
-
-def steps(count: int) -> str:
-    """A training step with separated thousands."""
-    return f"{count:,}"
 
 
 def how_chosen(target: Target, choice: Choice) -> str:
@@ -99,7 +79,7 @@ def arm_labels(
     """
     labels = {}
     for name, arm in arms.items():
-        label = ACTIONS[arm["action"]].format(rows=_rows(arm, domains))
+        label = ACTIONS[arm["action"]].label.format(rows=_rows(arm, domains))
         if arm.get("target", window_target) != window_target:
             label += f" for {arm['target']}"
         labels[name] = label + _draws(arm)
@@ -111,7 +91,7 @@ def arm_labels(
 
 
 def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
-    """The rows that a `domain` arm draws from, in words."""
+    """Rows of the domain that has most of the top rows, in words."""
     # The domain tables count the top 10 %. For arms of another size the domain of most
     # top rows could be another one, so it is not named.
     if arm["fraction"] != TOP_FRACTION:
@@ -120,14 +100,9 @@ def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> st
 
 
 def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
-    share = percent(arm["fraction"])
-    if arm["rows"] == "top":
-        return f"the top {share} of rows"
-    if arm["rows"] == "random":
-        return f"a random {share} of rows"
-    if arm["rows"] == "matched":
-        return f"a random {share}, same domains"
-    return f"{share}: random {domain_of(arm, domains)}"
+    domain = domain_of(arm, domains) if "target" in arm else ""
+    label = KINDS[arm["rows"]].label
+    return label.format(share=percent(arm["fraction"]), domain=domain)
 
 
 def _draws(arm: Mapping[str, Any]) -> str:

@@ -1,0 +1,164 @@
+"""Kinds of rows (`arms.<name>.rows`), one row of `KINDS` each.
+
+A row says what the kind picks, what it needs, and how it is told and drawn. The check
+of the config, the arms, the figures and the summary ask it, so a new kind is a new row.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.random import Generator
+
+from headwater.errors import HeadwaterError
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """What is known of every row of the window, by its number in the window.
+
+    Attributes:
+        domains: its domain, integer [n].
+        scores: its score for the arm's target, float [n]; None without a target.
+    """
+
+    domains: np.ndarray
+    scores: np.ndarray | None = None
+
+    def ranking(self) -> np.ndarray:
+        """All rows from the highest score to the lowest, ties in their order."""
+        assert self.scores is not None, "the config check requires a target for this"
+        return np.argsort(-self.scores, kind="stable")
+
+
+# What arms of a kind are there for: to be compared with chance; to be chance, of any
+# rows; to be chance within the domains of a judged kind.
+Role = Literal["judged", "chance", "domains"]
+Pick = Callable[[RowFacts, int, Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of rows.
+
+    In texts, `{share}` is the arm's share of the rows, and `{domain}` the rows of the
+    domain that has most of the target's top rows, such as "'code' rows".
+
+    Attributes:
+        pick: facts, count and generator to so many row numbers, ascending.
+        role: what its arms are there for.
+        label: its rows in a legend.
+        noun: its rows in a sentence, in the plural.
+        colours: of its curves, by action; no two kinds share one.
+        width: of its curves, points.
+        dashes: of its curves, as matplotlib's line style.
+        scored: whether it picks by the scores of a target.
+        drawn: whether its draws differ.
+        note: what a figure must add to the label.
+        explains: of role `domains`, the judged kind whose domains it has.
+        verdict: of role `domains`, what its part of that kind's `{effect}` means.
+    """
+
+    pick: Pick
+    role: Role
+    label: str
+    noun: str
+    colours: Mapping[str, str]
+    width: float
+    dashes: str | tuple[float, tuple[float, ...]]
+    scored: bool = True
+    drawn: bool = True
+    note: str = ""
+    explains: str = ""
+    verdict: str = ""
+
+
+def random_rows(candidates: np.ndarray, count: int, generator: Generator) -> np.ndarray:
+    """A draw of `count` of the candidates without replacement, ascending.
+
+    Raises:
+        HeadwaterError: fewer candidates than rows wanted.
+    """
+    if len(candidates) < count:
+        raise HeadwaterError(
+            f"arm: {count} rows wanted, but only {len(candidates)} to draw from; "
+            "lower the arm's fraction"
+        )
+    return np.sort(generator.choice(candidates, size=count, replace=False))
+
+
+def _top(facts: RowFacts, count: int, _: Generator) -> np.ndarray:
+    return np.sort(facts.ranking()[:count])
+
+
+def _random(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
+    return random_rows(np.arange(len(facts.domains)), count, generator)
+
+
+def _domain(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
+    most = np.bincount(facts.domains[facts.ranking()[:count]]).argmax()
+    return random_rows(np.flatnonzero(facts.domains == most), count, generator)
+
+
+def _matched(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
+    # Top rows are drawn like all others. Without them the draw would be one of each
+    # domain's lower rows, and compare high with low instead of high with any.
+    mix = np.bincount(facts.domains[facts.ranking()[:count]])
+    draws = [
+        random_rows(np.flatnonzero(facts.domains == domain), int(many), generator)
+        for domain, many in enumerate(mix)
+    ]
+    return np.sort(np.concatenate(draws))
+
+
+KINDS = {
+    "top": Kind(
+        _top,
+        "judged",
+        drawn=False,
+        label="the top {share} of rows",
+        noun="top rows",
+        colours={"remove": "#b2182b", "insert": "#2166ac", "repeat": "#01665e"},
+        width=2.8,
+        dashes="solid",
+    ),
+    "random": Kind(
+        _random,
+        "chance",
+        scored=False,
+        label="a random {share} of rows",
+        noun="random rows",
+        colours={"remove": "#ef8a62", "insert": "#67a9cf", "repeat": "#5ab4ac"},
+        width=1.7,
+        dashes=(0, (4, 1.6)),
+    ),
+    # As many rows of each domain as the top rows have: the ranking within the domains
+    # is told from their mix.
+    "matched": Kind(
+        _matched,
+        "domains",
+        label="a random {share}, same domains",
+        noun="rows in the top rows' mix of domains",
+        colours={"remove": "#35978f", "insert": "#80cdc1", "repeat": "#8c510a"},
+        width=2.2,
+        dashes=(0, (1.4, 1.2)),
+        note="Same domains: random rows in the top rows' mix of domains",
+        explains="top",
+        verdict="the mix of domains {effect}, the ranking within domains for the rest",
+    ),
+    # Rows of one domain, that of most top rows: the ranking is told from "any row of
+    # this domain". That is another mix than the top rows', so what such rows leave
+    # unexplained is not the ranking's only.
+    "domain": Kind(
+        _domain,
+        "domains",
+        label="{share}: random {domain}",
+        noun="{domain}",
+        colours={"remove": "#762a83", "insert": "#9970ab", "repeat": "#b07aa1"},
+        width=2.0,
+        dashes=(0, (7, 1.6, 1.4, 1.6)),
+        explains="top",
+        verdict="the domain {effect}",
+    ),
+}
