@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zstandard
 
 from headwater.corpus.detectors import detected_domain
-from headwater.corpus.documents import TEXT_NAME
+from headwater.corpus.documents import TEXT_NAME, zstd
 from headwater.errors import HeadwaterError
 from headwater.net.failures import ADVICE, hub_errors
 from headwater.net.fetching import GrowingFile
@@ -147,7 +146,7 @@ def write_text(folder: Path, settings: Settings, job: int) -> dict[str, Any]:
     lines: list[bytes] = []
 
     def commit() -> None:
-        file.write(zstandard.compress(b"".join(lines)))
+        file.write(zstd.compress(b"".join(lines)))
         file.commit({"documents": done, "stream": stream.state_dict()})
         lines.clear()
 
