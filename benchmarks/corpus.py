@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zstandard
 from tokenizers import Tokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from headwater.corpus.documents import DocumentReader
+from headwater.corpus.documents import DocumentReader, zstd
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.packing import PackSettings, pack_source
 from headwater.corpus.rowsource import RowPlan, copy_rows
@@ -143,7 +142,7 @@ def write_shard(folder: Path, megabytes: int) -> Path:
         for d in DocumentReader(source, "fail")
     ]
     written = 0
-    with zstandard.open(path, "wb") as file:
+    with zstd.open(path, "wb") as file:
         while True:
             for line in lines:
                 written += file.write(line + b"\n")

@@ -20,7 +20,7 @@ from headwater.checkpoints.files import load_model, load_state
 from headwater.checkpoints.source import SOURCE_FILE, fetch_checkpoint, load_pickled
 from headwater.errors import HeadwaterError
 from headwater.identity import identity
-from headwater.net import hub
+from headwater.net import failures
 from headwater.net.hub import hub_file, is_whole
 from headwater.suggestions import nearest
 from model_hub import REPO, SHAPE, pythia_tensors, serve, write_revision
@@ -43,7 +43,7 @@ def server(tmp_path, monkeypatch):
                 monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         cache = str(tmp_path / "cache")
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", cache)
-        monkeypatch.setattr(hub, "FIRST_WAIT", 0.0)
+        monkeypatch.setattr(failures, "_FIRST_WAIT", 0.0)
         yield found
 
 
@@ -131,10 +131,10 @@ def test_a_hub_that_stays_broken_is_one_line(server, tmp_path, monkeypatch):
     server.fail(*["503"] * 50)
     message = refusal(tmp_path / "step1", "step1", hub_config())
     assert message.startswith(
-        f"{REPO} (revision step1): config.json is not in the hub's"
+        f"hf://{REPO}@step1/config.json: cannot be fetched (the server answered 503; "
+        "6 tries); run again to go on"
     )
-    assert "503" in message
-    assert f"hf download {REPO} --revision step1" in message
+    assert "`hf download` into the same HF_HOME" in message
 
 
 def test_no_network_and_nothing_cached_says_what_to_fetch(
@@ -145,7 +145,7 @@ def test_no_network_and_nothing_cached_says_what_to_fetch(
 
     monkeypatch.setattr(huggingface_hub.file_download, "get_hf_file_metadata", down)
     message = refusal(tmp_path / "step1", "step1", hub_config())
-    assert "(Name or service not known; 5 tries)" in message
+    assert "(Name or service not known; 6 tries)" in message
     assert "`snakemake prepare`" in message
 
 
@@ -155,7 +155,7 @@ def test_a_full_disk_is_one_line(server, tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub.file_download, "http_get", full)
     message = refusal(tmp_path / "step1", "step1", hub_config())
-    assert "config.json cannot be put into the hub's cache" in message
+    assert "config.json: cannot be put into the hub's cache" in message
     assert "No space left on device" in message
     assert "set HF_HOME" in message
 
@@ -171,7 +171,8 @@ def test_offline_mode_uses_the_cache_and_says_what_is_missing(
     assert (offline / WEIGHTS).read_bytes() == (online / WEIGHTS).read_bytes()
     message = refusal(tmp_path / "other", "step512", config)
     assert "HF_HUB_OFFLINE is set" in message
-    assert f"hf download {REPO} --revision step512" in message
+    assert message.startswith(f"{REPO} (revision step512): config.json is not in")
+    assert "`snakemake prepare`" in message
     assert len(server.requests) == before
 
 
@@ -232,14 +233,15 @@ def test_the_token_is_sent(server, monkeypatch):
 
 def test_waits_grow_and_are_logged(server, monkeypatch, caplog):
     waits = []
-    monkeypatch.setattr(hub, "FIRST_WAIT", 1.0)
-    monkeypatch.setattr(hub.time, "sleep", waits.append)
-    server.fail("503", "503", "503")
+    monkeypatch.setattr(failures, "_FIRST_WAIT", 1.0)
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    server.fail("503", "503", "503", "503")
+    server.retry_after = 3
     logging.getLogger("headwater").propagate = True
     with caplog.at_level(logging.WARNING, "headwater"):
         assert hub_file(REPO, "step0", "config.json") is not None
-    assert waits == [1.0, 2.0, 4.0]
-    assert "trying again in 4 s" in caplog.text
+    assert waits == [3.0, 3.0, 4.0, 8.0]
+    assert "trying again in 8 s" in caplog.text
 
 
 # From a folder

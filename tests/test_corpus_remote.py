@@ -60,6 +60,25 @@ def test_a_fault_is_got_over_without_fetching_twice(
         assert server.sent < 1.1 * len(DATA)
 
 
+def test_new_bytes_count_the_tries_anew(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = open_remote(address(server))
+    monkeypatch.setattr(failures, "_TRIES", 2)
+    server.fail("truncate", "truncate", "truncate", "truncate")
+    assert file.read(0, len(DATA)) == DATA
+    server.fail("503", "503")
+    with pytest.raises(HeadwaterError, match="2 tries"):
+        file.read(0, 10)
+
+
+def test_an_empty_range_asks_for_nothing(server: HubServer) -> None:
+    file = open_remote(address(server))
+    before = len(server.requests)
+    assert file.read(5, 5) == b""
+    assert len(server.requests) == before
+
+
 def test_a_slow_answer_is_asked_for_again(
     server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +94,7 @@ def test_the_server_says_how_long_to_wait(
     server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(failures.time, "sleep", pauses.append)
+    monkeypatch.setattr("tenacity.nap.time.sleep", pauses.append)
     file = open_remote(address(server))
     for server.retry_after in (7, 1000):
         server.fail("503")

@@ -1,12 +1,12 @@
 """Reading shards: every kind of bad input, and memory that does not grow."""
 
 import json
+import random
 import tracemalloc
 
 import pytest
-import zstandard
 
-from headwater.corpus.documents import Document, DocumentReader
+from headwater.corpus.documents import Document, DocumentReader, zstd
 from headwater.errors import HeadwaterError
 from test_corpus_support import line, write_shard
 
@@ -48,7 +48,7 @@ def test_documents_have_line_text_and_domain(tmp_path):
 
 def test_last_line_needs_no_newline(tmp_path):
     path = tmp_path / "a.jsonl.zst"
-    path.write_bytes(zstandard.ZstdCompressor().compress(GOOD + b"\n" + line("end")))
+    path.write_bytes(zstd.compress(GOOD + b"\n" + line("end")))
     assert [d.text for d in read(path)[0]] == ["good", "end"]
 
 
@@ -56,9 +56,7 @@ def test_frames_after_one_another_are_one_file(tmp_path):
     path = tmp_path / "a.jsonl.zst"
     whole = GOOD + b"\n" + line("second") + b"\n"
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"hello"
-    frames = [
-        zstandard.ZstdCompressor().compress(part) for part in (whole[:20], whole[20:])
-    ]
+    frames = [zstd.compress(part) for part in (whole[:20], whole[20:])]
     path.write_bytes(frames[0] + skippable + frames[1])
     assert [d.text for d in read(path)[0]] == ["good", "second"]
 
@@ -101,8 +99,8 @@ def test_truncated_file_is_always_an_error(tmp_path, on_bad_line):
 @pytest.mark.parametrize("checksum", [True, False])
 def test_a_cut_anywhere_is_noticed(tmp_path, checksum):
     path = tmp_path / "a.jsonl.zst"
-    compressor = zstandard.ZstdCompressor(write_checksum=checksum)
-    whole = compressor.compress(GOOD + b"\n" + line("and more") + b"\n")
+    options = {zstd.CompressionParameter.checksum_flag: checksum}
+    whole = zstd.compress(GOOD + b"\n" + line("and more") + b"\n", options=options)
     for size in range(1, len(whole)):
         path.write_bytes(whole[:size])
         with pytest.raises(
@@ -111,6 +109,45 @@ def test_a_cut_anywhere_is_noticed(tmp_path, checksum):
             read(path)
     path.write_bytes(whole)
     assert len(read(path)[0]) == 2
+
+
+def test_lines_before_a_cut_are_counted(tmp_path):
+    path = tmp_path / "a.jsonl.zst"
+    frames = [zstd.compress((GOOD + b"\n") * count) for count in (3, 2)]
+    path.write_bytes(frames[0] + frames[1][:-1])
+    with pytest.raises(HeadwaterError, match=r"its last whole line is [345]\."):
+        read(path)
+
+
+def test_lines_end_with_a_newline_only(tmp_path):
+    text = "a\u2028b\x85c"
+    lines = [f'{{"text":\r "{text}"}}\r'.encode(), b"\r", GOOD]
+    documents, _ = read(write_shard(tmp_path / "a.jsonl.zst", lines))
+    assert [(d.line, d.text) for d in documents] == [(1, text), (3, "good")]
+
+
+def test_a_long_window_is_read(tmp_path):
+    """As `zstd --long=28` makes it: a frame header, then one block as it is."""
+    window = ((28 - 10) << 3).to_bytes(1, "little")
+    block = (len(GOOD) << 3 | 1).to_bytes(3, "little") + GOOD
+    path = tmp_path / "a.jsonl.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd\x00" + window + block)
+    assert [d.text for d in read(path)[0]] == ["good"]
+
+
+def test_bytes_read_are_those_of_the_blocks_that_a_line_needed(tmp_path):
+    """Whatever sizes Python's buffers have: a tokenizer's sample depends on it."""
+    texts = [random.Random(i).randbytes(10_000).hex() for i in range(50)]
+    path = write_shard(tmp_path / "a.jsonl.zst", map(line, texts))
+    size, block = path.stat().st_size, 1 << 17
+    reader = DocumentReader(path, "fail")
+    seen = [reader.bytes_read for _ in reader]
+    assert seen == sorted(seen)
+    assert sorted(set(seen)) == [*range(block, size, block), size]
+    data = path.read_bytes()
+    for end in set(seen):
+        lines = zstd.ZstdDecompressor().decompress(data[:end]).count(b"\n")
+        assert sum(count <= end for count in seen) == lines
 
 
 def test_damaged_file_says_so(tmp_path):
@@ -122,7 +159,7 @@ def test_damaged_file_says_so(tmp_path):
     assert str(error.value).endswith("); copy or download it again")
 
 
-@pytest.mark.parametrize("content", [b"", zstandard.ZstdCompressor().compress(b"")])
+@pytest.mark.parametrize("content", [b"", zstd.compress(b"")])
 def test_empty_file_says_so(tmp_path, content):
     path = tmp_path / "a.jsonl.zst"
     path.write_bytes(content)

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import zstandard
 from tokenizers import AddedToken, Tokenizer, normalizers, processors
 
+from headwater.corpus.documents import zstd
 from headwater.corpus.encoding import DESCRIPTION_NAME, Encoder, count_ids
 from headwater.corpus.tokenizer import save_trained, train
 from headwater.identity import identity
@@ -45,7 +45,7 @@ def write_shard(path: Path, lines: Iterable[bytes]) -> Path:
     """A `.jsonl.zst` file of these lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = b"".join(part + b"\n" for part in lines)
-    path.write_bytes(zstandard.ZstdCompressor().compress(data))
+    path.write_bytes(zstd.compress(data))
     return path
 
 

@@ -3,13 +3,13 @@
 The script downloads the packages in ``sources.toml``, checks their SHA-256 sums,
 extracts the files named there, cuts them into documents, and writes four shards
 in the format of the Pile (one JSON object a line, zstd).  The same packages and
-the same ``zstandard`` release always give the same bytes.
+the same release of libzstd always give the same bytes.
 
-Needs ``apt-get`` and ``dpkg-deb`` (Debian 12, amd64), ``pip`` and the Python
-package ``zstandard`` (0.25.0 made the shipped shards).  A package version that
-the distribution has replaced can be put into the ``--downloads`` folder by hand
-(Debian keeps old versions in its snapshot archive).  See NOTICE.md for the
-licences.
+Needs ``apt-get`` and ``dpkg-deb`` (Debian 12, amd64), ``pip`` and, before Python
+3.14, the package ``backports.zstd`` (libzstd 1.5.7 makes the shipped shards).  A
+package version that the distribution has replaced can be put into the
+``--downloads`` folder by hand (Debian keeps old versions in its snapshot archive).
+See NOTICE.md for the licences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 HERE = Path(__file__).resolve().parent
 SEED = "headwater-corpus-1"
@@ -252,7 +255,7 @@ def write_shards(shards: list[list[Document]], out: Path) -> None:
     for index, docs in enumerate(shards):
         data = "".join(f"{doc.to_json()}\n" for doc in docs).encode()
         path = out / f"{index:02d}.jsonl.zst"
-        path.write_bytes(zstandard.ZstdCompressor(level=LEVEL).compress(data))
+        path.write_bytes(zstd.compress(data, LEVEL))
         print(f"{path.name}: {len(docs)} documents, {path.stat().st_size} bytes")
         print(f"  SHA-256 of the plain text: {hashlib.sha256(data).hexdigest()}")
 

@@ -24,7 +24,8 @@ from headwater.checkpoints.revisions import PICKLED, SAFE, folder_problem
 from headwater.checkpoints.shape import shape_problem
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
-from headwater.net.hub import how_to_fetch, hub_file
+from headwater.net.failures import ADVICE
+from headwater.net.hub import hub_file
 from headwater.publish import Identity, publish_folder
 from headwater.steps import step_of
 
@@ -197,7 +198,7 @@ def _missing(place: Mapping[str, Any], revision: str, what: str) -> HeadwaterErr
     if constants.is_offline_mode():
         return HeadwaterError(
             f"{repo} (revision {revision}): {what} is not in the hub's cache, and "
-            f"HF_HUB_OFFLINE is set; {how_to_fetch(repo, revision)}"
+            f"HF_HUB_OFFLINE is set. {ADVICE}"
         )
     return HeadwaterError(f"{repo} (revision {revision}) has no {what}")
 

@@ -28,7 +28,7 @@ Over the network, on the login node only:
 
 places      addresses, taken apart
 remote      ranges of the bytes of a remote file
-failures    what goes wrong, in words
+failures    what is tried again, and what goes wrong, in words
 fetching    remote bytes to a local file that survives a kill, with a record
 textfetch   remote shards, and data sets of text
 streaming   data sets of the `datasets` library

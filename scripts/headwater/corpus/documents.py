@@ -1,23 +1,29 @@
 """Documents of a Pile shard (`.jsonl.zst`), streamed: one line in memory at a time."""
 
+import io
 import json
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-import zstandard
+from typing import Any
 
 from headwater.errors import HeadwaterError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 UNKNOWN_DOMAIN = "unknown"
 TEXT_NAME = "text.jsonl.zst"
 
-_READ_BYTES = 1 << 16
-_END = b"end of the shard"
-_LARGEST_WINDOW = 1 << 31  # shards made with `zstd --long` need more than the default
+_BLOCK_BYTES = 1 << 17
+_BUFFER_BYTES = 1 << 16  # of decompressed text
+# Shards made with `zstd --long` need a larger window than the default.
+_OPTIONS: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -108,78 +114,55 @@ class DocumentReader:
         ) from None
 
     def _lines(self) -> Iterator[bytes]:
-        """The lines without their newline; blank lines too, to keep count."""
-        parts: list[bytes] = []
-        whole_lines = 0
+        """The lines, which end with a newline only; blank ones too, to keep count."""
+        count = 0
         try:
-            for piece in self._pieces():
-                *ends, rest = piece.split(b"\n")
-                for end in ends:
-                    line = b"".join((*parts, end))
-                    parts.clear()
-                    yield line
-                    whole_lines += 1
-                parts.append(rest)
-        except _TruncatedError:
+            with (
+                _Blocks(self.path) as file,
+                io.BufferedReader(
+                    _Shard(file, options=_OPTIONS), _BUFFER_BYTES
+                ) as lines,
+            ):
+                for line in lines:
+                    self.bytes_read = file.count
+                    yield line.removesuffix(b"\n")
+                    count += 1
+        except EOFError:
+            if self.path.stat().st_size:
+                raise HeadwaterError(
+                    f"{self.path}: the file is truncated; its last whole line is "
+                    f"{count}. Copy or download it again"
+                ) from None
+        except (zstd.ZstdError, OSError) as error:
             raise HeadwaterError(
-                f"{self.path}: the file is truncated; its last whole line is "
-                f"{whole_lines}. Copy or download it again"
-            ) from None
-        if last := b"".join(parts):
-            yield last
-        elif not whole_lines:
+                f"{self.path}: not a readable .zst file ({error}); copy or download it "
+                "again"
+            ) from error
+        if not count:
             raise HeadwaterError(
                 f"{self.path}: the file is empty; remove or replace it"
             )
 
-    def _pieces(self) -> Iterator[bytes]:
-        """Decompressed bytes, a bounded number at a time."""
-        held = b""
-        with self.path.open("rb") as file:
-            source = _MarkedFile(file)
-            try:
-                reader = zstandard.ZstdDecompressor(
-                    max_window_size=_LARGEST_WINDOW
-                ).stream_reader(cast(BinaryIO, source), read_across_frames=True)
-                while data := reader.read(_READ_BYTES):
-                    self.bytes_read = source.bytes_read
-                    held += data
-                    yield held[: -len(_END)]
-                    held = held[-len(_END) :]
-            except (zstandard.ZstdError, OSError) as error:
-                if source.ended:
-                    raise _TruncatedError from error
-                raise HeadwaterError(
-                    f"{self.path}: not a readable .zst file ({error}); copy or "
-                    "download it again"
-                ) from error
-        if held != _END:
-            raise _TruncatedError
 
+class _Blocks(io.FileIO):
+    """A file read in blocks of one size, whatever size is asked for, and counted.
 
-class _MarkedFile:
-    """A compressed file with one more frame after its end, which holds `_END`.
-
-    zstandard reports no error for a file that was cut; but `_END` comes out at the end
-    only if the frames before it are whole.
+    A tokenizer's training text depends on how far its reader is, and the size that
+    Python's own reader asks for is not the same in all versions.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._mark = zstandard.ZstdCompressor().compress(_END)
-        self.bytes_read = 0
-        self.ended = False
+    count = 0  # bytes
 
-    def read(self, size: int) -> bytes:
-        data = self._file.read(size)
-        self.bytes_read += len(data)
-        if data:
-            return data
-        self.ended = True
-        # Byte by byte: given a whole frame at once, zstd decodes it even where the
-        # header of another frame was cut.
-        data, self._mark = self._mark[:1], self._mark[1:]
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(_BLOCK_BYTES)
+        self.count += len(data)
         return data
+
+
+class _Shard(zstd.ZstdFile):
+    """Gives what one block holds, so that no line before a cut is lost in a buffer."""
+
+    readinto = zstd.ZstdFile.readinto1
 
 
 class _BadLineError(Exception):
@@ -188,10 +171,6 @@ class _BadLineError(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason} ({detail})" if detail else reason)
         self.reason = reason
-
-
-class _TruncatedError(Exception):
-    """The file ends inside a compressed frame."""
 
 
 def _parse(line: bytes) -> tuple[str, str]:

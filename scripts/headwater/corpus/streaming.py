@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zstandard
 
 from headwater.corpus.detectors import detected_domain
-from headwater.corpus.documents import TEXT_NAME
+from headwater.corpus.documents import TEXT_NAME, zstd
 from headwater.errors import HeadwaterError
-from headwater.net.failures import ADVICE, hub_errors
+from headwater.net.failures import ADVICE, ask, reason
 from headwater.net.fetching import GrowingFile
+from headwater.net.places import HubPlace
 from headwater.progress import Progress
 from headwater.shares import share_of
 
@@ -83,8 +83,10 @@ def pinned(settings: Settings) -> dict[str, Any]:
         return dict(settings)
     from huggingface_hub import HfApi
 
-    with hub_errors(f"corpus.dataset.name: {settings['name']}"):
-        found = HfApi().dataset_info(settings["name"], revision=settings["revision"])
+    place = HubPlace(settings["name"], "dataset", settings["revision"], "")
+    found = ask(
+        place, lambda: HfApi().dataset_info(place.repo, revision=place.revision)
+    )
     return {**settings, "revision": found.sha}
 
 
@@ -117,12 +119,8 @@ def _name(settings: Settings) -> str:
 def _cannot_read(settings: Settings, error: Exception) -> HeadwaterError:
     if isinstance(error, HeadwaterError):
         return error
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    advice = f" {ADVICE}" if "name" in settings else ""
-    return HeadwaterError(
-        f"corpus.dataset: cannot read {_name(settings)!r}: {reason.rstrip('.')}."
-        f"{advice}"
-    )
+    why = f"{reason(error).rstrip('.')}." + (f" {ADVICE}" if "name" in settings else "")
+    return HeadwaterError(f"corpus.dataset: cannot read {_name(settings)!r}: {why}")
 
 
 def write_text(folder: Path, settings: Settings, job: int) -> dict[str, Any]:
@@ -147,7 +145,7 @@ def write_text(folder: Path, settings: Settings, job: int) -> dict[str, Any]:
     lines: list[bytes] = []
 
     def commit() -> None:
-        file.write(zstandard.compress(b"".join(lines)))
+        file.write(zstd.compress(b"".join(lines)))
         file.commit({"documents": done, "stream": stream.state_dict()})
         lines.clear()
 

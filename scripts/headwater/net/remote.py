@@ -9,6 +9,7 @@ is sent to the hub only.
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ from huggingface_hub.utils import build_hf_headers, get_session
 from headwater.errors import HeadwaterError
 from headwater.net.failures import (
     TransientError,
+    ask,
     changed,
     check_status,
-    hub_errors,
-    offline_is_said,
-    wait,
+    in_words,
+    tries,
 )
 from headwater.net.places import HubPlace, hub_place, without_secrets
 
@@ -73,42 +74,26 @@ class RemoteFile:
                 no new byte came in several tries.
         """
         _check_range(self, start, stop)
-        failures = 0
-        while start < stop:
-            try:
+        for attempt in tries(self.place):
+            with attempt, in_words(self.place):
                 for piece in self._once(start, stop):
-                    start, failures = start + len(piece), 0
+                    start += len(piece)
+                    attempt.retry_state.attempt_number = 1
                     yield piece
                 if start < stop:
                     raise TransientError("the answer ended early")
-            except (httpx2.RequestError, TransientError) as error:
-                failures += 1
-                wait(self.place, failures, error)
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes `start` to `stop - 1` in memory."""
         return b"".join(self.stream(start, stop))
 
     def _once(self, start: int, stop: int) -> Iterator[bytes]:
+        if start == stop:
+            return
         if self.cached:
             yield from _local_pieces(self.cached, start, stop)
             return
-        headers = {
-            **self.headers,
-            "Range": f"bytes={start}-{stop - 1}",
-            "Accept-Encoding": "identity",
-        }
-        session = get_session()
-        with (
-            offline_is_said(self.place),
-            session.stream(
-                "GET",
-                self.url,
-                headers=headers,
-                timeout=_TIMEOUT,
-                follow_redirects=True,
-            ) as response,
-        ):
+        with _answer(self.place, self.url, start, stop, self.headers) as response:
             self._check(response, start, stop)
             left = stop - start
             for piece in response.iter_raw():  # as they come: what came is kept
@@ -118,7 +103,6 @@ class RemoteFile:
                     return
 
     def _check(self, response: httpx2.Response, start: int, stop: int) -> None:
-        check_status(self.place, response)
         tag = response.headers.get("ETag")
         pinned = hub_place(self.place) is not None  # a commit cannot change
         if not pinned and self.tag and tag and tag != self.tag:
@@ -201,7 +185,8 @@ def list_files(folder: HubPlace) -> list[HubPlace]:
     Raises:
         HeadwaterError: not found, no permission, no network.
     """
-    with hub_errors(str(folder)):
+
+    def listing() -> list[str]:
         entries = HfApi().list_repo_tree(
             folder.repo,
             folder.path or None,
@@ -209,8 +194,9 @@ def list_files(folder: HubPlace) -> list[HubPlace]:
             revision=folder.revision,
             repo_type=folder.kind,
         )
-        paths = sorted(e.path for e in entries if hasattr(e, "size"))
-    return [folder.within(path) for path in paths]
+        return sorted(e.path for e in entries if hasattr(e, "size"))
+
+    return [folder.within(path) for path in ask(folder, listing)]
 
 
 def _open_hub(hub: HubPlace) -> RemoteFile:
@@ -242,8 +228,7 @@ def _cached(hub: HubPlace) -> RemoteFile | None:
 
 def _ask_hub(hub: HubPlace) -> RemoteFile:
     url = hf_hub_url(hub.repo, hub.path, repo_type=hub.kind, revision=hub.revision)
-    with hub_errors(str(hub)):
-        found = get_hf_file_metadata(url, timeout=_TIMEOUT, retry_on_errors=True)
+    found = ask(hub, lambda: get_hf_file_metadata(url, timeout=_TIMEOUT))
     commit = found.commit_hash or hub.revision
     pinned = HubPlace(hub.repo, hub.kind, commit, hub.path)
     url = hf_hub_url(hub.repo, hub.path, repo_type=hub.kind, revision=commit)
@@ -254,29 +239,35 @@ def _ask_hub(hub: HubPlace) -> RemoteFile:
 
 def _open_url(url: str) -> RemoteFile:
     """Ask for the first byte: it comes with the length and the tag of the file."""
-    place, failures = without_secrets(url), 0
-    while True:
-        try:
-            return _first_byte(place, url)
-        except (httpx2.RequestError, TransientError) as error:
-            failures += 1
-            wait(place, failures, error)
+    place = without_secrets(url)
+    return ask(place, lambda: _first_byte(place, url))
 
 
 def _first_byte(place: str, url: str) -> RemoteFile:
-    headers = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
-    with (
-        offline_is_said(place),
-        get_session().stream(
-            "GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True
-        ) as response,
-    ):
-        check_status(place, response)
+    with _answer(place, url, 0, 1, {}) as response:
         found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         length = found[3] if found else response.headers.get("Content-Length", "*")
         if length == "*":
             raise HeadwaterError(f"{place}: the server does not say how long it is")
         return RemoteFile(place, url, int(length), response.headers.get("ETag"))
+
+
+@contextmanager
+def _answer(
+    place: str, url: str, start: int, stop: int, headers: dict[str, str]
+) -> Iterator[httpx2.Response]:
+    """The answer to a request for the bytes `start` to `stop - 1`."""
+    wanted = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
+    request = get_session().stream(
+        "GET",
+        url,
+        headers={**headers, **wanted},
+        timeout=_TIMEOUT,
+        follow_redirects=True,
+    )
+    with request as response:
+        check_status(place, response)
+        yield response
 
 
 def _check_range(file: RemoteFile, start: int, stop: int) -> None:
