@@ -129,7 +129,6 @@ def fit_factors(
     mode: str,
     options: PassOptions,
     hessian: str = "ekfac",
-    known: Mapping[str, Tensor] | None = None,
 ) -> Factors:
     """Fit the factors of all heads together: two passes over the rows for `ekfac`.
 
@@ -140,7 +139,6 @@ def fit_factors(
         mode: `qk` or `qkvo`.
         options: its seed is that of the labels, drawn afresh for each pass.
         hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
-        known: bases of sides, from factors that these are to be merged with.
     """
     space = Subspace(heads, mode, geometry(model))
     bases = own_bases(space)
@@ -151,26 +149,12 @@ def fit_factors(
     if hessian == "ekfac":
         batches = run_pass(model, rows, space.layers, _drawn(options, "covariances"))
         sides = (b.traces for b in _counted(batches, len(rows), "covariances"))
-        shared = {k: v for k, v in (known or {}).items() if k in bases}
-        bases = {**eigenbases(fit_covariances(sides, space)), **shared}
+        bases = eigenbases(fit_covariances(sides, space))
     drawn = _drawn(options, "lambdas")
     passed = gradients_of(model, rows, heads, mode, drawn, bases)
     gradients = (found for _, found in _counted(passed, len(rows), "lambdas"))
     lambdas, count = fit_lambdas(gradients, space)
     return Factors(bases, lambdas, count, hessian)
-
-
-def merge(parts: list[Factors]) -> Factors:
-    """Factors of different heads as one.
-
-    Sides that they share must have one basis, see `fit_factors`' `known`.
-    """
-    first = parts[0]
-    merged = Factors({}, {}, first.rows, first.hessian)
-    for part in reversed(parts):
-        merged.bases |= part.bases
-        merged.lambdas |= part.lambdas
-    return merged
 
 
 def _drawn(options: PassOptions, name: str) -> PassOptions:

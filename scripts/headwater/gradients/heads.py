@@ -8,7 +8,7 @@ after block, rows before columns: `qk` [hidden, 2 d_head], `v` [hidden, d_head],
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -128,45 +128,6 @@ def gradients_of(
             like = next(iter(batch.traces.values())).qkv_input
             turned = layer_bases(bases, heads, mode, like)
         yield batch, head_gradients(batch.traces, heads, mode, sizes, turned)
-
-
-def by_cut(heads: list[Head], as_released: bool) -> dict[int | None, list[Head]]:
-    """Heads by the head index that gradients flow through alone; None is through all.
-
-    The released code detaches all other heads, so that each index takes its own pass.
-    """
-    if not as_released:
-        return {None: heads}
-    indexes = sorted({head.index for head in heads})
-    return {index: [h for h in heads if h.index == index] for index in indexes}
-
-
-def released_gradients(
-    model: Model,
-    rows: RowSequence,
-    heads: list[Head],
-    mode: str,
-    options: PassOptions,
-    bases: Mapping[str, Tensor] | None = None,
-) -> Iterator[tuple[Batch, dict[Head, Tensor]]]:
-    """Like `gradients_of`, with all other heads detached, for the rows' own tokens.
-
-    A batch is passed once for each head index: the passes cannot run side by side,
-    since each has its own hooks on the model.
-    """
-    assert options.seed is None, "a row's draw depends on its place in the source"
-    groups = by_cut(heads, as_released=True)
-    for start in range(0, len(rows), options.batch_size):
-        part = rows[start : start + options.batch_size]
-        numbers = [options.number(start + i) for i in range(len(part))]
-        found: dict[Head, Tensor] = {}
-        for cut, own in groups.items():
-            cut_options = replace(options, only_head=cut, numbers=numbers)
-            ((batch, gradients),) = gradients_of(
-                model, part, own, mode, cut_options, bases
-            )
-            found |= gradients
-        yield replace(batch, rows=slice(start, start + len(part))), found
 
 
 def layer_gradients(

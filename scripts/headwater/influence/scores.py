@@ -1,6 +1,6 @@
 """A signed score for every row: from the gradient store, or streamed exactly."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from headwater.curvature.ekfac import Factors
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
-from headwater.gradients.heads import gradients_of, released_gradients
+from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite, run_pass
 from headwater.influence.files import Product
 from headwater.neox import Model, geometry
@@ -95,7 +95,6 @@ def stream_scores(
     products: list[Product],
     mode: str,
     options: PassOptions,
-    as_released: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Exact scores of rows against every product, in one pass.
 
@@ -106,7 +105,6 @@ def stream_scores(
         products: any number of targets, of any heads.
         mode: `qk` or `qkvo`.
         options: see `run_pass`.
-        as_released: a pass for each head index, with all other heads detached.
 
     Returns:
         (scores float32 [rows, targets], summed loss of each row float32 [rows]).
@@ -114,13 +112,12 @@ def stream_scores(
     Raises:
         HeadwaterError: a score is not finite; the row is named.
     """
-    stream = released_gradients if as_released else gradients_of
     vectors = Vectors.of(products, factors, mode, geometry(model))
     heads = list(vectors.flat)
     progress = Progress("exact scores", len(rows), "rows")
     scores = np.empty((len(rows), len(products)), np.float32)
     losses = np.empty(len(rows), np.float32)
-    for batch, gradients in stream(model, rows, heads, mode, options):
+    for batch, gradients in gradients_of(model, rows, heads, mode, options):
         found = vectors.scores(gradients)
         check_finite(found, batch.rows, options, "score")
         scores[batch.rows] = found.cpu().numpy()
@@ -136,7 +133,6 @@ def token_scores(
     product: Product,
     mode: str,
     options: PassOptions,
-    as_released: bool = False,
 ) -> np.ndarray:
     """Each token's part of its row's exact score: float32 [rows, length].
 
@@ -151,10 +147,7 @@ def token_scores(
         product: of one target.
         mode: `qk` or `qkvo`.
         options: see `run_pass`.
-        as_released: with all other heads detached.
     """
-    if as_released:
-        options = replace(options, only_head=product.head.index)
     sizes, blocks = geometry(model), blocks_of([product.head], mode)
     vectors = standard_basis(factors, blocks, product.vector, sizes)
     parts = []

@@ -16,7 +16,7 @@ import zarr
 from torch import Tensor
 
 from headwater.geometry import Head
-from headwater.gradients.heads import gradients_of, released_gradients
+from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite
 from headwater.neox import Model
 from headwater.projection.coordinates import Projection
@@ -193,7 +193,6 @@ def fill_store(
     bases: Mapping[str, Tensor],
     mode: str,
     options: PassOptions,
-    as_released: bool = False,
     update: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Pass all rows through the model and write the gradients of the writer's heads.
@@ -205,14 +204,14 @@ def fill_store(
         bases: eigenvectors by side name, as in `curvature.Factors`.
         mode: `qk` or `qkvo`.
         options: see `run_pass`.
-        as_released: one pass for each head index, with all other heads detached.
         update: told how many rows are done.
 
     Raises:
         HeadwaterError: a gradient is not finite; the row is named.
     """
-    stream = released_gradients if as_released else gradients_of
-    for batch, gradients in stream(model, rows, writer.heads, mode, options, bases):
+    for batch, gradients in gradients_of(
+        model, rows, writer.heads, mode, options, bases
+    ):
         for flat in gradients.values():
             check_finite(flat, batch.rows, options, "gradient")
         writer.append(gradients, batch.losses)
