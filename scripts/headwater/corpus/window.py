@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headwater.corpus.rows import Rows
 from headwater.identity import Config
 
 if TYPE_CHECKING:
@@ -78,6 +77,8 @@ class WindowRows(WindowNumbers):
     """
 
     def __init__(self, paths: Sequence[Path], window: Window, config: Config) -> None:
+        from headwater.corpus.rows import Rows  # brings zarr; numbers need no store
+
         super().__init__(window, config)
         self.rows = Rows(list(paths), config)
 

@@ -16,7 +16,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.linalg import hadamard
 from torch import Tensor
 
 # The step, in standard deviations, with the least squared error for a normal variable
@@ -57,6 +56,8 @@ class Codec:
 
     @cached_property
     def _mixer(self) -> Tensor:
+        from scipy.linalg import hadamard  # slow to import, and exact scores do without
+
         return torch.from_numpy(hadamard(MIX) / np.sqrt(MIX))
 
     def rotate(self, values: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -9,13 +9,14 @@ itself (config section `checkpoints`).
 import math
 
 import torch
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.neox import Model
 
 OUTPUT_LAYERS = ("attention.dense.weight", "mlp.dense_4h_to_h.weight")
 
 
 @torch.no_grad()
-def initialise(model: GPTNeoXForCausalLM, seed: int) -> None:
+def initialise(model: Model, seed: int) -> None:
     """Draw new weights for a model, in place.
 
     The layers that write into the residual stream are normal with standard deviation
