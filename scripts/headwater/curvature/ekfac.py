@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
@@ -31,21 +32,22 @@ from headwater.seeds import stable_seed
 
 Traces = Mapping[int, LayerTrace]
 Item = TypeVar("Item", Batch, tuple[Batch, dict[Head, Tensor]])
+Bases = dict[str, Float64[Tensor, "_width _width"]]  # and covariances, by side name
 
 
 @dataclass
 class Factors:
-    """Factors of a set of blocks; tensors in float64 on the CPU.
+    """Factors of a set of blocks, on the CPU.
 
     Attributes:
         bases: by side name, eigenvectors as columns, eigenvalues ascending.
-        lambdas: by block (`L0H1/qk`), [rows, columns], mean over rows.
+        lambdas: by block (`L0H1/qk`), mean over rows.
         rows: how many rows the means were taken over.
         hessian: `ekfac`, `diagonal` or `identity`.
     """
 
-    bases: dict[str, Tensor]
-    lambdas: dict[str, Tensor]
+    bases: Bases
+    lambdas: dict[str, Float64[Tensor, "_rows _columns"]]
     rows: int
     hessian: str = "ekfac"
 
@@ -64,7 +66,7 @@ class Subspace:
         return list(by_layer(self.heads))
 
 
-def fit_covariances(batches: Iterable[Traces], space: Subspace) -> dict[str, Tensor]:
+def fit_covariances(batches: Iterable[Traces], space: Subspace) -> Bases:
     """Covariance of every side of the blocks, mean over tokens."""
     blocks = blocks_of(space.heads, space.mode)
     sums: dict[str, Tensor] = {}
@@ -80,18 +82,20 @@ def fit_covariances(batches: Iterable[Traces], space: Subspace) -> dict[str, Ten
     return {name: total / tokens for name, total in sums.items()}
 
 
-def eigenbases(covariances: dict[str, Tensor]) -> dict[str, Tensor]:
+def eigenbases(covariances: Bases) -> Bases:
     """Eigenvectors of every covariance, signs fixed so that bytes are repeatable."""
     return {name: _eigenvectors(matrix) for name, matrix in covariances.items()}
 
 
-def _eigenvectors(matrix: Tensor) -> Tensor:
+def _eigenvectors(
+    matrix: Float64[Tensor, "width width"],
+) -> Float64[Tensor, "width width"]:
     vectors = torch.linalg.eigh((matrix + matrix.mT) / 2).eigenvectors
     largest = vectors.abs().argmax(dim=0, keepdim=True)
     return vectors * vectors.gather(0, largest).sign()
 
 
-def own_bases(space: Subspace) -> dict[str, Tensor]:
+def own_bases(space: Subspace) -> Bases:
     """The parameters' own basis: an identity matrix for every side."""
     widths: dict[str, int] = {}
     for block in blocks_of(space.heads, space.mode):
@@ -100,12 +104,13 @@ def own_bases(space: Subspace) -> dict[str, Tensor]:
 
 
 def fit_lambdas(
-    batches: Iterable[Mapping[Head, Tensor]], space: Subspace
-) -> tuple[dict[str, Tensor], int]:
+    batches: Iterable[Mapping[Head, Float[Tensor, "_batch parameters"]]],
+    space: Subspace,
+) -> tuple[dict[str, Float64[Tensor, "_rows _columns"]], int]:
     """Mean squared per-row gradient, by block; and the row count.
 
     Args:
-        batches: flat gradients by head [batch, parameters], in the eigenbases.
+        batches: flat gradients by head, in the eigenbases.
         space: whose parameters.
     """
     sums: dict[Head, Tensor] = {}
@@ -134,7 +139,7 @@ def fit_factors(
 
     Args:
         model: on its device; its parameters are frozen by this call.
-        rows: token ids [count, length + 1].
+        rows: what the means are taken over.
         heads: the heads; input covariances are shared among those of a layer.
         mode: `qk` or `qkvo`.
         options: its seed is that of the labels, drawn afresh for each pass.

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from headwater.geometry import Head
 from headwater.hdf5 import open_file, publish_hdf5
@@ -19,17 +21,17 @@ class ProbeGradient:
     Attributes:
         head: the head.
         value: mean f over the probe's sequences.
-        gradient: by block name (`qk`, `v`, `o`), float64 [rows, columns].
+        gradient: by block name (`qk`, `v`, `o`).
     """
 
     head: Head
     value: float
-    gradient: dict[str, torch.Tensor]
+    gradient: dict[str, Float64[Tensor, "_rows _columns"]]
 
 
 def write_probe_gradient(
     path: Path,
-    gradient: dict[str, torch.Tensor],
+    gradient: dict[str, Float64[Tensor, "_rows _columns"]],
     value: float,
     identity: dict[str, Any],
 ) -> None:

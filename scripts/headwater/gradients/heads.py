@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
@@ -25,18 +26,18 @@ class LayerBasis:
     """Eigenvectors of one layer's heads, as columns, in the order of those heads.
 
     Attributes:
-        input: of the layer's input, [hidden, hidden].
-        qk: of each head's dQ, dK, [heads, 2 d_head, 2 d_head].
-        v: of each head's dV, [heads, d_head, d_head]; absent under mode `qk`.
-        z: of each head's output, [heads, d_head, d_head]; absent under mode `qk`.
-        output: of the layer's output gradient, [hidden, hidden]; absent likewise.
+        input: of the layer's input.
+        qk: of each head's dQ, dK, of width 2 d_head.
+        v: of each head's dV; absent under mode `qk`.
+        z: of each head's output; absent under mode `qk`.
+        output: of the layer's output gradient; absent likewise.
     """
 
-    input: Tensor
-    qk: Tensor
-    v: Tensor | None = None
-    z: Tensor | None = None
-    output: Tensor | None = None
+    input: Float[Tensor, "hidden hidden"]
+    qk: Float[Tensor, "heads qk qk"]
+    v: Float[Tensor, "heads d_head d_head"] | None = None
+    z: Float[Tensor, "heads d_head d_head"] | None = None
+    output: Float[Tensor, "hidden hidden"] | None = None
 
 
 def by_layer(heads: list[Head]) -> dict[int, list[Head]]:
@@ -46,7 +47,10 @@ def by_layer(heads: list[Head]) -> dict[int, list[Head]]:
 
 
 def layer_bases(
-    bases: Mapping[str, Tensor], heads: list[Head], mode: str, like: Tensor
+    bases: Mapping[str, Float[Tensor, "_width _width"]],
+    heads: list[Head],
+    mode: str,
+    like: Tensor,
 ) -> dict[int, LayerBasis]:
     """The bases of every layer of `heads`, from those of single sides.
 
@@ -86,8 +90,8 @@ def head_gradients(
     mode: str,
     sizes: Geometry,
     bases: Mapping[int, LayerBasis] | None = None,
-) -> dict[Head, Tensor]:
-    """Flat gradients of every row and head, [batch, parameters] each, float32 or more.
+) -> dict[Head, Float[Tensor, "batch parameters"]]:
+    """Flat gradients of every row and head, in float32 or more.
 
     Args:
         traces: of one backward pass, by layer.
@@ -110,13 +114,12 @@ def gradients_of(
     heads: list[Head],
     mode: str,
     options: PassOptions,
-    bases: Mapping[str, Tensor] | None = None,
-) -> Iterator[tuple[Batch, dict[Head, Tensor]]]:
+    bases: Mapping[str, Float[Tensor, "_width _width"]] | None = None,
+) -> Iterator[tuple[Batch, dict[Head, Float[Tensor, "batch parameters"]]]]:
     """Stream rows through the model; yield each batch with its heads' flat gradients.
 
     Args:
         model: on its device; its parameters are frozen.
-        rows: token ids [count, length + 1].
         heads: the heads wanted.
         mode: `qk` or `qkvo`.
         options: see `run_pass`.
@@ -136,8 +139,8 @@ def layer_gradients(
     mode: str,
     sizes: Geometry,
     basis: LayerBasis | None = None,
-) -> Tensor:
-    """Flat gradients of heads of one layer: [batch, heads, parameters]."""
+) -> Float[Tensor, "batch heads parameters"]:
+    """Flat gradients of heads of one layer."""
     index = _index(heads, sizes)
     x, dy = trace.qkv_input, sizes.split_qkv(trace.qkv_grad)[:, :, index]
     product = _product(x, dy.flatten(2), basis.input if basis else None)
@@ -156,7 +159,7 @@ def _output_part(
     index: slice | list[int],
     sizes: Geometry,
     basis: LayerBasis | None,
-) -> Tensor:
+) -> Float[Tensor, "batch heads d_head hidden"]:
     z = sizes.split_heads(trace.dense_input)[:, :, index]
     # The other way round, so that the shared side comes first here too.
     basis_out = basis.output if basis else None
@@ -170,8 +173,12 @@ def _index(heads: list[Head], sizes: Geometry) -> slice | list[int]:
     return slice(None) if index == list(range(sizes.heads)) else index
 
 
-def _product(shared: Tensor, own: Tensor, basis: Tensor | None) -> Tensor:
-    """`(shared basis)^T own` over tokens, [batch, hidden, columns].
+def _product(
+    shared: Float[Tensor, "batch length hidden"],
+    own: Float[Tensor, "batch length columns"],
+    basis: Float[Tensor, "hidden hidden"] | None,
+) -> Float[Tensor, "batch hidden columns"]:
+    """`(shared basis)^T own` over tokens.
 
     Turning the tokens costs `length * hidden^2`, turning the product
     `hidden^2 * columns`: the cheaper one is done.
@@ -184,15 +191,18 @@ def _product(shared: Tensor, own: Tensor, basis: Tensor | None) -> Tensor:
     return product if basis is None else basis.to(product).mT @ product
 
 
-def _turned(values: Tensor, right: Tensor | None) -> Tensor:
-    """`values @ right` of every head, [batch, heads, rows, columns]."""
+def _turned(
+    values: Float[Tensor, "batch heads rows columns"],
+    right: Float[Tensor, "heads columns columns"] | None,
+) -> Float[Tensor, "batch heads rows columns"]:
+    """`values @ right` of every head."""
     return values if right is None else values @ right.to(values)
 
 
 def split_blocks(
-    flat: Tensor, head: Head, mode: str, sizes: Geometry
-) -> dict[str, Tensor]:
-    """A flat gradient [..., parameters] by block name, [..., rows, columns]."""
+    flat: Float[Tensor, "*batch parameters"], head: Head, mode: str, sizes: Geometry
+) -> dict[str, Float[Tensor, "*batch _rows _columns"]]:
+    """Flat gradients by block name."""
     blocks: list[Block] = blocks_of([head], mode)
     shapes = [block.shape(sizes) for block in blocks]
     parts = flat.split([rows * columns for rows, columns in shapes], dim=-1)

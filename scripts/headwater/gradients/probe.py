@@ -4,6 +4,7 @@ import logging
 from contextlib import nullcontext
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from headwater.geometry import Head
@@ -15,6 +16,8 @@ from headwater.probes import Probe, ProbeData
 
 logger = logging.getLogger("headwater")
 
+Blocks = dict[str, Float64[Tensor, "_rows _columns"]]
+
 
 def probe_gradient(
     model: Model,
@@ -24,7 +27,7 @@ def probe_gradient(
     mode: str,
     batch_size: int = 64,
     detached: bool = False,
-) -> tuple[dict[str, Tensor], float]:
+) -> tuple[Blocks, float]:
     """Gradient of the probe's mean over its rows, within the head's blocks.
 
     Args:
@@ -37,8 +40,8 @@ def probe_gradient(
         detached: with all other heads detached, as in the paper's released code.
 
     Returns:
-        (gradient by block name `qk`, `v`, `o`, [rows, columns] float64 on the CPU;
-        mean of f). A block the probe does not depend on has a zero gradient.
+        (gradient by block name `qk`, `v`, `o`, on the CPU; mean of f). A block the
+        probe does not depend on has a zero gradient.
     """
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
@@ -50,7 +53,7 @@ def probe_gradient(
         model.set_attn_implementation(before)
 
 
-def warn_if_zero(gradient: dict[str, Tensor], target: str, head: Head) -> None:
+def warn_if_zero(gradient: Blocks, target: str, head: Head) -> None:
     """Log a warning if a probe's gradient is zero, since then no row can matter."""
     if not any(matrix.any() for matrix in gradient.values()):
         logger.warning(
@@ -67,7 +70,7 @@ def _probe_gradient(
     data: ProbeData,
     mode: str,
     batch_size: int,
-) -> tuple[dict[str, Tensor], float]:
+) -> tuple[Blocks, float]:
     sizes = geometry(model)
     total, flat = 0.0, torch.zeros(())
     with Capture(model, [head.layer]) as capture:

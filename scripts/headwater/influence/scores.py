@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
@@ -18,8 +19,11 @@ from headwater.projection.store import HeadRows
 
 
 def standard_basis(
-    factors: Factors, blocks: list[Block], product: np.ndarray, sizes: Geometry
-) -> dict[str, Tensor]:
+    factors: Factors,
+    blocks: list[Block],
+    product: Float64[np.ndarray, " parameters"],
+    sizes: Geometry,
+) -> dict[str, Float64[Tensor, "_rows _columns"]]:
     """A flat eigenbasis vector back in the parameters' own basis, by block."""
     result, start = {}, 0
     for block in blocks:
@@ -31,7 +35,9 @@ def standard_basis(
     return result
 
 
-def score_store(rows: HeadRows, products: list[np.ndarray]) -> np.ndarray:
+def score_store(
+    rows: HeadRows, products: list[Float64[np.ndarray, " parameters"]]
+) -> Float32[np.ndarray, "rows products"]:
     """Scores of every row of a gradient store: one streaming read, no model.
 
     Args:
@@ -39,7 +45,7 @@ def score_store(rows: HeadRows, products: list[np.ndarray]) -> np.ndarray:
         products: inverse-Hessian-vector products of the head, flat in the eigenbasis.
 
     Returns:
-        float32 [rows, products]; positive = the row helps the head.
+        One column a product; positive = the row helps the head.
     """
     queries = torch.stack([rows.projection.query(p) for p in products], dim=1)
     return -rows.products(queries)
@@ -51,12 +57,12 @@ class Vectors:
 
     Attributes:
         products: one a target, in the order of the scores' columns.
-        flat: by head, the vectors of its targets [parameters, targets].
+        flat: by head, the vectors of its targets.
         columns: by head, which columns of the scores those are.
     """
 
     products: list[Product]
-    flat: dict[Head, Tensor]
+    flat: dict[Head, Float64[Tensor, "_parameters _targets"]]
     columns: dict[Head, list[int]]
 
     @staticmethod
@@ -78,8 +84,10 @@ class Vectors:
             flat[head] = torch.stack(vectors, dim=1)
         return Vectors(products, flat, columns)
 
-    def scores(self, gradients: dict[Head, Tensor]) -> Tensor:
-        """Scores of a batch, from flat gradients by head: [batch, targets]."""
+    def scores(
+        self, gradients: dict[Head, Float[Tensor, "batch _parameters"]]
+    ) -> Float[Tensor, "batch targets"]:
+        """Scores of a batch, from flat gradients by head."""
         some = next(iter(gradients.values()))
         scores = some.new_empty(len(some), len(self.products))
         for head, columns in self.columns.items():
@@ -95,7 +103,7 @@ def stream_scores(
     products: list[Product],
     mode: str,
     options: PassOptions,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Float32[np.ndarray, "rows targets"], Float32[np.ndarray, " rows"]]:
     """Exact scores of rows against every product, in one pass.
 
     Args:
@@ -107,7 +115,7 @@ def stream_scores(
         options: see `run_pass`.
 
     Returns:
-        (scores float32 [rows, targets], summed loss of each row float32 [rows]).
+        (scores, summed loss of each row in nats).
 
     Raises:
         HeadwaterError: a score is not finite; the row is named.
@@ -133,8 +141,8 @@ def token_scores(
     product: Product,
     mode: str,
     options: PassOptions,
-) -> np.ndarray:
-    """Each token's part of its row's exact score: float32 [rows, length].
+) -> Float32[np.ndarray, "rows length"]:
+    """Each token's part of its row's exact score.
 
     A row's gradient is a sum over the positions at which the head reads its input and
     writes its output, so its score is too. A position's part holds everything that

@@ -19,6 +19,7 @@ Which rows are picked:
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Float32, Int64
 
 from headwater.errors import HeadwaterError
 
@@ -28,18 +29,19 @@ class ArmRows:
     """What an arm trains on, by position in the window.
 
     Attributes:
-        rows: the row trained at each position, counted from the window's first row,
-            int64 [n].
-        weights: its weight, float32 [n].
+        rows: the row trained at each position, counted from the window's first row.
+        weights: its weight.
         picked: the rows the arm picked, ascending.
     """
 
-    rows: np.ndarray
-    weights: np.ndarray
-    picked: np.ndarray
+    rows: Int64[np.ndarray, " positions"]
+    weights: Float32[np.ndarray, " positions"]
+    picked: Int64[np.ndarray, " picked"]
 
 
-def top_rows(scores: np.ndarray, count: int) -> np.ndarray:
+def top_rows(
+    scores: Float[np.ndarray, " rows"], count: int
+) -> Int64[np.ndarray, " picked"]:
     """The `count` rows with the highest scores, ties to the earlier row, ascending."""
     return np.sort(np.argsort(-scores, kind="stable")[:count])
 
@@ -122,7 +124,10 @@ def pick_rows(
 
 
 def arm_rows(
-    action: str, picked: np.ndarray, total: int, generator: np.random.Generator
+    action: str,
+    picked: Int64[np.ndarray, " picked"],
+    total: int,
+    generator: np.random.Generator,
 ) -> ArmRows:
     """Turn picked rows into a plan for every position of the window.
 

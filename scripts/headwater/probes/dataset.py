@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from headwater.cross_entropy import token_losses
@@ -18,7 +19,7 @@ from headwater.probes.registry import ProbeData, probe
 # No head score follows an arbitrary dataset: the config check wants the head given, and
 # the score only describes it.
 @probe("dataset", tracks="prefix_matching")
-def dataset(model: Model, head: Head, data: ProbeData) -> Tensor:
+def dataset(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"]:
     """Mean log-probability of the wanted tokens at the wanted positions.
 
     Args:
@@ -28,7 +29,7 @@ def dataset(model: Model, head: Head, data: ProbeData) -> Tensor:
             the row up to and with that position.
 
     Returns:
-        f of each row in nats per token, [count].
+        f of each row in nats per token.
     """
     assert data.targets is not None
     assert data.weights is not None
@@ -104,7 +105,7 @@ def _row(
     return tokens, positions, targets
 
 
-def _next(tokens: list[int], positions: list[int]) -> Iterator[int]:
+def _next(tokens: list[Any], positions: list[int]) -> Iterator[int]:
     for position in positions:
         if position + 1 == len(tokens):
             raise ValueError('the last position has no next token; give "targets"')

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
@@ -25,28 +26,29 @@ from headwater.projection.codes import Codec
 
 REFERENCE_DAMPING = 0.1
 
+Blocks = dict[str, Float64[Tensor, "_rows _columns"]]
+Flat = Float64[np.ndarray, " parameters"]
+
 
 @dataclass(frozen=True)
 class Coordinates:
     """Which eigen-coordinates of one head are kept.
 
     Attributes:
-        index: positions in the concatenated, flattened blocks, ascending int64 [k].
-        scale: what each stored value is divided by (whitening), float64 [k].
+        index: positions in the concatenated, flattened blocks, ascending.
+        scale: what each stored value is divided by (whitening).
     """
 
-    index: np.ndarray
-    scale: np.ndarray
+    index: Int64[np.ndarray, " kept"]
+    scale: Float64[np.ndarray, " kept"]
 
 
-def flatten_blocks(values: dict[str, Tensor], blocks: list[Block]) -> np.ndarray:
-    """One head's per-block matrices as one flat float64 vector."""
+def flatten_blocks(values: Blocks, blocks: list[Block]) -> Flat:
+    """One head's per-block matrices as one flat vector."""
     return np.concatenate([values[str(b)].double().numpy().ravel() for b in blocks])
 
 
-def flat_lambdas(
-    factors: Factors, blocks: list[Block]
-) -> tuple[np.ndarray, np.ndarray]:
+def flat_lambdas(factors: Factors, blocks: list[Block]) -> tuple[Flat, Flat]:
     """One head's lambdas and, for each, the mean lambda of its block."""
     lambdas = flatten_blocks(factors.lambdas, blocks)
     own = [factors.lambdas[str(block)] for block in blocks]
@@ -54,16 +56,8 @@ def flat_lambdas(
     return lambdas, np.concatenate(means)
 
 
-def eigen_gradient(
-    factors: Factors, blocks: list[Block], gradient: dict[str, Tensor]
-) -> np.ndarray:
-    """A probe's gradient in the eigenbasis of the head's blocks, flat float64.
-
-    Args:
-        factors: EK-FAC factors.
-        blocks: the blocks of one head.
-        gradient: by block name, [rows, columns].
-    """
+def eigen_gradient(factors: Factors, blocks: list[Block], gradient: Blocks) -> Flat:
+    """A probe's gradient, by block name, in the eigenbasis of one head's blocks."""
     pieces = []
     for block in blocks:
         left, right = factors.bases[block.left], factors.bases[block.right]
@@ -80,7 +74,7 @@ def all_coordinates(factors: Factors, blocks: list[Block]) -> Coordinates:
 def choose_coordinates(
     factors: Factors,
     blocks: list[Block],
-    probes: list[dict[str, Tensor]],
+    probes: list[Blocks],
     count: int,
 ) -> Coordinates:
     """The `count` coordinates of one head that carry most of its scores' variance.
@@ -101,7 +95,7 @@ def choose_coordinates(
     return Coordinates(index, np.sqrt(damped[index]))
 
 
-def _damped(lambdas: np.ndarray, means: np.ndarray) -> np.ndarray:
+def _damped(lambdas: Flat, means: Flat) -> Flat:
     damped = lambdas + REFERENCE_DAMPING * means
     damped[damped == 0] = 1.0  # a block without curvature: no variance, any scale
     return damped
@@ -122,20 +116,19 @@ class Projection:
         self._index = torch.from_numpy(kept.index)
         self._inverse = torch.from_numpy(1 / kept.scale)
 
-    def encode(self, flat: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes and scales of gradients [rows, parameters]; see `Codec.encode`."""
+    def encode(
+        self, flat: Float[Tensor, "rows parameters"]
+    ) -> tuple[UInt8[Tensor, "rows width"], Float[Tensor, " rows"]]:
+        """Codes and scales of gradients; see `Codec.encode`."""
         if len(self.kept.index) < flat.shape[1]:
             flat = flat.index_select(1, self._index.to(flat.device))
         return self.codec.encode(flat, self._inverse.to(flat.device))
 
-    def query(self, product: np.ndarray) -> Tensor:
+    def query(self, product: Flat) -> Float32[Tensor, " padded"]:
         """An inverse-Hessian-vector product, to be multiplied with codes.
 
         Args:
-            product: flat in the eigenbasis, [parameters].
-
-        Returns:
-            float32 [padded].
+            product: flat in the eigenbasis.
 
         Raises:
             HeadwaterError: the product is of another mode than the store.

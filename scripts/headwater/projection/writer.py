@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 import zarr
+from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Head
@@ -114,12 +115,16 @@ class GradientWriter:
             compressors=None,
         )
 
-    def append(self, gradients: dict[Head, Tensor], losses: Tensor) -> None:
+    def append(
+        self,
+        gradients: dict[Head, Float[Tensor, "batch parameters"]],
+        losses: Float[Tensor, " batch"],
+    ) -> None:
         """Add the next rows.
 
         Args:
-            gradients: by head, flat in the eigenbasis [batch, parameters]; finite.
-            losses: summed loss of each row [batch].
+            gradients: by head, flat in the eigenbasis; finite.
+            losses: summed loss of each row.
         """
         coded = [p.encode(gradients[head]) for head, p in self._projections.items()]
         codes = torch.stack([codes for codes, _ in coded], dim=1).cpu().numpy()
@@ -190,7 +195,7 @@ def fill_store(
     writer: GradientWriter,
     model: Model,
     rows: RowSequence,
-    bases: Mapping[str, Tensor],
+    bases: Mapping[str, Float[Tensor, "_width _width"]],
     mode: str,
     options: PassOptions,
     update: Callable[[int], None] = lambda count: None,

@@ -5,7 +5,7 @@ import torch
 
 from headwater.corpus.window import WindowRows
 from headwater.interventions.arms import ArmRows
-from headwater.training.trainer import Batches
+from headwater.training.trainer import Batches, Rows, Weights
 
 
 def arm_batches(window: WindowRows, plan: ArmRows, first_step: int) -> Batches:
@@ -18,7 +18,7 @@ def arm_batches(window: WindowRows, plan: ArmRows, first_step: int) -> Batches:
     """
     size = window.batch_size
 
-    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(step: int) -> tuple[Rows, Weights]:
         positions = np.arange(size) + (step - first_step) * size
         rows = window.take(plan.rows[positions])
         return torch.from_numpy(rows), torch.from_numpy(plan.weights[positions])

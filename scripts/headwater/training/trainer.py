@@ -7,6 +7,7 @@ stands at a position and in the row's weight.
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from headwater.cross_entropy import weighted_token_loss
@@ -23,29 +24,26 @@ __all__ = [
     "weighted_loss",
 ]
 
-Batches = Callable[[int], tuple[Tensor, Tensor]]
+Rows = Int[Tensor, "batch tokens"]  # one token more than the model sees
+Weights = Float[Tensor, " batch"]  # of rows: 0 removed, 1 as trained, 2 seen twice
+Batches = Callable[[int], tuple[Rows, Weights]]
 Hook = Callable[[int, float], None]
 
 
-def weighted_loss(model: Model, rows: Tensor, weights: Tensor, divisor: str) -> Tensor:
-    """Weighted mean next-token loss of a batch, in nats a token.
-
-    Args:
-        model: the model.
-        rows: token ids [batch, length + 1].
-        weights: one weight a row [batch]: 0 removed, 1 as trained, 2 seen twice.
-        divisor: see `Recipe`.
-    """
+def weighted_loss(
+    model: Model, rows: Rows, weights: Weights, divisor: str
+) -> Float[Tensor, ""]:
+    """Weighted mean next-token loss of a batch, nats; for `divisor` see `Recipe`."""
     return _loss(model, rows, weights, _count(weights, divisor), None)
 
 
 def _loss(
     model: Model,
-    rows: Tensor,
-    weights: Tensor,
-    count: Tensor | int,
+    rows: Rows,
+    weights: Weights,
+    count: Float[Tensor, ""] | int,
     compute: torch.dtype | None,
-) -> Tensor:
+) -> Float[Tensor, ""]:
     with torch.autocast(rows.device.type, compute, enabled=compute is not None):
         hidden = final_hidden(model, rows[:, :-1])
     unembedding = model.get_output_embeddings().weight
@@ -55,7 +53,7 @@ def _loss(
     return total / (rows.shape[1] - 1) / count
 
 
-def _count(weights: Tensor, divisor: str) -> Tensor | int:
+def _count(weights: Weights, divisor: str) -> Float[Tensor, ""] | int:
     return weights.sum().clamp(min=1e-9) if divisor == "kept" else len(weights)
 
 
@@ -75,7 +73,7 @@ def train(
         model: state at `steps.start`, changed in place; its weights are float32.
         optimizer: its state at `steps.start`, changed in place.
         recipe: the recipe.
-        batch: step to (rows [batch, length + 1], weights [batch]).
+        batch: step to (rows, weights).
         steps: the updates to make.
         after: called with the number of finished updates and the batch's loss.
         scaler: the loss scale at `steps.start`, changed in place; a new one if None.
@@ -104,18 +102,18 @@ def train(
 def add_gradient(
     model: Model,
     recipe: Recipe,
-    rows: Tensor,
-    weights: Tensor,
+    rows: Rows,
+    weights: Weights,
     scaler: torch.amp.GradScaler,
     share: slice = slice(None),
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Add a batch's gradient, by micro-batches; returns the batch's loss.
 
     Args:
         model: its parameters' `grad` is added to.
         recipe: the recipe.
-        rows: token ids [batch, length + 1].
-        weights: one weight a row [batch].
+        rows: token ids.
+        weights: one weight a row.
         scaler: the loss scale that multiplies the gradient.
         share: the rows whose part of gradient and loss is meant. The divisor is that
             of the whole batch.
