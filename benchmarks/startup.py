@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-ROUNDS = 5
+ROUNDS = 3
 MODEL = "from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM"
 PARTS = {
     "python alone": "",
