@@ -37,7 +37,8 @@ from headwater.projection.coordinates import (
 )
 from headwater.projection.store import HeadRows
 from headwater.projection.writer import GradientWriter, fill_store
-from headwater.training.trainer import Recipe, make_optimizer, train
+from headwater.training.recipe import Recipe, make_optimizer
+from headwater.training.trainer import train
 from tiny import (
     HeadTraining,
     loop_gradients,

@@ -11,6 +11,8 @@ from typing import Any
 
 from headwater.errors import HeadwaterError
 
+# The config of one experiment: whole, checked, and completed by the defaults. Stored
+# results are checked against it.
 Config = Mapping[str, Any]
 
 _CORPUS = ("seed", "corpus")

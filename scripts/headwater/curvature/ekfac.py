@@ -22,7 +22,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import block_sides, blocks_of
+from headwater.gradients.blocks import Bases, Matrices, Mode, block_sides, blocks_of
 from headwater.gradients.capture import LayerTrace
 from headwater.gradients.heads import by_layer, gradients_of, split_blocks
 from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
@@ -32,7 +32,6 @@ from headwater.seeds import stable_seed
 
 Traces = Mapping[int, LayerTrace]
 Item = TypeVar("Item", Batch, tuple[Batch, dict[Head, Tensor]])
-Bases = dict[str, Float64[Tensor, "_width _width"]]  # and covariances, by side name
 
 
 @dataclass
@@ -47,7 +46,7 @@ class Factors:
     """
 
     bases: Bases
-    lambdas: dict[str, Float64[Tensor, "_rows _columns"]]
+    lambdas: Matrices
     rows: int
     hessian: str = "ekfac"
 
@@ -57,7 +56,7 @@ class Subspace:
     """The parameters that factors are fitted for: heads, under `qk` or `qkvo`."""
 
     heads: list[Head]
-    mode: str
+    mode: Mode
     sizes: Geometry
 
     @property
@@ -106,7 +105,7 @@ def own_bases(space: Subspace) -> Bases:
 def fit_lambdas(
     batches: Iterable[Mapping[Head, Float[Tensor, "_batch parameters"]]],
     space: Subspace,
-) -> tuple[dict[str, Float64[Tensor, "_rows _columns"]], int]:
+) -> tuple[Matrices, int]:
     """Mean squared per-row gradient, by block; and the row count.
 
     Args:
@@ -131,7 +130,7 @@ def fit_factors(
     model: Model,
     rows: RowSequence,
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     options: PassOptions,
     hessian: str = "ekfac",
 ) -> Factors:

@@ -14,14 +14,19 @@ heads of layer 0, so its covariance and its rotation are computed once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
 from headwater.gradients.capture import LayerTrace
 
-BLOCKS = {"qk": ("qk",), "qkvo": ("qk", "v", "o")}
+Mode = Literal["qk", "qkvo"]
+BLOCKS: dict[Mode, tuple[str, ...]] = {"qk": ("qk",), "qkvo": ("qk", "v", "o")}
+
+Matrices = dict[str, Float64[Tensor, "_rows _columns"]]  # by block
+Bases = Mapping[str, Float[Tensor, "_width _width"]]  # by side, eigenvectors as columns
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ class Block:
         }[self.name]
 
 
-def blocks_of(heads: list[Head], mode: str) -> list[Block]:
-    """The blocks of `heads` under `mode` (`qk` or `qkvo`), head by head."""
+def blocks_of(heads: list[Head], mode: Mode) -> list[Block]:
+    """The blocks of `heads` under `mode`, head by head."""
     return [Block(head, name) for head in heads for name in BLOCKS[mode]]
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor
 
 from headwater.geometry import Head
+from headwater.gradients.blocks import Matrices
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.identity import Config
 
@@ -26,12 +25,12 @@ class ProbeGradient:
 
     head: Head
     value: float
-    gradient: dict[str, Float64[Tensor, "_rows _columns"]]
+    gradient: Matrices
 
 
 def write_probe_gradient(
     path: Path,
-    gradient: dict[str, Float64[Tensor, "_rows _columns"]],
+    gradient: Matrices,
     value: float,
     identity: dict[str, Any],
 ) -> None:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import Block, blocks_of
+from headwater.gradients.blocks import Bases, Block, Mode, blocks_of
 from headwater.gradients.capture import LayerTrace
 from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
 from headwater.neox import Model, geometry
@@ -47,9 +47,9 @@ def by_layer(heads: list[Head]) -> dict[int, list[Head]]:
 
 
 def layer_bases(
-    bases: Mapping[str, Float[Tensor, "_width _width"]],
+    bases: Bases,
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     like: Tensor,
 ) -> dict[int, LayerBasis]:
     """The bases of every layer of `heads`, from those of single sides.
@@ -87,7 +87,7 @@ _OWN_SIDES = {
 def head_gradients(
     traces: Mapping[int, LayerTrace],
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     sizes: Geometry,
     bases: Mapping[int, LayerBasis] | None = None,
 ) -> dict[Head, Float[Tensor, "batch parameters"]]:
@@ -112,9 +112,9 @@ def gradients_of(
     model: Model,
     rows: RowSequence,
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     options: PassOptions,
-    bases: Mapping[str, Float[Tensor, "_width _width"]] | None = None,
+    bases: Bases | None = None,
 ) -> Iterator[tuple[Batch, dict[Head, Float[Tensor, "batch parameters"]]]]:
     """Stream rows through the model; yield each batch with its heads' flat gradients.
 
@@ -136,7 +136,7 @@ def gradients_of(
 def layer_gradients(
     trace: LayerTrace,
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     sizes: Geometry,
     basis: LayerBasis | None = None,
 ) -> Float[Tensor, "batch heads parameters"]:
@@ -200,7 +200,7 @@ def _turned(
 
 
 def split_blocks(
-    flat: Float[Tensor, "*batch parameters"], head: Head, mode: str, sizes: Geometry
+    flat: Float[Tensor, "*batch parameters"], head: Head, mode: Mode, sizes: Geometry
 ) -> dict[str, Float[Tensor, "*batch _rows _columns"]]:
     """Flat gradients by block name."""
     blocks: list[Block] = blocks_of([head], mode)

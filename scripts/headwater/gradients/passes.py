@@ -24,11 +24,9 @@ class RowSequence(Protocol):
     Rows have one token more than the model sees: the last is only predicted.
     """
 
-    def __len__(self) -> int:
-        """How many rows."""
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, rows: slice) -> Int[Tensor, "rows tokens"]:
-        """Some of the rows."""
+    def __getitem__(self, rows: slice) -> Int[Tensor, "rows tokens"]: ...
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,9 @@ import logging
 from contextlib import nullcontext
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor
 
 from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of
+from headwater.gradients.blocks import Matrices, Mode, blocks_of
 from headwater.gradients.capture import Capture, detached_heads
 from headwater.gradients.heads import layer_gradients, split_blocks
 from headwater.neox import Model, geometry
@@ -16,18 +14,16 @@ from headwater.probes import Probe, ProbeData
 
 logger = logging.getLogger("headwater")
 
-Blocks = dict[str, Float64[Tensor, "_rows _columns"]]
-
 
 def probe_gradient(
     model: Model,
     probe: Probe,
     head: Head,
     data: ProbeData,
-    mode: str,
+    mode: Mode,
     batch_size: int = 64,
     detached: bool = False,
-) -> tuple[Blocks, float]:
+) -> tuple[Matrices, float]:
     """Gradient of the probe's mean over its rows, within the head's blocks.
 
     Args:
@@ -53,7 +49,7 @@ def probe_gradient(
         model.set_attn_implementation(before)
 
 
-def warn_if_zero(gradient: Blocks, target: str, head: Head) -> None:
+def warn_if_zero(gradient: Matrices, target: str, head: Head) -> None:
     """Log a warning if a probe's gradient is zero, since then no row can matter."""
     if not any(matrix.any() for matrix in gradient.values()):
         logger.warning(
@@ -68,9 +64,9 @@ def _probe_gradient(
     probe: Probe,
     head: Head,
     data: ProbeData,
-    mode: str,
+    mode: Mode,
     batch_size: int,
-) -> tuple[Blocks, float]:
+) -> tuple[Matrices, float]:
     sizes = geometry(model)
     total, flat = 0.0, torch.zeros(())
     with Capture(model, [head.layer]) as capture:

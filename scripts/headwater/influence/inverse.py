@@ -11,18 +11,14 @@ of gradients.
 
 import numpy as np
 from jaxtyping import Float64
-from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
-from headwater.gradients.blocks import Block
+from headwater.gradients.blocks import Block, Matrices
 from headwater.projection.coordinates import eigen_gradient, flat_lambdas
 
 
 def solve(
-    factors: Factors,
-    blocks: list[Block],
-    gradient: dict[str, Float64[Tensor, "_rows _columns"]],
-    alpha: float,
+    factors: Factors, blocks: list[Block], gradient: Matrices, alpha: float
 ) -> Float64[np.ndarray, " parameters"]:
     """`(H + alpha mean(lambda))^-1 grad f` in the eigenbasis, flat.
 

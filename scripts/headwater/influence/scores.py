@@ -9,7 +9,14 @@ from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
 from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
+from headwater.gradients.blocks import (
+    Block,
+    Matrices,
+    Mode,
+    block_sides,
+    blocks_of,
+    token_products,
+)
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite, run_pass
 from headwater.influence.files import Product
@@ -23,7 +30,7 @@ def standard_basis(
     blocks: list[Block],
     product: Float64[np.ndarray, " parameters"],
     sizes: Geometry,
-) -> dict[str, Float64[Tensor, "_rows _columns"]]:
+) -> Matrices:
     """A flat eigenbasis vector back in the parameters' own basis, by block."""
     result, start = {}, 0
     for block in blocks:
@@ -67,7 +74,7 @@ class Vectors:
 
     @staticmethod
     def of(
-        products: list[Product], factors: Factors, mode: str, sizes: Geometry
+        products: list[Product], factors: Factors, mode: Mode, sizes: Geometry
     ) -> "Vectors":
         """Turn products back from the eigenbasis."""
         columns: dict[Head, list[int]] = {}
@@ -101,7 +108,7 @@ def stream_scores(
     rows: RowSequence,
     factors: Factors,
     products: list[Product],
-    mode: str,
+    mode: Mode,
     options: PassOptions,
 ) -> tuple[Float32[np.ndarray, "rows targets"], Float32[np.ndarray, " rows"]]:
     """Exact scores of rows against every product, in one pass.
@@ -139,7 +146,7 @@ def token_scores(
     rows: RowSequence,
     factors: Factors,
     product: Product,
-    mode: str,
+    mode: Mode,
     options: PassOptions,
 ) -> Float32[np.ndarray, "rows length"]:
     """Each token's part of its row's exact score.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from headwater.curvature.ekfac import Factors, fit_factors
 from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of
+from headwater.gradients.blocks import Mode, blocks_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product
@@ -63,7 +63,7 @@ class Setting:
     model: Model
     fit_rows: Int[Tensor, "fitted tokens"]
     rows: Int[Tensor, "rows tokens"]
-    mode: str
+    mode: Mode
     damping: float
     fit: PassOptions
     score: PassOptions

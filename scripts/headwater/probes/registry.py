@@ -26,11 +26,9 @@ class ProbeData:
     weights: Float[Tensor, "count length"] | None = None
 
     def __len__(self) -> int:
-        """How many rows."""
         return len(self.tokens)
 
     def __getitem__(self, rows: slice) -> "ProbeData":
-        """Some of the rows."""
         targets = None if self.targets is None else self.targets[rows]
         weights = None if self.weights is None else self.weights[rows]
         return ProbeData(self.tokens[rows], targets, weights)

@@ -21,12 +21,11 @@ from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
 from headwater.errors import HeadwaterError
-from headwater.gradients.blocks import Block
+from headwater.gradients.blocks import Block, Matrices
 from headwater.projection.codes import Codec
 
 REFERENCE_DAMPING = 0.1
 
-Blocks = dict[str, Float64[Tensor, "_rows _columns"]]
 Flat = Float64[np.ndarray, " parameters"]
 
 
@@ -43,7 +42,7 @@ class Coordinates:
     scale: Float64[np.ndarray, " kept"]
 
 
-def flatten_blocks(values: Blocks, blocks: list[Block]) -> Flat:
+def flatten_blocks(values: Matrices, blocks: list[Block]) -> Flat:
     """One head's per-block matrices as one flat vector."""
     return np.concatenate([values[str(b)].double().numpy().ravel() for b in blocks])
 
@@ -56,7 +55,7 @@ def flat_lambdas(factors: Factors, blocks: list[Block]) -> tuple[Flat, Flat]:
     return lambdas, np.concatenate(means)
 
 
-def eigen_gradient(factors: Factors, blocks: list[Block], gradient: Blocks) -> Flat:
+def eigen_gradient(factors: Factors, blocks: list[Block], gradient: Matrices) -> Flat:
     """A probe's gradient, by block name, in the eigenbasis of one head's blocks."""
     pieces = []
     for block in blocks:
@@ -74,7 +73,7 @@ def all_coordinates(factors: Factors, blocks: list[Block]) -> Coordinates:
 def choose_coordinates(
     factors: Factors,
     blocks: list[Block],
-    probes: list[Blocks],
+    probes: list[Matrices],
     count: int,
 ) -> Coordinates:
     """The `count` coordinates of one head that carry most of its scores' variance.

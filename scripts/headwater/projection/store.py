@@ -58,7 +58,6 @@ class HeadRows:
         self.scales = torch.from_numpy(read(group, ROWS)[:, position].copy())
 
     def __len__(self) -> int:
-        """How many rows."""
         return len(self.scales)
 
     def codes(self, rows: slice) -> UInt8[Tensor, "rows width"]:

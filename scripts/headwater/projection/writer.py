@@ -6,7 +6,7 @@ killed job goes on from there.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Head
+from headwater.gradients.blocks import Bases, Mode
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite
 from headwater.neox import Model
@@ -195,8 +196,8 @@ def fill_store(
     writer: GradientWriter,
     model: Model,
     rows: RowSequence,
-    bases: Mapping[str, Float[Tensor, "_width _width"]],
-    mode: str,
+    bases: Bases,
+    mode: Mode,
     options: PassOptions,
     update: Callable[[int], None] = lambda count: None,
 ) -> None:

@@ -13,16 +13,7 @@ from torch import Tensor
 from headwater.cross_entropy import weighted_token_loss
 from headwater.neox import Model, final_hidden
 from headwater.training.ranks import Ranks
-from headwater.training.recipe import Recipe, make_optimizer, make_scaler
-
-__all__ = [
-    "Batches",
-    "Recipe",
-    "add_gradient",
-    "make_optimizer",
-    "train",
-    "weighted_loss",
-]
+from headwater.training.recipe import Recipe, make_scaler
 
 Rows = Int[Tensor, "batch tokens"]  # one token more than the model sees
 Weights = Float[Tensor, " batch"]  # of rows: 0 removed, 1 as trained, 2 seen twice
@@ -31,19 +22,13 @@ Hook = Callable[[int, float], None]
 
 
 def weighted_loss(
-    model: Model, rows: Rows, weights: Weights, divisor: str
-) -> Float[Tensor, ""]:
-    """Weighted mean next-token loss of a batch, nats; for `divisor` see `Recipe`."""
-    return _loss(model, rows, weights, _count(weights, divisor), None)
-
-
-def _loss(
     model: Model,
     rows: Rows,
     weights: Weights,
     count: Float[Tensor, ""] | int,
-    compute: torch.dtype | None,
+    compute: torch.dtype | None = None,
 ) -> Float[Tensor, ""]:
+    """Weighted next-token loss of rows, in nats a token of `count` rows."""
     with torch.autocast(rows.device.type, compute, enabled=compute is not None):
         hidden = final_hidden(model, rows[:, :-1])
     unembedding = model.get_output_embeddings().weight
@@ -53,7 +38,8 @@ def _loss(
     return total / (rows.shape[1] - 1) / count
 
 
-def _count(weights: Weights, divisor: str) -> Float[Tensor, ""] | int:
+def divisor_of(weights: Weights, divisor: str) -> Float[Tensor, ""] | int:
+    """By how many rows a batch's loss is divided, see `Recipe`."""
     return weights.sum().clamp(min=1e-9) if divisor == "kept" else len(weights)
 
 
@@ -120,14 +106,14 @@ def add_gradient(
     """
     device = model.device
     weights = weights.to(device)
-    count = _count(weights, recipe.divisor)
+    count = divisor_of(weights, recipe.divisor)
     rows, weights = rows[share], weights[share]
     if not len(rows):
         return torch.zeros((), device=device, dtype=model.dtype)
     size = recipe.micro_batch_size or len(rows)
     losses = []
     for part, weight in zip(rows.split(size), weights.split(size), strict=True):
-        loss = _loss(model, part.to(device), weight, count, recipe.compute)
+        loss = weighted_loss(model, part.to(device), weight, count, recipe.compute)
         scaler.scale(loss).backward()
         losses.append(loss.detach())
     return torch.stack(losses).sum()
