@@ -42,17 +42,11 @@ class Coordinates:
     scale: Float64[np.ndarray, " kept"]
 
 
-def flatten_blocks(values: Matrices, blocks: list[Block]) -> Flat:
-    """One head's per-block matrices as one flat vector."""
-    return np.concatenate([values[str(b)].double().numpy().ravel() for b in blocks])
-
-
 def flat_lambdas(factors: Factors, blocks: list[Block]) -> tuple[Flat, Flat]:
     """One head's lambdas and, for each, the mean lambda of its block."""
-    lambdas = flatten_blocks(factors.lambdas, blocks)
     own = [factors.lambdas[str(block)] for block in blocks]
     means = [np.full(v.numel(), float(v.mean())) for v in own]
-    return lambdas, np.concatenate(means)
+    return np.concatenate([v.numpy().ravel() for v in own]), np.concatenate(means)
 
 
 def eigen_gradient(factors: Factors, blocks: list[Block], gradient: Matrices) -> Flat:

@@ -32,11 +32,7 @@ _DECODED_ROWS = 256
 
 
 class HeadRows:
-    """One head's rows in a store.
-
-    Args:
-        group: an open gradient store.
-        head: the head.
+    """One head's rows in an open gradient store.
 
     Raises:
         HeadwaterError: the store does not hold the head.
@@ -120,11 +116,7 @@ def row_losses(group: zarr.Group) -> Float32[np.ndarray, " rows"]:
 
 
 def check_rows(group: zarr.Group, rows: range) -> None:
-    """Refuse a store of other rows than those asked for.
-
-    Args:
-        group: an open gradient store.
-        rows: the rows wanted, counted from the window's first.
+    """Refuse an open store of other rows than those wanted, counted in the window.
 
     Raises:
         HeadwaterError: names both.
