@@ -87,13 +87,7 @@ def token_losses(
     unembedding: Float[Tensor, "vocabulary hidden"],
     labels: Int[Tensor, "batch length"],
 ) -> Float[Tensor, "batch length"]:
-    """Cross entropy of each token in nats, differentiable in `hidden` only.
-
-    Args:
-        hidden: final hidden states.
-        unembedding: a constant.
-        labels: next tokens.
-    """
+    """Cross entropy of each token in nats, differentiable in `hidden` only."""
     flat = labels.flatten()
     return _losses(hidden, unembedding, lambda part, _: flat[part])
 
@@ -107,8 +101,6 @@ def sampled_losses(
     """Like `token_losses`, with labels drawn from the model (the true Fisher).
 
     Args:
-        hidden: final hidden states.
-        unembedding: a constant.
         uniforms: in [0, 1); see `invert`.
         vocabulary: ids that exist; the rows beyond it only pad the embedding and are
             never drawn. All of them by default.
@@ -226,10 +218,7 @@ def weighted_token_loss(
     Differentiable once, in `hidden` and `unembedding`.
 
     Args:
-        hidden: final hidden states.
         unembedding: of the same type.
-        labels: next tokens.
-        weights: of each row.
         compute: type of the matrix products; sums and the softmax stay in `hidden`'s.
         chunk_tokens: most tokens whose logits are alive at a time.
 

@@ -63,7 +63,6 @@ def identity(
 
     Args:
         stage: a key of `SECTIONS`, or `source`, a published checkpoint.
-        config: the whole validated config.
         targets: whose entries the result depends on, besides the window's own.
         extra: what else tells this result from its siblings (shard, arm, ...).
     """
@@ -103,7 +102,6 @@ def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, A
 
     Args:
         stage: `interventions`, `retraining` or `evaluation`.
-        config: the whole validated config.
         arm: a name under `arms`.
         draw: which of the arm's draws.
     """

@@ -22,12 +22,7 @@ class Window:
 
 
 class WindowNumbers:
-    """The rows trained on in the window by number, from its first; no row is read.
-
-    Args:
-        window: which training steps.
-        config: for the batch size.
-    """
+    """The rows trained on in the window by number, from its first; no row is read."""
 
     def __init__(self, window: Window, config: Config) -> None:
         self.batch_size: int = config["training"]["batch_size"]
@@ -72,8 +67,6 @@ class WindowRows(WindowNumbers):
 
     Args:
         paths: the row shards, in training order.
-        window: which training steps.
-        config: for the batch size and the check of the stores.
     """
 
     def __init__(self, paths: Sequence[Path], window: Window, config: Config) -> None:

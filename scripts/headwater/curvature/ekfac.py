@@ -140,7 +140,6 @@ def fit_factors(
         model: on its device; its parameters are frozen by this call.
         rows: what the means are taken over.
         heads: the heads; input covariances are shared among those of a layer.
-        mode: `qk` or `qkvo`.
         options: its seed is that of the labels, drawn afresh for each pass.
         hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
     """

@@ -56,8 +56,6 @@ def layer_bases(
 
     Args:
         bases: by side name, as in `curvature.Factors`.
-        heads: whose gradients are wanted.
-        mode: `qk` or `qkvo`.
         like: gives device and precision.
     """
     result = {}
@@ -95,9 +93,6 @@ def head_gradients(
 
     Args:
         traces: of one backward pass, by layer.
-        heads: the heads wanted.
-        mode: `qk` (Q and K) or `qkvo`.
-        sizes: of the model.
         bases: turn the gradients into these eigenbases.
     """
     result: dict[Head, Tensor] = {}
@@ -120,9 +115,6 @@ def gradients_of(
 
     Args:
         model: on its device; its parameters are frozen.
-        heads: the heads wanted.
-        mode: `qk` or `qkvo`.
-        options: see `run_pass`.
         bases: turn the gradients into these eigenbases, by side name.
     """
     sizes, turned = geometry(model), None

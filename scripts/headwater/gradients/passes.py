@@ -78,7 +78,6 @@ def run_pass(
         model: on its device, in the precision wanted; its parameters are frozen.
         rows: read a batch at a time.
         layers: the layers to trace; nothing below the lowest is differentiated.
-        options: see there.
 
     Raises:
         HeadwaterError: rows longer than the model's positions, or a row whose loss is
@@ -127,7 +126,6 @@ def check_finite(
     """Refuse rows with a value that is not finite.
 
     Args:
-        values: any number for each row.
         rows: which rows of the source.
         options: how rows are numbered.
         what: name of the values.

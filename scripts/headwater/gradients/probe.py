@@ -28,10 +28,6 @@ def probe_gradient(
 
     Args:
         model: any attention implementation; switched to eager while this runs.
-        probe: the probe.
-        head: whose parameters are differentiated.
-        data: what the probe is asked on.
-        mode: `qk` or `qkvo`.
         batch_size: rows a pass; the result does not depend on it.
         detached: with all other heads detached, as in the paper's released code.
 

@@ -68,8 +68,6 @@ def copying_score(
     [d_head, d_head].
 
     Args:
-        model: any.
-        head: one of its heads.
         overlap: of the model, where many heads are asked for.
     """
     value = qkv_weight(model, head.layer)[head.index, 2].double()  # [d_head, hidden]

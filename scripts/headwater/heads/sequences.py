@@ -19,7 +19,6 @@ def repeated_sequences(
     """Sequences `[r; r]` of distinct random tokens r.
 
     Args:
-        count: how many sequences.
         half: length of r; at most the number of tokens to draw from.
         vocabulary: token ids to draw from, without special and padding ids.
         seed: every sequence depends on it and on its own number only.
@@ -51,8 +50,6 @@ def load_probe_vocabulary(
 
     Args:
         held_out: the held-out store, which knows the corpus's token counts.
-        tokenizer: the tokenizer folder.
-        config: the whole config.
 
     Raises:
         HeadwaterError: fewer tokens than a probe sequence needs.

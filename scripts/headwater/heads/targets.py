@@ -123,7 +123,6 @@ def choose_window(
     """The window, found or as given, and its points.
 
     Args:
-        config: the validated config.
         scores: the table of head scores: step, head, one column a score.
         checkpoints: steps with a checkpoint.
 
@@ -173,7 +172,6 @@ def choose_target(settings: dict[str, str], scores: "pd.DataFrame") -> Target:
 
     Args:
         settings: the target's section of the config.
-        scores: the table of head scores.
     """
     from headwater.probes import PROBES  # brings torch, which most readers do not need
 
@@ -212,9 +210,7 @@ def open_window(
     """The choice of the window, and its rows.
 
     Args:
-        window: `heads/window.json`.
         rows: the row shards, in training order.
-        config: for the checks of both.
     """
     choice = read_window(Path(window), config)
     return choice, WindowRows([Path(path) for path in rows], choice.window, config)

@@ -10,12 +10,7 @@ from jaxtyping import Float, Float32, Shaped
 
 
 class Average:
-    """The mean score of some rows.
-
-    Args:
-        rows: how many.
-        targets: columns of the scores.
-    """
+    """The mean score of some rows."""
 
     def __init__(self, rows: int, targets: int) -> None:
         self._sums = np.zeros((rows, targets))

@@ -63,11 +63,8 @@ def write_scores(
     """Publish one target's scores of a shard.
 
     Args:
-        path: the store.
         first_row: number of the first row in the window.
-        scores: of each row.
         losses: summed loss of each row, nats.
-        identity: of the store.
     """
     with publish_folder(path, identity) as folder:
         group = create_group(folder, identity, first_row=first_row)
@@ -80,7 +77,6 @@ def read_scores(paths: Sequence[Path], config: Config) -> Float32[np.ndarray, " 
 
     Args:
         paths: the target's score stores of all shards, in order.
-        config: for the check of the stores.
     """
     return np.concatenate([read(open_group(p, config), "scores") for p in paths])
 

@@ -24,8 +24,6 @@ def solve(
 
     Args:
         factors: of the head's blocks, of any kind.
-        blocks: the blocks of one head.
-        gradient: by block name.
         alpha: damping relative to the mean lambda of each block; above 0.
     """
     if factors.hessian == "identity":

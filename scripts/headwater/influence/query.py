@@ -34,7 +34,6 @@ class Experiment:
     """The stores of one experiment, opened for questions.
 
     Args:
-        results: its results folder.
         config: the whole validated config, against which all files are checked.
         config_file: its file, for what to type when the stores are not there.
 

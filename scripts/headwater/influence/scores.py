@@ -115,11 +115,8 @@ def stream_scores(
 
     Args:
         model: at the checkpoint of the factors, on its device.
-        rows: the rows.
         factors: of the heads' blocks.
         products: any number of targets, of any heads.
-        mode: `qk` or `qkvo`.
-        options: see `run_pass`.
 
     Returns:
         (scores, summed loss of each row in nats).
@@ -157,11 +154,7 @@ def token_scores(
 
     Args:
         model: at the checkpoint of the factors, on its device.
-        rows: the rows.
-        factors: of the head's blocks.
         product: of one target.
-        mode: `qk` or `qkvo`.
-        options: see `run_pass`.
     """
     sizes, blocks = geometry(model), blocks_of([product.head], mode)
     vectors = standard_basis(factors, blocks, product.vector, sizes)

@@ -77,8 +77,6 @@ def matched_rows(
 
     Args:
         domains: domain of every row of the window.
-        top: the top rows.
-        generator: makes the draws.
     """
     draws = [
         random_rows(np.flatnonzero(domains == domain), int(count), generator)
@@ -98,7 +96,6 @@ def pick_rows(
 
     Args:
         kind: `top`, `random`, `domain` or `matched`.
-        count: how many.
         domains: domain of every row of the window.
         scores: score of every row for the arm's target; None for `random`.
         generator: makes the draw of every kind but `top`.
@@ -134,7 +131,6 @@ def arm_rows(
     Args:
         action: `remove`, `repeat` or `insert`.
         picked: row numbers from the window's first row, ascending.
-        total: rows in the window.
         generator: chooses the positions that inserted copies replace.
     """
     rows = np.arange(total, dtype=np.int64)

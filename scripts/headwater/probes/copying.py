@@ -21,8 +21,6 @@ def copying(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"
     (direct logit attribution; the final LayerNorm is left out, and so are biases).
 
     Args:
-        model: the model.
-        head: whose output is read.
         data: random sequences repeated once, of even length.
 
     Returns:

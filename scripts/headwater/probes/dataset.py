@@ -23,7 +23,6 @@ def dataset(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"
     """Mean log-probability of the wanted tokens at the wanted positions.
 
     Args:
-        model: the model.
         head: unused; the target restricts the gradient to its head.
         data: see `read_rows`; a position's distribution is the model's after reading
             the row up to and with that position.
@@ -49,7 +48,6 @@ def read_rows(
     own next tokens.
 
     Args:
-        path: the file.
         encode: text to token ids.
         vocabulary: ids must be below it.
         longest: most tokens of a row, the model's positions.

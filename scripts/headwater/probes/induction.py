@@ -17,7 +17,6 @@ def induction(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " coun
     whose value was seen right after t's first occurrence.
 
     Args:
-        model: the model.
         head: unused; the probe looks at the model's output, the target restricts the
             gradient to its head.
         data: random sequences repeated once, of even length.

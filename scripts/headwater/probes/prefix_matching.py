@@ -19,7 +19,6 @@ def prefix_matching(
 
     Args:
         model: with eager attention, which alone materialises patterns.
-        head: whose attention is read.
         data: random sequences repeated once, of even length.
 
     Returns:

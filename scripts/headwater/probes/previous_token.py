@@ -16,7 +16,6 @@ def previous_token(
 
     Args:
         model: with eager attention, which alone materialises patterns.
-        head: whose attention is read.
         data: random sequences; only the first, non-repeated half is used, so
             that an induction head cannot be mistaken for a previous-token head.
 

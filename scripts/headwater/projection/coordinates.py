@@ -73,8 +73,6 @@ def choose_coordinates(
     """The `count` coordinates of one head that carry most of its scores' variance.
 
     Args:
-        factors: EK-FAC factors of the head's blocks.
-        blocks: the blocks of one head.
         probes: gradients of the head's probes, by block name; each counts alike.
         count: how many to keep; all of them if there are fewer.
     """
@@ -95,13 +93,7 @@ def _damped(lambdas: Flat, means: Flat) -> Flat:
 
 
 class Projection:
-    """From a head's flat eigenbasis gradients to what is stored of them.
-
-    Args:
-        kept: which coordinates.
-        bits: of each coordinate.
-        seed: of the rotation.
-    """
+    """From a head's flat eigenbasis gradients to what is stored of them."""
 
     def __init__(self, kept: Coordinates, bits: int, seed: int) -> None:
         self.kept = kept
@@ -119,9 +111,6 @@ class Projection:
 
     def query(self, product: Flat) -> Float32[Tensor, " padded"]:
         """An inverse-Hessian-vector product, to be multiplied with codes.
-
-        Args:
-            product: flat in the eigenbasis.
 
         Raises:
             HeadwaterError: the product is of another mode than the store.

@@ -39,7 +39,6 @@ class GradientWriter:
 
     Args:
         path: an unpublished folder; the rows that a killed job wrote there are kept.
-        identity: of the store.
         first_row: number of the shard's first row in the window.
         rows: how many rows the shard has.
         projections: by head; all of one width.
@@ -125,7 +124,6 @@ class GradientWriter:
 
         Args:
             gradients: by head, flat in the eigenbasis; finite.
-            losses: summed loss of each row.
         """
         coded = [p.encode(gradients[head]) for head, p in self._projections.items()]
         codes = torch.stack([codes for codes, _ in coded], dim=1).cpu().numpy()
@@ -205,11 +203,7 @@ def fill_store(
 
     Args:
         writer: says which heads; it is closed at the end.
-        model: on its device.
-        rows: the rows of the shard.
         bases: eigenvectors by side name, as in `curvature.Factors`.
-        mode: `qk` or `qkvo`.
-        options: see `run_pass`.
         update: told how many rows are done.
 
     Raises:

@@ -75,7 +75,6 @@ def read_arms(summary: pd.DataFrame, settings: Arms) -> dict[str, Arm]:
     """The arms of `evaluation/summary.tsv` by name, the baseline among them.
 
     Args:
-        summary: one line an arm.
         settings: the config's arms.
     """
     return {
@@ -193,7 +192,6 @@ def domain_controls(arm: Arm, arms: Mapping[str, Arm], rows: str) -> Controls | 
 
     Args:
         arm: an arm of top rows.
-        arms: all arms.
         rows: `domain` (of the main one only) or `matched` (in the same mix).
     """
     return _merged(

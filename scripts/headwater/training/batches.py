@@ -12,7 +12,6 @@ def arm_batches(window: WindowRows, plan: ArmRows, first_step: int) -> Batches:
     """A function from training step to (rows, weights) for one arm.
 
     Args:
-        window: the rows of the window.
         plan: the row and weight of every position.
         first_step: the window's first step.
     """

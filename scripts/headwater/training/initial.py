@@ -22,10 +22,6 @@ def initialise(model: Model, seed: int) -> None:
     The layers that write into the residual stream are normal with standard deviation
     2 / (layers * sqrt(width)), all other matrices, both embeddings among them, with
     sqrt(2 / (5 * width)). Biases are 0, norms 1.
-
-    Args:
-        model: the model.
-        seed: of the draw.
     """
     width, layers = model.config.hidden_size, model.config.num_hidden_layers
     small, wang = math.sqrt(2 / (5 * width)), 2 / layers / math.sqrt(width)

@@ -58,7 +58,6 @@ def train(
     Args:
         model: state at `steps.start`, changed in place; its weights are float32.
         optimizer: its state at `steps.start`, changed in place.
-        recipe: the recipe.
         batch: step to (rows, weights).
         steps: the updates to make.
         after: called with the number of finished updates and the batch's loss.
@@ -97,9 +96,6 @@ def add_gradient(
 
     Args:
         model: its parameters' `grad` is added to.
-        recipe: the recipe.
-        rows: token ids.
-        weights: one weight a row.
         scaler: the loss scale that multiplies the gradient.
         share: the rows whose part of gradient and loss is meant. The divisor is that
             of the whole batch.
