@@ -24,6 +24,6 @@ rule fit_factors:
         runtime=longer(240),
     params:
         code=digest("fit_factors"),
-        settings=section("as_released", "curvature"),
+        settings=section("curvature"),
     script:
         "../scripts/fit_factors.py"

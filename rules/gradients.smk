@@ -24,7 +24,7 @@ rule probe_gradient:
         runtime=longer(30),
     params:
         code=digest("probe_gradient"),
-        settings=section("as_released", "gradients"),
+        settings=section("gradients"),
     script:
         "../scripts/probe_gradient.py"
 
@@ -53,7 +53,7 @@ rule row_gradients:
         runtime=longer(240),
     params:
         code=digest("row_gradients"),
-        settings=section("as_released", "gradients"),
+        settings=section("gradients"),
         position=lambda wildcards: POINTS.index(wildcards.point),
     script:
         "../scripts/row_gradients.py"

@@ -88,7 +88,7 @@ else:
             runtime=longer(120),
         params:
             code=digest("stream_scores"),
-            settings=section("as_released", "gradients", "influence"),
+            settings=section("gradients", "influence"),
             targets=TARGETS,
         script:
             "../scripts/stream_scores.py"

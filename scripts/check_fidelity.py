@@ -36,7 +36,6 @@ def exact_scores(snakemake, config, window, points, sample):
             [read_product(Path(p), config) for p in paths],
             config["gradients"]["mode"],
             options,
-            as_released=config["as_released"],
         )
         average.add(after, scores)
     return average.scores

@@ -8,9 +8,8 @@ import torch
 from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.corpus.holdout import token_counts
-from headwater.curvature.ekfac import fit_factors, merge
+from headwater.curvature.ekfac import fit_factors
 from headwater.curvature.files import write_factors
-from headwater.gradients.heads import by_cut
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.identity import identity
@@ -28,23 +27,16 @@ def main(snakemake):
         tokens = torch.from_numpy(window.take(picked))
         model = load_model(Path(inputs.checkpoint), config).to(job.device())
         ids = len(token_counts(Path(inputs.held_out), config))
-        groups = by_cut(geometry(model).all_heads(), config["as_released"])
-        parts, known = [], {}
-        for cut, heads in groups.items():
-            options = PassOptions(
-                batch_size=settings["batch_size"],
-                seed=stable_seed(seed, "curvature", "labels"),
-                vocabulary=ids,
-                only_head=cut,
-                numbers=window.numbers(picked),
-            )
-            part = fit_factors(
-                model, tokens, heads, "qkvo", options, settings["hessian"], known
-            )
-            parts.append(part)
-            known |= part.bases
+        options = PassOptions(
+            batch_size=settings["batch_size"],
+            seed=stable_seed(seed, "curvature", "labels"),
+            vocabulary=ids,
+            numbers=window.numbers(picked),
+        )
+        heads, hessian = geometry(model).all_heads(), settings["hessian"]
+        factors = fit_factors(model, tokens, heads, "qkvo", options, hessian)
         stamp = identity("curvature", config, point=snakemake.wildcards.point)
-        write_factors(Path(snakemake.output[0]), merge(parts), stamp)
+        write_factors(Path(snakemake.output[0]), factors, stamp)
 
 
 main(snakemake)  # noqa: F821

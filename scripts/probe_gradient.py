@@ -21,11 +21,8 @@ def main(snakemake):
         held_out, tokenizer = snakemake.input.held_out, snakemake.input.tokenizer
         data = probe_data(config["targets"][name], held_out, tokenizer, config)
         head = Head.parse(target.head)
-        released = config["as_released"]
-        probe = find_probe(target.probe, released)
-        gradient, value = probe_gradient(
-            model, probe, head, data, settings["mode"], detached=released
-        )
+        probe = find_probe(target.probe)
+        gradient, value = probe_gradient(model, probe, head, data, settings["mode"])
         stamp = identity("probe", config, [name], target=name, head=target.head)
         write_probe_gradient(Path(snakemake.output[0]), gradient, value, stamp)
         job.logger.info("probe %s of %s: f = %.4f", target.probe, head, value)

@@ -82,8 +82,7 @@ def main(snakemake):
                 bases,
                 mode,
                 PassOptions(size, numbers=window.numbers(rest)),
-                as_released=config["as_released"],
-                update=progress.update,
+                progress.update,
             )
 
 

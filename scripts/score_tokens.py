@@ -37,7 +37,6 @@ def main(snakemake):
                 read_product(Path(inputs.products[position]), config),
                 config["gradients"]["mode"],
                 PassOptions(config["gradients"]["batch_size"], numbers=numbers[after]),
-                as_released=config["as_released"],
             )
             average.add(after, scores)
         stamp = identity("influence", config, [name], target=name)

@@ -34,7 +34,6 @@ def main(snakemake):
                 [read_product(Path(p), config) for p in paths],
                 settings["mode"],
                 options,
-                as_released=config["as_released"],
             )
             average.add(within(after, part), scores, losses)
         for target, column, path in zip(

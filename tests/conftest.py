@@ -1,11 +1,19 @@
-"""The order of the tests, and the finished experiment that several files look at."""
+"""Shapes checked, the order of the tests, and the experiment that several look at."""
 
 import fcntl
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 from clone import make_clone, run
+
+# Each call in these, and its result, is checked against its annotations.
+SCIENCE = (
+    *("neox", "cross_entropy", "gradients", "projection", "curvature.ekfac"),
+    *("influence", "heads", "probes", "evaluation", "training", "interventions.arms"),
+)
+install_import_hook([f"headwater.{name}" for name in SCIENCE], "beartype.beartype")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

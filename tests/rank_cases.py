@@ -15,7 +15,8 @@ from torch import Tensor
 
 from headwater.errors import HeadwaterError
 from headwater.training.ranks import Group, Ranks
-from headwater.training.trainer import Recipe, make_optimizer, make_scaler, train
+from headwater.training.recipe import Recipe, make_optimizer, make_scaler
+from headwater.training.trainer import train
 from tiny import random_rows, tiny_model
 
 RECIPE = Recipe(

@@ -26,8 +26,9 @@ from headwater.errors import HeadwaterError
 from headwater.identity import identity
 from headwater.publish import publish_folder
 from headwater.steps import step_numbers
+from headwater.training.recipe import make_optimizer
 from headwater.training.run import RESUME, Run, new_model, recipe_of, train_run
-from headwater.training.trainer import make_optimizer, train
+from headwater.training.trainer import train
 from test_corpus_support import folder_bytes, small_config
 from tiny import VOCABULARY, random_rows
 

@@ -133,7 +133,6 @@ def test_defaults_are_filled(base: Path) -> None:
         "checkpoints": 1,
         "score_at": "start",
     }
-    assert config["as_released"] is False
     assert config["curvature"] == {"hessian": "ekfac", "rows": 2000, "batch_size": 64}
     assert config["gradients"] == {
         "mode": "qkvo",
@@ -434,10 +433,6 @@ MISTAKES = [
         ("curvature.hessian", "kfac"),
         "curvature.hessian: expected ekfac or diagonal or identity, "
         'found "kfac"; did you mean "ekfac"?',
-    ),
-    (
-        ("as_released", "yes"),
-        'as_released: expected true or false, found "yes"',
     ),
     (
         ("window.checkpoints", 0),

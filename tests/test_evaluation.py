@@ -55,7 +55,7 @@ def test_icl_is_late_minus_early_loss():
 
 def test_groups_are_the_domains_and_all_that_is_not_generated():
     domains = np.array(["prose", "records", "code", "prose"])
-    groups = HeldOut(torch.zeros(4, 3), domains).groups()
+    groups = HeldOut(torch.zeros(4, 3).long(), domains).groups()
     assert list(groups) == ["natural", "code", "prose", "records"]
     assert groups["natural"].tolist() == [True, False, True, True]
     assert groups["records"].tolist() == [False, True, False, False]

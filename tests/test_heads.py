@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -214,10 +215,10 @@ def test_a_vocabulary_too_small_for_a_sequence_says_what_to_change(monkeypatch):
     monkeypatch.setattr(sequencing.Encoder, "open", lambda *_: encoder)
     monkeypatch.setattr(sequencing, "token_counts", lambda *_: np.array([9, 1, 1, 0]))
     config = {"heads": {"half_length": 2}}
-    assert load_probe_vocabulary(None, None, config).tolist() == [1, 2]
+    assert load_probe_vocabulary(Path(), Path(), config).tolist() == [1, 2]
     config["heads"]["half_length"] = 3
     with pytest.raises(HeadwaterError, match=r"heads\.half_length: 3 .* only 2 occur"):
-        load_probe_vocabulary(None, None, config)
+        load_probe_vocabulary(Path(), Path(), config)
 
 
 # The window of a rise
@@ -521,7 +522,7 @@ def test_a_changed_target_is_refused_and_the_others_are_not(tmp_path):
 
 def test_the_table_of_scores_goes_by_layer_and_head():
     heads = [Head(1, 0), Head(0, 10), Head(0, 2)]
-    values = {name: dict(zip(heads, (1, 2, 3), strict=True)) for name in SCORES}
+    values = {name: dict(zip(heads, (1.0, 2.0, 3.0), strict=True)) for name in SCORES}
     found = scores_table(8, values)
     assert list(found.columns) == ["step", "head", *SCORES]
     assert found["head"].tolist() == ["L0H2", "L0H10", "L1H0"]

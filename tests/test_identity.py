@@ -21,7 +21,6 @@ CONFIG = {
         "copies": {"probe": "copying", "head": "L0H1"},
     },
     "window": {"target": "induction", "start": "auto"},
-    "as_released": False,
     "curvature": {"rows": 10},
     "gradients": {"mode": "qkvo"},
     "influence": {"damping": 0.1},
@@ -64,7 +63,6 @@ CHANGES = {
     "heads.sequences": 8,
     "targets.induction.head": "L0H0",  # whose curve the window is found in
     "window.start": 4,
-    "as_released": True,
     "curvature.rows": 20,
     "gradients.mode": "qk",
     "influence.damping": 0.2,
@@ -77,7 +75,6 @@ FIRST_STALE = {
     "heads.sequences": "heads",
     "targets.induction.head": "window",
     "window.start": "window",
-    "as_released": "curvature",
     "curvature.rows": "curvature",
     "gradients.mode": "gradients",
     "influence.damping": "influence",

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -188,23 +190,27 @@ try:
     runpy.run_path(sys.argv[1])
 except NameError as error:
     assert "snakemake" in str(error)
-files = [m.__file__ for n, m in sys.modules.items() if n.startswith("headwater.")]
-print(json.dumps(files))
+print(json.dumps({n: getattr(m, "__file__", None) for n, m in sys.modules.items()}))
 """
+
+
+def loaded_by(script: str) -> dict[str, str]:
+    """The modules, with their files, that Python has loaded when `main` begins."""
+    result = subprocess.run(
+        [sys.executable, "-c", LOADED, ROOT / f"{script}.py"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(result.stdout)
 
 
 @pytest.mark.parametrize("script", ["order_rows", "hold_out"])
 def test_the_modules_are_those_that_python_loads(script):
     """What is loaded and not listed is plumbing or has no code."""
-    path = ROOT / f"{script}.py"
-    output = subprocess.run(
-        [sys.executable, "-c", LOADED, path],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    loaded = {Path(name) for name in json.loads(output)}
+    path, found = ROOT / f"{script}.py", loaded_by(script)
+    loaded = {Path(f) for name, f in found.items() if name.startswith("headwater.")}
     listed = {Path(name).resolve() for name in script_modules(script)} - {path}
     assert listed <= loaded
     assert len(listed) > 4
@@ -217,3 +223,106 @@ def test_the_modules_are_those_that_python_loads(script):
 def code_of(path: Path) -> list[ast.stmt]:
     body = ast.parse(path.read_text()).body
     return [node for node in body if not isinstance(node, ast.Expr)]
+
+
+# What a script imports before its work begins, of packages that are slow to import;
+# the rest is imported by the functions that use it. `transformers` is never here.
+HEAVY = {"torch", "transformers", "pandas", "pyarrow", "datasets", "matplotlib"}
+HEAVY |= {"zarr", "h5py", "huggingface_hub", "scipy"}
+STORED, PASS = "torch zarr h5py", "torch zarr h5py huggingface_hub"
+IMPORTED = {
+    "ask": f"{PASS} pandas",
+    "build_arm": "zarr h5py",
+    "check_fidelity": f"{PASS} pandas scipy",
+    "compare_variants": f"{PASS} pandas scipy",
+    "copy_rows": "zarr pyarrow huggingface_hub",
+    "evaluate_run": "torch zarr huggingface_hub pandas",
+    "fetch_checkpoint": "torch huggingface_hub",
+    "fetch_dataset": "huggingface_hub",
+    "fetch_rows": "zarr pyarrow huggingface_hub",
+    "fetch_shard": "huggingface_hub",
+    "fetch_tokenizer": "",
+    "fit_factors": PASS,
+    "hold_out": "zarr",
+    "hold_out_rows": "zarr pyarrow huggingface_hub",
+    "measure_effects": "pandas h5py",
+    "order_rows": "zarr",
+    "plan": "zarr",
+    "probe_gradient": PASS,
+    "rank_rows": "pandas zarr h5py",
+    "retrain_arm": "",
+    "row_gradients": PASS,
+    "score_heads": "torch zarr huggingface_hub pandas",
+    "score_rows": STORED,
+    "score_tokens": f"{PASS} pandas",
+    "select_target": "pandas",
+    "select_window": "pandas",
+    "show_top_rows": "pandas zarr h5py",
+    "solve_ihvp": STORED,
+    "status": "",
+    "stream_scores": PASS,
+    "tokenize_source": "zarr",
+    "train_baseline": "",
+    "train_tokenizer": "",
+    "write_summary": "pandas zarr",
+}
+FIGURE = "pandas matplotlib"  # all that a new figure needs
+
+
+def run_at_once(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports that run when a module does: not those of functions or for mypy."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            yield from run_at_once(ast.Module(child.orelse, []))
+        elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from run_at_once(child)
+
+
+@cache
+def imported_at_once(path: Path) -> frozenset[str]:
+    """Names of the modules that a file imports when it is imported, as far as known."""
+    names = set()
+    for node in run_at_once(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif node.module:
+            names |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+    return frozenset(names)
+
+
+def heavy(script: str) -> set[str]:
+    """The slow packages that a script or its library imports at once."""
+    found, waiting, seen = set(), [ROOT / f"{script}.py"], set()
+    while waiting:
+        path = waiting.pop()
+        for name in imported_at_once(path) - seen:
+            seen.add(name)
+            top, *rest = name.split(".")
+            if top == "headwater":
+                places = [ROOT.joinpath(top, *rest[:i]) for i in range(len(rest) + 1)]
+                files = [
+                    f for p in places for f in (p / "__init__.py", Path(f"{p}.py"))
+                ]
+                waiting += [file for file in files if file.is_file()]
+            elif top in HEAVY:
+                found.add(top)
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_job_imports_what_it_uses(script):
+    assert heavy(script) == set(IMPORTED.get(script, FIGURE).split())
+
+
+@pytest.mark.parametrize("script", ["train_baseline", "select_target", "order_rows"])
+def test_python_loads_no_more_than_that(script):
+    loaded = {name.split(".")[0] for name in loaded_by(script)} & HEAVY
+    assert loaded - {"pyarrow"} == set(
+        IMPORTED[script].split()
+    )  # pandas brings pyarrow
+
+
+def test_every_script_of_the_table_is_there():
+    assert IMPORTED.keys() <= set(SCRIPTS)

@@ -20,9 +20,9 @@ from headwater.checkpoints.needs import parameters, training_mb, training_minute
 from headwater.training.initial import initialise
 from headwater.training.recipe import Recipe, cosine_rate, make_optimizer, make_scaler
 from headwater.training.run import new_model
-from headwater.training.trainer import add_gradient, train, weighted_loss
+from headwater.training.trainer import add_gradient, train
 from test_corpus_support import small_config
-from tiny import random_rows, row_loss, tiny_model
+from tiny import random_rows, row_loss, tiny_model, weighted_loss
 
 TRAINING = {"steps": 1600, "batch_size": 32}
 PYTHIA = Recipe(

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from headwater.checkpoints.files import TrainerState, load_optimizer, save_checkpoint
-from headwater.training.trainer import Recipe, make_optimizer, train, weighted_loss
-from tiny import random_rows, row_loss, tiny_model
+from headwater.training.recipe import Recipe, make_optimizer
+from headwater.training.trainer import train
+from tiny import random_rows, row_loss, tiny_model, weighted_loss
 
 RECIPE = Recipe(
     learning_rate=0.01,

@@ -7,8 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from headwater import cross_entropy as module
 from headwater.cross_entropy import weighted_token_loss
-from headwater.training.trainer import weighted_loss
-from tiny import random_rows, tiny_model
+from tiny import random_rows, tiny_model, weighted_loss
 
 ROWS, LENGTH, WIDTH, VOCABULARY = 3, 7, 5, 40
 

@@ -11,6 +11,7 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 from headwater import cross_entropy as loss
 from headwater.geometry import Head
 from headwater.probes import ProbeData
+from headwater.training import trainer
 
 torch.set_num_threads(1)
 
@@ -84,6 +85,12 @@ def sample_labels(
 
     loss._losses(hidden.detach(), unembedding, keep)
     return torch.cat(drawn).view(uniforms.shape)
+
+
+def weighted_loss(model, rows: Tensor, weights: Tensor, divisor: str) -> Tensor:
+    """The trainer's loss of a whole batch."""
+    count = trainer.divisor_of(weights, divisor)
+    return trainer.weighted_loss(model, rows, weights, count)
 
 
 def row_loss(model: GPTNeoXForCausalLM, row: Tensor, labels: Tensor) -> Tensor:

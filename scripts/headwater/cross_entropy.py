@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -81,30 +82,26 @@ def _minus_log(
     return losses
 
 
-def token_losses(hidden: Tensor, unembedding: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy of each token, differentiable in `hidden` only.
-
-    Args:
-        hidden: final hidden states [batch, length, hidden].
-        unembedding: [vocabulary, hidden], a constant.
-        labels: next tokens [batch, length].
-
-    Returns:
-        Losses in nats [batch, length].
-    """
+def token_losses(
+    hidden: Float[Tensor, "batch length hidden"],
+    unembedding: Float[Tensor, "vocabulary hidden"],
+    labels: Int[Tensor, "batch length"],
+) -> Float[Tensor, "batch length"]:
+    """Cross entropy of each token in nats, differentiable in `hidden` only."""
     flat = labels.flatten()
     return _losses(hidden, unembedding, lambda part, _: flat[part])
 
 
 def sampled_losses(
-    hidden: Tensor, unembedding: Tensor, uniforms: Tensor, vocabulary: int | None = None
-) -> Tensor:
+    hidden: Float[Tensor, "batch length hidden"],
+    unembedding: Float[Tensor, "rows hidden"],
+    uniforms: Float[Tensor, "batch length"],
+    vocabulary: int | None = None,
+) -> Float[Tensor, "batch length"]:
     """Like `token_losses`, with labels drawn from the model (the true Fisher).
 
     Args:
-        hidden: final hidden states [batch, length, hidden].
-        unembedding: [rows, hidden], a constant.
-        uniforms: in [0, 1), [batch, length]; see `invert`.
+        uniforms: in [0, 1); see `invert`.
         vocabulary: ids that exist; the rows beyond it only pad the embedding and are
             never drawn. All of them by default.
     """
@@ -121,21 +118,20 @@ def _losses(hidden: Tensor, unembedding: Tensor, labels: Labels) -> Tensor:
 
 
 def invert(
-    probability: Tensor, uniforms: Tensor, vocabulary: int | None = None
-) -> Tensor:
-    """Draws from discrete distributions by inverting their cumulative sums.
+    probability: Float[Tensor, "tokens rows"],
+    uniforms: Float[Tensor, " tokens"],
+    vocabulary: int | None = None,
+) -> Int[Tensor, " tokens"]:
+    """Ids drawn from discrete distributions, by inverting their cumulative sums.
 
     Given uniforms make a token's draw independent of its batch. Two levels, the sums of
     bins and then one bin's entries, so that the vocabulary is read once, not summed up
     entry by entry.
 
     Args:
-        probability: [tokens, rows].
-        uniforms: in [0, 1), [tokens].
+        probability: of each id, for every token.
+        uniforms: in [0, 1).
         vocabulary: only ids below it are drawn.
-
-    Returns:
-        Ids [tokens].
     """
     size = vocabulary or probability.shape[1]
     whole = size - size % _BIN
@@ -210,22 +206,19 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 
 def weighted_token_loss(
-    hidden: Tensor,
-    unembedding: Tensor,
-    labels: Tensor,
-    weights: Tensor,
+    hidden: Float[Tensor, "rows length hidden"],
+    unembedding: Float[Tensor, "vocabulary hidden"],
+    labels: Int[Tensor, "rows length"],
+    weights: Float[Tensor, " rows"],
     compute: torch.dtype | None = None,
     chunk_tokens: int | None = None,
-) -> Tensor:
-    """Sum of the rows' weighted next-token losses, in nats: a scalar.
+) -> Float[Tensor, ""]:
+    """Sum of the rows' weighted next-token losses, in nats.
 
     Differentiable once, in `hidden` and `unembedding`.
 
     Args:
-        hidden: final hidden states [rows, length, width].
-        unembedding: [vocabulary, width], of the same type.
-        labels: next tokens [rows, length].
-        weights: weight of each row [rows].
+        unembedding: of the same type.
         compute: type of the matrix products; sums and the softmax stay in `hidden`'s.
         chunk_tokens: most tokens whose logits are alive at a time.
 

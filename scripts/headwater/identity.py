@@ -11,14 +11,16 @@ from typing import Any
 
 from headwater.errors import HeadwaterError
 
+# The config of one experiment: whole, checked, and completed by the defaults. Stored
+# results are checked against it.
 Config = Mapping[str, Any]
 
 _CORPUS = ("seed", "corpus")
 _CHECKPOINTS = (*_CORPUS, "checkpoints", "model", "training")
 _HEADS = (*_CHECKPOINTS, "heads")
 _WINDOW = (*_HEADS, "window")
-_CURVATURE = (*_WINDOW, "as_released", "curvature")
-_PROBE = (*_WINDOW, "as_released", "gradients")
+_CURVATURE = (*_WINDOW, "curvature")
+_PROBE = (*_WINDOW, "gradients")
 _GRADIENTS = (*_CURVATURE, "gradients")
 _INFLUENCE = (*_GRADIENTS, "influence")
 
@@ -61,7 +63,6 @@ def identity(
 
     Args:
         stage: a key of `SECTIONS`, or `source`, a published checkpoint.
-        config: the whole validated config.
         targets: whose entries the result depends on, besides the window's own.
         extra: what else tells this result from its siblings (shard, arm, ...).
     """
@@ -101,7 +102,6 @@ def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, A
 
     Args:
         stage: `interventions`, `retraining` or `evaluation`.
-        config: the whole validated config.
         arm: a name under `arms`.
         draw: which of the arm's draws.
     """

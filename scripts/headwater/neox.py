@@ -7,6 +7,7 @@ columns of `dense` are head-major too. Gradients are taken at the output of
 
 from typing import TYPE_CHECKING
 
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from headwater.geometry import Geometry
@@ -41,28 +42,32 @@ def dense_of(model: Model, layer: int) -> nn.Module:
     return dense
 
 
-def qkv_weight(model: Model, layer: int) -> Tensor:
-    """Weight of a layer's `query_key_value` by head: [heads, 3, d_head, hidden]."""
+def qkv_weight(model: Model, layer: int) -> Float[Tensor, "heads 3 d_head hidden"]:
+    """Weight of a layer's `query_key_value` by head."""
     weight: Tensor = model.gpt_neox.layers[layer].attention.query_key_value.weight
     sizes = geometry(model)
     return weight.view(sizes.heads, 3, sizes.d_head, sizes.hidden)
 
 
-def dense_weight(model: Model, layer: int) -> Tensor:
-    """Weight of a layer's `dense` by head: [hidden, heads, d_head]."""
+def dense_weight(model: Model, layer: int) -> Float[Tensor, "hidden heads d_head"]:
+    """Weight of a layer's `dense` by head."""
     weight: Tensor = model.gpt_neox.layers[layer].attention.dense.weight
     return geometry(model).split_heads(weight)
 
 
-def final_hidden(model: Model, tokens: Tensor) -> Tensor:
-    """Hidden states before the unembedding: [batch, length, hidden]."""
+def final_hidden(
+    model: Model, tokens: Int[Tensor, "batch length"]
+) -> Float[Tensor, "batch length hidden"]:
+    """Hidden states before the unembedding."""
     hidden = model.gpt_neox(input_ids=tokens, use_cache=False).last_hidden_state
     assert isinstance(hidden, Tensor)
     return hidden
 
 
-def attention_patterns(model: Model, tokens: Tensor) -> list[Tensor]:
-    """Post-softmax attention of every layer: a list of [batch, heads, query, key].
+def attention_patterns(
+    model: Model, tokens: Int[Tensor, "batch length"]
+) -> list[Float[Tensor, "batch heads length length"]]:
+    """Post-softmax attention of every layer, from queries (first) to keys.
 
     The model must use eager attention (`set_attn_implementation("eager")`), the only
     implementation that materialises patterns.

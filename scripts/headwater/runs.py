@@ -19,9 +19,6 @@ class RunGuard:
 
     Snakemake's own lock outlives a killed process and then blocks the next run; this
     one ends with its process.
-
-    Args:
-        experiment: name of the experiment.
     """
 
     def __init__(self, experiment: str) -> None:
@@ -48,7 +45,6 @@ class RunGuard:
 
         Args:
             workflow: Snakemake's, with its jobs planned.
-            config: the whole validated config.
         """
         try:
             self._stack.enter_context(exclusive(self._results))

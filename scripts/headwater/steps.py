@@ -59,7 +59,6 @@ def past_the_end(name: str, rows: range, count: int) -> HeadwaterError:
     """What to say when the run needs rows that a source does not have.
 
     Args:
-        name: of the source.
         rows: those needed.
         count: rows there are.
     """

@@ -32,7 +32,6 @@ def shape_problem(found: Mapping[str, Any], config: Config) -> str | None:
 
     Args:
         found: what `config.json` says. A key that it leaves out is not looked at.
-        config: the whole config.
     """
     return (
         kind_problem(found)

@@ -47,10 +47,8 @@ def fetch_checkpoint(
     """Publish a revision as a checkpoint.
 
     Args:
-        target: the checkpoint's folder.
         revision: its name, `step<N>` or another, which counts as step 0.
         config: the whole config; `checkpoints` says where the revision is.
-        identity: of the folder.
 
     Raises:
         HeadwaterError: it cannot be had, or does not fit the config's model.

@@ -58,7 +58,6 @@ def misfits(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> list[Mi
     """What of a job's resources its partition cannot serve, and why.
 
     Args:
-        wants: the job's resources.
         known: from `read_partitions`.
     """
     name = str(wants.get("slurm_partition", ""))

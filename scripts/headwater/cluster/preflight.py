@@ -49,7 +49,6 @@ def check(workflow: Any, config: Mapping[str, Any]) -> None:
 
     Args:
         workflow: Snakemake's, with its jobs planned.
-        config: the whole validated config.
 
     Raises:
         HeadwaterError: one line for each problem.
@@ -131,8 +130,6 @@ def findings(
     up.
 
     Args:
-        request: what jobs ask for.
-        partitions: from `read_partitions`.
         accounts: the user's; empty where there is no accounting.
 
     Raises:

@@ -66,7 +66,6 @@ def profile_problems(
 
     Args:
         file: the profile, from `profile_file`.
-        rules: names of all rules.
         defaults: resources under `default-resources`.
         overwritten: rules under `set-resources`, each with its resources.
     """

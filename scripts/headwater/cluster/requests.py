@@ -79,7 +79,6 @@ def limit_growth(workflow: Any, rule: str, resource: str, most: int) -> None:
 
     Args:
         workflow: Snakemake's, with its jobs planned.
-        rule: its name.
         resource: `mem_mb` or `runtime`.
         most: what the partition has.
     """

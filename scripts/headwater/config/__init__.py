@@ -65,7 +65,6 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
 
     Args:
         raw: the config as YAML gave it.
-        file: its name, for the messages.
         base: the folder that relative paths in the config start from.
 
     Raises:

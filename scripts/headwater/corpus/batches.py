@@ -52,7 +52,6 @@ class BatchFiles:
         rows: those that will be read.
         width: tokens of a row, seq_len + 1.
         batch_size: rows of a batch.
-        columns: their names.
 
     Attributes:
         name: of the source.

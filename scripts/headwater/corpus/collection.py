@@ -21,7 +21,6 @@ class Collection:
 
     Args:
         paths: packed stores, in the order of the sources.
-        config: the whole config, to check the stores against.
         split: "train" or "held_out".
 
     Attributes:

@@ -84,7 +84,6 @@ class Encoder:
     """The experiment's tokenizer, opened for bulk work.
 
     Args:
-        tokenizer: any tokenizer of the `tokenizers` library.
         end_of_document: id of the token that ends each document.
 
     Text that spells a special token (`<|endoftext|>`) is read as ordinary characters:

@@ -53,11 +53,7 @@ def hold_out(
     """Write the held-out rows, domain after domain, and the token counts.
 
     Args:
-        target: the Zarr store to publish.
-        held_out: the packed held-out rows.
-        encoder: the experiment's tokenizer.
         settings: what the rows depend on.
-        identity: of the store.
         counts: tokens of the natural training rows or documents, int64 [vocabulary].
 
     Raises:
@@ -121,7 +117,6 @@ def pick(domain: np.ndarray, domains: int, most: int, seed: int) -> np.ndarray:
         domain: of every row, uint8 [rows].
         domains: how many there are.
         most: rows of each.
-        seed: the experiment's.
 
     Returns:
         int64 [rows picked].
@@ -147,7 +142,6 @@ def token_counts(path: Path, config: Config) -> np.ndarray:
 
     Args:
         path: `held_out.zarr`.
-        config: the whole config, to check the store against.
 
     Raises:
         HeadwaterError: missing, or made under another config.

@@ -82,9 +82,7 @@ def parse_header(name: str, header: bytes, size: int) -> Index:
     """Read an index's header.
 
     Args:
-        name: of the file, for messages.
         header: its first 34 bytes.
-        size: bytes of the whole file.
 
     Raises:
         HeadwaterError: not such a file, of another version or token type, or its length

@@ -106,13 +106,9 @@ def order_rows(
     """Write one shard of the training order.
 
     Args:
-        target: the Zarr store to publish.
         shard: its number, from 0.
         shards: how many there are.
-        packed: the packed training rows.
-        encoder: the experiment's tokenizer.
         settings: what the order depends on.
-        identity: of the store.
 
     Raises:
         HeadwaterError: too few packed rows.

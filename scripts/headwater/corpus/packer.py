@@ -35,9 +35,7 @@ class Packer:
     the last-plus-one character of the span that it ends.
 
     Args:
-        encoder: the tokenizer.
         width: tokens of a row, seq_len + 1.
-        writer: takes the finished rows.
     """
 
     def __init__(self, encoder: Encoder, width: int, writer: RowWriter) -> None:

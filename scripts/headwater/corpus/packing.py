@@ -72,9 +72,7 @@ def pack_source(
             `token_counts` of the training documents, int64 [vocabulary].
         source: the source's name.
         path: its `.jsonl.zst` file.
-        encoder: the experiment's tokenizer.
         settings: what the rows depend on.
-        identity: of the store.
 
     Raises:
         HeadwaterError: a bad shard (see `shards`), or too many domains.

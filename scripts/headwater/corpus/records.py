@@ -68,7 +68,6 @@ def generate(
 
     Args:
         first: number of the first record, from 0.
-        count: how many.
         width: tokens of a row, seq_len + 1.
         settings: the shape of a record.
         distribution: from `unigram`.

@@ -32,7 +32,6 @@ def fetch_rows(target: Path, config: Config, plan: RowNeeds, vocabulary: int) ->
     """Publish a folder with the rows that an experiment needs.
 
     Args:
-        target: the folder.
         config: the whole config, whose source is not a local file of token ids.
         plan: the rows needed.
         vocabulary: token ids of the tokenizer.

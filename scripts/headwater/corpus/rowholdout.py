@@ -30,7 +30,6 @@ class TrainingRows:
 
     Args:
         paths: the shards that `copy_rows` wrote.
-        config: the whole config, to check them against.
     """
 
     def __init__(self, paths: Sequence[Path], config: Config) -> None:
@@ -58,14 +57,9 @@ def hold_out_after(
     """Write held-out rows from those right after the training run's last one.
 
     Args:
-        target: the Zarr store to publish.
-        source: the rows.
-        encoder: the tokenizer that made them.
         plan: which rows are whose.
         rows_per_domain: most rows of each detected domain.
-        seed: the experiment's.
         counts: tokens of the training rows, int64 [vocabulary].
-        identity: of the store.
 
     Raises:
         HeadwaterError: too few rows, or a token id that the tokenizer does not have.

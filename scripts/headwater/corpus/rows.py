@@ -64,7 +64,6 @@ class Rows:
 
     Args:
         paths: all shards of the training order, in order; or the held-out store alone.
-        config: the whole config, to check the stores against.
 
     Attributes:
         sources: names of the sources.

@@ -85,7 +85,6 @@ def open_source(paths: Sequence[Path], config: Config) -> RowSource:
 
     Args:
         paths: its files, in order; or the folder that `fetch_rows` made.
-        config: the whole config.
 
     Raises:
         HeadwaterError: not such files, or too few rows.
@@ -137,10 +136,7 @@ def copy_rows(
             [vocabulary].
         shard: its number, from 0.
         shards: how many there are.
-        source: the rows.
-        encoder: the tokenizer that made them.
         plan: which of them are used.
-        identity: of the store.
 
     Raises:
         HeadwaterError: too few rows, or a token id that the tokenizer does not have.
@@ -198,7 +194,6 @@ def check_ids(name: str, first: int, tokens: np.ndarray, vocabulary: int) -> Non
     """Refuse ids that the tokenizer does not have, padding of the embedding included.
 
     Args:
-        name: of the source.
         first: number of the first row.
         tokens: [rows, width].
         vocabulary: token ids of the tokenizer.

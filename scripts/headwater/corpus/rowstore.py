@@ -53,9 +53,7 @@ class Assembly:
     """Rows put together from blocks that come in another order.
 
     Args:
-        count: rows in all.
         width: tokens of a row.
-        dtype: type of the tokens.
     """
 
     def __init__(self, count: int, width: int, dtype: np.dtype) -> None:
@@ -104,7 +102,6 @@ def layout(name: str, width: int) -> tuple[int, int]:
     """(entries of a chunk, chunks of a file) of an array of a rows group.
 
     Args:
-        name: of the array.
         width: tokens of a row.
     """
     block = _SPANS_A_BLOCK if name == "spans" else block_rows(width)
@@ -120,7 +117,6 @@ class RowWriter:
     Args:
         group: an empty group.
         width: tokens of a row, seq_len + 1.
-        dtype: type of the tokens.
     """
 
     def __init__(self, group: zarr.Group, width: int, dtype: np.dtype) -> None:
@@ -158,8 +154,6 @@ class _Appender:
 
     Args:
         group: where to; on disk.
-        name: of the array.
-        dtype: its type.
         block: entries of a chunk.
         blocks: chunks of a shard.
         shape: of a row.

@@ -25,7 +25,6 @@ class TokenFiles:
     Args:
         paths: the file, or its shards in order.
         width: tokens of a row, seq_len + 1.
-        dtype: type of the tokens.
 
     Attributes:
         name: of the source.

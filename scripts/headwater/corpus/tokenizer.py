@@ -47,12 +47,10 @@ def make_tokenizer(
     """Publish the tokenizer folder that a config asks for.
 
     Args:
-        target: the folder.
         tokenizer: `{vocab_size}` to train one, or `{name, revision}` to fetch one.
         sources: the corpus, `.jsonl.zst` files in order.
         on_bad_line: "fail" or "skip".
         model_vocabulary: rows of the model's embedding, if the config says.
-        identity: of the folder.
 
     Raises:
         HeadwaterError: a bad shard, a tokenizer that cannot be had, or a vocabulary

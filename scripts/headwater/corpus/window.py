@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headwater.corpus.rows import Rows
 from headwater.identity import Config
 
 if TYPE_CHECKING:
@@ -23,12 +22,7 @@ class Window:
 
 
 class WindowNumbers:
-    """The rows trained on in the window by number, from its first; no row is read.
-
-    Args:
-        window: which training steps.
-        config: for the batch size.
-    """
+    """The rows trained on in the window by number, from its first; no row is read."""
 
     def __init__(self, window: Window, config: Config) -> None:
         self.batch_size: int = config["training"]["batch_size"]
@@ -73,11 +67,11 @@ class WindowRows(WindowNumbers):
 
     Args:
         paths: the row shards, in training order.
-        window: which training steps.
-        config: for the batch size and the check of the stores.
     """
 
     def __init__(self, paths: Sequence[Path], window: Window, config: Config) -> None:
+        from headwater.corpus.rows import Rows  # brings zarr; numbers need no store
+
         super().__init__(window, config)
         self.rows = Rows(list(paths), config)
 

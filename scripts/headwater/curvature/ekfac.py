@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import block_sides, blocks_of
+from headwater.gradients.blocks import Bases, Matrices, Mode, block_sides, blocks_of
 from headwater.gradients.capture import LayerTrace
 from headwater.gradients.heads import by_layer, gradients_of, split_blocks
 from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
@@ -35,17 +36,17 @@ Item = TypeVar("Item", Batch, tuple[Batch, dict[Head, Tensor]])
 
 @dataclass
 class Factors:
-    """Factors of a set of blocks; tensors in float64 on the CPU.
+    """Factors of a set of blocks, on the CPU.
 
     Attributes:
         bases: by side name, eigenvectors as columns, eigenvalues ascending.
-        lambdas: by block (`L0H1/qk`), [rows, columns], mean over rows.
+        lambdas: by block (`L0H1/qk`), mean over rows.
         rows: how many rows the means were taken over.
         hessian: `ekfac`, `diagonal` or `identity`.
     """
 
-    bases: dict[str, Tensor]
-    lambdas: dict[str, Tensor]
+    bases: Bases
+    lambdas: Matrices
     rows: int
     hessian: str = "ekfac"
 
@@ -55,7 +56,7 @@ class Subspace:
     """The parameters that factors are fitted for: heads, under `qk` or `qkvo`."""
 
     heads: list[Head]
-    mode: str
+    mode: Mode
     sizes: Geometry
 
     @property
@@ -64,7 +65,7 @@ class Subspace:
         return list(by_layer(self.heads))
 
 
-def fit_covariances(batches: Iterable[Traces], space: Subspace) -> dict[str, Tensor]:
+def fit_covariances(batches: Iterable[Traces], space: Subspace) -> Bases:
     """Covariance of every side of the blocks, mean over tokens."""
     blocks = blocks_of(space.heads, space.mode)
     sums: dict[str, Tensor] = {}
@@ -80,18 +81,20 @@ def fit_covariances(batches: Iterable[Traces], space: Subspace) -> dict[str, Ten
     return {name: total / tokens for name, total in sums.items()}
 
 
-def eigenbases(covariances: dict[str, Tensor]) -> dict[str, Tensor]:
+def eigenbases(covariances: Bases) -> Bases:
     """Eigenvectors of every covariance, signs fixed so that bytes are repeatable."""
     return {name: _eigenvectors(matrix) for name, matrix in covariances.items()}
 
 
-def _eigenvectors(matrix: Tensor) -> Tensor:
+def _eigenvectors(
+    matrix: Float64[Tensor, "width width"],
+) -> Float64[Tensor, "width width"]:
     vectors = torch.linalg.eigh((matrix + matrix.mT) / 2).eigenvectors
     largest = vectors.abs().argmax(dim=0, keepdim=True)
     return vectors * vectors.gather(0, largest).sign()
 
 
-def own_bases(space: Subspace) -> dict[str, Tensor]:
+def own_bases(space: Subspace) -> Bases:
     """The parameters' own basis: an identity matrix for every side."""
     widths: dict[str, int] = {}
     for block in blocks_of(space.heads, space.mode):
@@ -100,12 +103,13 @@ def own_bases(space: Subspace) -> dict[str, Tensor]:
 
 
 def fit_lambdas(
-    batches: Iterable[Mapping[Head, Tensor]], space: Subspace
-) -> tuple[dict[str, Tensor], int]:
+    batches: Iterable[Mapping[Head, Float[Tensor, "_batch parameters"]]],
+    space: Subspace,
+) -> tuple[Matrices, int]:
     """Mean squared per-row gradient, by block; and the row count.
 
     Args:
-        batches: flat gradients by head [batch, parameters], in the eigenbases.
+        batches: flat gradients by head, in the eigenbases.
         space: whose parameters.
     """
     sums: dict[Head, Tensor] = {}
@@ -126,21 +130,18 @@ def fit_factors(
     model: Model,
     rows: RowSequence,
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     options: PassOptions,
     hessian: str = "ekfac",
-    known: Mapping[str, Tensor] | None = None,
 ) -> Factors:
     """Fit the factors of all heads together: two passes over the rows for `ekfac`.
 
     Args:
         model: on its device; its parameters are frozen by this call.
-        rows: token ids [count, length + 1].
+        rows: what the means are taken over.
         heads: the heads; input covariances are shared among those of a layer.
-        mode: `qk` or `qkvo`.
         options: its seed is that of the labels, drawn afresh for each pass.
         hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
-        known: bases of sides, from factors that these are to be merged with.
     """
     space = Subspace(heads, mode, geometry(model))
     bases = own_bases(space)
@@ -151,26 +152,12 @@ def fit_factors(
     if hessian == "ekfac":
         batches = run_pass(model, rows, space.layers, _drawn(options, "covariances"))
         sides = (b.traces for b in _counted(batches, len(rows), "covariances"))
-        shared = {k: v for k, v in (known or {}).items() if k in bases}
-        bases = {**eigenbases(fit_covariances(sides, space)), **shared}
+        bases = eigenbases(fit_covariances(sides, space))
     drawn = _drawn(options, "lambdas")
     passed = gradients_of(model, rows, heads, mode, drawn, bases)
     gradients = (found for _, found in _counted(passed, len(rows), "lambdas"))
     lambdas, count = fit_lambdas(gradients, space)
     return Factors(bases, lambdas, count, hessian)
-
-
-def merge(parts: list[Factors]) -> Factors:
-    """Factors of different heads as one.
-
-    Sides that they share must have one basis, see `fit_factors`' `known`.
-    """
-    first = parts[0]
-    merged = Factors({}, {}, first.rows, first.hessian)
-    for part in reversed(parts):
-        merged.bases |= part.bases
-        merged.lambdas |= part.lambdas
-    return merged
 
 
 def _drawn(options: PassOptions, name: str) -> PassOptions:

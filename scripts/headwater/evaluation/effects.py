@@ -46,7 +46,6 @@ def curves(
         table: columns step, metric, name, value.
         score: name of the head score.
         head: the target's head.
-        target: name of the target.
         steps: ascending.
 
     Raises:

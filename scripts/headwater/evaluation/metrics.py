@@ -28,10 +28,8 @@ def checkpoint_metrics(
     """Head scores, losses, ICL scores and probe values of one checkpoint.
 
     Args:
-        step: of the checkpoint.
         model: on its device; switched to eager attention.
         sequences: random repeated sequences [count, 2 * half].
-        held_out: the held-out rows.
         early: tokens at the beginning of a row that count as early.
         late: tokens at its end that count as late.
         probes: probe and head of every target, by its name.

@@ -14,13 +14,19 @@ heads of layer 0, so its covariance and its rotation are computed once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
 from headwater.gradients.capture import LayerTrace
 
-BLOCKS = {"qk": ("qk",), "qkvo": ("qk", "v", "o")}
+Mode = Literal["qk", "qkvo"]
+BLOCKS: dict[Mode, tuple[str, ...]] = {"qk": ("qk",), "qkvo": ("qk", "v", "o")}
+
+Matrices = dict[str, Float64[Tensor, "_rows _columns"]]  # by block
+Bases = Mapping[str, Float[Tensor, "_width _width"]]  # by side, eigenvectors as columns
 
 
 @dataclass(frozen=True)
@@ -52,15 +58,15 @@ class Block:
         }[self.name]
 
 
-def blocks_of(heads: list[Head], mode: str) -> list[Block]:
-    """The blocks of `heads` under `mode` (`qk` or `qkvo`), head by head."""
+def blocks_of(heads: list[Head], mode: Mode) -> list[Block]:
+    """The blocks of `heads` under `mode`, head by head."""
     return [Block(head, name) for head in heads for name in BLOCKS[mode]]
 
 
 def block_sides(
     traces: Mapping[int, LayerTrace], blocks: list[Block], sizes: Geometry
-) -> dict[str, Tensor]:
-    """Per-token values of every side that `blocks` need: [batch, length, width]."""
+) -> dict[str, Float[Tensor, "batch length _width"]]:
+    """Per-token values of every side that `blocks` need."""
     sides: dict[str, Tensor] = {}
     for block in blocks:
         trace = traces[block.head.layer]
@@ -70,7 +76,9 @@ def block_sides(
     return sides
 
 
-def _side(trace: LayerTrace, block: Block, name: str, sizes: Geometry) -> Tensor:
+def _side(
+    trace: LayerTrace, block: Block, name: str, sizes: Geometry
+) -> Float[Tensor, "batch length _width"]:
     index = block.head.index
     if name.endswith("/input"):
         return trace.qkv_input
@@ -82,12 +90,13 @@ def _side(trace: LayerTrace, block: Block, name: str, sizes: Geometry) -> Tensor
     return qkv[..., :2, :].flatten(-2) if block.name == "qk" else qkv[..., 2, :]
 
 
-def token_products(sides: Mapping[str, Tensor], block: Block, vector: Tensor) -> Tensor:
-    """Each token's part of `<gradient, vector>`, without forming it: [batch, length].
+def token_products(
+    sides: Mapping[str, Float[Tensor, "batch length _width"]],
+    block: Block,
+    vector: Float[Tensor, "_rows _columns"],
+) -> Float[Tensor, "batch length"]:
+    """Each token's part of `<gradient, vector>` of a block, without forming it.
 
-    Args:
-        sides: from `block_sides`.
-        block: which block.
-        vector: [rows, columns] of the block.
+    The sides are those of `block_sides`.
     """
     return ((sides[block.left] @ vector) * sides[block.right]).sum(dim=2)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from headwater.neox import Model, attention_of, dense_of, geometry
@@ -18,34 +19,27 @@ from headwater.neox import Model, attention_of, dense_of, geometry
 
 @dataclass
 class LayerTrace:
-    """What one layer's attention saw in one pass.
-
-    Attributes:
-        qkv_input: after the LayerNorm, [batch, length, hidden].
-        qkv_grad: at the output of `query_key_value`, [batch, length, 3 * hidden].
-        dense_input: the heads' outputs z, [batch, length, hidden], head-major.
-        dense_grad: at the output of `dense`, [batch, length, hidden].
-    """
+    """What one layer's attention saw in one pass."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
     @property
-    def qkv_input(self) -> Tensor:
+    def qkv_input(self) -> Float[Tensor, "batch length hidden"]:
         """After the LayerNorm."""
         return self.tensors["query_key_value.input"]
 
     @property
-    def qkv_grad(self) -> Tensor:
-        """At the output of `query_key_value`."""
+    def qkv_grad(self) -> Float[Tensor, "batch length qkv"]:
+        """At the output of `query_key_value`, of width 3 * hidden."""
         return self.tensors["query_key_value.grad"]
 
     @property
-    def dense_input(self) -> Tensor:
-        """The heads' outputs z."""
+    def dense_input(self) -> Float[Tensor, "batch length hidden"]:
+        """The heads' outputs z, head-major."""
         return self.tensors["dense.input"]
 
     @property
-    def dense_grad(self) -> Tensor:
+    def dense_grad(self) -> Float[Tensor, "batch length hidden"]:
         """At the output of `dense`."""
         return self.tensors["dense.grad"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from headwater.geometry import Head
+from headwater.gradients.blocks import Matrices
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.identity import Config
 
@@ -19,17 +20,17 @@ class ProbeGradient:
     Attributes:
         head: the head.
         value: mean f over the probe's sequences.
-        gradient: by block name (`qk`, `v`, `o`), float64 [rows, columns].
+        gradient: by block name (`qk`, `v`, `o`).
     """
 
     head: Head
     value: float
-    gradient: dict[str, torch.Tensor]
+    gradient: Matrices
 
 
 def write_probe_gradient(
     path: Path,
-    gradient: dict[str, torch.Tensor],
+    gradient: Matrices,
     value: float,
     identity: dict[str, Any],
 ) -> None:

@@ -8,13 +8,14 @@ after block, rows before columns: `qk` [hidden, 2 d_head], `v` [hidden, d_head],
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import Block, blocks_of
+from headwater.gradients.blocks import Bases, Block, Mode, blocks_of
 from headwater.gradients.capture import LayerTrace
 from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
 from headwater.neox import Model, geometry
@@ -25,18 +26,18 @@ class LayerBasis:
     """Eigenvectors of one layer's heads, as columns, in the order of those heads.
 
     Attributes:
-        input: of the layer's input, [hidden, hidden].
-        qk: of each head's dQ, dK, [heads, 2 d_head, 2 d_head].
-        v: of each head's dV, [heads, d_head, d_head]; absent under mode `qk`.
-        z: of each head's output, [heads, d_head, d_head]; absent under mode `qk`.
-        output: of the layer's output gradient, [hidden, hidden]; absent likewise.
+        input: of the layer's input.
+        qk: of each head's dQ, dK, of width 2 d_head.
+        v: of each head's dV; absent under mode `qk`.
+        z: of each head's output; absent under mode `qk`.
+        output: of the layer's output gradient; absent likewise.
     """
 
-    input: Tensor
-    qk: Tensor
-    v: Tensor | None = None
-    z: Tensor | None = None
-    output: Tensor | None = None
+    input: Float[Tensor, "hidden hidden"]
+    qk: Float[Tensor, "heads qk qk"]
+    v: Float[Tensor, "heads d_head d_head"] | None = None
+    z: Float[Tensor, "heads d_head d_head"] | None = None
+    output: Float[Tensor, "hidden hidden"] | None = None
 
 
 def by_layer(heads: list[Head]) -> dict[int, list[Head]]:
@@ -46,14 +47,15 @@ def by_layer(heads: list[Head]) -> dict[int, list[Head]]:
 
 
 def layer_bases(
-    bases: Mapping[str, Tensor], heads: list[Head], mode: str, like: Tensor
+    bases: Bases,
+    heads: list[Head],
+    mode: Mode,
+    like: Tensor,
 ) -> dict[int, LayerBasis]:
     """The bases of every layer of `heads`, from those of single sides.
 
     Args:
         bases: by side name, as in `curvature.Factors`.
-        heads: whose gradients are wanted.
-        mode: `qk` or `qkvo`.
         like: gives device and precision.
     """
     result = {}
@@ -83,17 +85,14 @@ _OWN_SIDES = {
 def head_gradients(
     traces: Mapping[int, LayerTrace],
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     sizes: Geometry,
     bases: Mapping[int, LayerBasis] | None = None,
-) -> dict[Head, Tensor]:
-    """Flat gradients of every row and head, [batch, parameters] each, float32 or more.
+) -> dict[Head, Float[Tensor, "batch parameters"]]:
+    """Flat gradients of every row and head, in float32 or more.
 
     Args:
         traces: of one backward pass, by layer.
-        heads: the heads wanted.
-        mode: `qk` (Q and K) or `qkvo`.
-        sizes: of the model.
         bases: turn the gradients into these eigenbases.
     """
     result: dict[Head, Tensor] = {}
@@ -108,18 +107,14 @@ def gradients_of(
     model: Model,
     rows: RowSequence,
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     options: PassOptions,
-    bases: Mapping[str, Tensor] | None = None,
-) -> Iterator[tuple[Batch, dict[Head, Tensor]]]:
+    bases: Bases | None = None,
+) -> Iterator[tuple[Batch, dict[Head, Float[Tensor, "batch parameters"]]]]:
     """Stream rows through the model; yield each batch with its heads' flat gradients.
 
     Args:
         model: on its device; its parameters are frozen.
-        rows: token ids [count, length + 1].
-        heads: the heads wanted.
-        mode: `qk` or `qkvo`.
-        options: see `run_pass`.
         bases: turn the gradients into these eigenbases, by side name.
     """
     sizes, turned = geometry(model), None
@@ -130,53 +125,14 @@ def gradients_of(
         yield batch, head_gradients(batch.traces, heads, mode, sizes, turned)
 
 
-def by_cut(heads: list[Head], as_released: bool) -> dict[int | None, list[Head]]:
-    """Heads by the head index that gradients flow through alone; None is through all.
-
-    The released code detaches all other heads, so that each index takes its own pass.
-    """
-    if not as_released:
-        return {None: heads}
-    indexes = sorted({head.index for head in heads})
-    return {index: [h for h in heads if h.index == index] for index in indexes}
-
-
-def released_gradients(
-    model: Model,
-    rows: RowSequence,
-    heads: list[Head],
-    mode: str,
-    options: PassOptions,
-    bases: Mapping[str, Tensor] | None = None,
-) -> Iterator[tuple[Batch, dict[Head, Tensor]]]:
-    """Like `gradients_of`, with all other heads detached, for the rows' own tokens.
-
-    A batch is passed once for each head index: the passes cannot run side by side,
-    since each has its own hooks on the model.
-    """
-    assert options.seed is None, "a row's draw depends on its place in the source"
-    groups = by_cut(heads, as_released=True)
-    for start in range(0, len(rows), options.batch_size):
-        part = rows[start : start + options.batch_size]
-        numbers = [options.number(start + i) for i in range(len(part))]
-        found: dict[Head, Tensor] = {}
-        for cut, own in groups.items():
-            cut_options = replace(options, only_head=cut, numbers=numbers)
-            ((batch, gradients),) = gradients_of(
-                model, part, own, mode, cut_options, bases
-            )
-            found |= gradients
-        yield replace(batch, rows=slice(start, start + len(part))), found
-
-
 def layer_gradients(
     trace: LayerTrace,
     heads: list[Head],
-    mode: str,
+    mode: Mode,
     sizes: Geometry,
     basis: LayerBasis | None = None,
-) -> Tensor:
-    """Flat gradients of heads of one layer: [batch, heads, parameters]."""
+) -> Float[Tensor, "batch heads parameters"]:
+    """Flat gradients of heads of one layer."""
     index = _index(heads, sizes)
     x, dy = trace.qkv_input, sizes.split_qkv(trace.qkv_grad)[:, :, index]
     product = _product(x, dy.flatten(2), basis.input if basis else None)
@@ -195,7 +151,7 @@ def _output_part(
     index: slice | list[int],
     sizes: Geometry,
     basis: LayerBasis | None,
-) -> Tensor:
+) -> Float[Tensor, "batch heads d_head hidden"]:
     z = sizes.split_heads(trace.dense_input)[:, :, index]
     # The other way round, so that the shared side comes first here too.
     basis_out = basis.output if basis else None
@@ -209,8 +165,12 @@ def _index(heads: list[Head], sizes: Geometry) -> slice | list[int]:
     return slice(None) if index == list(range(sizes.heads)) else index
 
 
-def _product(shared: Tensor, own: Tensor, basis: Tensor | None) -> Tensor:
-    """`(shared basis)^T own` over tokens, [batch, hidden, columns].
+def _product(
+    shared: Float[Tensor, "batch length hidden"],
+    own: Float[Tensor, "batch length columns"],
+    basis: Float[Tensor, "hidden hidden"] | None,
+) -> Float[Tensor, "batch hidden columns"]:
+    """`(shared basis)^T own` over tokens.
 
     Turning the tokens costs `length * hidden^2`, turning the product
     `hidden^2 * columns`: the cheaper one is done.
@@ -223,15 +183,18 @@ def _product(shared: Tensor, own: Tensor, basis: Tensor | None) -> Tensor:
     return product if basis is None else basis.to(product).mT @ product
 
 
-def _turned(values: Tensor, right: Tensor | None) -> Tensor:
-    """`values @ right` of every head, [batch, heads, rows, columns]."""
+def _turned(
+    values: Float[Tensor, "batch heads rows columns"],
+    right: Float[Tensor, "heads columns columns"] | None,
+) -> Float[Tensor, "batch heads rows columns"]:
+    """`values @ right` of every head."""
     return values if right is None else values @ right.to(values)
 
 
 def split_blocks(
-    flat: Tensor, head: Head, mode: str, sizes: Geometry
-) -> dict[str, Tensor]:
-    """A flat gradient [..., parameters] by block name, [..., rows, columns]."""
+    flat: Float[Tensor, "*batch parameters"], head: Head, mode: Mode, sizes: Geometry
+) -> dict[str, Float[Tensor, "*batch _rows _columns"]]:
+    """Flat gradients by block name."""
     blocks: list[Block] = blocks_of([head], mode)
     shapes = [block.shape(sizes) for block in blocks]
     parts = flat.split([rows * columns for rows, columns in shapes], dim=-1)

@@ -17,9 +17,6 @@ def load_for_pass(
     """The model of a checkpoint for passes over rows.
 
     Args:
-        folder: the checkpoint.
-        config: for the check of its identity.
-        device: where to run.
         precision: `exact` (float32) or `bf16` (sums over rows stay float32).
 
     Raises:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from headwater.cross_entropy import sampled_losses, token_losses
@@ -16,14 +17,16 @@ from headwater.neox import Model, final_hidden
 from headwater.seeds import stable_seed
 
 
+@runtime_checkable
 class RowSequence(Protocol):
-    """Rows by slice; a tensor is one, a view of a store another."""
+    """Rows of token ids by slice; a tensor is one, a view of a store another.
 
-    def __len__(self) -> int:
-        """How many rows."""
+    Rows have one token more than the model sees: the last is only predicted.
+    """
 
-    def __getitem__(self, rows: slice) -> Tensor:
-        """Token ids [rows, length + 1]."""
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice) -> Int[Tensor, "rows tokens"]: ...
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class Batch:
     Attributes:
         rows: which rows of the source.
         traces: by layer; valid until the next batch.
-        losses: of each row, summed over its tokens, nats [batch].
+        losses: of each row, summed over its tokens, nats.
     """
 
     rows: slice
     traces: dict[int, LayerTrace]
-    losses: Tensor
+    losses: Float[Tensor, " batch"]
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,8 @@ def run_pass(
 
     Args:
         model: on its device, in the precision wanted; its parameters are frozen.
-        rows: token ids [count, length + 1]; read a batch at a time.
+        rows: read a batch at a time.
         layers: the layers to trace; nothing below the lowest is differentiated.
-        options: see there.
 
     Raises:
         HeadwaterError: rows longer than the model's positions, or a row whose loss is
@@ -94,7 +96,9 @@ def run_pass(
             yield Batch(part, capture.traces, losses)
 
 
-def _run(model: Model, rows: Tensor, first: int, options: PassOptions) -> Tensor:
+def _run(
+    model: Model, rows: Int[Tensor, "batch tokens"], first: int, options: PassOptions
+) -> Float[Tensor, " batch"]:
     hidden = final_hidden(model, rows[:, :-1])
     unembedding = model.get_output_embeddings().weight
     if options.seed is None:
@@ -116,11 +120,12 @@ def _check_length(model: Model, rows: Tensor) -> None:
         )
 
 
-def check_finite(values: Tensor, rows: slice, options: PassOptions, what: str) -> None:
+def check_finite(
+    values: Float[Tensor, "batch _"], rows: slice, options: PassOptions, what: str
+) -> None:
     """Refuse rows with a value that is not finite.
 
     Args:
-        values: [batch, any].
         rows: which rows of the source.
         options: how rows are numbered.
         what: name of the values.
@@ -137,8 +142,10 @@ def check_finite(values: Tensor, rows: slice, options: PassOptions, what: str) -
         )
 
 
-def row_uniforms(seed: int, first: int, count: int, length: int) -> Tensor:
-    """Uniform numbers in [0, 1) that depend on (seed, row) only: [count, length]."""
+def row_uniforms(
+    seed: int, first: int, count: int, length: int
+) -> Float64[Tensor, "{count} {length}"]:
+    """Uniform numbers in [0, 1) that depend on (seed, row) only."""
     draws = [
         np.random.Generator(np.random.Philox(stable_seed(seed, first + i))).random(
             length

@@ -4,10 +4,9 @@ import logging
 from contextlib import nullcontext
 
 import torch
-from torch import Tensor
 
 from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of
+from headwater.gradients.blocks import Matrices, Mode, blocks_of
 from headwater.gradients.capture import Capture, detached_heads
 from headwater.gradients.heads import layer_gradients, split_blocks
 from headwater.neox import Model, geometry
@@ -21,24 +20,20 @@ def probe_gradient(
     probe: Probe,
     head: Head,
     data: ProbeData,
-    mode: str,
+    mode: Mode,
     batch_size: int = 64,
     detached: bool = False,
-) -> tuple[dict[str, Tensor], float]:
+) -> tuple[Matrices, float]:
     """Gradient of the probe's mean over its rows, within the head's blocks.
 
     Args:
         model: any attention implementation; switched to eager while this runs.
-        probe: the probe.
-        head: whose parameters are differentiated.
-        data: what the probe is asked on.
-        mode: `qk` or `qkvo`.
         batch_size: rows a pass; the result does not depend on it.
         detached: with all other heads detached, as in the paper's released code.
 
     Returns:
-        (gradient by block name `qk`, `v`, `o`, [rows, columns] float64 on the CPU;
-        mean of f). A block the probe does not depend on has a zero gradient.
+        (gradient by block name `qk`, `v`, `o`, on the CPU; mean of f). A block the
+        probe does not depend on has a zero gradient.
     """
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
@@ -50,7 +45,7 @@ def probe_gradient(
         model.set_attn_implementation(before)
 
 
-def warn_if_zero(gradient: dict[str, Tensor], target: str, head: Head) -> None:
+def warn_if_zero(gradient: Matrices, target: str, head: Head) -> None:
     """Log a warning if a probe's gradient is zero, since then no row can matter."""
     if not any(matrix.any() for matrix in gradient.values()):
         logger.warning(
@@ -65,9 +60,9 @@ def _probe_gradient(
     probe: Probe,
     head: Head,
     data: ProbeData,
-    mode: str,
+    mode: Mode,
     batch_size: int,
-) -> tuple[dict[str, Tensor], float]:
+) -> tuple[Matrices, float]:
     sizes = geometry(model)
     total, flat = 0.0, torch.zeros(())
     with Capture(model, [head.layer]) as capture:

@@ -18,8 +18,6 @@ def probe_data(
     Args:
         target: the target's section of the config.
         held_out: the held-out store, which knows the corpus's token counts.
-        tokenizer: the tokenizer folder.
-        config: the whole config.
 
     Raises:
         HeadwaterError: the rows of a dataset probe cannot be read.

@@ -1,6 +1,7 @@
 """What every head does at a checkpoint: three standard scores."""
 
 import torch
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from headwater.geometry import Head
@@ -10,12 +11,14 @@ SCORES = ("prefix_matching", "previous_token", "copying")
 
 
 @torch.no_grad()
-def head_scores(model: Model, sequences: Tensor) -> dict[str, dict[Head, float]]:
+def head_scores(
+    model: Model, sequences: Int[Tensor, "count length"]
+) -> dict[str, dict[Head, float]]:
     """Every score of every head.
 
     Args:
         model: on its device; switched to eager attention.
-        sequences: random repeated sequences [count, 2 * half].
+        sequences: random tokens, repeated once.
 
     Returns:
         Score name to head to value:
@@ -38,24 +41,26 @@ def head_scores(model: Model, sequences: Tensor) -> dict[str, dict[Head, float]]
     return scores
 
 
-def _prefix_matching(pattern: Tensor, half: int) -> float:
+def _prefix_matching(pattern: Float[Tensor, "count query key"], half: int) -> float:
     # Query t, key t - half + 1; the first of them is the last of the first half.
     stripe = pattern.diagonal(offset=1 - half, dim1=1, dim2=2)[:, 1:]
     return float(stripe.double().mean())
 
 
-def _previous_token(pattern: Tensor, half: int) -> float:
+def _previous_token(pattern: Float[Tensor, "count query key"], half: int) -> float:
     stripe = pattern[:, :half, :half].diagonal(offset=-1, dim1=1, dim2=2)
     return float(stripe.double().mean())
 
 
-def vocabulary_overlap(model: Model) -> Tensor:
-    """Embedding times unembedding, over the vocabulary: float64 [hidden, hidden]."""
+def vocabulary_overlap(model: Model) -> Float64[Tensor, "hidden hidden"]:
+    """Embedding times unembedding, over the vocabulary."""
     embedding = model.gpt_neox.embed_in.weight.double()
     return embedding.T @ model.get_output_embeddings().weight.double()
 
 
-def copying_score(model: Model, head: Head, overlap: Tensor | None = None) -> float:
+def copying_score(
+    model: Model, head: Head, overlap: Float64[Tensor, "hidden hidden"] | None = None
+) -> float:
     """Eigenvalue copying score of one head's OV circuit, -1 to 1.
 
     The circuit `W_E W_V W_O W_U` is [vocabulary, vocabulary] of rank d_head; its
@@ -63,8 +68,6 @@ def copying_score(model: Model, head: Head, overlap: Tensor | None = None) -> fl
     [d_head, d_head].
 
     Args:
-        model: any.
-        head: one of its heads.
         overlap: of the model, where many heads are asked for.
     """
     value = qkv_weight(model, head.layer)[head.index, 2].double()  # [d_head, hidden]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Int64, Integer
 from torch import Tensor
 
 from headwater.corpus.encoding import Encoder
@@ -13,18 +14,14 @@ from headwater.identity import Config
 
 
 def repeated_sequences(
-    count: int, half: int, vocabulary: np.ndarray, seed: int
-) -> Tensor:
+    count: int, half: int, vocabulary: Integer[np.ndarray, " ids"], seed: int
+) -> Int64[Tensor, "{count} {2*half}"]:
     """Sequences `[r; r]` of distinct random tokens r.
 
     Args:
-        count: how many sequences.
         half: length of r; at most the number of tokens to draw from.
         vocabulary: token ids to draw from, without special and padding ids.
         seed: every sequence depends on it and on its own number only.
-
-    Returns:
-        Token ids [count, 2 * half].
     """
     rows = []
     for number in range(count):
@@ -34,7 +31,9 @@ def repeated_sequences(
     return torch.cat([once, once], dim=1)
 
 
-def probe_vocabulary(counts: np.ndarray, special: list[int]) -> np.ndarray:
+def probe_vocabulary(
+    counts: Integer[np.ndarray, " ids"], special: list[int]
+) -> Int64[np.ndarray, " seen"]:
     """Ids that occur in the training text and are not special tokens.
 
     Padding ids and ids never trained on have untrained embeddings; a score or probe on
@@ -46,13 +45,11 @@ def probe_vocabulary(counts: np.ndarray, special: list[int]) -> np.ndarray:
 
 def load_probe_vocabulary(
     held_out: Path, tokenizer: Path, config: Config
-) -> np.ndarray:
+) -> Int64[np.ndarray, " seen"]:
     """`probe_vocabulary` of the experiment's corpus.
 
     Args:
         held_out: the held-out store, which knows the corpus's token counts.
-        tokenizer: the tokenizer folder.
-        config: the whole config.
 
     Raises:
         HeadwaterError: fewer tokens than a probe sequence needs.

@@ -15,10 +15,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from headwater.corpus.window import Window, WindowRows
 from headwater.errors import HeadwaterError
@@ -26,17 +25,20 @@ from headwater.geometry import Head
 from headwater.identity import Config, check_identity
 from headwater.publish import write_json
 
+if TYPE_CHECKING:  # most readers of a window or target have no table
+    import pandas as pd
+
 RISE_START, RISE_END = 0.1, 0.9
 Curve = list[tuple[int, float]]
 
 
-def curve_of(scores: pd.DataFrame, head: str, score: str) -> Curve:
+def curve_of(scores: "pd.DataFrame", head: str, score: str) -> Curve:
     """(step, value) of one head's score, ascending in step."""
     picked = scores[scores["head"] == head].sort_values("step")
     return list(zip(picked["step"].tolist(), picked[score].tolist(), strict=True))
 
 
-def choose_head(scores: pd.DataFrame, score: str) -> str:
+def choose_head(scores: "pd.DataFrame", score: str) -> str:
     """The head with the highest `score` at the last checkpoint (ties: the lower)."""
     last = scores[scores["step"] == scores["step"].max()]
     best = last["head"][last[score] == last[score].max()]
@@ -116,12 +118,11 @@ class Choice:
 
 
 def choose_window(
-    config: Config, scores: pd.DataFrame, checkpoints: list[int]
+    config: Config, scores: "pd.DataFrame", checkpoints: list[int]
 ) -> WindowChoice:
     """The window, found or as given, and its points.
 
     Args:
-        config: the validated config.
         scores: the table of head scores: step, head, one column a score.
         checkpoints: steps with a checkpoint.
 
@@ -143,7 +144,7 @@ def choose_window(
     return WindowChoice(window, "given" if len(given) == 2 else "auto", points)
 
 
-def _found(config: Config, scores: pd.DataFrame) -> Window:
+def _found(config: Config, scores: "pd.DataFrame") -> Window:
     target = choose_target(config["targets"][config["window"]["target"]], scores)
     return rising_window(curve_of(scores, target.head, target.score))
 
@@ -166,12 +167,11 @@ def spread_points(window: Window, count: int, checkpoints: list[int]) -> list[in
     return points
 
 
-def choose_target(settings: dict[str, str], scores: pd.DataFrame) -> Target:
+def choose_target(settings: dict[str, str], scores: "pd.DataFrame") -> Target:
     """A target's head, found or as given, and how it emerges.
 
     Args:
         settings: the target's section of the config.
-        scores: the table of head scores.
     """
     from headwater.probes import PROBES  # brings torch, which most readers do not need
 
@@ -210,9 +210,7 @@ def open_window(
     """The choice of the window, and its rows.
 
     Args:
-        window: `heads/window.json`.
         rows: the row shards, in training order.
-        config: for the checks of both.
     """
     choice = read_window(Path(window), config)
     return choice, WindowRows([Path(path) for path in rows], choice.window, config)

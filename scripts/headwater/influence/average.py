@@ -6,15 +6,11 @@ averaged, as TracIn (Pruthi et al. 2020) does over checkpoints.
 """
 
 import numpy as np
+from jaxtyping import Float, Float32, Shaped
 
 
 class Average:
-    """The mean score of some rows.
-
-    Args:
-        rows: how many.
-        targets: columns of the scores.
-    """
+    """The mean score of some rows."""
 
     def __init__(self, rows: int, targets: int) -> None:
         self._sums = np.zeros((rows, targets))
@@ -23,16 +19,16 @@ class Average:
 
     def add(
         self,
-        rows: slice | np.ndarray,
-        scores: np.ndarray,
-        losses: np.ndarray | None = None,
+        rows: slice | Shaped[np.ndarray, " picked"],
+        scores: Float[np.ndarray, "_some targets"],
+        losses: Float[np.ndarray, " _some"] | None = None,
     ) -> None:
         """Add one point's scores; earlier points first.
 
         Args:
             rows: which rows were scored there.
-            scores: float32 [rows, targets].
-            losses: of the rows at this checkpoint, nats [rows]; 0 if left out.
+            scores: of these rows.
+            losses: of the rows at this checkpoint, nats; 0 if left out.
         """
         self._sums[rows] += scores
         self._counts[rows] += 1
@@ -40,14 +36,14 @@ class Average:
             self._losses[rows] = losses
 
     @property
-    def scores(self) -> np.ndarray:
-        """Mean scores, float32 [rows, targets]."""
+    def scores(self) -> Float32[np.ndarray, "rows targets"]:
+        """Mean scores."""
         assert self._counts.min(initial=1) > 0, "a row without a score"
         return (self._sums / self._counts[:, None]).astype(np.float32)
 
     @property
-    def losses(self) -> np.ndarray:
-        """Summed loss of each row at the last point before it, nats, float32 [rows]."""
+    def losses(self) -> Float32[np.ndarray, " rows"]:
+        """Summed loss of each row at the last point before it, nats."""
         return self._losses
 
 

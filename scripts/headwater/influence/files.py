@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, Float64, Int64
 
 from headwater.geometry import Head
 from headwater.hdf5 import open_file, publish_hdf5
@@ -29,12 +30,12 @@ class Product:
     Attributes:
         target: name of the target.
         head: its head.
-        vector: flat eigenbasis coordinates, float64.
+        vector: flat eigenbasis coordinates.
     """
 
     target: str
     head: Head
-    vector: np.ndarray
+    vector: Float64[np.ndarray, " parameters"]
 
 
 def write_product(path: Path, product: Product, identity: dict[str, Any]) -> None:
@@ -55,18 +56,15 @@ def read_product(path: Path, config: Config) -> Product:
 def write_scores(
     path: Path,
     first_row: int,
-    scores: np.ndarray,
-    losses: np.ndarray,
+    scores: Float32[np.ndarray, " rows"],
+    losses: Float32[np.ndarray, " rows"],
     identity: dict[str, Any],
 ) -> None:
     """Publish one target's scores of a shard.
 
     Args:
-        path: the store.
         first_row: number of the first row in the window.
-        scores: float32 [rows].
-        losses: summed loss of each row, nats, float32 [rows].
-        identity: of the store.
+        losses: summed loss of each row, nats.
     """
     with publish_folder(path, identity) as folder:
         group = create_group(folder, identity, first_row=first_row)
@@ -74,30 +72,34 @@ def write_scores(
         write_array(group, "losses", losses)
 
 
-def read_scores(paths: Sequence[Path], config: Config) -> np.ndarray:
-    """One target's score of every row of the window: float32 [rows].
+def read_scores(paths: Sequence[Path], config: Config) -> Float32[np.ndarray, " rows"]:
+    """One target's score of every row of the window.
 
     Args:
         paths: the target's score stores of all shards, in order.
-        config: for the check of the stores.
     """
     return np.concatenate([read(open_group(p, config), "scores") for p in paths])
 
 
-def read_losses(paths: Sequence[Path], config: Config) -> np.ndarray:
-    """The summed loss of every row of the window, nats: float32 [rows]."""
+def read_losses(paths: Sequence[Path], config: Config) -> Float32[np.ndarray, " rows"]:
+    """The summed loss of every row of the window, nats."""
     return np.concatenate([read(open_group(p, config), "losses") for p in paths])
 
 
 def write_tokens(
-    path: Path, rows: np.ndarray, scores: np.ndarray, identity: dict[str, Any]
+    path: Path,
+    rows: Int64[np.ndarray, " rows"],
+    scores: Float32[np.ndarray, "rows length"],
+    identity: dict[str, Any],
 ) -> None:
     """Publish the token scores of some rows (global numbers)."""
     with publish_hdf5(path, identity) as file:
         file["rows"], file["scores"] = rows, scores
 
 
-def read_tokens(path: Path, config: Config) -> dict[int, np.ndarray]:
-    """Token scores by global row number, float32 [length] each."""
+def read_tokens(
+    path: Path, config: Config
+) -> dict[int, Float32[np.ndarray, " length"]]:
+    """Token scores by global row number."""
     with open_file(path, config) as file:
         return dict(zip(file["rows"][...].tolist(), file["scores"][...], strict=True))

@@ -10,22 +10,20 @@ of gradients.
 """
 
 import numpy as np
-from torch import Tensor
+from jaxtyping import Float64
 
 from headwater.curvature.ekfac import Factors
-from headwater.gradients.blocks import Block
+from headwater.gradients.blocks import Block, Matrices
 from headwater.projection.coordinates import eigen_gradient, flat_lambdas
 
 
 def solve(
-    factors: Factors, blocks: list[Block], gradient: dict[str, Tensor], alpha: float
-) -> np.ndarray:
-    """`(H + alpha mean(lambda))^-1 grad f` in the eigenbasis, flat float64.
+    factors: Factors, blocks: list[Block], gradient: Matrices, alpha: float
+) -> Float64[np.ndarray, " parameters"]:
+    """`(H + alpha mean(lambda))^-1 grad f` in the eigenbasis, flat.
 
     Args:
         factors: of the head's blocks, of any kind.
-        blocks: the blocks of one head.
-        gradient: by block name, [rows, columns].
         alpha: damping relative to the mean lambda of each block; above 0.
     """
     if factors.hessian == "identity":

@@ -34,7 +34,6 @@ class Experiment:
     """The stores of one experiment, opened for questions.
 
     Args:
-        results: its results folder.
         config: the whole validated config, against which all files are checked.
         config_file: its file, for what to type when the stores are not there.
 
@@ -158,9 +157,8 @@ class Experiment:
             target, str(corpus / "held_out.zarr"), str(corpus / "tokenizer"), config
         )
         model = load_model(self.results / "heads" / point, config)
-        mode, released = config["gradients"]["mode"], config["as_released"]
-        probe = find_probe(target["probe"], released)
-        gradient, _ = probe_gradient(model, probe, head, data, mode, detached=released)
+        mode, probe = config["gradients"]["mode"], find_probe(target["probe"])
+        gradient, _ = probe_gradient(model, probe, head, data, mode)
         warn_if_zero(gradient, target["probe"], head)
         factors = read_factors(self.results / "curvature" / f"{point}.h5", config)
         alpha = config["influence"]["damping"] if damping is None else damping

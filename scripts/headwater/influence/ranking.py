@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from headwater.corpus.window import WindowRows
 
@@ -10,7 +11,9 @@ TOP_FRACTION = 0.1
 
 
 def ranked_table(
-    scores: np.ndarray, losses: np.ndarray, window: WindowRows
+    scores: Float[np.ndarray, " rows"],
+    losses: Float[np.ndarray, " rows"],
+    window: WindowRows,
 ) -> pd.DataFrame:
     """The highest and the lowest rows: rank (from 1), row, step, domain, score, loss.
 
@@ -35,7 +38,9 @@ def ranked_table(
     )
 
 
-def domain_table(scores: np.ndarray, window: WindowRows) -> pd.DataFrame:
+def domain_table(
+    scores: Float[np.ndarray, " rows"], window: WindowRows
+) -> pd.DataFrame:
     """Each domain's share of the window and of the top 10 %, and their ratio."""
     domains = window.domains()
     top_count = max(1, round(TOP_FRACTION * len(scores)))

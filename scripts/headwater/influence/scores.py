@@ -1,15 +1,23 @@
 """A signed score for every row: from the gradient store, or streamed exactly."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
 from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
-from headwater.gradients.heads import gradients_of, released_gradients
+from headwater.gradients.blocks import (
+    Block,
+    Matrices,
+    Mode,
+    block_sides,
+    blocks_of,
+    token_products,
+)
+from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite, run_pass
 from headwater.influence.files import Product
 from headwater.neox import Model, geometry
@@ -18,8 +26,11 @@ from headwater.projection.store import HeadRows
 
 
 def standard_basis(
-    factors: Factors, blocks: list[Block], product: np.ndarray, sizes: Geometry
-) -> dict[str, Tensor]:
+    factors: Factors,
+    blocks: list[Block],
+    product: Float64[np.ndarray, " parameters"],
+    sizes: Geometry,
+) -> Matrices:
     """A flat eigenbasis vector back in the parameters' own basis, by block."""
     result, start = {}, 0
     for block in blocks:
@@ -31,7 +42,9 @@ def standard_basis(
     return result
 
 
-def score_store(rows: HeadRows, products: list[np.ndarray]) -> np.ndarray:
+def score_store(
+    rows: HeadRows, products: list[Float64[np.ndarray, " parameters"]]
+) -> Float32[np.ndarray, "rows products"]:
     """Scores of every row of a gradient store: one streaming read, no model.
 
     Args:
@@ -39,7 +52,7 @@ def score_store(rows: HeadRows, products: list[np.ndarray]) -> np.ndarray:
         products: inverse-Hessian-vector products of the head, flat in the eigenbasis.
 
     Returns:
-        float32 [rows, products]; positive = the row helps the head.
+        One column a product; positive = the row helps the head.
     """
     queries = torch.stack([rows.projection.query(p) for p in products], dim=1)
     return -rows.products(queries)
@@ -51,17 +64,17 @@ class Vectors:
 
     Attributes:
         products: one a target, in the order of the scores' columns.
-        flat: by head, the vectors of its targets [parameters, targets].
+        flat: by head, the vectors of its targets.
         columns: by head, which columns of the scores those are.
     """
 
     products: list[Product]
-    flat: dict[Head, Tensor]
+    flat: dict[Head, Float64[Tensor, "_parameters _targets"]]
     columns: dict[Head, list[int]]
 
     @staticmethod
     def of(
-        products: list[Product], factors: Factors, mode: str, sizes: Geometry
+        products: list[Product], factors: Factors, mode: Mode, sizes: Geometry
     ) -> "Vectors":
         """Turn products back from the eigenbasis."""
         columns: dict[Head, list[int]] = {}
@@ -78,8 +91,10 @@ class Vectors:
             flat[head] = torch.stack(vectors, dim=1)
         return Vectors(products, flat, columns)
 
-    def scores(self, gradients: dict[Head, Tensor]) -> Tensor:
-        """Scores of a batch, from flat gradients by head: [batch, targets]."""
+    def scores(
+        self, gradients: dict[Head, Float[Tensor, "batch _parameters"]]
+    ) -> Float[Tensor, "batch targets"]:
+        """Scores of a batch, from flat gradients by head."""
         some = next(iter(gradients.values()))
         scores = some.new_empty(len(some), len(self.products))
         for head, columns in self.columns.items():
@@ -93,34 +108,28 @@ def stream_scores(
     rows: RowSequence,
     factors: Factors,
     products: list[Product],
-    mode: str,
+    mode: Mode,
     options: PassOptions,
-    as_released: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Float32[np.ndarray, "rows targets"], Float32[np.ndarray, " rows"]]:
     """Exact scores of rows against every product, in one pass.
 
     Args:
         model: at the checkpoint of the factors, on its device.
-        rows: the rows.
         factors: of the heads' blocks.
         products: any number of targets, of any heads.
-        mode: `qk` or `qkvo`.
-        options: see `run_pass`.
-        as_released: a pass for each head index, with all other heads detached.
 
     Returns:
-        (scores float32 [rows, targets], summed loss of each row float32 [rows]).
+        (scores, summed loss of each row in nats).
 
     Raises:
         HeadwaterError: a score is not finite; the row is named.
     """
-    stream = released_gradients if as_released else gradients_of
     vectors = Vectors.of(products, factors, mode, geometry(model))
     heads = list(vectors.flat)
     progress = Progress("exact scores", len(rows), "rows")
     scores = np.empty((len(rows), len(products)), np.float32)
     losses = np.empty(len(rows), np.float32)
-    for batch, gradients in stream(model, rows, heads, mode, options):
+    for batch, gradients in gradients_of(model, rows, heads, mode, options):
         found = vectors.scores(gradients)
         check_finite(found, batch.rows, options, "score")
         scores[batch.rows] = found.cpu().numpy()
@@ -134,11 +143,10 @@ def token_scores(
     rows: RowSequence,
     factors: Factors,
     product: Product,
-    mode: str,
+    mode: Mode,
     options: PassOptions,
-    as_released: bool = False,
-) -> np.ndarray:
-    """Each token's part of its row's exact score: float32 [rows, length].
+) -> Float32[np.ndarray, "rows length"]:
+    """Each token's part of its row's exact score.
 
     A row's gradient is a sum over the positions at which the head reads its input and
     writes its output, so its score is too. A position's part holds everything that
@@ -146,15 +154,8 @@ def token_scores(
 
     Args:
         model: at the checkpoint of the factors, on its device.
-        rows: the rows.
-        factors: of the head's blocks.
         product: of one target.
-        mode: `qk` or `qkvo`.
-        options: see `run_pass`.
-        as_released: with all other heads detached.
     """
-    if as_released:
-        options = replace(options, only_head=product.head.index)
     sizes, blocks = geometry(model), blocks_of([product.head], mode)
     vectors = standard_basis(factors, blocks, product.vector, sizes)
     parts = []

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float32, Int
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors, fit_factors
 from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of
+from headwater.gradients.blocks import Mode, blocks_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product
@@ -51,8 +52,8 @@ class Setting:
 
     Attributes:
         model: at the checkpoint, on its device.
-        fit_rows: rows of the Hessian, token ids [count, length + 1].
-        rows: rows to score, token ids [count, length + 1].
+        fit_rows: token ids of the Hessian's rows.
+        rows: token ids of the rows to score.
         mode: `qk` or `qkvo`.
         damping: relative to the mean eigenvalue.
         fit: options of the Hessian's passes, with the seed of its labels.
@@ -60,9 +61,9 @@ class Setting:
     """
 
     model: Model
-    fit_rows: Tensor
-    rows: Tensor
-    mode: str
+    fit_rows: Int[Tensor, "fitted tokens"]
+    rows: Int[Tensor, "rows tokens"]
+    mode: Mode
     damping: float
     fit: PassOptions
     score: PassOptions
@@ -70,8 +71,8 @@ class Setting:
 
 def variant_scores(
     setting: Setting, question: Question
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Exact scores of the rows under every variant: (name, float32 [rows]).
+) -> Iterator[tuple[str, Float32[np.ndarray, " rows"]]]:
+    """Exact scores of the rows under every variant, by name.
 
     A variant that cannot differ, because the released code has the same probe, is left
     out.
@@ -82,7 +83,9 @@ def variant_scores(
             yield name, _scores(setting, question, name)
 
 
-def _scores(setting: Setting, question: Question, variant: str) -> np.ndarray:
+def _scores(
+    setting: Setting, question: Question, variant: str
+) -> Float32[np.ndarray, " rows"]:
     head, mode = question.head, setting.mode
     cut = head.index if variant in ("detached_heads", "as_released") else None
     factors = _factors(setting, head, variant, cut)

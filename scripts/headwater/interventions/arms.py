@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32, Int64
 
 from headwater.errors import HeadwaterError
 from headwater.interventions.kinds import KINDS, RowFacts, random_rows
@@ -21,15 +22,14 @@ class ArmRows:
     """What an arm trains on, by position in the window.
 
     Attributes:
-        rows: the row trained at each position, counted from the window's first row,
-            int64 [n].
-        weights: its weight, float32 [n].
+        rows: the row trained at each position, counted from the window's first row.
+        weights: its weight.
         picked: the rows the arm picked, ascending.
     """
 
-    rows: np.ndarray
-    weights: np.ndarray
-    picked: np.ndarray
+    rows: Int64[np.ndarray, " positions"]
+    weights: Float32[np.ndarray, " positions"]
+    picked: Int64[np.ndarray, " picked"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Action:
     """What an arm does with its rows, and how that is told.
 
     Attributes:
-        change: makes the arm of a plan in which every row stands in its place.
+        change: changes the rows and weights of the window as it was trained.
         label: in a legend, of `{rows}`.
         doing: at the beginning of a sentence, of `{rows}`.
         note: what a figure must add to the label.
@@ -54,18 +54,18 @@ class Action:
         return self.doing.split()[0]
 
 
-def _remove(plan: ArmRows, _: np.random.Generator) -> None:
-    plan.weights[plan.picked] = 0.0
+def _remove(arm: ArmRows, _: np.random.Generator) -> None:
+    arm.weights[arm.picked] = 0.0
 
 
-def _insert(plan: ArmRows, generator: np.random.Generator) -> None:
-    others = np.setdiff1d(plan.rows, plan.picked)
-    replaced = random_rows(others, len(plan.picked), generator)
-    plan.rows[replaced] = generator.permutation(plan.picked)
+def _insert(arm: ArmRows, generator: np.random.Generator) -> None:
+    others = np.setdiff1d(arm.rows, arm.picked)
+    replaced = random_rows(others, len(arm.picked), generator)
+    arm.rows[replaced] = generator.permutation(arm.picked)
 
 
-def _repeat(plan: ArmRows, _: np.random.Generator) -> None:
-    plan.weights[plan.picked] = 2.0
+def _repeat(arm: ArmRows, _: np.random.Generator) -> None:
+    arm.weights[arm.picked] = 2.0
 
 
 ACTIONS = {
@@ -103,17 +103,19 @@ def pick_rows(
 
 
 def arm_rows(
-    action: str, picked: np.ndarray, total: int, generator: np.random.Generator
+    action: str,
+    picked: Int64[np.ndarray, " picked"],
+    total: int,
+    generator: np.random.Generator,
 ) -> ArmRows:
-    """Turn picked rows into a plan for every position of the window.
+    """Turn picked rows into what is trained at every position of the window.
 
     Args:
         action: one of `ACTIONS`.
         picked: row numbers from the window's first row, ascending.
-        total: rows in the window.
         generator: chooses the positions that inserted copies replace.
     """
     rows = np.arange(total, dtype=np.int64)
-    plan = ArmRows(rows, np.ones(total, np.float32), picked)
-    ACTIONS[action].change(plan, generator)
-    return plan
+    arm = ArmRows(rows, np.ones(total, np.float32), picked)
+    ACTIONS[action].change(arm, generator)
+    return arm

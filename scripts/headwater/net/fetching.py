@@ -72,7 +72,6 @@ def check_space(path: Path, wanted: int) -> None:
     """Refuse to begin what cannot fit.
 
     Args:
-        path: a file to write.
         wanted: bytes it still needs.
 
     Raises:

@@ -77,11 +77,7 @@ def rule_time(
     """The time of a rule's jobs.
 
     Args:
-        config: the whole config.
-        rule: its name.
-        work: its jobs.
         limit: for its threads.
-        gpu: whether there are GPUs.
         known: measured seconds of a unit, and of a whole job.
     """
     speed = speed_of(config, rule, gpu, limit.threads)

@@ -53,7 +53,6 @@ def sources_of(config: Mapping[str, Any], base: Path) -> Sources:
     """The sources of a config that has been checked.
 
     Args:
-        config: the whole config.
         base: the folder that relative paths in it start from.
     """
     corpus = config["corpus"]

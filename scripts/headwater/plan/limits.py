@@ -96,7 +96,6 @@ def shard_warning(config: Config, job_seconds: Range) -> str | None:
     """Gradient jobs too short or too long for a GPU cluster, and how many would do.
 
     Args:
-        config: the whole config.
         job_seconds: of one job, estimated or measured.
     """
     minutes = job_seconds * (1 / 60)

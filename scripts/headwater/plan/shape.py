@@ -85,7 +85,6 @@ def window_steps(config: Config, found: tuple[int, int] | None = None) -> Range:
     """Training steps of the window.
 
     Args:
-        config: the whole config.
         found: its first and last step, where it has been found.
     """
     start, end = found or (config["window"]["start"], config["window"]["end"])

@@ -59,8 +59,6 @@ def outputs(
     """The mean output of one job, by rule.
 
     Args:
-        config: the whole config.
-        sources: see there.
         counts: jobs by stage and rule.
         found: the window, where it is known.
     """
@@ -84,7 +82,6 @@ def row_store(rows: Range, width: int, token_bytes: int) -> Output:
     """A store of rows of tokens (`corpus.rowstore`).
 
     Args:
-        rows: how many.
         width: tokens of each.
         token_bytes: of one token.
     """

@@ -14,9 +14,6 @@ def assumptions(config: Config, folders: Folders, gpu: bool, bases: set[str]) ->
     """The assumptions behind a plan, a line each.
 
     Args:
-        config: the whole config.
-        folders: of the experiment.
-        gpu: whether there are GPUs.
         bases: what the times of the rules rest on.
     """
     lines = [

@@ -83,7 +83,6 @@ def speed_of(config: Config, rule: str, gpu: bool, threads: int) -> Range:
     """Operations a second of one job.
 
     Args:
-        config: the whole config.
         rule: the job's.
         gpu: whether jobs that ask for a GPU have one.
         threads: of the job.
@@ -106,8 +105,6 @@ def loads(
     """The work of every rule's jobs.
 
     Args:
-        config: the whole config.
-        sources: see there.
         counts: jobs by stage and rule.
         found: the window, where it is known.
     """

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from headwater.geometry import Head
@@ -12,7 +13,7 @@ from headwater.probes.registry import ProbeData, probe
 
 
 @probe(tracks="copying")
-def copying(model: Model, head: Head, data: ProbeData) -> Tensor:
+def copying(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"]:
     """Direct effect of the head on the logit of the right continuation.
 
     What the head alone adds to the residual stream at position t of the second half,
@@ -20,12 +21,10 @@ def copying(model: Model, head: Head, data: ProbeData) -> Tensor:
     (direct logit attribution; the final LayerNorm is left out, and so are biases).
 
     Args:
-        model: the model.
-        head: whose output is read.
-        data: random sequences repeated once, tokens [count, 2 * half].
+        data: random sequences repeated once, of even length.
 
     Returns:
-        f of each sequence in logits per token, [count].
+        f of each sequence in logits per token.
     """
     tokens, half = data.tokens, data.tokens.shape[1] // 2
     with _heads_output(model, head) as kept:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from headwater.cross_entropy import token_losses
@@ -18,17 +19,16 @@ from headwater.probes.registry import ProbeData, probe
 # No head score follows an arbitrary dataset: the config check wants the head given, and
 # the score only describes it.
 @probe(tracks="prefix_matching")
-def dataset(model: Model, head: Head, data: ProbeData) -> Tensor:
+def dataset(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"]:
     """Mean log-probability of the wanted tokens at the wanted positions.
 
     Args:
-        model: the model.
         head: unused; the target restricts the gradient to its head.
         data: see `read_rows`; a position's distribution is the model's after reading
             the row up to and with that position.
 
     Returns:
-        f of each row in nats per token, [count].
+        f of each row in nats per token.
     """
     assert data.targets is not None
     assert data.weights is not None
@@ -48,7 +48,6 @@ def read_rows(
     own next tokens.
 
     Args:
-        path: the file.
         encode: text to token ids.
         vocabulary: ids must be below it.
         longest: most tokens of a row, the model's positions.
@@ -104,7 +103,7 @@ def _row(
     return tokens, positions, targets
 
 
-def _next(tokens: list[int], positions: list[int]) -> Iterator[int]:
+def _next(tokens: list[Any], positions: list[int]) -> Iterator[int]:
     for position in positions:
         if position + 1 == len(tokens):
             raise ValueError('the last position has no next token; give "targets"')

@@ -1,5 +1,6 @@
 """The prefix-matching probe: does the head look where an induction head looks?"""
 
+from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Head
@@ -8,7 +9,9 @@ from headwater.probes.registry import ProbeData, probe
 
 
 @probe(tracks="prefix_matching")
-def prefix_matching(model: Model, head: Head, data: ProbeData) -> Tensor:
+def prefix_matching(
+    model: Model, head: Head, data: ProbeData
+) -> Float[Tensor, " count"]:
     """Mean attention of `head` to the token after the present one's first occurrence.
 
     The head score of the same name (Olsson et al. 2022) as a probe: it asks for the
@@ -16,11 +19,10 @@ def prefix_matching(model: Model, head: Head, data: ProbeData) -> Tensor:
 
     Args:
         model: with eager attention, which alone materialises patterns.
-        head: whose attention is read.
-        data: random sequences repeated once, tokens [count, 2 * half].
+        data: random sequences repeated once, of even length.
 
     Returns:
-        f of each sequence, between 0 and 1, [count].
+        f of each sequence, between 0 and 1.
     """
     half = data.tokens.shape[1] // 2
     pattern = attention_patterns(model, data.tokens)[head.layer][:, head.index]

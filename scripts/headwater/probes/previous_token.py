@@ -1,5 +1,6 @@
 """The previous-token probe: does the head look one position back?"""
 
+from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Head
@@ -8,17 +9,18 @@ from headwater.probes.registry import ProbeData, probe
 
 
 @probe(tracks="previous_token")
-def previous_token(model: Model, head: Head, data: ProbeData) -> Tensor:
+def previous_token(
+    model: Model, head: Head, data: ProbeData
+) -> Float[Tensor, " count"]:
     """Mean attention of `head` from position t to t - 1, over the first half.
 
     Args:
         model: with eager attention, which alone materialises patterns.
-        head: whose attention is read.
-        data: tokens [count, 2 * half]; only the first, non-repeated half is used, so
+        data: random sequences; only the first, non-repeated half is used, so
             that an induction head cannot be mistaken for a previous-token head.
 
     Returns:
-        f of each sequence, between 0 and 1, [count].
+        f of each sequence, between 0 and 1.
     """
     tokens, half = data.tokens, data.tokens.shape[1] // 2
     pattern = attention_patterns(model, tokens[:, :half])[head.layer][:, head.index]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from headwater.geometry import Head
@@ -15,22 +16,19 @@ class ProbeData:
     """What a probe is asked on.
 
     Attributes:
-        tokens: token ids [count, length].
-        targets: for `dataset`: the token asked for at each position [count, length].
-        weights: for `dataset`: how much each position counts [count, length]; a row's
-            weights sum to 1.
+        tokens: token ids.
+        targets: for `dataset`: the token asked for at each position.
+        weights: for `dataset`: how much each position counts; a row's weights sum to 1.
     """
 
-    tokens: Tensor
-    targets: Tensor | None = None
-    weights: Tensor | None = None
+    tokens: Int[Tensor, "count length"]
+    targets: Int[Tensor, "count length"] | None = None
+    weights: Float[Tensor, "count length"] | None = None
 
     def __len__(self) -> int:
-        """How many rows."""
         return len(self.tokens)
 
     def __getitem__(self, rows: slice) -> "ProbeData":
-        """Some of the rows."""
         targets = None if self.targets is None else self.targets[rows]
         weights = None if self.weights is None else self.weights[rows]
         return ProbeData(self.tokens[rows], targets, weights)
@@ -42,7 +40,7 @@ class ProbeData:
         return ProbeData(self.tokens.to(device), targets, weights)
 
 
-ProbeFunction = Callable[[Model, Head, ProbeData], Tensor]
+ProbeFunction = Callable[[Model, Head, ProbeData], Float[Tensor, " count"]]
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,8 @@ class Probe:
         name: as written in the config.
         tracks: the head score that follows the same behaviour; it chooses `auto` heads
             and windows.
-        function: (model, head, data) to f of each row of data [count]; higher means the
-            head does more of what the probe asks.
+        function: (model, head, data) to f of each row of data; higher means the head
+            does more of what the probe asks.
     """
 
     name: str

@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.linalg import hadamard
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 # The step, in standard deviations, with the least squared error for a normal variable
@@ -57,15 +57,16 @@ class Codec:
 
     @cached_property
     def _mixer(self) -> Tensor:
+        from scipy.linalg import hadamard  # slow to import, and exact scores do without
+
         return torch.from_numpy(hadamard(MIX) / np.sqrt(MIX))
 
-    def rotate(self, values: Tensor, weights: Tensor | None = None) -> Tensor:
-        """[..., count] to [..., padded], with the same inner products.
-
-        Args:
-            values: the vectors.
-            weights: what they are multiplied by first, [count].
-        """
+    def rotate(
+        self,
+        values: Float[Tensor, "*rows count"],
+        weights: Float[Tensor, " count"] | None = None,
+    ) -> Float[Tensor, "*rows padded"]:
+        """Vectors, multiplied by `weights` first, with the same inner products."""
         signs = self._signs[: self.count]
         signed = values * (signs if weights is None else signs * weights).to(values)
         if self.padded > self.count:
@@ -74,13 +75,15 @@ class Codec:
         return (self._mixer.to(values) @ groups).flatten(-2)
 
     def encode(
-        self, values: Tensor, weights: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Code vectors [rows, count], multiplied by `weights` [count] first.
+        self,
+        values: Float[Tensor, "rows count"],
+        weights: Float[Tensor, " count"] | None = None,
+    ) -> tuple[UInt8[Tensor, "rows width"], Float[Tensor, " rows"]]:
+        """Code vectors, multiplied by `weights` first.
 
         Returns:
-            (codes uint8 [rows, width], scale of each row [rows]): a coded coordinate u
-            stands for `scale * (u - (2^bits - 1) / 2)`.
+            (codes, scale of each row): a coded coordinate u stands for
+            `scale * (u - (2^bits - 1) / 2)`.
         """
         pieces = [
             self._encode(v, weights)
@@ -103,29 +106,27 @@ class Codec:
         kept = torch.where(kept > 0, kept, torch.ones_like(kept))
         return self._pack(codes), norms.square() / (safe[:, 0] * kept)
 
-    def _pack(self, codes: Tensor) -> Tensor:
+    def _pack(self, codes: UInt8[Tensor, "rows padded"]) -> UInt8[Tensor, "rows width"]:
         parts = codes.unflatten(-1, (-1, self.width)).unbind(dim=-2)
         packed = parts[0].clone()
         for place, part in enumerate(parts[1:], start=1):
             packed |= part << (place * self.bits)
         return packed
 
-    def unpack(self, packed: Tensor) -> list[Tensor]:
-        """Codes of each stretch of `width` coordinates, uint8 [rows, width] each."""
+    def unpack(
+        self, packed: UInt8[Tensor, "rows width"]
+    ) -> list[UInt8[Tensor, "rows width"]]:
+        """Codes of each stretch of `width` coordinates."""
         mask = 2**self.bits - 1
         places = range(0, 8, self.bits)
         return [(packed >> place) & mask for place in places]
 
-    def products(self, packed: Tensor, query: Tensor) -> Tensor:
-        """Inner products of coded vectors with rotated queries, before their scale.
-
-        Args:
-            packed: uint8 [rows, width].
-            query: from `rotate`, [padded, queries], float32.
-
-        Returns:
-            float32 [rows, queries].
-        """
+    def products(
+        self,
+        packed: UInt8[Tensor, "rows width"],
+        query: Float32[Tensor, "padded queries"],
+    ) -> Float32[Tensor, "rows queries"]:
+        """Inner products of coded vectors with rotated queries, before their scale."""
         parts = query.split(self.width)
         base = query.sum(dim=0) * (1 - 2**self.bits) / 2
         result = base.repeat(len(packed), 1)
@@ -135,7 +136,9 @@ class Codec:
                 total += codes.to(query.dtype) @ part
         return result
 
-    def decode(self, packed: Tensor, scale: Tensor) -> Tensor:
-        """Coded vectors, still rotated: float32 [rows, padded]."""
+    def decode(
+        self, packed: UInt8[Tensor, "rows width"], scale: Float[Tensor, " rows"]
+    ) -> Float32[Tensor, "rows padded"]:
+        """Coded vectors, still rotated."""
         codes = torch.cat(self.unpack(packed), dim=1).float()
         return (codes - (2**self.bits - 1) / 2) * scale[:, None].float()

@@ -16,14 +16,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
 from headwater.errors import HeadwaterError
-from headwater.gradients.blocks import Block
+from headwater.gradients.blocks import Block, Matrices
 from headwater.projection.codes import Codec
 
 REFERENCE_DAMPING = 0.1
+
+Flat = Float64[np.ndarray, " parameters"]
 
 
 @dataclass(frozen=True)
@@ -31,39 +34,23 @@ class Coordinates:
     """Which eigen-coordinates of one head are kept.
 
     Attributes:
-        index: positions in the concatenated, flattened blocks, ascending int64 [k].
-        scale: what each stored value is divided by (whitening), float64 [k].
+        index: positions in the concatenated, flattened blocks, ascending.
+        scale: what each stored value is divided by (whitening).
     """
 
-    index: np.ndarray
-    scale: np.ndarray
+    index: Int64[np.ndarray, " kept"]
+    scale: Float64[np.ndarray, " kept"]
 
 
-def flatten_blocks(values: dict[str, Tensor], blocks: list[Block]) -> np.ndarray:
-    """One head's per-block matrices as one flat float64 vector."""
-    return np.concatenate([values[str(b)].double().numpy().ravel() for b in blocks])
-
-
-def flat_lambdas(
-    factors: Factors, blocks: list[Block]
-) -> tuple[np.ndarray, np.ndarray]:
+def flat_lambdas(factors: Factors, blocks: list[Block]) -> tuple[Flat, Flat]:
     """One head's lambdas and, for each, the mean lambda of its block."""
-    lambdas = flatten_blocks(factors.lambdas, blocks)
     own = [factors.lambdas[str(block)] for block in blocks]
     means = [np.full(v.numel(), float(v.mean())) for v in own]
-    return lambdas, np.concatenate(means)
+    return np.concatenate([v.numpy().ravel() for v in own]), np.concatenate(means)
 
 
-def eigen_gradient(
-    factors: Factors, blocks: list[Block], gradient: dict[str, Tensor]
-) -> np.ndarray:
-    """A probe's gradient in the eigenbasis of the head's blocks, flat float64.
-
-    Args:
-        factors: EK-FAC factors.
-        blocks: the blocks of one head.
-        gradient: by block name, [rows, columns].
-    """
+def eigen_gradient(factors: Factors, blocks: list[Block], gradient: Matrices) -> Flat:
+    """A probe's gradient, by block name, in the eigenbasis of one head's blocks."""
     pieces = []
     for block in blocks:
         left, right = factors.bases[block.left], factors.bases[block.right]
@@ -80,14 +67,12 @@ def all_coordinates(factors: Factors, blocks: list[Block]) -> Coordinates:
 def choose_coordinates(
     factors: Factors,
     blocks: list[Block],
-    probes: list[dict[str, Tensor]],
+    probes: list[Matrices],
     count: int,
 ) -> Coordinates:
     """The `count` coordinates of one head that carry most of its scores' variance.
 
     Args:
-        factors: EK-FAC factors of the head's blocks.
-        blocks: the blocks of one head.
         probes: gradients of the head's probes, by block name; each counts alike.
         count: how many to keep; all of them if there are fewer.
     """
@@ -101,20 +86,14 @@ def choose_coordinates(
     return Coordinates(index, np.sqrt(damped[index]))
 
 
-def _damped(lambdas: np.ndarray, means: np.ndarray) -> np.ndarray:
+def _damped(lambdas: Flat, means: Flat) -> Flat:
     damped = lambdas + REFERENCE_DAMPING * means
     damped[damped == 0] = 1.0  # a block without curvature: no variance, any scale
     return damped
 
 
 class Projection:
-    """From a head's flat eigenbasis gradients to what is stored of them.
-
-    Args:
-        kept: which coordinates.
-        bits: of each coordinate.
-        seed: of the rotation.
-    """
+    """From a head's flat eigenbasis gradients to what is stored of them."""
 
     def __init__(self, kept: Coordinates, bits: int, seed: int) -> None:
         self.kept = kept
@@ -122,20 +101,16 @@ class Projection:
         self._index = torch.from_numpy(kept.index)
         self._inverse = torch.from_numpy(1 / kept.scale)
 
-    def encode(self, flat: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes and scales of gradients [rows, parameters]; see `Codec.encode`."""
+    def encode(
+        self, flat: Float[Tensor, "rows parameters"]
+    ) -> tuple[UInt8[Tensor, "rows width"], Float[Tensor, " rows"]]:
+        """Codes and scales of gradients; see `Codec.encode`."""
         if len(self.kept.index) < flat.shape[1]:
             flat = flat.index_select(1, self._index.to(flat.device))
         return self.codec.encode(flat, self._inverse.to(flat.device))
 
-    def query(self, product: np.ndarray) -> Tensor:
+    def query(self, product: Flat) -> Float32[Tensor, " padded"]:
         """An inverse-Hessian-vector product, to be multiplied with codes.
-
-        Args:
-            product: flat in the eigenbasis, [parameters].
-
-        Returns:
-            float32 [padded].
 
         Raises:
             HeadwaterError: the product is of another mode than the store.

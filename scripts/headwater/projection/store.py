@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 import zarr
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from headwater.errors import HeadwaterError
@@ -31,11 +32,7 @@ _DECODED_ROWS = 256
 
 
 class HeadRows:
-    """One head's rows in a store.
-
-    Args:
-        group: an open gradient store.
-        head: the head.
+    """One head's rows in an open gradient store.
 
     Raises:
         HeadwaterError: the store does not hold the head.
@@ -57,14 +54,13 @@ class HeadRows:
         self.scales = torch.from_numpy(read(group, ROWS)[:, position].copy())
 
     def __len__(self) -> int:
-        """How many rows."""
         return len(self.scales)
 
-    def codes(self, rows: slice) -> Tensor:
-        """Codes of some rows, uint8 [rows, width]."""
+    def codes(self, rows: slice) -> UInt8[Tensor, "rows width"]:
+        """Codes of some rows."""
         return torch.from_numpy(np.asarray(self._codes[rows, self._position]))
 
-    def stream(self) -> Iterator[tuple[slice, Tensor]]:
+    def stream(self) -> Iterator[tuple[slice, UInt8[Tensor, "rows width"]]]:
         """(which rows, their codes), chunk by chunk, the next one read meanwhile."""
         size = self._read_rows()
         parts = [slice(i, min(i + size, len(self))) for i in range(0, len(self), size)]
@@ -83,31 +79,24 @@ class HeadRows:
         chunk = self._codes.chunks[0]
         return int(chunk * max(1, READ_BYTES // (chunk * self._codes.shape[2])))
 
-    def products(self, queries: Tensor) -> np.ndarray:
-        """Inner products of every row with queries (`Projection.query`).
-
-        Args:
-            queries: float32 [padded, queries].
-
-        Returns:
-            float32 [rows, queries].
-        """
+    def products(
+        self, queries: Float32[Tensor, "padded queries"]
+    ) -> Float32[np.ndarray, "rows queries"]:
+        """Inner products of every row with queries (`Projection.query`)."""
         result = np.empty((len(self), queries.shape[1]), np.float32)
         for part, codes in self.stream():
             found = self.projection.codec.products(codes, queries)
             result[part] = (found * self.scales[part, None]).numpy()
         return result
 
-    def decode(self, rows: slice) -> Tensor:
-        """Whitened coordinates of some rows, rotated: float32 [rows, padded]."""
+    def decode(self, rows: slice) -> Float32[Tensor, "rows padded"]:
+        """Whitened coordinates of some rows, rotated."""
         return self.projection.codec.decode(self.codes(rows), self.scales[rows])
 
-    def cosines(self, vector: Tensor) -> np.ndarray:
-        """Cosine of every row's whitened coordinates with a vector: float32 [rows].
-
-        Args:
-            vector: rotated, [padded]; see `decode`.
-        """
+    def cosines(
+        self, vector: Float32[Tensor, " padded"]
+    ) -> Float32[np.ndarray, " rows"]:
+        """Cosine of every row's whitened coordinates with a vector, see `decode`."""
         result = np.empty(len(self), np.float32)
         unit = vector / max(float(vector.norm()), 1e-30)
         for part, codes in self.stream():
@@ -121,17 +110,13 @@ class HeadRows:
         return np.where(self.scales.numpy() > 0, result, 0.0)
 
 
-def row_losses(group: zarr.Group) -> np.ndarray:
-    """Summed loss of every row of an open gradient store, nats: float32 [rows]."""
+def row_losses(group: zarr.Group) -> Float32[np.ndarray, " rows"]:
+    """Summed loss of every row of an open gradient store, nats."""
     return read(group, ROWS)[:, -1].copy()
 
 
 def check_rows(group: zarr.Group, rows: range) -> None:
-    """Refuse a store of other rows than those asked for.
-
-    Args:
-        group: an open gradient store.
-        rows: the rows wanted, counted from the window's first.
+    """Refuse an open store of other rows than those wanted, counted in the window.
 
     Raises:
         HeadwaterError: names both.

@@ -6,17 +6,19 @@ killed job goes on from there.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import zarr
+from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Head
-from headwater.gradients.heads import gradients_of, released_gradients
+from headwater.gradients.blocks import Bases, Mode
+from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite
 from headwater.neox import Model
 from headwater.projection.coordinates import Projection
@@ -37,7 +39,6 @@ class GradientWriter:
 
     Args:
         path: an unpublished folder; the rows that a killed job wrote there are kept.
-        identity: of the store.
         first_row: number of the shard's first row in the window.
         rows: how many rows the shard has.
         projections: by head; all of one width.
@@ -114,12 +115,15 @@ class GradientWriter:
             compressors=None,
         )
 
-    def append(self, gradients: dict[Head, Tensor], losses: Tensor) -> None:
+    def append(
+        self,
+        gradients: dict[Head, Float[Tensor, "batch parameters"]],
+        losses: Float[Tensor, " batch"],
+    ) -> None:
         """Add the next rows.
 
         Args:
-            gradients: by head, flat in the eigenbasis [batch, parameters]; finite.
-            losses: summed loss of each row [batch].
+            gradients: by head, flat in the eigenbasis; finite.
         """
         coded = [p.encode(gradients[head]) for head, p in self._projections.items()]
         codes = torch.stack([codes for codes, _ in coded], dim=1).cpu().numpy()
@@ -190,29 +194,24 @@ def fill_store(
     writer: GradientWriter,
     model: Model,
     rows: RowSequence,
-    bases: Mapping[str, Tensor],
-    mode: str,
+    bases: Bases,
+    mode: Mode,
     options: PassOptions,
-    as_released: bool = False,
     update: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Pass all rows through the model and write the gradients of the writer's heads.
 
     Args:
         writer: says which heads; it is closed at the end.
-        model: on its device.
-        rows: the rows of the shard.
         bases: eigenvectors by side name, as in `curvature.Factors`.
-        mode: `qk` or `qkvo`.
-        options: see `run_pass`.
-        as_released: one pass for each head index, with all other heads detached.
         update: told how many rows are done.
 
     Raises:
         HeadwaterError: a gradient is not finite; the row is named.
     """
-    stream = released_gradients if as_released else gradients_of
-    for batch, gradients in stream(model, rows, writer.heads, mode, options, bases):
+    for batch, gradients in gradients_of(
+        model, rows, writer.heads, mode, options, bases
+    ):
         for flat in gradients.values():
             check_finite(flat, batch.rows, options, "gradient")
         writer.append(gradients, batch.losses)

@@ -81,7 +81,6 @@ def read_arms(summary: pd.DataFrame, settings: Arms) -> dict[str, Arm]:
     """The arms of `evaluation/summary.tsv` by name, the baseline among them.
 
     Args:
-        summary: one line an arm.
         settings: the config's arms.
     """
     return {

@@ -71,11 +71,8 @@ def top_rows(
     """The `count` highest rows of a ranked table, with their text and sources.
 
     Args:
-        ranked: the table.
-        rows: where the rows are.
         tokenizer: to turn them into text.
         token_scores: by global row number, float32 [length].
-        count: how many.
     """
     return [
         TopRow(
@@ -145,8 +142,6 @@ def tables_page(
     """The summary and the tables behind it.
 
     Args:
-        experiment: its name.
-        summary: the summary as plain text.
         tables: title to an explanation and the table itself.
     """
     return _render(

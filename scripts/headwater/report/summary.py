@@ -64,7 +64,6 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
     """The summary, lines of at most 88 characters.
 
     Args:
-        tables: what was measured.
         places: path to what is there, for "where to look".
     """
     arms, rise = findings.read_arms(tables.summary, tables.arms), tables.rise()

@@ -61,10 +61,7 @@ def titled(
     """The report's tables: title to an explanation and the table itself.
 
     Args:
-        summary: one line an arm.
-        effects: one line a run.
         domains: domain table of every target.
-        fidelity: one line a target.
     """
     ratio = (
         "area_ratio: area under the head-score curve over the window, above its value "

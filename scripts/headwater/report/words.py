@@ -73,7 +73,6 @@ def arm_labels(
     """Every arm in words; no two arms get the same.
 
     Args:
-        arms: the config's arms.
         domains: domain table of every target.
         window_target: the target whose head the arms are measured on.
     """

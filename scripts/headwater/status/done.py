@@ -53,7 +53,6 @@ def done_jobs(results: Path, counts: Counts, targets: int) -> dict[str, int]:
     never more than there are jobs.
 
     Args:
-        results: of the experiment.
         counts: jobs by stage and rule.
         targets: how many; a job of `stream_scores` leaves a store for each.
     """

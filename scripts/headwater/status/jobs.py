@@ -52,7 +52,6 @@ def unfinished(folders: Folders, now: float) -> list[UnfinishedJob]:
     """Jobs that run or failed, the latest first.
 
     Args:
-        folders: of the experiment.
         now: seconds since the epoch.
     """
     return sorted(_unfinished(folders, now), key=lambda job: job.age)

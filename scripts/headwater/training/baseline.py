@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.checkpoints.schedule import checkpoint_steps
-from headwater.neox import Model
 from headwater.publish import discard_work, exclusive, part_of, publish_links
 from headwater.seeds import stable_seed
 from headwater.training.spec import Spec
 
 if TYPE_CHECKING:
+    from headwater.neox import Model
     from headwater.training.ranks import Ranks
 
 

@@ -6,7 +6,7 @@ import torch
 from headwater.corpus.rows import Rows
 from headwater.corpus.window import WindowRows
 from headwater.interventions.arms import ArmRows
-from headwater.training.trainer import Batches
+from headwater.training.trainer import Batches, TokenRows, Weights
 
 
 def baseline_batches(rows: Rows, size: int) -> Batches:
@@ -18,7 +18,7 @@ def baseline_batches(rows: Rows, size: int) -> Batches:
     """
     ones = torch.ones(size)
 
-    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(step: int) -> tuple[TokenRows, Weights]:
         tokens = rows.tokens(step * size, (step + 1) * size)
         return torch.from_numpy(tokens), ones
 
@@ -29,13 +29,12 @@ def arm_batches(window: WindowRows, arm: ArmRows, first_step: int) -> Batches:
     """A function from training step to (rows, weights) for one arm.
 
     Args:
-        window: the rows of the window.
         arm: the row and weight of every position.
         first_step: the window's first step.
     """
     size = window.batch_size
 
-    def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(step: int) -> tuple[TokenRows, Weights]:
         positions = np.arange(size) + (step - first_step) * size
         rows = window.take(arm.rows[positions])
         return torch.from_numpy(rows), torch.from_numpy(arm.weights[positions])

@@ -9,22 +9,19 @@ itself (config section `checkpoints`).
 import math
 
 import torch
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.neox import Model
 
 OUTPUT_LAYERS = ("attention.dense.weight", "mlp.dense_4h_to_h.weight")
 
 
 @torch.no_grad()
-def initialise(model: GPTNeoXForCausalLM, seed: int) -> None:
+def initialise(model: Model, seed: int) -> None:
     """Draw new weights for a model, in place.
 
     The layers that write into the residual stream are normal with standard deviation
     2 / (layers * sqrt(width)), all other matrices, both embeddings among them, with
     sqrt(2 / (5 * width)). Biases are 0, norms 1.
-
-    Args:
-        model: the model.
-        seed: of the draw.
     """
     width, layers = model.config.hidden_size, model.config.num_hidden_layers
     small, wang = math.sqrt(2 / (5 * width)), 2 / layers / math.sqrt(width)

@@ -52,8 +52,6 @@ class Group(Ranks):
     """One of several processes, each of which calls every method.
 
     Args:
-        rank: this process's number.
-        count: processes of the run.
         device: where the model is; nccl joins GPUs, gloo everything else.
 
     The address of rank 0 stands in the environment (MASTER_ADDR, MASTER_PORT).

@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 
 import torch
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+
+from headwater.neox import Model
 
 COMPUTE = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -78,7 +79,7 @@ def cosine_rate(step: int, peak: float, floor: float, warmup: int, steps: int) -
     return max(peak / 2 * (math.cos(math.pi * (done - warmup) / steps) + 1), floor)
 
 
-def make_optimizer(model: GPTNeoXForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
+def make_optimizer(model: Model, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW without weight decay on biases and LayerNorms."""
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]

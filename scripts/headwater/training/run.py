@@ -116,11 +116,8 @@ def train_run(
     """Train from `start` to the end of the schedule, resuming where a killed run was.
 
     Args:
-        run: what to save where.
         start: a checkpoint with optimizer state, or a new model for a run from step 0.
-        recipe: the recipe.
         batch: step to (rows, weights), see `trainer.train`.
-        config: for checking the checkpoints that are read.
         ranks: the processes that share the run; this one alone if None.
 
     A resumed run ends with the same bytes as an undisturbed one (on the CPU, with as

@@ -7,45 +7,28 @@ stands at a position and in the row's weight.
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from headwater.cross_entropy import weighted_token_loss
 from headwater.neox import Model, final_hidden
 from headwater.training.ranks import Ranks
-from headwater.training.recipe import Recipe, make_optimizer, make_scaler
+from headwater.training.recipe import Recipe, make_scaler
 
-__all__ = [
-    "Batches",
-    "Recipe",
-    "add_gradient",
-    "make_optimizer",
-    "train",
-    "weighted_loss",
-]
-
-Batches = Callable[[int], tuple[Tensor, Tensor]]
+TokenRows = Int[Tensor, "batch tokens"]  # one token more than the model sees
+Weights = Float[Tensor, " batch"]  # of rows: 0 removed, 1 as trained, 2 seen twice
+Batches = Callable[[int], tuple[TokenRows, Weights]]
 Hook = Callable[[int, float], None]
 
 
-def weighted_loss(model: Model, rows: Tensor, weights: Tensor, divisor: str) -> Tensor:
-    """Weighted mean next-token loss of a batch, in nats a token.
-
-    Args:
-        model: the model.
-        rows: token ids [batch, length + 1].
-        weights: one weight a row [batch]: 0 removed, 1 as trained, 2 seen twice.
-        divisor: see `Recipe`.
-    """
-    return _loss(model, rows, weights, _count(weights, divisor), None)
-
-
-def _loss(
+def weighted_loss(
     model: Model,
-    rows: Tensor,
-    weights: Tensor,
-    count: Tensor | int,
-    compute: torch.dtype | None,
-) -> Tensor:
+    rows: TokenRows,
+    weights: Weights,
+    count: Float[Tensor, ""] | int,
+    compute: torch.dtype | None = None,
+) -> Float[Tensor, ""]:
+    """Weighted next-token loss of rows, in nats a token of `count` rows."""
     with torch.autocast(rows.device.type, compute, enabled=compute is not None):
         hidden = final_hidden(model, rows[:, :-1])
     unembedding = model.get_output_embeddings().weight
@@ -55,7 +38,8 @@ def _loss(
     return total / (rows.shape[1] - 1) / count
 
 
-def _count(weights: Tensor, divisor: str) -> Tensor | int:
+def divisor_of(weights: Weights, divisor: str) -> Float[Tensor, ""] | int:
+    """By how many rows a batch's loss is divided, see `Recipe`."""
     return weights.sum().clamp(min=1e-9) if divisor == "kept" else len(weights)
 
 
@@ -74,8 +58,7 @@ def train(
     Args:
         model: state at `steps.start`, changed in place; its weights are float32.
         optimizer: its state at `steps.start`, changed in place.
-        recipe: the recipe.
-        batch: step to (rows [batch, length + 1], weights [batch]).
+        batch: step to (rows, weights).
         steps: the updates to make.
         after: called with the number of finished updates and the batch's loss.
         scaler: the loss scale at `steps.start`, changed in place; a new one if None.
@@ -104,32 +87,29 @@ def train(
 def add_gradient(
     model: Model,
     recipe: Recipe,
-    rows: Tensor,
-    weights: Tensor,
+    rows: TokenRows,
+    weights: Weights,
     scaler: torch.amp.GradScaler,
     share: slice = slice(None),
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Add a batch's gradient, by micro-batches; returns the batch's loss.
 
     Args:
         model: its parameters' `grad` is added to.
-        recipe: the recipe.
-        rows: token ids [batch, length + 1].
-        weights: one weight a row [batch].
         scaler: the loss scale that multiplies the gradient.
         share: the rows whose part of gradient and loss is meant. The divisor is that
             of the whole batch.
     """
     device = model.device
     weights = weights.to(device)
-    count = _count(weights, recipe.divisor)
+    count = divisor_of(weights, recipe.divisor)
     rows, weights = rows[share], weights[share]
     if not len(rows):
         return torch.zeros((), device=device, dtype=model.dtype)
     size = recipe.micro_batch_size or len(rows)
     losses = []
     for part, weight in zip(rows.split(size), weights.split(size), strict=True):
-        loss = _loss(model, part.to(device), weight, count, recipe.compute)
+        loss = weighted_loss(model, part.to(device), weight, count, recipe.compute)
         scaler.scale(loss).backward()
         losses.append(loss.detach())
     return torch.stack(losses).sum()

@@ -50,7 +50,6 @@ def drive(
     """Train one run wherever the resources say, and publish it.
 
     Args:
-        spec: the run.
         resources: of the rule's job, see `launch`.
         publish: makes the outputs of the finished work folder.
 

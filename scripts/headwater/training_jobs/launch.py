@@ -67,11 +67,6 @@ class Launch:
 def read_launch(resources: Mapping[str, Any], threads: int, rule: str) -> Launch:
     """How the resources of a rule say that its run is executed.
 
-    Args:
-        resources: of Snakemake's job.
-        threads: CPU threads of each rank.
-        rule: for messages.
-
     Raises:
         HeadwaterError: a resource that is no count, ranks or GPUs that the nodes do not
             share evenly, or a flag that is not free.

@@ -19,8 +19,6 @@ def submit(spec: Spec, launch: Launch, training: Callable[[str], None]) -> str:
     """Start a run's ranks; returns the process id of what watches them.
 
     Args:
-        spec: the run.
-        launch: how it is executed.
         training: what every rank calls with the path of the specification.
     """
     path = spec.write()

@@ -34,8 +34,6 @@ def submit(spec: Spec, launch: Launch, training: Callable[[str], None]) -> str:
     """Submit a run; returns the job's id.
 
     Args:
-        spec: the run.
-        launch: how it is executed.
         training: what every rank calls with the path of the specification.
 
     Raises:
