@@ -33,7 +33,7 @@ rule evaluate_run:
 rule measure_effects:
     input:
         runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
-        plans=expand("<results>/interventions/{run}.h5", run=RUNS[1:]),
+        arms=expand("<results>/interventions/{run}.h5", run=RUNS[1:]),
         window="<results>/heads/window.json",
         target=expand(
             "<results>/heads/targets/{target}.json",

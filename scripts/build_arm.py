@@ -29,9 +29,9 @@ def main(snakemake):
         domains = window.domains()
         facts = RowFacts(domains, scores)
         picked = pick_rows(settings["rows"], count, facts, generator)
-        plan = arm_rows(settings["action"], picked, len(window), generator)
+        made = arm_rows(settings["action"], picked, len(window), generator)
         stamp = arm_identity("interventions", config, arm, draw)
-        write_arm(Path(snakemake.output[0]), plan, stamp)
+        write_arm(Path(snakemake.output[0]), made, stamp)
         names = window.rows.domain_names
         counts = np.bincount(domains[picked], minlength=len(names))
         job.logger.info(

@@ -21,7 +21,7 @@ def main(snakemake):
         start, end = choice.window.start, choice.window.end
         steps = arm_schedule(start, end, config["retraining"]["checkpoint_every"])
         tables = {Path(p).stem: pd.read_csv(p, sep="\t") for p in snakemake.input.runs}
-        picked = {Path(p).stem: p for p in snakemake.input.plans}
+        picked = {Path(p).stem: p for p in snakemake.input.arms}
         runs = {
             run: curves(table, target.score, target.head, name, steps)
             for run, table in tables.items()
@@ -32,8 +32,8 @@ def main(snakemake):
         for arm, draw in snakemake.params.arm_runs:
             settings = config["arms"][arm]
             run = run_name(arm, draw)
-            with h5py.File(picked[run], "r") as plan:
-                changed = len(plan["picked"])
+            with h5py.File(picked[run], "r") as file:
+                changed = len(file["picked"])
             lines.append(
                 {
                     "arm": arm,

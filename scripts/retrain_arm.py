@@ -19,7 +19,7 @@ def main(snakemake):
             log=str(snakemake.log[0]),
             threads=int(snakemake.threads),
             inputs={
-                "plan": [str(inputs.plan)],
+                "arm": [str(inputs.arm)],
                 "checkpoint": [str(inputs.checkpoint)],
                 "window": [str(inputs.window)],
                 "rows": list(inputs.rows),

@@ -25,7 +25,7 @@ def train(spec: Spec, ranks: "Ranks", device: str) -> None:
 
     config, settings = spec.config, spec.config["retraining"]
     choice, window = open_window(spec.path("window"), spec.inputs["rows"], config)
-    plan = read_arm(spec.path("plan"), config)
+    arm = read_arm(spec.path("arm"), config)
     start, end = choice.window.start, choice.window.end
     with shared_work(Path(spec.target), spec.identity, ranks) as folder:
         run = Run(
@@ -37,7 +37,7 @@ def train(spec: Spec, ranks: "Ranks", device: str) -> None:
             device=device,
         )
         recipe = recipe_of(config, settings["divisor"])
-        batches = arm_batches(window, plan, start)
+        batches = arm_batches(window, arm, start)
         train_run(run, spec.path("checkpoint"), recipe, batches, config, ranks)
 
 
