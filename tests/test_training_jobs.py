@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory) -> dict[str, bytes]:
 
 DRIVER = """
 import json, os, signal, sys
-from headwater import job
+from headwater.logs import configure_logging
 from headwater.training_jobs import driver
 from headwater.training.spec import Spec
 driver.FIRST, driver.LOOK = 0.5, 0.1
@@ -73,7 +73,7 @@ def publish(spec):
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 spec = Spec(**json.loads(sys.argv[1]))
-job.configure_logging(None)
+configure_logging(None)
 driver.drive(spec, json.loads(sys.argv[2]), publish)
 """
 

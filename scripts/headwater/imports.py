@@ -17,8 +17,10 @@ PACKAGE = "headwater"
 
 _LOGGING = (
     "job",
+    "logs",
     "preemption",
     "progress",
+    "slurm",
     "errors",
     "problems",
     "suggestions",

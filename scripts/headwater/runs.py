@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from headwater.cluster import failures, orphans, preflight, requests
-from headwater.errors import ERROR_PREFIX, HeadwaterError
+from headwater.errors import HeadwaterError
+from headwater.logs import errors_in
 from headwater.publish import exclusive
-
-TRACEBACK = "Traceback (most recent call last):"
 
 
 class RunGuard:
@@ -79,7 +78,11 @@ class RunGuard:
             snakemake_logs: files with what Snakemake said.
         """
         self._stack.close()
-        lines = [line for log in self._recent_logs() for line in _errors(log)]
+        lines = [
+            f"{error}  (log: {log})"
+            for log in self._recent_logs()
+            for error in errors_in(log.read_text(errors="replace").splitlines())
+        ]
         if requests.uses_slurm(workflow):
             refused = failures.refusals(snakemake_logs)
             failed = [] if refused else requests.failed_jobs(workflow)
@@ -91,11 +94,3 @@ class RunGuard:
     def _recent_logs(self) -> list[Path]:
         logs = sorted(self._logs.rglob("*.log"))
         return [log for log in logs if log.stat().st_mtime >= self._started]
-
-
-def _errors(log: Path) -> list[str]:
-    text = log.read_text(errors="replace").splitlines()
-    found = [line.split(ERROR_PREFIX, 1)[1] for line in text if ERROR_PREFIX in line]
-    if not found and any(line.endswith(TRACEBACK) for line in text):
-        found = [f"a bug in Headwater: {text[-1] or text[-2]}"]
-    return [f"{line}  (log: {log})" for line in found]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headwater.plan.dag import trains
 from headwater.training_jobs.launch import read_launch
 
 SUBMITS_NOTHING = ("--test-only", "--wrap=true")
-TRAINING = ("train_baseline", "retrain_arm")  # run here, but submit a job of their own
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def distinct_requests(workflow: Any) -> list[Request]:
     """
     by_command: dict[tuple[str, ...], Request] = {}
     for job in workflow.dag.needrun_jobs():
-        if job.is_local and job.rule.name not in TRAINING:
+        training = trains(job.rule.name)  # runs here, but submits a job of its own
+        if job.is_local and not training:
             continue
-        training = job.rule.name in TRAINING
         command = _training_trial(job) if training else _trial(job, workflow)
         known = by_command.get(command)
         rules = {*(known.rules if known else ()), job.rule.name}

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.plan.jobs import Counts, Sources, count_jobs
+from headwater.plan.dag import GRADIENT_RULES, rules
+from headwater.plan.experiment import NO_SOURCES, Experiment, sources_of
 from headwater.plan.limits import Limit
 from headwater.plan.ranges import NOTHING, Range, total
 from headwater.plan.rates import seconds_each, seconds_taken
 from headwater.plan.shape import Config
-from headwater.plan.work import Load, loads, longest, speed_of
+from headwater.plan.work import Load
 
 MEASURED, ASSUMED = "measured", "assumed"
 
@@ -66,70 +67,62 @@ def found_window(folders: Folders) -> tuple[int, int] | None:
         return None
 
 
+def experiment_of(config: Config, base: Path) -> Experiment:
+    """A config that has been checked, with its sources and the window, once known.
+
+    Args:
+        config: the whole config.
+        base: the folder that relative paths in it start from.
+    """
+    found = found_window(Folders.of(config["experiment"]))
+    return Experiment(config, sources_of(config, base), found)
+
+
 def rule_time(
-    config: Config,
-    rule: str,
-    work: list[Load],
-    limit: Limit,
-    gpu: bool,
-    known: tuple[Range | None, Range | None],
+    loads: list[Load], limit: Limit, gpu: bool, known: tuple[Range | None, Range | None]
 ) -> Time:
     """The time of a rule's jobs.
 
     Args:
-        config: the whole config.
-        rule: its name.
-        work: its jobs.
-        limit: for its threads.
-        gpu: whether there are GPUs.
+        loads: their work.
+        limit: for their threads.
+        gpu: whether they have GPUs.
         known: measured seconds of a unit, and of a whole job.
     """
-    speed = speed_of(config, rule, gpu, limit.threads)
     each, job = known
-    counted = any(load.unit != "jobs" for load in work)
-    if not counted and job is not None:
-        spans = [job for _ in work]
-    else:
-        spans = [load.seconds(speed, each if counted else None) for load in work]
+    counted = any(load.unit != "jobs" for load in loads)
     measured = each is not None if counted else job is not None
-    sums = [span * load.jobs for span, load in zip(spans, work, strict=True)]
-    return Time(total(sums), longest(spans), MEASURED if measured else ASSUMED)
+    if not counted and job is not None:
+        spans = [job for _ in loads]
+    else:
+        spans = [load.seconds(load.speed(gpu, limit.threads), each) for load in loads]
+    sums = [span * load.jobs for span, load in zip(spans, loads, strict=True)]
+    longest = Range(max(s.low for s in spans), max(s.high for s in spans))
+    return Time(total(sums), longest, MEASURED if measured else ASSUMED)
 
 
-def gradient_seconds(config: Config, folders: Folders, threads: int = 1) -> Range:
+def gradient_seconds(config: Config, folders: Folders) -> Range:
     """Seconds of one gradient job on a GPU; quick, and without the sources."""
-    sources = Sources((), 0, 0, False, (), 0)
-    counts = count_jobs(config, sources)
-    exact = config["influence"]["method"] == "exact"
-    stage, rule = (
-        ("influence", "stream_scores") if exact else ("gradients", "row_gradients")
-    )
-    work = loads(config, sources, counts, found_window(folders))[rule]
-    each = seconds_each(folders.rule_logs(stage, rule), gpu=True)
-    limit = Limit(threads=threads)
-    return rule_time(config, rule, work, limit, True, (each, None)).longest
+    rule = rules()[GRADIENT_RULES[config["influence"]["method"]]]
+    each = seconds_each(folders.rule_logs(rule.stage, rule.name), gpu=True)
+    loads = rule.loads(Experiment(config, NO_SOURCES, found_window(folders)))
+    return rule_time(loads, Limit(), True, (each, None)).longest
 
 
 def times(
-    config: Config,
-    sources: Sources,
-    counts: Counts,
-    limits: Mapping[str, Limit],
-    gpu: bool,
-    folders: Folders,
+    e: Experiment, limits: Mapping[str, Limit], gpu: bool, folders: Folders
 ) -> dict[str, Time]:
     """The time of every rule."""
-    work = loads(config, sources, counts, found_window(folders))
     found = {}
-    for stage, rules in counts.items():
-        for rule in rules:
-            limit = limits.get(rule, Limit())
+    for rule in rules().values():
+        if loads := rule.loads(e):
+            limit = limits.get(rule.name, Limit())
             on_gpu = gpu and limit.gpu
             known = (
-                seconds_each(folders.rule_logs(stage, rule), on_gpu),
-                seconds_taken(folders.rule_benchmarks(stage, rule)),
+                seconds_each(folders.rule_logs(rule.stage, rule.name), on_gpu),
+                seconds_taken(folders.rule_benchmarks(rule.stage, rule.name)),
             )
-            found[rule] = rule_time(config, rule, work[rule], limit, on_gpu, known)
+            found[rule.name] = rule_time(loads, limit, on_gpu, known)
     return found
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headwater.plan.dag import rules
 from headwater.plan.estimate import Time, hours
-from headwater.plan.jobs import Counts
+from headwater.plan.experiment import Experiment
 from headwater.plan.limits import GB, Limit, range_text
 from headwater.plan.ranges import Range, total
-from headwater.plan.sizes import Output
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,18 @@ class PlanRow:
 
 
 def rule_lines(
-    counts: Counts,
-    times: Mapping[str, Time],
-    outputs: Mapping[str, Output],
-    limits: Mapping[str, Limit],
-    gpu: bool,
+    e: Experiment, times: Mapping[str, Time], limits: Mapping[str, Limit], gpu: bool
 ) -> list[PlanRow]:
     """A line for every rule, in the order of the stages."""
     lines = []
-    for stage, rules in counts.items():
-        for rule, jobs in rules.items():
-            time, output = times[rule], outputs[rule]
-            cpu, gpus = hours(time, limits.get(rule, Limit()), gpu)
-            kept, written = output.kept * jobs, output.kept + output.rewritten
-            files = output.files * jobs
-            amounts = (cpu, gpus, written * jobs, kept, files, time.longest)
-            lines.append(PlanRow(stage, rule, jobs, *amounts, time.basis))
+    for name, time in times.items():
+        rule = rules()[name]
+        output, jobs = rule.leaves(e), rule.jobs(e)
+        cpu, gpus = hours(time, limits.get(name, Limit()), gpu)
+        kept, written = output.kept * jobs, output.kept + output.rewritten
+        files = output.files * jobs
+        amounts = (cpu, gpus, written * jobs, kept, files, time.longest)
+        lines.append(PlanRow(rule.stage, name, jobs, *amounts, time.basis))
     return lines
 
 

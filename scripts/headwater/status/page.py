@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from headwater.plan.dag import Counts
 from headwater.plan.estimate import Folders
-from headwater.plan.jobs import Counts
 from headwater.plan.limits import number
-from headwater.plan.rates import last_lines, seconds_taken
+from headwater.plan.rates import seconds_taken
+from headwater.progress import last_lines
 from headwater.status.jobs import FAILED, RUNNING, UnfinishedJob
 
 MOST = 20  # jobs that are shown one by one

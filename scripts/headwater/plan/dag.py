@@ -1,0 +1,277 @@
+"""Every rule once: what its text says, and a row for what it does not say.
+
+A rule stands in its `.smk` file. From there come its stage (the file), its name, the
+condition around it, its outputs, its wildcards, and whether it trains. So a figure, a
+page or a small table needs no row: it is as many jobs as its wildcards have values, of
+a few seconds, and leaves a small file for each output. Asking Snakemake instead builds
+the whole DAG: benchmarks/dag.md.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain, zip_longest
+from math import prod
+from pathlib import Path
+
+from headwater.interventions.runs import arm_runs
+from headwater.plan import sizes, work
+from headwater.plan.experiment import Experiment
+from headwater.plan.ranges import Range
+from headwater.plan.sizes import Output, small
+from headwater.plan.work import Load, handling, per_shard, per_source
+
+RULES = Path(__file__).resolve().parents[3] / "rules"
+HEADER = re.compile(
+    r"^if (?P<condition>.+):$|^(?P<else>else):$"
+    r"|^(?P<indent> *)rule (?P<name>\w+):(?P<text>(?:\n(?:(?P=indent) .*)?)*)",
+    re.M,
+)
+OUTPUT = re.compile(r"^( +)output:\n((?:\1 +.*\n)+)", re.M)
+WILDCARD, EXPANDED = re.compile(r"\{+(\w+)\}+"), re.compile(r"(?<!\{)\{(\w+)\}")
+PATH = re.compile(r'"<results>/(.+?)"')
+MEMORY = re.compile(r'mem_mb=(?:pass_memory\("(\w+)"\)|(training)_memory)')
+TRAINING = "training"
+# By `influence.method`, the rule that passes every row of the window.
+GRADIENT_RULES = {"projected": "row_gradients", "exact": "stream_scores"}
+
+Counts = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the text of a rule does not say.
+
+    Attributes:
+        jobs: how many, where the wildcards do not tell.
+        work: of a job, or of all but the first.
+        first: work of the first job, where it is unlike the others'.
+        leaves: bytes and files; None for a small file for each output.
+        path: of an output, under results/<experiment>/, where the first is not named in
+            the text or is like those of other rules.
+    """
+
+    jobs: Callable[[Experiment], int] | None = None
+    work: Callable[[Experiment], Load] = lambda e: handling()
+    first: Callable[[Experiment], Load] | None = None
+    leaves: Callable[[Experiment], Output] | None = None
+    path: str | None = None
+
+
+def _files(low: float, high: float | None = None) -> Callable[[Experiment], Output]:
+    return lambda e: small(Range(low, high or low))
+
+
+ROWS = {
+    "fetch_tokenizer": Row(leaves=lambda e: Output(Range(1e6, 1e7), Range(4, 8))),
+    "train_tokenizer": Row(
+        work=lambda e: handling(work.text_bytes(e).per(work.TEXT)), leaves=_files(4)
+    ),
+    "fetch_shard": Row(
+        jobs=lambda e: e.sources.remote, work=lambda e: per_source(e, work.NETWORK)
+    ),
+    "fetch_dataset": Row(
+        jobs=lambda e: e.sources.streamed, work=lambda e: per_source(e, work.NETWORK)
+    ),
+    "fetch_rows": Row(
+        jobs=lambda e: int(not e.sources.local_rows),
+        work=lambda e: handling(work.token_bytes(e).per(work.NETWORK)),
+        leaves=sizes.fetched_rows,
+    ),
+    "tokenize_source": Row(
+        work=lambda e: per_source(e, work.TEXT), leaves=sizes.packed
+    ),
+    "copy_rows": Row(work=lambda e: per_shard(e, work.TEXT), leaves=sizes.row_shard),
+    "order_rows": Row(work=lambda e: per_shard(e, work.DISK), leaves=sizes.row_shard),
+    "hold_out_rows": Row(leaves=sizes.held_out),
+    "hold_out": Row(leaves=sizes.held_out),
+    "fetch_checkpoint": Row(leaves=sizes.fetched_checkpoint),
+    "train_baseline": Row(
+        work=work.baseline, leaves=sizes.baseline, path="checkpoints/step0"
+    ),
+    "score_heads": Row(work=work.scoring_baseline),
+    "select_window": Row(leaves=_files(6, 11)),  # hard links, no bytes
+    "fit_factors": Row(work=work.fitting, leaves=sizes.factors),
+    "probe_gradient": Row(work=work.probing, leaves=sizes.one_head),
+    "row_gradients": Row(
+        jobs=lambda e: _stored(e) * e.points * e.config["gradients"]["shards"],
+        work=work.storing,
+        leaves=sizes.gradients,
+    ),
+    "solve_ihvp": Row(work=lambda e: Load(), leaves=sizes.one_head),
+    "score_rows": Row(work=work.reading, leaves=sizes.scores),
+    "stream_scores": Row(
+        work=lambda e: work.passing(e, e.part * e.points, e.targets),
+        leaves=sizes.all_scores,
+    ),
+    "rank_rows": Row(leaves=sizes.ranked, path="influence/{target}.domains.tsv"),
+    "score_tokens": Row(
+        work=lambda e: work.passing(
+            e, Range.exactly(e.config["report"]["top_rows"]), e.targets
+        )
+    ),
+    "check_fidelity": Row(work=work.comparing),
+    "compare_variants": Row(jobs=lambda e: 0),  # of no stage: only asked for by name
+    "build_arm": Row(leaves=sizes.intervention),
+    "retrain_arm": Row(work=work.arm, leaves=sizes.arm),
+    "evaluate_run": Row(work=work.evaluating_arm, first=work.evaluating_baseline),
+}
+
+
+def _stored(e: Experiment) -> bool:
+    return bool(e.config["influence"]["method"] == "projected")
+
+
+def _conditions(e: Experiment) -> dict[str, bool]:
+    """The conditions of the rules' files, as they are written there."""
+    found = {
+        "": True,
+        '"name" in CORPUS["tokenizer"]': "name" in e.config["corpus"]["tokenizer"],
+        "REMOTE": bool(e.sources.remote),
+        "STREAMED": bool(e.sources.streamed),
+        "SOURCES": bool(e.sources.text),
+        "HAS_ROWS": e.sources.is_rows,
+        "START": bool(e.sources.revisions),
+        "TRAINED": "revisions" not in e.config["checkpoints"],
+        'config["influence"]["method"] == "projected"': _stored(e),
+        "ARM_RUNS": bool(arm_runs(e.config)),
+    }
+    return {
+        "": True,
+        **found,
+        **{f"not {text}": not is_so for text, is_so in found.items()},
+    }
+
+
+def _values(e: Experiment, stage: str) -> dict[str, int]:
+    """How many values each wildcard has."""
+    runs = len(arm_runs(e.config))
+    rows, gradients = e.config["corpus"]["row_shards"], e.config["gradients"]["shards"]
+    return {
+        "source": e.sources.text,
+        "shard": rows if stage == "corpus" else gradients,
+        "revision": e.sources.revisions,
+        "target": e.targets,
+        "point": e.points,
+        "arm": runs,  # with their draws
+        "draw": 1,
+        "run": runs + 1,
+    }
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that makes results.
+
+    Attributes:
+        name: of the rule.
+        stage: its file's.
+        condition: around it, with `not` under an `else`; "" without one.
+        outputs: paths under results/<experiment>/, as written.
+        memory: section of the config whose batch size its memory depends on, `training`
+            for all of a training's, "" where little is needed.
+    """
+
+    name: str
+    stage: str
+    condition: str
+    outputs: tuple[str, ...]
+    memory: str
+
+    @property
+    def row(self) -> Row:
+        """What its text does not say."""
+        return ROWS.get(self.name, Row())
+
+    @property
+    def path(self) -> str:
+        """Of one output, wildcards in braces; in two where others are expanded."""
+        return self.row.path or self.outputs[0]
+
+    @property
+    def glob(self) -> str:
+        """`path` with a star for each wildcard."""
+        return WILDCARD.sub("*", self.path)
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """`path` with what each wildcard may be."""
+        parts = WILDCARD.split(self.path)
+        texts = map(re.escape, parts[::2])
+        values = [f"(?:{_constraints()[name]})" for name in parts[1::2]]
+        return re.compile("".join(chain(*zip_longest(texts, values, fillvalue=""))))
+
+    def jobs(self, e: Experiment) -> int:
+        """How many there are in an experiment."""
+        if not _conditions(e)[self.condition]:
+            return 0
+        own = self.row.jobs
+        return own(e) if own else prod(self._values(e)) // self.outputs_each(e)
+
+    def outputs_each(self, e: Experiment) -> int:
+        """How many paths like `path` one job leaves."""
+        return prod(self._values(e, expanded=True)) if "{{" in self.path else 1
+
+    def loads(self, e: Experiment) -> list[Load]:
+        """The work of its jobs."""
+        first = [self.row.first(e)] if self.row.first else []
+        others = replace(self.row.work(e), jobs=self.jobs(e) - len(first))
+        return [*first, others] if others.jobs else first
+
+    def leaves(self, e: Experiment) -> Output:
+        """What one job leaves, in the mean."""
+        own = self.row.leaves
+        return own(e) if own else small(Range.exactly(len(self.outputs)))
+
+    def _values(self, e: Experiment, expanded: bool = False) -> list[int]:
+        counts = _values(e, self.stage)
+        names = EXPANDED.findall(self.path) if expanded else WILDCARD.findall(self.path)
+        return [counts[name] for name in names]
+
+
+@cache
+def rules() -> dict[str, Rule]:
+    """Every rule that makes results, by name, in the order of the stages."""
+    main = (RULES.parent / "workflow/Snakefile").read_text()
+    stages = re.findall(r'^include: "../rules/(\w+).smk"', main, re.M)
+    return {rule.name: rule for stage in stages for rule in _read(stage)}
+
+
+def rule_names() -> set[str]:
+    """Every rule that the rule files define under any config."""
+    texts = [file.read_text() for file in RULES.glob("*.smk")]
+    found = (match["name"] for text in texts for match in HEADER.finditer(text))
+    return {name for name in found if name}
+
+
+def trains(rule: str) -> bool:
+    """Whether a rule's job is a training, which goes on where it stopped."""
+    return rule in rules() and rules()[rule].memory == TRAINING
+
+
+def count_jobs(e: Experiment) -> Counts:
+    """Jobs by stage and rule; no rule of 0 jobs."""
+    counts: Counts = {}
+    for rule in rules().values():
+        if jobs := rule.jobs(e):
+            counts.setdefault(rule.stage, {})[rule.name] = jobs
+    return counts
+
+
+def _read(stage: str) -> Iterator[Rule]:
+    condition = ""
+    for found in HEADER.finditer((RULES / f"{stage}.smk").read_text()):
+        name, text = found["name"], found["text"]
+        if name is None:
+            condition = found["condition"] or f"not {condition}"
+        elif outputs := OUTPUT.search(text):
+            around = condition if found["indent"] else ""
+            memory = "".join(filter(None, next(iter(MEMORY.findall(text)), ())))
+            yield Rule(name, stage, around, tuple(PATH.findall(outputs[0])), memory)
+
+
+@cache
+def _constraints() -> dict[str, str]:
+    text = (RULES / "common.smk").read_text().partition("\nwildcard_constraints:\n")[2]
+    return dict(re.findall(r'^    (\w+)=r?"(.+)",$', text, re.M))
