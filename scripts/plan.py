@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from headwater import job
-from headwater.plan.estimate import Folders, experiment_of, gradient_seconds, times
+from headwater.plan.estimate import Folders, experiment_of, gradient_seconds, plan_rows
 from headwater.plan.limits import (
     disk_warning,
     memory_warning,
@@ -13,7 +13,7 @@ from headwater.plan.limits import (
     time_warning,
 )
 from headwater.plan.ranges import total
-from headwater.plan.table import as_tsv, render, rule_lines
+from headwater.plan.table import as_tsv, render
 from headwater.plan.words import assumptions
 from headwater.publish import write_text
 
@@ -40,17 +40,15 @@ def main(snakemake):
         limits = rule_limits(params.limits)
         folders, gpu = Folders.of(config["experiment"]), bool(params.gpu)
         folders.results.mkdir(parents=True, exist_ok=True)
-        experiment = experiment_of(config, Path())
-        spent = times(experiment, limits, gpu, folders)
-        lines = rule_lines(experiment, spent, limits, gpu)
+        rows = plan_rows(experiment_of(config, Path()), limits, gpu, folders)
         print(f"\n{config['experiment']}: the whole experiment, from nothing\n")
-        print(render(lines))
-        bases = {line.basis for line in lines}
+        print(render(rows))
+        bases = {row.basis for row in rows}
         print("\n" + assumptions(config, folders, gpu, bases))
-        for warning in warnings(config, lines, limits, params, folders):
+        for warning in warnings(config, rows, limits, params, folders):
             print(f"WARNING {warning}")
         target = folders.results / "plan.tsv"
-        write_text(target, as_tsv(lines))
+        write_text(target, as_tsv(rows))
         print(f"\nEvery rule by itself: {target}\n", flush=True)
 
 

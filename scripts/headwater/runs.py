@@ -19,6 +19,8 @@ class RunGuard:
     Snakemake's own lock outlives a killed process and then blocks the next run; this
     one ends with its process.
 
+    Its methods are given Snakemake's workflow, with its jobs planned.
+
     Args:
         experiment: name of the experiment.
     """
@@ -32,11 +34,7 @@ class RunGuard:
         self._started = time.time()
 
     def arrive(self, workflow: Any) -> None:
-        """Leave the logs of other runs alone, even if this one ends at once.
-
-        Args:
-            workflow: Snakemake's, with its jobs planned.
-        """
+        """Leave the logs of other runs alone, even if this one ends at once."""
         if requests.uses_slurm(workflow):
             requests.keep_logs_in(workflow, requests.run_id(workflow))
 
@@ -44,10 +42,6 @@ class RunGuard:
         """Take the lock; on SLURM, check the jobs and end those of a killed run.
 
         Exits with one line a problem, before any job is submitted.
-
-        Args:
-            workflow: Snakemake's, with its jobs planned.
-            config: the whole validated config.
         """
         try:
             self._stack.enter_context(exclusive(self._results))
@@ -71,12 +65,7 @@ class RunGuard:
             print("\n" + summary.read_text(), file=sys.stderr)
 
     def explain(self, workflow: Any, snakemake_logs: Iterable[str]) -> None:
-        """Release the lock and print why jobs failed, one line each.
-
-        Args:
-            workflow: Snakemake's, after its last job.
-            snakemake_logs: files with what Snakemake said.
-        """
+        """Release the lock and print why jobs failed, one line each."""
         self._stack.close()
         lines = [
             f"{error}  (log: {log})"

@@ -10,29 +10,11 @@ UNREACHABLE = ("Unable to contact slurm controller", "Socket timed out")
 
 
 class SlurmError(HeadwaterError):
-    """SLURM cannot be asked. The message says what to do.
+    """SLURM cannot be asked: the message says what to do, `reason` in short why not."""
 
-    Args:
-        name: of the command.
-        reason: in a few words.
-    """
-
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
         self.reason = reason
-        super().__init__(
-            f"SLURM does not answer (`{name}`: {reason}); no job was submitted. Run "
-            "the same command again when `sinfo` works"
-        )
-
-
-class SlurmMissing(SlurmError):
-    """SLURM's commands are not here."""
-
-    def __str__(self) -> str:
-        return (
-            f"{self.reason}: SLURM's commands are not on this machine; run on a login "
-            "node, or without --profile profiles/slurm"
-        )
 
 
 def call(command: Sequence[str], patience: float = PATIENCE) -> tuple[bool, str]:
@@ -54,14 +36,18 @@ def call(command: Sequence[str], patience: float = PATIENCE) -> tuple[bool, str]
             command, capture_output=True, text=True, timeout=patience, check=False
         )
     except OSError:
-        raise SlurmMissing(name, f"`{name}` not found") from None
+        raise SlurmError(
+            f"`{name}` not found",
+            f"`{name}` not found: SLURM's commands are not on this machine; run on a "
+            "login node, or without --profile profiles/slurm",
+        ) from None
     except subprocess.TimeoutExpired:
-        raise SlurmError(name, f"no answer in {patience:.0f} s") from None
+        raise _silent(name, f"no answer in {patience:.0f} s") from None
     if not done.returncode:
         return True, done.stdout.strip()
     words = (done.stdout + done.stderr).strip()
     if any(sign in words for sign in UNREACHABLE):
-        raise SlurmError(name, " ".join(words.split()))
+        raise _silent(name, words)
     return False, words
 
 
@@ -73,5 +59,14 @@ def lines(*command: str, patience: float = PATIENCE) -> list[str]:
     """
     succeeded, words = call(command, patience)
     if not succeeded:
-        raise SlurmError(command[0], " ".join(words.split()))
+        raise _silent(command[0], words)
     return [line.strip() for line in words.splitlines() if line.strip()]
+
+
+def _silent(name: str, words: str) -> SlurmError:
+    reason = " ".join(words.split())
+    return SlurmError(
+        reason,
+        f"SLURM does not answer (`{name}`: {reason}); no job was submitted. Run the "
+        "same command again when `sinfo` works",
+    )

@@ -36,11 +36,7 @@ Overwritten = Mapping[str, Mapping[str, Any]]
 
 
 def check(workflow: Any, config: Mapping[str, Any]) -> None:
-    """Say what would keep jobs from running.
-
-    Args:
-        workflow: Snakemake's, with its jobs planned.
-        config: the whole validated config.
+    """Say what would keep the jobs of Snakemake's workflow from running.
 
     Raises:
         HeadwaterError: one line for each problem.

@@ -19,8 +19,8 @@ from headwater.interventions.runs import arm_runs
 from headwater.plan import sizes, work
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import Range
-from headwater.plan.sizes import Output, small
-from headwater.plan.work import Load, handling, per_shard, per_source
+from headwater.plan.sizes import Output, score_store, small
+from headwater.plan.work import DISK, LIGHT, NETWORK, TEXT, Load
 
 RULES = Path(__file__).resolve().parents[3] / "rules"
 HEADER = re.compile(
@@ -44,83 +44,68 @@ class Row:
     """What the text of a rule does not say.
 
     Attributes:
-        jobs: how many, where the wildcards do not tell.
         work: of a job, or of all but the first.
-        first: work of the first job, where it is unlike the others'.
         leaves: bytes and files; None for a small file for each output.
+        first: work of the first job, where it is unlike the others'.
+        jobs: how many, where the wildcards do not tell.
         path: of an output, under results/<experiment>/, where the first is not named in
             the text or is like those of other rules.
     """
 
-    jobs: Callable[[Experiment], int] | None = None
-    work: Callable[[Experiment], Load] = lambda e: handling()
+    work: Load | Callable[[Experiment], Load] = LIGHT
+    leaves: Output | Callable[[Experiment], Output] | None = None
     first: Callable[[Experiment], Load] | None = None
-    leaves: Callable[[Experiment], Output] | None = None
+    jobs: int | Callable[[Experiment], int] | None = None
     path: str | None = None
 
 
-def _files(low: float, high: float | None = None) -> Callable[[Experiment], Output]:
-    return lambda e: small(Range(low, high or low))
-
-
-ROWS = {
-    "fetch_tokenizer": Row(leaves=lambda e: Output(Range(1e6, 1e7), Range(4, 8))),
-    "train_tokenizer": Row(
-        work=lambda e: handling(work.text_bytes(e).per(work.TEXT)), leaves=_files(4)
-    ),
-    "fetch_shard": Row(
-        jobs=lambda e: e.sources.remote, work=lambda e: per_source(e, work.NETWORK)
-    ),
-    "fetch_dataset": Row(
-        jobs=lambda e: e.sources.streamed, work=lambda e: per_source(e, work.NETWORK)
-    ),
-    "fetch_rows": Row(
-        jobs=lambda e: int(not e.sources.local_rows),
-        work=lambda e: handling(work.token_bytes(e).per(work.NETWORK)),
-        leaves=sizes.fetched_rows,
-    ),
-    "tokenize_source": Row(
-        work=lambda e: per_source(e, work.TEXT), leaves=sizes.packed
-    ),
-    "copy_rows": Row(work=lambda e: per_shard(e, work.TEXT), leaves=sizes.row_shard),
-    "order_rows": Row(work=lambda e: per_shard(e, work.DISK), leaves=sizes.row_shard),
-    "hold_out_rows": Row(leaves=sizes.held_out),
-    "hold_out": Row(leaves=sizes.held_out),
-    "fetch_checkpoint": Row(leaves=sizes.fetched_checkpoint),
-    "train_baseline": Row(
-        work=work.baseline, leaves=sizes.baseline, path="checkpoints/step0"
-    ),
-    "score_heads": Row(work=work.scoring_baseline),
-    "select_window": Row(leaves=_files(6, 11)),  # hard links, no bytes
-    "fit_factors": Row(work=work.fitting, leaves=sizes.factors),
-    "probe_gradient": Row(work=work.probing, leaves=sizes.one_head),
-    "row_gradients": Row(
-        jobs=lambda e: _stored(e) * e.points * e.config["gradients"]["shards"],
-        work=work.storing,
-        leaves=sizes.gradients,
-    ),
-    "solve_ihvp": Row(work=lambda e: Load(), leaves=sizes.one_head),
-    "score_rows": Row(work=work.reading, leaves=sizes.scores),
-    "stream_scores": Row(
-        work=lambda e: work.passing(e, e.part * e.points, e.targets),
-        leaves=sizes.all_scores,
-    ),
-    "rank_rows": Row(leaves=sizes.ranked, path="influence/{target}.domains.tsv"),
-    "score_tokens": Row(
-        work=lambda e: work.passing(
-            e, Range.exactly(e.config["report"]["top_rows"]), e.targets
-        )
-    ),
-    "check_fidelity": Row(work=work.comparing),
-    "compare_variants": Row(jobs=lambda e: 0),  # of no stage: only asked for by name
-    "build_arm": Row(leaves=sizes.intervention),
-    "retrain_arm": Row(work=work.arm, leaves=sizes.arm),
-    "evaluate_run": Row(work=work.evaluating_arm, first=work.evaluating_baseline),
-}
+def _at(rate: Range, kind: Callable[..., Load]) -> Callable[[Experiment], Load]:
+    return lambda e: kind(e, rate)
 
 
 def _stored(e: Experiment) -> bool:
     return bool(e.config["influence"]["method"] == "projected")
+
+
+ROWS = {
+    "fetch_tokenizer": Row(leaves=Output(Range(1e6, 1e7), Range(4, 8))),
+    "train_tokenizer": Row(_at(TEXT, work.text), small(4)),
+    "fetch_shard": Row(_at(NETWORK, work.one_source), jobs=lambda e: e.sources.remote),
+    "fetch_dataset": Row(
+        _at(NETWORK, work.one_source), jobs=lambda e: e.sources.streamed
+    ),
+    "fetch_rows": Row(
+        _at(NETWORK, work.tokens),
+        sizes.fetched_rows,
+        jobs=lambda e: not e.sources.local_rows,
+    ),
+    "tokenize_source": Row(_at(TEXT, work.one_source), sizes.packed),
+    "copy_rows": Row(_at(TEXT, work.one_shard), sizes.row_shard),
+    "order_rows": Row(_at(DISK, work.one_shard), sizes.row_shard),
+    "hold_out_rows": Row(leaves=sizes.held_out),
+    "hold_out": Row(leaves=sizes.held_out),
+    "fetch_checkpoint": Row(leaves=sizes.fetched_checkpoint),
+    "train_baseline": Row(work.baseline, sizes.baseline, path="checkpoints/step0"),
+    "score_heads": Row(work.scoring_baseline),
+    "select_window": Row(leaves=small(6, 11)),  # and hard links to checkpoints
+    "fit_factors": Row(work.fitting, sizes.factors),
+    "probe_gradient": Row(work.probing, sizes.one_head),
+    "row_gradients": Row(
+        work.storing,
+        sizes.gradients,
+        jobs=lambda e: _stored(e) * e.points * e.config["gradients"]["shards"],
+    ),
+    "solve_ihvp": Row(Load(), sizes.one_head),
+    "score_rows": Row(work.reading, lambda e: score_store(e.part)),
+    "stream_scores": Row(work.streaming, sizes.all_scores),
+    "rank_rows": Row(leaves=sizes.ranked, path="influence/{target}.domains.tsv"),
+    "score_tokens": Row(work.locating),
+    "check_fidelity": Row(work.comparing),
+    "compare_variants": Row(jobs=0),  # only asked for by name
+    "build_arm": Row(leaves=sizes.intervention),
+    "retrain_arm": Row(work.arm, sizes.arm),
+    "evaluate_run": Row(work.evaluating_arm, first=work.evaluating_baseline),
+}
 
 
 def _conditions(e: Experiment) -> dict[str, bool]:
@@ -137,11 +122,7 @@ def _conditions(e: Experiment) -> dict[str, bool]:
         'config["influence"]["method"] == "projected"': _stored(e),
         "ARM_RUNS": bool(arm_runs(e.config)),
     }
-    return {
-        "": True,
-        **found,
-        **{f"not {text}": not is_so for text, is_so in found.items()},
-    }
+    return found | {f"not {text}": not holds for text, holds in found.items()}
 
 
 def _values(e: Experiment, stage: str) -> dict[str, int]:
@@ -207,27 +188,30 @@ class Rule:
         if not _conditions(e)[self.condition]:
             return 0
         own = self.row.jobs
-        return own(e) if own else prod(self._values(e)) // self.outputs_each(e)
+        if own is None:
+            return prod(self._values(e, WILDCARD)) // self.outputs_each(e)
+        return int(own(e) if callable(own) else own)
 
     def outputs_each(self, e: Experiment) -> int:
         """How many paths like `path` one job leaves."""
-        return prod(self._values(e, expanded=True)) if "{{" in self.path else 1
+        return prod(self._values(e, EXPANDED)) if "{{" in self.path else 1
 
     def loads(self, e: Experiment) -> list[Load]:
         """The work of its jobs."""
-        first = [self.row.first(e)] if self.row.first else []
-        others = replace(self.row.work(e), jobs=self.jobs(e) - len(first))
-        return [*first, others] if others.jobs else first
+        row = self.row
+        first = [row.first(e)] if row.first else []
+        other = row.work(e) if callable(row.work) else row.work
+        rest = self.jobs(e) - len(first)
+        return [*first, replace(other, jobs=rest)] if rest else first
 
     def leaves(self, e: Experiment) -> Output:
         """What one job leaves, in the mean."""
-        own = self.row.leaves
-        return own(e) if own else small(Range.exactly(len(self.outputs)))
+        own = self.row.leaves or small(len(self.outputs))
+        return own(e) if callable(own) else own
 
-    def _values(self, e: Experiment, expanded: bool = False) -> list[int]:
+    def _values(self, e: Experiment, wildcards: re.Pattern[str]) -> list[int]:
         counts = _values(e, self.stage)
-        names = EXPANDED.findall(self.path) if expanded else WILDCARD.findall(self.path)
-        return [counts[name] for name in names]
+        return [counts[name] for name in wildcards.findall(self.path)]
 
 
 @cache

@@ -15,8 +15,11 @@ from headwater.config import (
 from headwater.config.points import point_names
 from headwater.net.places import is_remote
 from headwater.plan.ranges import Range
-from headwater.plan.shape import Config, held_out_rows, window_steps
+from headwater.plan.shape import Config
 from headwater.steps import training_rows
+
+SHORTEST_WINDOW = 0.1  # of the training, where it is still to be found
+PILE_DOMAINS = 22
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,23 @@ class Experiment:
 
     @property
     def held_out(self) -> Range:
-        """Held-out rows that are used."""
-        return held_out_rows(self.config, self.sources.is_rows)
+        """Held-out rows that are used, at most so many of each domain."""
+        held = self.config["corpus"]["held_out"]
+        each = held["rows_per_domain"]
+        if self.sources.is_rows and "shards" not in held:
+            count = held.get("rows", 1024)
+            return Range(min(each, count), min(PILE_DOMAINS * each, count))
+        return Range(each, PILE_DOMAINS * each)
 
     @property
     def steps(self) -> Range:
         """Steps of the window."""
-        return window_steps(self.config, self.window)
+        window, steps = self.config["window"], self.config["training"]["steps"]
+        start, end = self.window or (window["start"], window["end"])
+        if "auto" not in (start, end):
+            return Range.exactly(end - start)
+        most = (steps if end == "auto" else end) - (0 if start == "auto" else start)
+        return Range(SHORTEST_WINDOW * most, most)
 
     @property
     def window_rows(self) -> Range:

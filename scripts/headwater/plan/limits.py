@@ -86,12 +86,7 @@ def disk_warning(kept: Range, there: float, free: float) -> str | None:
 
 
 def shard_warning(config: Config, job_seconds: Range) -> str | None:
-    """Gradient jobs too short or too long for a GPU cluster, and how many would do.
-
-    Args:
-        config: the whole config.
-        job_seconds: of one job, estimated or measured.
-    """
+    """Gradient jobs too short or too long for a GPU cluster, and how many would do."""
     minutes = job_seconds * (1 / 60)
     if minutes.high >= SHORTEST and minutes.low <= LONGEST:
         return None

@@ -31,9 +31,7 @@ def seconds_each(logs: Iterable[Path], gpu: bool) -> Range | None:
         right = [line for line in lines if (GPU_NOTE in line.text) == gpu]
         if right and len(right) == len(lines):
             found.append(sum(1 / line.rate for line in right))
-    if not found:
-        return None
-    return Range(min(found) * MARGIN.low, max(found) * MARGIN.high)
+    return _with_margin(found)
 
 
 def seconds_taken(tables: Iterable[Path]) -> Range | None:
@@ -43,6 +41,8 @@ def seconds_taken(tables: Iterable[Path]) -> Range | None:
         lines = tail(table)
         if len(lines) >= 2 and lines[0].startswith("s\t"):
             found.append(float(lines[-1].split("\t")[0]))
-    if not found:
-        return None
-    return Range(min(found) * MARGIN.low, max(found) * MARGIN.high)
+    return _with_margin(found)
+
+
+def _with_margin(found: list[float]) -> Range | None:
+    return Range(min(found), max(found)) * MARGIN if found else None

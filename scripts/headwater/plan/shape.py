@@ -9,8 +9,6 @@ from headwater.plan.ranges import Range
 Config = Mapping[str, Any]
 
 FLOAT, DOUBLE = 4, 8  # bytes
-SHORTEST_WINDOW = 0.1  # of the training, where it is still to be found
-PILE_DOMAINS = 22
 
 
 def vocabulary(config: Config) -> int:
@@ -81,21 +79,6 @@ def coded_bytes(config: Config) -> int:
     return -(-kept // 64) * 64 * int(gradients["bits"]) // 8
 
 
-def window_steps(config: Config, found: tuple[int, int] | None = None) -> Range:
-    """Training steps of the window.
-
-    Args:
-        config: the whole config.
-        found: its first and last step, where it has been found.
-    """
-    start, end = found or (config["window"]["start"], config["window"]["end"])
-    steps = config["training"]["steps"]
-    if start == "auto" or end == "auto":
-        most = (steps if end == "auto" else end) - (0 if start == "auto" else start)
-        return Range(SHORTEST_WINDOW * most, most)
-    return Range.exactly(end - start)
-
-
 def arm_checkpoints(config: Config, steps: Range) -> Range:
     """Checkpoints of an arm over so many steps."""
     every = config["retraining"]["checkpoint_every"]
@@ -106,13 +89,3 @@ def arm_checkpoints(config: Config, steps: Range) -> Range:
 def baseline_checkpoints(config: Config) -> int:
     """Checkpoints of the baseline, or how many revisions take its place."""
     return len(saved_steps(config))
-
-
-def held_out_rows(config: Config, is_rows: bool) -> Range:
-    """Held-out rows that are used, at most so many of each domain."""
-    held = config["corpus"]["held_out"]
-    each = held["rows_per_domain"]
-    if is_rows and "shards" not in held:
-        count = held.get("rows", 1024)
-        return Range(min(each, count), min(PILE_DOMAINS * each, count))
-    return Range(each, PILE_DOMAINS * each)

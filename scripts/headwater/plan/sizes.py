@@ -27,6 +27,7 @@ SPANS = Range(1.0, 6.0)  # stretches of documents in a row
 SPAN_BYTES = Range(4.0, 24.0)  # of one, compressed
 PLAN_BYTES = Range(0.5, 9.0)  # of a position of the window in an arm
 LOCK_AND_STAMP = 1
+ONE_FILE = Range.exactly(1)
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Output:
     rewritten: Range = NOTHING
 
 
-def small(files: Range) -> Output:
-    """Some small files."""
-    return Output(SMALL, files)
+def small(least: int, most: int | None = None) -> Output:
+    """So many small files."""
+    return Output(SMALL, Range(least, most or least))
 
 
 def row_store(rows: Range, width: int, token_bytes: int) -> Output:
@@ -93,14 +94,14 @@ def score_store(rows: Range) -> Output:
     return Output(rows * (2 * FLOAT), Range.exactly(1 + 2 * 2 + LOCK_AND_STAMP))
 
 
-def _rows(e: Experiment, rows: Range, besides: int, copies: int = 1) -> Output:
-    store = row_store(rows, e.width, token_bytes(e.config))
-    return Output(store.kept, store.files * copies + Range.exactly(besides))
-
-
 def token_bytes(config: Config) -> int:
     """Bytes of a stored token."""
     return 2 if vocabulary(config) <= 1 << 16 else 4
+
+
+def _rows(e: Experiment, rows: Range, besides: int, copies: int = 1) -> Output:
+    store = row_store(rows, e.width, token_bytes(e.config))
+    return Output(store.kept, store.files * copies + Range.exactly(besides))
 
 
 def row_shard(e: Experiment) -> Output:
@@ -151,7 +152,7 @@ def arm(e: Experiment) -> Output:
     saved = arm_checkpoints(e.config, e.steps)
     weights = checkpoint_bytes(e.config, moments=False)
     rewritten = saved * checkpoint_bytes(e.config, moments=True)
-    return Output(saved * weights, saved * 3 + Range.exactly(1), rewritten)
+    return Output(saved * weights, saved * 3 + ONE_FILE, rewritten)
 
 
 def factors(e: Experiment) -> Output:
@@ -163,12 +164,12 @@ def factors(e: Experiment) -> Output:
     lambdas = heads * 4 * width * d_head  # of all heads, under `qkvo`
     times = 2 if e.config["curvature"]["hessian"] == "ekfac" else 1
     kept = model["num_hidden_layers"] * DOUBLE * (times * sides + lambdas)
-    return Output(Range.exactly(kept), Range.exactly(1))
+    return Output(Range.exactly(kept), ONE_FILE)
 
 
 def one_head(e: Experiment) -> Output:
     """A gradient, or a product, of one head."""
-    return Output(Range.exactly(head_parameters(e.config) * DOUBLE), Range.exactly(1))
+    return Output(Range.exactly(head_parameters(e.config) * DOUBLE), ONE_FILE)
 
 
 def gradients(e: Experiment) -> Output:
@@ -178,11 +179,6 @@ def gradients(e: Experiment) -> Output:
     """
     share = (e.points + 1) / (2 * e.points)
     return gradient_store(e.part * share, e.config)
-
-
-def scores(e: Experiment) -> Output:
-    """One target's scores of one part."""
-    return score_store(e.part)
 
 
 def all_scores(e: Experiment) -> Output:
@@ -199,4 +195,4 @@ def ranked(e: Experiment) -> Output:
 
 def intervention(e: Experiment) -> Output:
     """The row and the weight of every position of the window."""
-    return Output(e.window_rows * PLAN_BYTES, Range.exactly(1))
+    return Output(e.window_rows * PLAN_BYTES, ONE_FILE)

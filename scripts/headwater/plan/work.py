@@ -80,30 +80,30 @@ class Load:
         return Range(CPU.low * max(1.0, 0.6 * threads), CPU.high * threads)
 
 
-def handling(seconds: Range = NOTHING) -> Load:
-    """A job without torch that takes so long once it has begun."""
-    return Load(besides=seconds, start=START)
+LIGHT = Load(start=START)  # without torch
 
 
-def token_bytes(e: Experiment) -> Range:
-    """Bytes of all rows of the training."""
-    return Range.exactly(2.0 * e.rows * e.width)
-
-
-def text_bytes(e: Experiment) -> Range:
-    """Bytes of text that the training needs."""
+def text(e: Experiment, rate: Range, parts: int = 1) -> Load:
+    """A share of the text that the training needs, at so many bytes a second."""
     natural = 1 - e.config["corpus"]["records"]["fraction"]
-    return Range.exactly(4.0 * e.rows * e.width * natural)
+    needed = Range.exactly(4.0 * e.rows * e.width * natural)
+    return replace(LIGHT, besides=needed.per(rate) * (1 / parts))
 
 
-def per_source(e: Experiment, rate: Range) -> Load:
-    """One source of text, at so many bytes a second."""
-    return handling(text_bytes(e).per(rate) * (1 / max(1, e.sources.text)))
+def one_source(e: Experiment, rate: Range) -> Load:
+    """The text of one source."""
+    return text(e, rate, max(1, e.sources.text))
 
 
-def per_shard(e: Experiment, rate: Range) -> Load:
-    """One shard of rows, at so many bytes a second."""
-    return handling(token_bytes(e).per(rate) * (1 / e.config["corpus"]["row_shards"]))
+def tokens(e: Experiment, rate: Range, parts: int = 1) -> Load:
+    """A share of the training's tokens, at so many bytes a second."""
+    needed = Range.exactly(2.0 * e.rows * e.width)
+    return replace(LIGHT, besides=needed.per(rate) * (1 / parts))
+
+
+def one_shard(e: Experiment, rate: Range) -> Load:
+    """The tokens of one shard of rows."""
+    return tokens(e, rate, e.config["corpus"]["row_shards"])
 
 
 def baseline(e: Experiment) -> Load:
@@ -133,13 +133,8 @@ def passing(e: Experiment, rows: Range, heads: int, besides: Range = NOTHING) ->
     """Passes over rows: forward, backward through frozen weights, and so many heads.
 
     Each head's gradient is a product over the row's tokens; turning it into its
-    eigenbasis costs about twice its parameters times the width.
-
-    Args:
-        e: the experiment.
-        rows: how many.
-        heads: whose gradients are taken.
-        besides: seconds of a row that are no arithmetic.
+    eigenbasis costs about twice its parameters times the width. `besides` is as in
+    `Load`.
     """
     length, width = e.config["corpus"]["seq_len"], e.config["model"]["hidden_size"]
     each = head_parameters(e.config) * (2 * length + 2 * (width + 64))
@@ -171,6 +166,16 @@ def reading(e: Experiment) -> Load:
     """One target's scores, from the stored gradients of all points."""
     each = Range.exactly(coded_bytes(e.config)).per(STORE)
     return Load(e.part * e.points, "rows", besides=each)
+
+
+def streaming(e: Experiment) -> Load:
+    """Every target's exact scores of one part of the window."""
+    return passing(e, e.part * e.points, e.targets)
+
+
+def locating(e: Experiment) -> Load:
+    """A score for every token of the highest rows."""
+    return passing(e, Range.exactly(e.config["report"]["top_rows"]), e.targets)
 
 
 def comparing(e: Experiment) -> Load:

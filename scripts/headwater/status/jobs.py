@@ -55,10 +55,6 @@ def done_jobs(e: Experiment, results: Path) -> dict[str, int]:
 
     Results of targets, arms or shards that the config no longer has count, too, but
     never more than there are jobs.
-
-    Args:
-        e: the experiment.
-        results: its folder.
     """
     return {
         name: min(jobs, _published(rule, results) // rule.outputs_each(e))
@@ -76,12 +72,7 @@ def _published(rule: Rule, results: Path) -> int:
 
 
 def unfinished(folders: Folders, now: float) -> list[UnfinishedJob]:
-    """Jobs that run or failed, the latest first.
-
-    Args:
-        folders: of the experiment.
-        now: seconds since the epoch.
-    """
+    """Jobs that run or failed at a time since the epoch, the latest first."""
     return sorted(_unfinished(folders, now), key=lambda job: job.age)
 
 

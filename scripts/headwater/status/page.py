@@ -6,6 +6,7 @@ from headwater.plan.dag import Counts
 from headwater.plan.estimate import Folders
 from headwater.plan.limits import number
 from headwater.plan.rates import seconds_taken
+from headwater.plan.table import aligned
 from headwater.progress import last_lines
 from headwater.status.jobs import FAILED, RUNNING, UnfinishedJob
 
@@ -116,12 +117,7 @@ def _remaining(running: list[UnfinishedJob]) -> float | None:
 
 def render(rows: list[Stage], jobs: list[UnfinishedJob], queue: list[str]) -> str:
     """All of it."""
-    cells = [HEADINGS, *(_cells(row) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
-    table = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    table = aligned([HEADINGS, *(_cells(row) for row in rows)])
     return "\n".join([*table, *_listed(jobs), *([""] if queue else []), *queue])
 
 

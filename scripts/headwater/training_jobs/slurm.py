@@ -32,12 +32,10 @@ def signal_seconds(minutes: int) -> int:
 
 
 def submit(spec: Spec, launch: Launch, training: Callable[[str], None]) -> str:
-    """Submit a run; returns the job's id.
+    """Submit a run, whose ranks call `training` with the path of the specification.
 
-    Args:
-        spec: the run.
-        launch: how it is executed.
-        training: what every rank calls with the path of the specification.
+    Returns:
+        The job's id.
 
     Raises:
         HeadwaterError: sbatch is not there, or refuses.
@@ -64,12 +62,7 @@ def _parameters(spec: Spec, launch: Launch) -> dict[str, object]:
     return {
         "job_name": job_name(spec),
         "comment": spec.name,
-        "partition": launch.partition,
-        "nodes": launch.nodes,
-        "ntasks_per_node": launch.per_node,
-        "cpus_per_task": launch.threads,
-        "mem": f"{launch.mem_mb}MB" if launch.mem_mb else None,
-        "time": launch.minutes,
+        **launch.asked,
         "signal_delay_s": signal_seconds(launch.minutes),
         "stderr_to_stdout": True,
         "wckey": None,  # submitit's own would be refused where wckeys are checked
