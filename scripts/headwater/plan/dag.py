@@ -19,8 +19,8 @@ from headwater.interventions.runs import arm_runs
 from headwater.plan import sizes, work
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import Range
-from headwater.plan.sizes import Output, score_store, small
-from headwater.plan.work import DISK, LIGHT, NETWORK, TEXT, Load
+from headwater.plan.sizes import Output, row_files, score_store, small
+from headwater.plan.work import DISK, LIGHT, NETWORK, TEXT, Load, passing
 
 RULES = Path(__file__).resolve().parents[3] / "rules"
 HEADER = re.compile(
@@ -59,52 +59,58 @@ class Row:
     path: str | None = None
 
 
-def _at(rate: Range, kind: Callable[..., Load]) -> Callable[[Experiment], Load]:
-    return lambda e: kind(e, rate)
-
-
 def _stored(e: Experiment) -> bool:
     return bool(e.config["influence"]["method"] == "projected")
 
 
 ROWS = {
     "fetch_tokenizer": Row(leaves=Output(Range(1e6, 1e7), Range(4, 8))),
-    "train_tokenizer": Row(_at(TEXT, work.text), small(4)),
-    "fetch_shard": Row(_at(NETWORK, work.one_source), jobs=lambda e: e.sources.remote),
+    "train_tokenizer": Row(lambda e: work.text(e, TEXT, 1), small(4)),
+    "fetch_shard": Row(
+        lambda e: work.text(e, NETWORK, e.sources.text), jobs=lambda e: e.sources.remote
+    ),
     "fetch_dataset": Row(
-        _at(NETWORK, work.one_source), jobs=lambda e: e.sources.streamed
+        lambda e: work.text(e, NETWORK, e.sources.text),
+        jobs=lambda e: e.sources.streamed,
     ),
     "fetch_rows": Row(
-        _at(NETWORK, work.tokens),
+        lambda e: work.tokens(e, NETWORK, 1),
         sizes.fetched_rows,
         jobs=lambda e: not e.sources.local_rows,
     ),
-    "tokenize_source": Row(_at(TEXT, work.one_source), sizes.packed),
-    "copy_rows": Row(_at(TEXT, work.one_shard), sizes.row_shard),
-    "order_rows": Row(_at(DISK, work.one_shard), sizes.row_shard),
-    "hold_out_rows": Row(leaves=sizes.held_out),
-    "hold_out": Row(leaves=sizes.held_out),
+    "tokenize_source": Row(lambda e: work.text(e, TEXT, e.sources.text), sizes.packed),
+    "copy_rows": Row(lambda e: work.tokens(e, TEXT, e.row_shards), sizes.row_shard),
+    "order_rows": Row(lambda e: work.tokens(e, DISK, e.row_shards), sizes.row_shard),
+    "hold_out_rows": Row(leaves=lambda e: row_files(e, e.held_out, 4)),
+    "hold_out": Row(leaves=lambda e: row_files(e, e.held_out, 4)),
     "fetch_checkpoint": Row(leaves=sizes.fetched_checkpoint),
     "train_baseline": Row(work.baseline, sizes.baseline, path="checkpoints/step0"),
-    "score_heads": Row(work.scoring_baseline),
+    "score_heads": Row(lambda e: work.scoring(e, Range.exactly(e.saved))),
     "select_window": Row(leaves=small(6, 11)),  # and hard links to checkpoints
     "fit_factors": Row(work.fitting, sizes.factors),
     "probe_gradient": Row(work.probing, sizes.one_head),
     "row_gradients": Row(
         work.storing,
         sizes.gradients,
-        jobs=lambda e: _stored(e) * e.points * e.config["gradients"]["shards"],
+        jobs=lambda e: _stored(e) * e.points * e.shards,
     ),
     "solve_ihvp": Row(Load(), sizes.one_head),
     "score_rows": Row(work.reading, lambda e: score_store(e.part)),
-    "stream_scores": Row(work.streaming, sizes.all_scores),
+    "stream_scores": Row(
+        lambda e: passing(e, e.part * e.points, e.targets), sizes.all_scores
+    ),
     "rank_rows": Row(leaves=sizes.ranked, path="influence/{target}.domains.tsv"),
-    "score_tokens": Row(work.locating),
+    "score_tokens": Row(
+        lambda e: passing(e, Range.exactly(e.config["report"]["top_rows"]), e.targets)
+    ),
     "check_fidelity": Row(work.comparing),
     "compare_variants": Row(jobs=0),  # only asked for by name
     "build_arm": Row(leaves=sizes.intervention),
     "retrain_arm": Row(work.arm, sizes.arm),
-    "evaluate_run": Row(work.evaluating_arm, first=work.evaluating_baseline),
+    "evaluate_run": Row(
+        lambda e: work.scoring(e, e.arm_saved, e.held_out),
+        first=lambda e: work.scoring(e, Range.exactly(e.saved), e.held_out),
+    ),
 }
 
 
@@ -128,10 +134,9 @@ def _conditions(e: Experiment) -> dict[str, bool]:
 def _values(e: Experiment, stage: str) -> dict[str, int]:
     """How many values each wildcard has."""
     runs = len(arm_runs(e.config))
-    rows, gradients = e.config["corpus"]["row_shards"], e.config["gradients"]["shards"]
     return {
         "source": e.sources.text,
-        "shard": rows if stage == "corpus" else gradients,
+        "shard": e.row_shards if stage == "corpus" else e.shards,
         "revision": e.sources.revisions,
         "target": e.targets,
         "point": e.points,

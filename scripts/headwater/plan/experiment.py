@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headwater.checkpoints.schedule import arm_schedule, saved_steps
 from headwater.config import (
     dataset_sources,
     has_rows,
@@ -123,9 +124,19 @@ class Experiment:
         return self.steps * self.config["training"]["batch_size"]
 
     @property
+    def row_shards(self) -> int:
+        """Parts of the training's rows."""
+        return int(self.config["corpus"]["row_shards"])
+
+    @property
+    def shards(self) -> int:
+        """Parts of the window's rows."""
+        return int(self.config["gradients"]["shards"])
+
+    @property
     def part(self) -> Range:
         """Rows of the window in one job that passes them through the model."""
-        return self.window_rows * (1 / self.config["gradients"]["shards"])
+        return self.window_rows * (1 / self.shards)
 
     @property
     def points(self) -> int:
@@ -136,3 +147,17 @@ class Experiment:
     def targets(self) -> int:
         """How many targets there are."""
         return len(self.config["targets"])
+
+    @property
+    def saved(self) -> int:
+        """Checkpoints of the baseline, or how many revisions take its place."""
+        return len(saved_steps(self.config))
+
+    @property
+    def arm_saved(self) -> Range:
+        """Checkpoints of an arm."""
+        every, steps = self.config["retraining"]["checkpoint_every"], self.steps
+        low, high = (
+            len(arm_schedule(0, int(n), every)) for n in (steps.low, steps.high)
+        )
+        return Range(low, high)

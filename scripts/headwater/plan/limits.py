@@ -127,11 +127,6 @@ def number(value: float) -> str:
 def rule_limits(raw: Mapping[str, Mapping[str, int | None]]) -> dict[str, Limit]:
     """Limits from plain numbers, as Snakemake hands them to a script."""
     return {
-        rule: Limit(
-            threads=int(found.get("threads") or 1),
-            runtime=found.get("runtime"),
-            mem_mb=found.get("mem_mb"),
-            gpu=bool(found.get("gpu")),
-        )
-        for rule, found in raw.items()
+        rule: Limit(int(f["threads"] or 1), f["runtime"], f["mem_mb"], bool(f["gpu"]))
+        for rule, f in raw.items()
     }

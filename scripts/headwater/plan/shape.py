@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from headwater.checkpoints.schedule import arm_schedule, saved_steps
 from headwater.plan.ranges import Range
 
 Config = Mapping[str, Any]
@@ -77,15 +76,3 @@ def coded_bytes(config: Config) -> int:
     kept = head_parameters(config)
     kept = kept if count == "all" else min(kept, int(count))
     return -(-kept // 64) * 64 * int(gradients["bits"]) // 8
-
-
-def arm_checkpoints(config: Config, steps: Range) -> Range:
-    """Checkpoints of an arm over so many steps."""
-    every = config["retraining"]["checkpoint_every"]
-    low, high = (len(arm_schedule(0, int(n), every)) for n in (steps.low, steps.high))
-    return Range(low, high)
-
-
-def baseline_checkpoints(config: Config) -> int:
-    """Checkpoints of the baseline, or how many revisions take its place."""
-    return len(saved_steps(config))

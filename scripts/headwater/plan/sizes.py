@@ -12,8 +12,6 @@ from headwater.plan.shape import (
     DOUBLE,
     FLOAT,
     Config,
-    arm_checkpoints,
-    baseline_checkpoints,
     coded_bytes,
     head_parameters,
     parameters,
@@ -99,27 +97,23 @@ def token_bytes(config: Config) -> int:
     return 2 if vocabulary(config) <= 1 << 16 else 4
 
 
-def _rows(e: Experiment, rows: Range, besides: int, copies: int = 1) -> Output:
+def row_files(e: Experiment, rows: Range, besides: int, copies: int = 1) -> Output:
+    """A store of rows, or two of the same size, with so many files beside."""
     store = row_store(rows, e.width, token_bytes(e.config))
     return Output(store.kept, store.files * copies + Range.exactly(besides))
 
 
 def row_shard(e: Experiment) -> Output:
     """One shard of the rows in training order."""
-    each = Range.exactly(e.rows / e.config["corpus"]["row_shards"])
-    return _rows(e, each, 2 + LOCK_AND_STAMP)
-
-
-def held_out(e: Experiment) -> Output:
-    """The held-out rows, and what is said of them."""
-    return _rows(e, e.held_out, 4)
+    each = Range.exactly(e.rows / e.row_shards)
+    return row_files(e, each, 2 + LOCK_AND_STAMP)
 
 
 def packed(e: Experiment) -> Output:
     """The rows of one source: of natural text and of records."""
     natural = e.rows * (1 - e.config["corpus"]["records"]["fraction"])
     each = Range(natural, 1.3 * natural) * (1 / max(1, e.sources.text))
-    return _rows(e, each, 4, copies=2)
+    return row_files(e, each, 4, copies=2)
 
 
 def fetched_rows(e: Experiment) -> Output:
@@ -142,14 +136,14 @@ def baseline(e: Experiment) -> Output:
     """The initial weights, and every later checkpoint with its moments."""
     weights = checkpoint_bytes(e.config, moments=False)
     whole = checkpoint_bytes(e.config, moments=True)
-    count = baseline_checkpoints(e.config)
+    count = e.saved
     kept = Range.exactly(weights + (count - 1) * whole)
     return Output(kept, Range.exactly(5 * count - 1))
 
 
 def arm(e: Experiment) -> Output:
     """Checkpoints; beside each the state is written that a run would resume from."""
-    saved = arm_checkpoints(e.config, e.steps)
+    saved = e.arm_saved
     weights = checkpoint_bytes(e.config, moments=False)
     rewritten = saved * checkpoint_bytes(e.config, moments=True)
     return Output(saved * weights, saved * 3 + ONE_FILE, rewritten)

@@ -12,8 +12,6 @@ from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
     Config,
     all_heads,
-    arm_checkpoints,
-    baseline_checkpoints,
     coded_bytes,
     forward_operations,
     head_parameters,
@@ -83,38 +81,28 @@ class Load:
 LIGHT = Load(start=START)  # without torch
 
 
-def text(e: Experiment, rate: Range, parts: int = 1) -> Load:
-    """A share of the text that the training needs, at so many bytes a second."""
+def text(e: Experiment, rate: Range, parts: int) -> Load:
+    """One part of the text that the training needs, at so many bytes a second."""
     natural = 1 - e.config["corpus"]["records"]["fraction"]
     needed = Range.exactly(4.0 * e.rows * e.width * natural)
-    return replace(LIGHT, besides=needed.per(rate) * (1 / parts))
+    return replace(LIGHT, besides=needed.per(rate) * (1 / max(1, parts)))
 
 
-def one_source(e: Experiment, rate: Range) -> Load:
-    """The text of one source."""
-    return text(e, rate, max(1, e.sources.text))
-
-
-def tokens(e: Experiment, rate: Range, parts: int = 1) -> Load:
-    """A share of the training's tokens, at so many bytes a second."""
+def tokens(e: Experiment, rate: Range, parts: int) -> Load:
+    """One part of the training's tokens, at so many bytes a second."""
     needed = Range.exactly(2.0 * e.rows * e.width)
     return replace(LIGHT, besides=needed.per(rate) * (1 / parts))
 
 
-def one_shard(e: Experiment, rate: Range) -> Load:
-    """The tokens of one shard of rows."""
-    return tokens(e, rate, e.config["corpus"]["row_shards"])
-
-
 def baseline(e: Experiment) -> Load:
     """The whole training, with its checkpoints and moments."""
-    saved = Range.exactly(baseline_checkpoints(e.config))
-    return _training(e.config, Range.exactly(e.config["training"]["steps"]), saved, 3)
+    steps = Range.exactly(e.config["training"]["steps"])
+    return _training(e.config, steps, Range.exactly(e.saved), 3)
 
 
 def arm(e: Experiment) -> Load:
     """The training of an arm: each checkpoint twice, once with moments."""
-    return _training(e.config, e.steps, arm_checkpoints(e.config, e.steps), 4)
+    return _training(e.config, e.steps, e.arm_saved, 4)
 
 
 def _training(config: Config, steps: Range, saved: Range, copies: int) -> Load:
@@ -168,16 +156,6 @@ def reading(e: Experiment) -> Load:
     return Load(e.part * e.points, "rows", besides=each)
 
 
-def streaming(e: Experiment) -> Load:
-    """Every target's exact scores of one part of the window."""
-    return passing(e, e.part * e.points, e.targets)
-
-
-def locating(e: Experiment) -> Load:
-    """A score for every token of the highest rows."""
-    return passing(e, Range.exactly(e.config["report"]["top_rows"]), e.targets)
-
-
 def comparing(e: Experiment) -> Load:
     """Exact scores of a sample, perhaps of one row only."""
     few = e.config["influence"]["fidelity_rows"] * e.points
@@ -205,18 +183,3 @@ def scoring(e: Experiment, checkpoints: Range, rows: Range = NOTHING) -> Load:
     losses = rows * forward_operations(config, config["corpus"]["seq_len"])
     loaded = LOAD + Range.exactly(4.0 * parameters(config)).per(DISK)
     return Load(checkpoints, "checkpoints", Range.exactly(scores) + losses, loaded)
-
-
-def scoring_baseline(e: Experiment) -> Load:
-    """Head scores of the baseline's checkpoints."""
-    return scoring(e, Range.exactly(baseline_checkpoints(e.config)))
-
-
-def evaluating_arm(e: Experiment) -> Load:
-    """Metrics of an arm's checkpoints."""
-    return scoring(e, arm_checkpoints(e.config, e.steps), e.held_out)
-
-
-def evaluating_baseline(e: Experiment) -> Load:
-    """Metrics of the baseline's checkpoints."""
-    return scoring(e, Range.exactly(baseline_checkpoints(e.config)), e.held_out)

@@ -1,5 +1,6 @@
 """The status of an experiment as text."""
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from headwater.plan.dag import Counts
@@ -69,20 +70,17 @@ def _stage(
 
 def _work(stage: str, rules: dict[str, int], folders: Folders) -> str:
     """Units done by the rule of the stage that counts most of them."""
-    sums: dict[str, int] = {}
-    for rule in rules:
-        for log in folders.rule_logs(stage, rule):
-            for line in list(last_lines(log).values())[-1:]:
-                sums[line.unit] = sums.get(line.unit, 0) + line.done
-    units = max(sums, key=lambda unit: sums[unit], default="")
-    return f"{sums[units]:,} {units}" if units else ""
+    sums: Counter[str] = Counter()
+    for log in (log for rule in rules for log in folders.rule_logs(stage, rule)):
+        for line in list(last_lines(log).values())[-1:]:
+            sums[line.unit] += line.done
+    return "".join(f"{done:,} {units}" for units, done in sums.most_common(1))
 
 
 def _rate(running: list[UnfinishedJob]) -> str:
-    rates: dict[str, float] = {}
-    for job in running:
-        if job.line:
-            rates[job.line.unit] = rates.get(job.line.unit, 0.0) + job.line.rate
+    rates: defaultdict[str, float] = defaultdict(float)
+    for line in (job.line for job in running if job.line):
+        rates[line.unit] += line.rate
     return ", ".join(f"{number(rate)} {unit}/s" for unit, rate in rates.items())
 
 
