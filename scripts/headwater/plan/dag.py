@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain, zip_longest
 from math import prod
 from pathlib import Path
 
@@ -183,10 +182,10 @@ class Rule:
     @property
     def pattern(self) -> re.Pattern[str]:
         """`path` with what each wildcard may be."""
-        parts = WILDCARD.split(self.path)
-        texts = map(re.escape, parts[::2])
-        values = [f"(?:{_constraints()[name]})" for name in parts[1::2]]
-        return re.compile("".join(chain(*zip_longest(texts, values, fillvalue=""))))
+        texts = WILDCARD.split(self.path)
+        texts[::2] = map(re.escape, texts[::2])
+        texts[1::2] = [f"(?:{_constraints()[name]})" for name in texts[1::2]]
+        return re.compile("".join(texts))
 
     def jobs(self, e: Experiment) -> int:
         """How many there are in an experiment."""
