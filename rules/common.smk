@@ -1,5 +1,9 @@
 # What all rules share: the checked config, the names of things, and the run's lock.
 # Parsed by every job on its node: nothing here may be slow, random or depend on results.
+#
+# Rules of seconds and a few megabytes say `localrule: True`: in a queue they would wait
+# longer than they work, and an experiment has a hundred of them. They run where Snakemake
+# runs; what reads checkpoints or passes rows through a model does not.
 
 import os
 import shutil
@@ -221,18 +225,3 @@ wildcard_constraints:
     arm="[a-z][a-z0-9_]*",
     draw=r"\d+",
     run=r"baseline|[a-z][a-z0-9_]*-seed\d+",
-
-
-# Seconds of work and a few megabytes each: in a queue they would wait longer than they
-# work, and an experiment has a hundred of them. They run where Snakemake runs; what reads
-# checkpoints or passes rows through a model (score_heads, evaluate_run, ...) does not.
-localrules:
-    select_window,
-    select_target,
-    rank_rows,
-    build_arm,
-    measure_effects,
-    plot_emergence,
-    plot_enrichment,
-    show_top_rows,
-    write_summary,

@@ -36,6 +36,7 @@ rule select_window:
         "<logs>/heads/select_window.log",
     benchmark:
         "<benchmarks>/heads/select_window.tsv"
+    localrule: True
     conda:
         "../envs/headwater.yaml"
     threads: 1
@@ -59,6 +60,7 @@ rule select_target:
         "<logs>/heads/select_target-{target}.log",
     benchmark:
         "<benchmarks>/heads/select_target-{target}.tsv"
+    localrule: True
     conda:
         "../envs/headwater.yaml"
     threads: 1

@@ -111,6 +111,7 @@ rule rank_rows:
     benchmark:
         "<benchmarks>/influence/rank_rows-{target}.tsv"
     priority: 10
+    localrule: True
     conda:
         "../envs/headwater.yaml"
     threads: 1

@@ -12,6 +12,7 @@ rule build_arm:
         "<logs>/interventions/build_arm-{arm}-seed{draw}.log",
     benchmark:
         "<benchmarks>/interventions/build_arm-{arm}-seed{draw}.tsv"
+    localrule: True
     conda:
         "../envs/headwater.yaml"
     threads: 1

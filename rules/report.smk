@@ -4,37 +4,18 @@ TEMPLATES = os.path.relpath(
     Path(workflow.basedir).parent / "scripts" / "headwater" / "report" / "templates"
 )
 
-
-rule plot_emergence:
-    input:
-        window="<results>/heads/window.json",
-        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
-        scores="<results>/heads/scores.tsv",
-        runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
-        domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
-    output:
-        png="<results>/report/emergence.png",
-        svg=report(
-            "<results>/report/emergence.svg",
-            caption="../workflow/report/emergence.rst",
-            category="The causal test",
-            labels={"shows": "Curves of all arms"},
-        ),
-    log:
-        "<logs>/report/plot_emergence.log",
-    benchmark:
-        "<benchmarks>/report/plot_emergence.tsv"
-    conda:
-        "../envs/headwater.yaml"
-    threads: 1
-    resources:
-        mem_mb=more(1000),
-        runtime=longer(10),
-    params:
-        code=digest("plot_emergence"),
-        settings=section("arms", "window"),
-    script:
-        "../scripts/plot_emergence.py"
+# What the report has, and the summary's words for it. Without arms nothing can be said
+# of their effects.
+PAGES = {
+    "enrichment.png": "the domains of the top rows",
+    "top_rows.html": "the highest rows as text",
+}
+if ARM_RUNS:
+    PAGES = {
+        "emergence.png": "the curves of all arms",
+        **PAGES,
+        "summary.html": "every number behind this page",
+    }
 
 
 rule plot_enrichment:
@@ -54,6 +35,7 @@ rule plot_enrichment:
         "<logs>/report/plot_enrichment.log",
     benchmark:
         "<benchmarks>/report/plot_enrichment.tsv"
+    localrule: True
     conda:
         "../envs/headwater.yaml"
     threads: 1
@@ -90,6 +72,7 @@ rule show_top_rows:
         "<logs>/report/show_top_rows.log",
     benchmark:
         "<benchmarks>/report/show_top_rows.tsv"
+    localrule: True
     conda:
         "../envs/headwater.yaml"
     threads: 1
@@ -103,40 +86,76 @@ rule show_top_rows:
         "../scripts/show_top_rows.py"
 
 
-rule write_summary:
-    input:
-        window="<results>/heads/window.json",
-        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
-        baseline="<results>/evaluation/baseline.tsv",
-        summary="<results>/evaluation/summary.tsv",
-        effects="<results>/evaluation/effects.tsv",
-        domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
-        fidelity="<results>/influence/fidelity.tsv",
-        templates=expand(
-            "{folder}/{name}.html",
-            folder=TEMPLATES,
-            name=["page", "summary"],
-        ),
-    output:
-        text="<results>/report/summary.md",
-        page=report(
-            "<results>/report/summary.html",
-            caption="../workflow/report/summary.rst",
-            category="The causal test",
-            labels={"shows": "Summary and tables"},
-        ),
-    log:
-        "<logs>/report/write_summary.log",
-    benchmark:
-        "<benchmarks>/report/write_summary.tsv"
-    conda:
-        "../envs/headwater.yaml"
-    threads: 1
-    resources:
-        mem_mb=more(1000),
-        runtime=longer(10),
-    params:
-        code=digest("write_summary"),
-        settings=section("arms", "window"),
-    script:
-        "../scripts/write_summary.py"
+if ARM_RUNS:
+
+    rule plot_emergence:
+        input:
+            window="<results>/heads/window.json",
+            targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
+            scores="<results>/heads/scores.tsv",
+            runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
+            domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
+        output:
+            png="<results>/report/emergence.png",
+            svg=report(
+                "<results>/report/emergence.svg",
+                caption="../workflow/report/emergence.rst",
+                category="The causal test",
+                labels={"shows": "Curves of all arms"},
+            ),
+        log:
+            "<logs>/report/plot_emergence.log",
+        benchmark:
+            "<benchmarks>/report/plot_emergence.tsv"
+        localrule: True
+        conda:
+            "../envs/headwater.yaml"
+        threads: 1
+        resources:
+            mem_mb=more(1000),
+            runtime=longer(10),
+        params:
+            code=digest("plot_emergence"),
+            settings=section("arms", "window"),
+        script:
+            "../scripts/plot_emergence.py"
+
+    rule write_summary:
+        input:
+            window="<results>/heads/window.json",
+            targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
+            baseline="<results>/evaluation/baseline.tsv",
+            summary="<results>/evaluation/summary.tsv",
+            effects="<results>/evaluation/effects.tsv",
+            domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
+            fidelity="<results>/influence/fidelity.tsv",
+            templates=expand(
+                "{folder}/{name}.html",
+                folder=TEMPLATES,
+                name=["page", "summary"],
+            ),
+        output:
+            text="<results>/report/summary.md",
+            page=report(
+                "<results>/report/summary.html",
+                caption="../workflow/report/summary.rst",
+                category="The causal test",
+                labels={"shows": "Summary and tables"},
+            ),
+        log:
+            "<logs>/report/write_summary.log",
+        benchmark:
+            "<benchmarks>/report/write_summary.tsv"
+        localrule: True
+        conda:
+            "../envs/headwater.yaml"
+        threads: 1
+        resources:
+            mem_mb=more(1000),
+            runtime=longer(10),
+        params:
+            code=digest("write_summary"),
+            places=PAGES,
+            settings=section("arms", "window"),
+        script:
+            "../scripts/write_summary.py"

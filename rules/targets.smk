@@ -1,13 +1,6 @@
 # The targets people type: `snakemake heads`, `snakemake retraining`, ...
 
 
-# Without arms nothing can be said of their effects.
-EFFECTS = ["effects", "summary"] if ARM_RUNS else []
-PAGES = ["enrichment.png", "top_rows.html"]
-if ARM_RUNS:
-    PAGES += ["emergence.png", "summary.md"]
-
-
 rule prepare:
     """What needs the network, on a login node."""
     input:
@@ -98,10 +91,11 @@ rule evaluation:
     """Metrics of every run, and the effects of the arms."""
     input:
         expand("<results>/evaluation/{run}.tsv", run=RUNS),
-        expand("<results>/evaluation/{name}.tsv", name=EFFECTS),
+        rules.measure_effects.output if ARM_RUNS else [],
 
 
 rule report:
     """Figures, the highest rows as text, and the summary in words."""
     input:
         expand("<results>/report/{name}", name=PAGES),
+        rules.write_summary.output if ARM_RUNS else [],

@@ -4,8 +4,7 @@ import shutil
 from pathlib import Path
 
 from headwater import job
-from headwater.plan.estimate import Folders, found_window, gradient_seconds, times
-from headwater.plan.jobs import count_jobs, sources_of
+from headwater.plan.estimate import Folders, experiment_of, gradient_seconds, plan_rows
 from headwater.plan.limits import (
     disk_warning,
     memory_warning,
@@ -14,8 +13,7 @@ from headwater.plan.limits import (
     time_warning,
 )
 from headwater.plan.ranges import total
-from headwater.plan.sizes import outputs
-from headwater.plan.table import as_tsv, render, rule_lines
+from headwater.plan.table import as_tsv, render
 from headwater.plan.words import assumptions
 from headwater.publish import write_text
 
@@ -39,21 +37,18 @@ def warnings(config, lines, limits, params, folders):
 def main(snakemake):
     with job.start(snakemake) as config:
         params = snakemake.params
-        sources, limits = sources_of(config, Path()), rule_limits(params.limits)
+        limits = rule_limits(params.limits)
         folders, gpu = Folders.of(config["experiment"]), bool(params.gpu)
         folders.results.mkdir(parents=True, exist_ok=True)
-        counts = count_jobs(config, sources)
-        spent = times(config, sources, counts, limits, gpu, folders)
-        written = outputs(config, sources, counts, found_window(folders))
-        lines = rule_lines(counts, spent, written, limits, gpu)
+        rows = plan_rows(experiment_of(config, Path()), limits, gpu, folders)
         print(f"\n{config['experiment']}: the whole experiment, from nothing\n")
-        print(render(lines))
-        bases = {line.basis for line in lines}
+        print(render(rows))
+        bases = {row.basis for row in rows}
         print("\n" + assumptions(config, folders, gpu, bases))
-        for warning in warnings(config, lines, limits, params, folders):
+        for warning in warnings(config, rows, limits, params, folders):
             print(f"WARNING {warning}")
         target = folders.results / "plan.tsv"
-        write_text(target, as_tsv(lines))
+        write_text(target, as_tsv(rows))
         print(f"\nEvery rule by itself: {target}\n", flush=True)
 
 

@@ -15,10 +15,9 @@ from pathlib import Path
 from headwater.cluster.orphans import record_path
 from headwater.config.reading import read_config_file
 from headwater.errors import HeadwaterError
-from headwater.plan.estimate import Folders
-from headwater.plan.jobs import count_jobs, sources_of
-from headwater.status.done import done_jobs
-from headwater.status.jobs import unfinished
+from headwater.plan.dag import count_jobs
+from headwater.plan.estimate import Folders, experiment_of
+from headwater.status.jobs import done_jobs, unfinished
 from headwater.status.page import render, stages
 from headwater.status.queue import queue_lines
 
@@ -28,9 +27,10 @@ def main():
     parser.add_argument("--configfile", default="config/config.yaml")
     config = read_config_file(parser.parse_args().configfile)
     folders = Folders.of(config["experiment"])
-    counts = count_jobs(config, sources_of(config, Path()))
+    experiment = experiment_of(config, Path())
+    counts = count_jobs(experiment)
     jobs = unfinished(folders, time.time())
-    done = done_jobs(folders.results, counts, len(config["targets"]))
+    done = done_jobs(experiment, folders.results)
     print(f"{config['experiment']}: {sum(done.values()):,} jobs done\n")
     rows = stages(counts, done, jobs, folders)
     # Written while a run on SLURM lasts, and left where one was killed.

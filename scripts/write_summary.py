@@ -6,7 +6,7 @@ from headwater import job
 from headwater.heads.targets import read_choice
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
-from headwater.report.summary import Tables, places, summary_text
+from headwater.report.summary import Tables, summary_text
 from headwater.report.tables import read_table, read_tables, titled
 
 
@@ -24,7 +24,9 @@ def main(snakemake):
             domains=domains,
             fidelity=read_table(Path(inputs.fidelity)),
         )
-        text = summary_text(tables, places(Path(snakemake.output.text).parent))
+        folder = Path(snakemake.output.text).parent
+        pages = snakemake.params.places.items()
+        text = summary_text(tables, {str(folder / name): what for name, what in pages})
         effects = read_table(Path(inputs.effects))
         shown = titled(tables.summary, effects, domains, tables.fidelity)
         page = tables_page(config["experiment"], text, shown)

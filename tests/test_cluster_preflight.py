@@ -17,9 +17,10 @@ from headwater.cluster.partitions import (
     misfits,
     read_partitions,
 )
-from headwater.cluster.profile import profile_file, profile_problems, rule_names
+from headwater.cluster.profile import profile_file, profile_problems
 from headwater.cluster.requests import Request, limit_growth
 from headwater.errors import HeadwaterError
+from headwater.plan.dag import rule_names
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ACCOUNTS = ["lab", "physics"]
@@ -212,7 +213,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     given = yaml.safe_load(text)
     return profile_problems(
         str(file),
-        rule_names(REPOSITORY / "rules"),
+        rule_names(),
         given.get("default-resources", {}),
         given.get("set-resources", {}),
     )

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from headwater.plan.dag import trains
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROFILE = yaml.safe_load((REPOSITORY / "profiles/slurm/config.yaml").read_text())
-TRAINING = {"train_baseline", "retrain_arm"}  # they go on where they were
 
 
 def rules() -> dict[str, str]:
@@ -54,12 +55,19 @@ def test_the_line_for_gres_is_a_line_of_the_profile() -> None:
 def test_memory_and_time_grow_with_every_attempt(name: str) -> None:
     text = RULES[name]
     assert re.search(r"mem_mb=(more\(|pass_memory\(|training_memory)", text)
-    assert name in TRAINING or re.search(r"runtime=longer\(", text)
+    assert trains(name) or re.search(r"runtime=longer\(", text)
 
 
 def test_every_job_says_its_memory_and_time() -> None:
-    """So that `default-resources` need not."""
+    """So that `default-resources` need not; but not what never becomes a job."""
     for name, text in RULES.items():
-        if "script:" in text and "localrule: True" not in text:
+        if "script:" in text and not name.startswith(("fetch_", "plan")):
             assert "mem_mb=" in text, name
             assert "runtime=" in text, name
+
+
+def test_only_what_is_small_or_needs_the_network_runs_beside_snakemake() -> None:
+    local = {name for name, text in RULES.items() if "localrule: True" in text}
+    asking = {name for name in local if "gpu=1" in RULES[name]}
+    assert asking == set(filter(trains, RULES)), "they submit a job of their own"
+    assert "localrules:" not in "".join(RULES.values())

@@ -12,9 +12,10 @@ import torch
 
 import headwater.progress
 from headwater import job
-from headwater.errors import ERROR_PREFIX, HeadwaterError
+from headwater.errors import HeadwaterError
 from headwater.imports import ROOT
-from headwater.progress import Progress
+from headwater.logs import BUG, ERROR, TRACEBACK, errors_in
+from headwater.progress import GPU_NOTE, Progress, last_lines
 from headwater.runs import RunGuard
 
 
@@ -70,7 +71,7 @@ def test_a_headwater_error_is_one_line_and_exit_code_one(tmp_path, capsys):
     assert caught.value.code == 1
     lines = log.read_text().splitlines()
     assert len(lines) == 1
-    assert lines[0].endswith(f" {ERROR_PREFIX}a.zst: line 3: 100% broken; mend it")
+    assert lines[0].endswith(f" {ERROR}a.zst: line 3: 100% broken; mend it")
     assert capsys.readouterr().err == log.read_text()
 
 
@@ -82,7 +83,7 @@ def test_any_other_error_keeps_its_traceback(tmp_path):
     assert "Traceback (most recent call last)" in text
     assert "test_job.py" in text
     assert "ZeroDivisionError: a bug" in text
-    assert ERROR_PREFIX not in text
+    assert ERROR not in text
 
 
 FAILING = """
@@ -100,7 +101,7 @@ def test_a_failing_job_exits_with_one_and_without_a_traceback(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors.count("\n") == 1
-    assert errors.endswith(f" {ERROR_PREFIX}no corpus\n")
+    assert errors.endswith(f" {ERROR}no corpus\n")
 
 
 def test_a_job_fixes_the_threads(tmp_path):
@@ -189,13 +190,13 @@ def test_a_run_without_a_summary_ends_silently(folder, capsys):
 
 def test_the_reasons_of_this_run_are_told_and_no_others(folder, capsys):
     logs = folder / "logs" / "test"
-    old = f"12:00:00 {ERROR_PREFIX}an older failure\n"
+    old = f"12:00:00 {ERROR}an older failure\n"
     write(logs / "corpus" / "old.log", old, age=60)
     write(folder / "logs" / "other" / "new.log", old, age=-1)
     guard = RunGuard("test")
     write(
         logs / "corpus" / "new.log",
-        f"12:00:01 working\n12:00:02 {ERROR_PREFIX}a.zst: line 3: {ERROR_PREFIX}x\n",
+        f"12:00:01 working\n12:00:02 {ERROR}a.zst: line 3: {ERROR}x\n",
         age=-1,
     )
     write(logs / "fine.log", "12:00:01 working\n12:00:02 done\n", age=-1)
@@ -203,7 +204,7 @@ def test_the_reasons_of_this_run_are_told_and_no_others(folder, capsys):
     guard.explain(LOCAL, [])
     lines = capsys.readouterr().err.splitlines()
     assert [line.strip() for line in lines if "(log: " in line] == [
-        f"a.zst: line 3: {ERROR_PREFIX}x  (log: logs/test/corpus/new.log)"
+        f"a.zst: line 3: {ERROR}x  (log: logs/test/corpus/new.log)"
     ]
     assert "Headwater stopped:" in lines
     assert lines[-1] == "Logs of all jobs: logs/test/"
@@ -290,3 +291,51 @@ def test_lines_come_now_and_then_and_at_the_end(clock, lines):
     progress.update()
     assert lines[-1].startswith("x: 5/5 rows")
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("label", "total", "count", "rate"),
+    [
+        ("training", 12000, 3000, 50.0),
+        ("gradients start 0001", None, 1_234_567, 20576.1),
+        ("remove_top seed 0: again", 9, 1, 0.0),
+    ],
+)
+def test_a_line_is_read_as_it_was_written(clock, tmp_path, label, total, count, rate):
+    progress, log = Progress(label, total, "token rows"), tmp_path / "a.log"
+    progress.done = count
+    job.configure_logging(log)
+    for seconds in (30, 60):
+        job.logger.info("%s", progress.line(clock.now + seconds, "loss 2.5"))
+    job.logger.info("the end: nothing counted")
+    (line,) = last_lines(log).values()
+    assert (line.label, line.done, line.total) == (label, count, total)
+    assert (line.unit, line.rate) == ("token rows", pytest.approx(rate, abs=0.05))
+    assert line.text.endswith("loss 2.5")
+
+
+def test_lines_of_a_job_on_a_gpu_tell_its_memory(clock, monkeypatch):
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True, max_memory_allocated=lambda: 3.14e9
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    line = Progress("training", 2000, "steps").line(clock.now, "loss 2.1")
+    assert line.endswith(f" · loss 2.1 · {GPU_NOTE} 3.1 GB")
+    cuda.is_initialized = lambda: False
+    assert GPU_NOTE not in Progress("training", 2000, "steps").line(clock.now)
+
+
+# Failures
+
+
+def test_failures_are_read_as_they_were_written(tmp_path):
+    log = tmp_path / "a.log"
+    for error, words in (
+        (HeadwaterError("no rows"), "no rows"),
+        (KeyError("a"), f"{BUG}KeyError: 'a'"),
+    ):
+        with pytest.raises((SystemExit, KeyError)), job.start(a_job(log)):
+            raise error
+        assert errors_in(log.read_text().splitlines()) == [words]
+    assert errors_in(["10:00:00 fine", ""]) == []
+    assert errors_in([f"10:00:00 {ERROR}a", f"10:00:01 {TRACEBACK}", "b"]) == ["a"]

@@ -1,5 +1,6 @@
 """What a plan says, and that it is what Snakemake does and what jobs leave."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,14 +12,16 @@ import yaml
 import zarr
 
 from clone import REPOSITORY, jobs, make_clone, run
+from headwater import progress
 from headwater.config import load_config
 from headwater.corpus import rowstore
 from headwater.corpus.rowstore import RowBlock, RowWriter
 from headwater.geometry import Head
 from headwater.influence.files import write_scores
 from headwater.plan import rates, shape
+from headwater.plan.dag import ROWS, _conditions, count_jobs, rule_names, rules
 from headwater.plan.estimate import Folders, gradient_seconds
-from headwater.plan.jobs import Sources, count_jobs
+from headwater.plan.experiment import Experiment, Sources, sources_of
 from headwater.plan.limits import (
     Limit,
     disk_warning,
@@ -32,7 +35,7 @@ from headwater.plan.ranges import Range
 from headwater.plan.sizes import checkpoint_bytes, row_store, score_store
 from headwater.plan.sizes import gradient_store as planned_store
 from headwater.plan.table import PlanRow, as_tsv, duration, render
-from headwater.plan.work import Load
+from headwater.plan.work import START, Load
 from headwater.projection import writer as gradient_writer
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
@@ -109,8 +112,59 @@ def test_a_plan_is_made_beside_a_run_of_the_experiment(clone: Path) -> None:
     ],
 )
 def test_jobs_follow_the_config(changes, rule, count) -> None:
-    counts = count_jobs(ready(**changes), TEXT)
+    counts = count_jobs(Experiment(ready(**changes), TEXT))
     assert sum(of.get(rule, 0) for of in counts.values()) == count
+
+
+def test_every_row_is_of_a_rule_and_every_condition_is_known() -> None:
+    assert set(ROWS) <= set(rules())
+    known = _conditions(Experiment(ready(), TEXT))
+    assert {rule.condition for rule in rules().values()} <= set(known)
+    for name, rule in rules().items():
+        assert rule.path, f"{name}: its row must say a path"
+        assert rule.pattern.pattern  # its wildcards have constraints
+
+
+def test_every_rule_with_a_script_is_known() -> None:
+    """All but `plan`, which makes no results."""
+    texts = [path.read_text() for path in (REPOSITORY / "rules").glob("*.smk")]
+    scripts = {
+        name for text in texts for name in re.findall(r"scripts/(\w+)\.py", text)
+    }
+    assert scripts - {"plan"} == set(rules()) <= rule_names()
+
+
+def test_a_rule_without_a_row_is_one_small_job_for_each_value(monkeypatch) -> None:
+    monkeypatch.setattr("headwater.plan.dag.ROWS", {})
+    experiment = Experiment(ready(), TEXT)
+    figure, choice = rules()["plot_emergence"], rules()["select_target"]
+    assert (figure.jobs(experiment), figure.leaves(experiment).files.low) == (1, 2)
+    assert choice.jobs(experiment) == len(experiment.config["targets"])
+    assert [load.start for load in choice.loads(experiment)] == [START]
+    without = Experiment({**ready(), "arms": {}}, TEXT)
+    assert figure.jobs(without) == 0
+
+
+@pytest.mark.workflow
+def test_outputs_are_where_snakemakes_own_dag_has_them(clone: Path) -> None:
+    lines = run(clone, "--summary").stdout.splitlines()
+    table = [line.split("\t") for line in lines if line.startswith("results/")]
+    config = ready("smoke.yaml")
+    experiment = Experiment(config, sources_of(config, clone))
+    for name, rule in rules().items():
+        own = {
+            maker
+            for path, _, maker, *_ in table
+            if rule.pattern.fullmatch(path.removeprefix("results/smoke/"))
+        }
+        count = sum(
+            maker == name
+            and rule.pattern.fullmatch(path.removeprefix("results/smoke/")) is not None
+            for path, _, maker, *_ in table
+        )
+        jobs = rule.jobs(experiment)
+        assert count == jobs * rule.outputs_each(experiment), name
+        assert not jobs or own == {name}
 
 
 # The same bytes and files as the stores'
@@ -140,7 +194,7 @@ def test_a_gradient_store_has_the_planned_bytes_and_files(tmp_path, monkeypatch)
     projections = {head: Projection(kept, bits, 1) for head in heads}
     monkeypatch.setattr(gradient_writer, "CHUNK_BYTES", 1 << 15)
     monkeypatch.setattr(gradient_writer, "SHARD_BYTES", 1 << 19)
-    monkeypatch.setattr("headwater.plan.sizes.SHARD_BYTES", 1 << 19)
+    monkeypatch.setattr("headwater.shardfile.SHARD_BYTES", 1 << 19)
     path = tmp_path / "0000.zarr"
     stamp = {"stage": "gradients"}
     writer = gradient_writer.GradientWriter(path, stamp, 0, 256, projections)
@@ -217,7 +271,7 @@ def test_the_last_line_of_each_label_counts(tmp_path) -> None:
         "21:24:51 lambdas: 500/2,000 rows · 5.0 rows/s · ETA 5:00\n"
         "21:24:52 a line of another kind\n"
     )
-    lines = rates.last_lines(log)
+    lines = progress.last_lines(log)
     assert [(ln.label, ln.done, ln.total) for ln in lines.values()] == [
         ("covariances", 2000, 2000),
         ("lambdas", 500, 2000),
@@ -235,7 +289,7 @@ def test_a_broken_benchmark_table_is_passed_over(tmp_path) -> None:
 
 
 def test_a_job_takes_its_start_and_its_units() -> None:
-    load = Load(1, Range(10, 20), "rows", Range(1e9, 1e9), Range(0.5, 1.0), Range(1, 2))
+    load = Load(Range(10, 20), "rows", Range(1e9, 1e9), Range(0.5, 1.0), Range(1, 2))
     assert load.seconds(Range(1e9, 2e9)) == Range(1 + 10 * 1.0, 2 + 20 * 2.0)
     assert load.seconds(Range(1, 1), Range(3, 4)) == Range(31, 82)
 

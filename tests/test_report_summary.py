@@ -1,7 +1,6 @@
 """The summary: what it says of clear, absent, reversed and missing effects."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,11 @@ from headwater.report.findings import (
     read_arms,
 )
 from headwater.report.sentences import between
-from headwater.report.summary import Tables, places, summary_text
+from headwater.report.summary import Tables, summary_text
 from test_report_example import CLEAR, Example, Shapes, example
 
 CLAIMS = ("slowed", "hastened", "was weaker", "was stronger", "accounts for")
+PLACES = {"report/curves.png": "the curves", "report/summary.html": "every number"}
 
 
 def write(tables: Example, **changes: Any) -> str:
@@ -37,8 +37,7 @@ def write(tables: Example, **changes: Any) -> str:
         domains=tables.domains,
         fidelity=tables.fidelity,
     )
-    where = places(Path("results/laptop/report"))
-    return summary_text(replace(inputs, **changes), where)
+    return summary_text(replace(inputs, **changes), PLACES)
 
 
 def prose(text: str) -> str:
@@ -76,7 +75,7 @@ def test_a_clear_effect_is_told_with_its_numbers() -> None:
     assert "induction (L1H3): records 67 % (2.7x)" in text
     assert "agree closely with exact ones (Spearman 0.99, 0.98; 512" in text
     assert "probe: log-probability of the right token where random tokens" in text
-    assert "results/laptop/report/emergence.png" in text
+    assert "report/curves.png the curves" in text
 
 
 def test_the_domain_takes_its_share_of_the_effect() -> None:

@@ -47,7 +47,7 @@ def test_the_run_is_known_before_its_first_job(monkeypatch: pytest.MonkeyPatch) 
     guard = RunGuard("smoke")
     guard.begin(workflow("slurm"), {})
     assert json.loads(RECORD.read_text()) == {"runs": ["headwater_1"]}
-    RunGuard("smoke").finish()  # of a head that only looks, beside the run
+    RunGuard("smoke").finish()  # of a process that only looks, beside the run
     assert RECORD.exists()
     guard.finish()
     assert not RECORD.exists()

@@ -4,23 +4,20 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from clone import REPOSITORY
-from headwater import progress
 from headwater.config import load_config
-from headwater.errors import ERROR_PREFIX
+from headwater.logs import ERROR, TRACEBACK
+from headwater.plan.dag import count_jobs
 from headwater.plan.estimate import Folders
-from headwater.plan.jobs import count_jobs, sources_of
-from headwater.plan.rates import GPU_NOTE, PROGRESS
-from headwater.progress import Progress
+from headwater.plan.experiment import Experiment, sources_of
 from headwater.status import queue
-from headwater.status.done import OUTPUTS, done_jobs
-from headwater.status.jobs import FAILED, QUIET, RUNNING, unfinished
+from headwater.status.jobs import FAILED, QUIET, RUNNING, done_jobs, unfinished
 from headwater.status.page import render, stages
 
 NOW = 1_000_000.0
@@ -33,9 +30,10 @@ def folders(tmp_path: Path) -> Folders:
 
 
 @pytest.fixture(scope="module")
-def config() -> dict:
+def experiment() -> Experiment:
     raw = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
-    return load_config(raw, "c.yaml", REPOSITORY)
+    config = load_config(raw, "c.yaml", REPOSITORY)
+    return Experiment(config, sources_of(config, REPOSITORY))
 
 
 def a_log(folders: Folders, name: str, text: str, age: float = 5) -> Path:
@@ -56,8 +54,8 @@ def a_benchmark(folders: Folders, name: str, age: float, seconds: float = 2.0) -
 def test_jobs_run_fail_fall_silent_and_end(folders: Folders) -> None:
     a_log(folders, "gradients/row_gradients-start-0000", LINE.format("0000"))
     a_log(folders, "gradients/row_gradients-start-0001", LINE.format("0001"), 900)
-    a_log(folders, "corpus/order_rows-0000", f"10:00:00 {ERROR_PREFIX}no rows", 50)
-    trace = "Traceback (most recent call last):\n  File x\nKeyError: 'a'"
+    a_log(folders, "corpus/order_rows-0000", f"10:00:00 {ERROR}no rows", 50)
+    trace = f"{TRACEBACK}\n  File x\nKeyError: 'a'"
     a_log(folders, "heads/score_heads", trace, 60)
     a_log(folders, "heads/select_window", "done", 40)
     a_benchmark(folders, "heads/select_window", 39)
@@ -81,8 +79,8 @@ def test_a_job_that_runs_again_is_running_though_it_ended_once(folders) -> None:
     assert [job.state for job in unfinished(folders, NOW)] == [RUNNING]
 
 
-def test_stages_tell_jobs_work_rate_and_time_left(folders, config) -> None:
-    counts = count_jobs(config, sources_of(config, REPOSITORY))
+def test_stages_tell_jobs_work_rate_and_time_left(folders, experiment) -> None:
+    counts = count_jobs(experiment)
     for name in ("start/0000.zarr", "start/0001.zarr.part"):
         (folders.results / "gradients" / name).mkdir(parents=True)
     (folders.results / "gradients/start/.0001.zarr.lock").touch()
@@ -90,7 +88,7 @@ def test_stages_tell_jobs_work_rate_and_time_left(folders, config) -> None:
     a_log(folders, "gradients/row_gradients-start-0001", LINE.format("0001"))
     a_benchmark(folders, "gradients/row_gradients-start-0000", 100, seconds=60.0)
     a_benchmark(folders, "gradients/probe_gradient-start-induction", 100, seconds=5.0)
-    done = done_jobs(folders.results, counts, len(config["targets"]))
+    done = done_jobs(experiment, folders.results)
     jobs = unfinished(folders, NOW)
     rows = {row.name: row for row in stages(counts, done, jobs, folders)}
     gradients = rows["gradients"]
@@ -105,8 +103,7 @@ def test_stages_tell_jobs_work_rate_and_time_left(folders, config) -> None:
     assert text.endswith("SLURM: 1 RUNNING")
 
 
-def test_what_stands_beside_an_unfinished_result_is_no_result(config, folders) -> None:
-    counts = count_jobs(config, sources_of(config, REPOSITORY))
+def test_what_stands_beside_a_result_is_none(folders, experiment) -> None:
     retraining, text = folders.results / "retraining", "corpus/source/text"
     for name in ("random-seed0", "top-seed0.part", "top-seed0.job"):
         (retraining / name).mkdir(parents=True)
@@ -115,12 +112,12 @@ def test_what_stands_beside_an_unfinished_result_is_no_result(config, folders) -
     (folders.results / text).mkdir(parents=True)
     for name in ("00.jsonl.zst", "01.jsonl.zst.part", "01.jsonl.zst.part.json"):
         (folders.results / text / name).touch()
-    counts["corpus"]["fetch_shard"] = 4
-    done = done_jobs(folders.results, counts, 2)
+    sources = replace(experiment.sources, remote=4)
+    done = done_jobs(replace(experiment, sources=sources), folders.results)
     assert (done["retrain_arm"], done["fetch_shard"]) == (1, 1)
 
 
-def test_a_training_on_slurm_is_one_job_with_two_logs(config, folders) -> None:
+def test_a_training_on_slurm_is_one_job_with_two_logs(folders, experiment) -> None:
     name = "checkpoints/train_baseline"
     line = "10:00:00 baseline: 1,000/1,600 steps · 20.0 steps/s · ETA 0:30"
     a_log(folders, name, "10:00:00 baseline: SLURM job 7 RUNNING", 800)
@@ -128,8 +125,8 @@ def test_a_training_on_slurm_is_one_job_with_two_logs(config, folders) -> None:
     (job,) = unfinished(folders, NOW)
     assert (job.name, job.state, job.age) == ("train_baseline", RUNNING, 5)
     assert job.text == line
-    counts = count_jobs(config, sources_of(config, REPOSITORY))
-    done = done_jobs(folders.results, counts, 2)
+    counts = count_jobs(experiment)
+    done = done_jobs(experiment, folders.results)
     rows = {stage.name: stage for stage in stages(counts, done, [job], folders)}
     assert rows["checkpoints"].work == "1,000 steps"
     assert rows["checkpoints"].left == 30
@@ -140,24 +137,19 @@ def test_a_training_on_slurm_is_one_job_with_two_logs(config, folders) -> None:
     assert unfinished(folders, NOW) == []
 
 
-def test_every_rule_has_its_outputs(config) -> None:
-    counts = count_jobs(config, sources_of(config, REPOSITORY))
-    assert {rule for rules in counts.values() for rule in rules} <= set(OUTPUTS)
-    empty = done_jobs(Path("nowhere"), counts, 2)
-    assert set(empty.values()) == {0}
+def test_nothing_is_done_where_nothing_is(experiment) -> None:
+    assert set(done_jobs(experiment, Path("nowhere")).values()) == {0}
 
 
 def test_only_the_jobs_of_this_folder_count(tmp_path) -> None:
-    answer = "\n".join(
-        [
-            f"RUNNING|None|headwater_1-2|{tmp_path}",
-            f"PENDING|Priority|headwater_1-2|{tmp_path}",
-            f"PENDING|Priority|headwater-mine-baseline|{tmp_path}",
-            "RUNNING|None|headwater_9|/elsewhere",
-            f"RUNNING|None|other|{tmp_path}",
-            "broken",
-        ]
-    )
+    answer = [
+        f"RUNNING|None|headwater_1-2|{tmp_path}",
+        f"PENDING|Priority|headwater_1-2|{tmp_path}",
+        f"PENDING|Priority|headwater-mine-baseline|{tmp_path}",
+        "RUNNING|None|headwater_9|/elsewhere",
+        f"RUNNING|None|other|{tmp_path}",
+        "broken",
+    ]
     assert queue.summary(answer, tmp_path) == [
         "SLURM: 2 PENDING (Priority)",
         "SLURM: 1 RUNNING",
@@ -168,7 +160,7 @@ def test_only_the_jobs_of_this_folder_count(tmp_path) -> None:
     ("script", "expected"),
     [
         ("echo controller down >&2; exit 1", "squeue failed (controller down)"),
-        ("sleep 60", "squeue did not answer"),
+        ("sleep 60", "squeue failed (no answer in"),
     ],
 )
 def test_a_broken_slurm_is_one_line(tmp_path, monkeypatch, script, expected) -> None:
@@ -179,23 +171,6 @@ def test_a_broken_slurm_is_one_line(tmp_path, monkeypatch, script, expected) -> 
     monkeypatch.setattr(queue, "PATIENCE", 0.5)
     (line,) = queue.queue_lines(tmp_path)
     assert expected in line
-
-
-def test_progress_lines_are_read_as_they_are_written(monkeypatch) -> None:
-    cuda = SimpleNamespace(
-        is_initialized=lambda: True, max_memory_allocated=lambda: 3.14e9
-    )
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
-    work = Progress("remove_top seed 0", 2000, "steps")
-    work.done = 1000
-    line = work.line(work._start + 100, note="loss 2.1")
-    assert line.endswith(" · loss 2.1 · GPU memory 3.1 GB")
-    assert GPU_NOTE in line
-    match = PROGRESS.match(f"10:00:00 {line}")
-    assert match
-    assert (match["done"], match["rate"], match["unit"]) == ("1,000", "10.0", "steps")
-    cuda.is_initialized = lambda: False
-    assert progress._gpu_memory() == ""
 
 
 def test_the_command_works_before_anything_ran_and_asks_slurm_for_runs_on_it(

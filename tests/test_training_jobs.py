@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory) -> dict[str, bytes]:
 
 DRIVER = """
 import json, os, signal, sys
-from headwater import job
+from headwater.logs import configure_logging
 from headwater.training_jobs import driver
 from headwater.training.spec import Spec
 driver.FIRST, driver.LOOK = 0.5, 0.1
@@ -73,7 +73,7 @@ def publish(spec):
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 spec = Spec(**json.loads(sys.argv[1]))
-job.configure_logging(None)
+configure_logging(None)
 driver.drive(spec, json.loads(sys.argv[2]), publish)
 """
 
@@ -363,7 +363,7 @@ def test_a_job_of_another_config_is_cancelled(tmp_path, begun):
     assert done.returncode == 0
 
 
-# The head
+# The main process
 
 
 def test_a_driver_whose_head_has_ended_its_run_cancels(spec, monkeypatch):
@@ -373,22 +373,22 @@ def test_a_driver_whose_head_has_ended_its_run_cancels(spec, monkeypatch):
     import fcntl
 
     fcntl.flock(handle, fcntl.LOCK_EX)
-    head = driver.MainProcess("test")
-    head.check()
+    main = driver.MainProcess("test")
+    main.check()
     handle.close()
     with pytest.raises(KeyboardInterrupt):
-        head.check()
+        main.check()
     monkeypatch.setattr(os, "getppid", lambda: 1)
     with pytest.raises(driver.Detached, match="Snakemake is gone"):
-        head.check()
+        main.check()
 
 
 def test_without_a_lock_only_the_parent_counts(spec, monkeypatch):
-    head = driver.MainProcess("test")
-    head.check()
+    main = driver.MainProcess("test")
+    main.check()
     monkeypatch.setattr(os, "getppid", lambda: 1)
     with pytest.raises(driver.Detached):
-        head.check()
+        main.check()
 
 
 # SLURM, without one

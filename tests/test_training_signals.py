@@ -95,7 +95,7 @@ def spec(tmp_path, monkeypatch) -> Spec:
     for name, value in (("JOB_ID", "7"), ("NTASKS", "1"), ("GLOBALID", "0")):
         monkeypatch.setenv(f"SUBMITIT_LOCAL_{name}", value)
     monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
-    monkeypatch.setattr(worker.job, "configure_logging", lambda *_, **__: None)
+    monkeypatch.setattr(worker, "configure_logging", lambda *_, **__: None)
     return Spec(
         module=training_example.__name__,
         name="example",

@@ -1,8 +1,5 @@
 """The one exception that is meant for people."""
 
-# How jobs mark such a message in their logs, for the end of the run to find it.
-ERROR_PREFIX = "ERROR: "
-
 
 class HeadwaterError(Exception):
     """Bad input, said in one line: what is wrong, where, and what to do.

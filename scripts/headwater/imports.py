@@ -19,8 +19,10 @@ PACKAGE = "headwater"
 
 _LOGGING = (
     "job",
+    "logs",
     "preemption",
     "progress",
+    "slurm",
     "errors",
     "problems",
     "suggestions",

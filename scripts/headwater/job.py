@@ -10,7 +10,6 @@ code 1.
 
 import contextlib
 import ctypes
-import logging
 import os
 import sys
 import traceback
@@ -18,10 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from headwater.errors import ERROR_PREFIX, HeadwaterError
+from headwater.errors import HeadwaterError
+from headwater.logs import ERROR, configure_logging, logger
 from headwater.preemption import requeued
-
-logger = logging.getLogger("headwater")
 
 
 @contextlib.contextmanager
@@ -37,26 +35,11 @@ def start(snakemake: Any) -> Iterator[dict[str, Any]]:
         with requeued():
             yield snakemake.config
     except HeadwaterError as error:
-        logger.error("%s%s", ERROR_PREFIX, error)
+        logger.error("%s%s", ERROR, error)
         sys.exit(1)
     except Exception:
         logger.error("%s", traceback.format_exc())
         raise
-
-
-def configure_logging(path: Path | None, mode: str = "w") -> None:
-    """Log to `path`, from its beginning or (mode `a`) its end, and to stderr."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode=mode))
-    logger.handlers.clear()
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
-    for handler in handlers:
-        handler.setFormatter(formatter)
-        logger.addHandler(handler)
 
 
 def fix_threads(count: int) -> None:

@@ -14,9 +14,10 @@ import contextlib
 import logging
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
+
+from headwater.slurm import SlurmError, call
 
 logger = logging.getLogger("headwater")
 
@@ -58,12 +59,7 @@ def is_preempted(job: str) -> bool:
 
 def _scontrol(*words: str) -> str | None:
     """What scontrol prints; None if it fails or does not answer."""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(
-            ["scontrol", *words],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=True,
-        ).stdout
+    with contextlib.suppress(SlurmError):
+        done, printed = call(["scontrol", *words], PATIENCE)
+        return printed if done else None
     return None

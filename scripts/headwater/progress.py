@@ -1,10 +1,21 @@
-"""Progress of long work: done, total, rate and time left, as plain log lines."""
+"""Progress of long work as plain log lines, written and read.
 
-import logging
+10:00:00 training: 3,000/12,000 steps · 50.0 steps/s · ETA 3:00 · loss 2.5
+"""
+
+import re
 import sys
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
-logger = logging.getLogger("headwater")
+from headwater.logs import logger, tail
+
+LINE = re.compile(
+    r"\d\d:\d\d:\d\d (?P<label>.+?): (?P<done>[\d,]+)(/(?P<total>[\d,]+))? "
+    r"(?P<unit>[a-z ]+) · (?P<rate>[\d,.]+) (?P=unit)/s"
+)
+GPU_NOTE = "GPU memory"
 
 
 class Progress:
@@ -58,10 +69,47 @@ def _gpu_memory() -> str:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return ""
-    return f"GPU memory {torch.cuda.max_memory_allocated() / 1e9:.1f} GB"
+    return f"{GPU_NOTE} {torch.cuda.max_memory_allocated() / 1e9:.1f} GB"
 
 
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@dataclass(frozen=True)
+class ProgressLine:
+    """One progress line.
+
+    Attributes:
+        label: what is done.
+        done: units.
+        total: units in all, None if unknown.
+        unit: its name, plural.
+        rate: units a second.
+        text: the line as written.
+    """
+
+    label: str
+    done: int
+    total: int | None
+    unit: str
+    rate: float
+    text: str
+
+
+def last_lines(log: Path) -> dict[str, ProgressLine]:
+    """The last progress line of every label in a log's end, in order."""
+    lines: dict[str, ProgressLine] = {}
+    for match in filter(None, map(LINE.match, tail(log))):
+        label, unit = match["label"], match["unit"]
+        total = _number(match["total"]) if match["total"] else None
+        done, rate = _number(match["done"]), float(match["rate"].replace(",", ""))
+        lines.pop(label, None)
+        lines[label] = ProgressLine(label, done, total, unit, rate, match.string)
+    return lines
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from headwater.cluster import failures, orphans, preflight, requests
-from headwater.errors import ERROR_PREFIX, HeadwaterError
+from headwater.errors import HeadwaterError
+from headwater.logs import errors_in
 from headwater.publish import exclusive
-
-TRACEBACK = "Traceback (most recent call last):"
 
 
 class RunGuard:
@@ -19,6 +18,11 @@ class RunGuard:
 
     Snakemake's own lock outlives a killed process and then blocks the next run; this
     one ends with its process.
+
+    Its methods are given Snakemake's workflow, with its jobs planned.
+
+    Args:
+        experiment: name of the experiment.
     """
 
     def __init__(self, experiment: str) -> None:
@@ -30,11 +34,7 @@ class RunGuard:
         self._started = time.time()
 
     def arrive(self, workflow: Any) -> None:
-        """Leave the logs of other runs alone, even if this one ends at once.
-
-        Args:
-            workflow: Snakemake's, with its jobs planned.
-        """
+        """Leave the logs of other runs alone, even if this one ends at once."""
         if requests.uses_slurm(workflow):
             requests.keep_logs_in(workflow, requests.run_id(workflow))
 
@@ -42,9 +42,6 @@ class RunGuard:
         """Take the lock; on SLURM, check the jobs and end those of a killed run.
 
         Exits with one line a problem, before any job is submitted.
-
-        Args:
-            workflow: Snakemake's, with its jobs planned.
         """
         try:
             self._stack.enter_context(exclusive(self._results))
@@ -68,14 +65,13 @@ class RunGuard:
             print("\n" + summary.read_text(), file=sys.stderr)
 
     def explain(self, workflow: Any, snakemake_logs: Iterable[str]) -> None:
-        """Release the lock and print why jobs failed, one line each.
-
-        Args:
-            workflow: Snakemake's, after its last job.
-            snakemake_logs: files with what Snakemake said.
-        """
+        """Release the lock and print why jobs failed, one line each."""
         self._stack.close()
-        lines = [line for log in self._recent_logs() for line in _errors(log)]
+        lines = [
+            f"{error}  (log: {log})"
+            for log in self._recent_logs()
+            for error in errors_in(log.read_text(errors="replace").splitlines())
+        ]
         if requests.uses_slurm(workflow):
             refused = failures.refusals(snakemake_logs)
             failed = [] if refused else requests.failed_jobs(workflow)
@@ -87,11 +83,3 @@ class RunGuard:
     def _recent_logs(self) -> list[Path]:
         logs = sorted(self._logs.rglob("*.log"))
         return [log for log in logs if log.stat().st_mtime >= self._started]
-
-
-def _errors(log: Path) -> list[str]:
-    text = log.read_text(errors="replace").splitlines()
-    found = [line.split(ERROR_PREFIX, 1)[1] for line in text if ERROR_PREFIX in line]
-    if not found and any(line.endswith(TRACEBACK) for line in text):
-        found = [f"a bug in Headwater: {text[-1] or text[-2]}"]
-    return [f"{line}  (log: {log})" for line in found]

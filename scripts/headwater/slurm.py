@@ -1,23 +1,31 @@
-"""SLURM's commands, with a time limit on each."""
+"""SLURM's commands, each with a time limit: the one place that runs them."""
 
 import subprocess
 from collections.abc import Sequence
 
 from headwater.errors import HeadwaterError
 
-SECONDS = 90  # a busy controller takes a while; one that is down takes 10 to 20
+PATIENCE = 90.0  # seconds; a busy controller takes a while, one that is down 10 to 20
 UNREACHABLE = ("Unable to contact slurm controller", "Socket timed out")
 
 
 class SlurmError(HeadwaterError):
-    """SLURM cannot be asked. The message says what to do."""
+    """SLURM cannot be asked: the message says what to do, `reason` in short why not."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
-def call(command: Sequence[str]) -> tuple[bool, str]:
+def call(command: Sequence[str], patience: float = PATIENCE) -> tuple[bool, str]:
     """Run one of SLURM's commands.
 
+    Args:
+        command: its words.
+        patience: seconds that the controller has for an answer.
+
     Returns:
-        Whether it succeeded, and all that it said.
+        Whether it succeeded, and what it printed; if it failed, its errors, too.
 
     Raises:
         SlurmError: the command is missing, or no controller answers.
@@ -25,40 +33,40 @@ def call(command: Sequence[str]) -> tuple[bool, str]:
     name = command[0]
     try:
         done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-            check=False,
+            command, capture_output=True, text=True, timeout=patience, check=False
         )
-    except FileNotFoundError:
+    except OSError:
         raise SlurmError(
+            f"`{name}` not found",
             f"`{name}` not found: SLURM's commands are not on this machine; run on a "
-            "login node, or without --profile profiles/slurm"
+            "login node, or without --profile profiles/slurm",
         ) from None
     except subprocess.TimeoutExpired:
-        raise SlurmError(_silent(name, f"no answer in {SECONDS} s")) from None
-    words = done.stdout.strip()
-    if done.returncode and any(sign in words for sign in UNREACHABLE):
-        raise SlurmError(_silent(name, " ".join(words.split())))
-    return done.returncode == 0, words
+        raise _silent(name, f"no answer in {patience:.0f} s") from None
+    if not done.returncode:
+        return True, done.stdout.strip()
+    words = (done.stdout + done.stderr).strip()
+    if any(sign in words for sign in UNREACHABLE):
+        raise _silent(name, words)
+    return False, words
 
 
-def lines(*command: str) -> list[str]:
+def lines(*command: str, patience: float = PATIENCE) -> list[str]:
     """What a query prints, line by line.
 
     Raises:
         SlurmError: it failed.
     """
-    succeeded, words = call(command)
+    succeeded, words = call(command, patience)
     if not succeeded:
-        raise SlurmError(_silent(command[0], " ".join(words.split())))
+        raise _silent(command[0], words)
     return [line.strip() for line in words.splitlines() if line.strip()]
 
 
-def _silent(name: str, words: str) -> str:
-    return (
-        f"SLURM does not answer (`{name}`: {words}); no job was submitted. Run the "
-        "same command again when `sinfo` works"
+def _silent(name: str, words: str) -> SlurmError:
+    reason = " ".join(words.split())
+    return SlurmError(
+        reason,
+        f"SLURM does not answer (`{name}`: {reason}); no job was submitted. Run the "
+        "same command again when `sinfo` works",
     )

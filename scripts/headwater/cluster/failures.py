@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from headwater.logs import tail
+
 MEMORY = r"oom[_-]kill|Out Of Memory|[Ee]xceeded (job )?memory limit"
 NO_LOG = (
     "SLURM wrote no log; where its compute node does not see {folder}, none can be: "
@@ -56,7 +58,7 @@ def slurm_failures(jobs: Iterable[tuple[str, Path]], since: float) -> list[str]:
             found.append(f"{name}: {NO_LOG.format(folder=Path.cwd())}")
             continue
         log = max(logs, key=lambda path: path.stat().st_mtime)
-        reason = reason_in(_tail(log), name.split()[0])
+        reason = reason_in("\n".join(tail(log, TAIL)), name.split()[0])
         found += [f"{name}: {reason}  (log: {_shown(log)})"] if reason else []
     return found
 
@@ -77,12 +79,6 @@ def refusals(snakemake_logs: Iterable[str]) -> list[str]:
         for words in re.findall(REFUSAL, text):
             found[words.rstrip("'.")] = None
     return [f"sbatch refused a job: {words}" for words in found]
-
-
-def _tail(log: Path) -> str:
-    with log.open("rb") as handle:
-        handle.seek(max(0, log.stat().st_size - TAIL))
-        return handle.read().decode(errors="replace")
 
 
 def _shown(log: Path) -> Path:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from headwater.errors import HeadwaterError
 from headwater.publish import write_json
-from headwater.slurm import SECONDS, call, lines
+from headwater.slurm import PATIENCE, call, lines
 
 RUN_VARIABLE = "HEADWATER_RUN"  # in the environment of all that a run starts
 LONGEST_WAIT = 600  # seconds; SLURM ends a cancelled job within KillWait, mostly 30
@@ -110,7 +110,7 @@ def _end_processes(runs: list[str], sleep: Sleep) -> None:
         if _name_of(process) != SUBMITTING:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-    for _ in range(SECONDS):
+    for _ in range(int(PATIENCE)):
         if not any(_name_of(process) == SUBMITTING for process in _processes_of(runs)):
             return
         sleep(1)

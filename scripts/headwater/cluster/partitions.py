@@ -1,6 +1,7 @@
 """The cluster's partitions, and why a job cannot run in one."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,16 +172,5 @@ def _number(text: str) -> int:
 
 
 def _words(text: str) -> set[str]:
-    return set() if text in ("(null)", "") else set(_split(text))
-
-
-def _split(text: str) -> Iterable[str]:
     # Commas also stand inside brackets: gpu:a100:4(S:0,1).
-    depth, word = 0, ""
-    for letter in text + ",":
-        if letter == "," and depth == 0:
-            yield word
-            word = ""
-            continue
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        word += letter
+    return set() if text == "(null)" else set(re.findall(r"(?:[^,(]|\(.*?\))+", text))

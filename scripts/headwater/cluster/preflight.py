@@ -18,19 +18,10 @@ from typing import Any
 from headwater.checkpoints.needs import interval_minutes
 from headwater.cluster.folder import folder_problem
 from headwater.cluster.partitions import Misfit, Partition, misfits, read_partitions
-from headwater.cluster.profile import (
-    profile_file,
-    profile_problems,
-    rule_names,
-    shared_place,
-)
-from headwater.cluster.requests import (
-    TRAINING,
-    Request,
-    distinct_requests,
-    limit_growth,
-)
+from headwater.cluster.profile import profile_file, profile_problems, shared_place
+from headwater.cluster.requests import Request, distinct_requests, limit_growth
 from headwater.errors import HeadwaterError
+from headwater.plan.dag import rule_names, trains
 from headwater.slurm import call
 from headwater.suggestions import suggestion
 
@@ -45,10 +36,7 @@ Overwritten = Mapping[str, Mapping[str, Any]]
 
 
 def check(workflow: Any, config: Mapping[str, Any]) -> None:
-    """Say what would keep jobs from running.
-
-    Args:
-        workflow: Snakemake's, with its jobs planned.
+    """Say what would keep the jobs of Snakemake's workflow from running.
 
     Raises:
         HeadwaterError: one line for each problem.
@@ -57,8 +45,7 @@ def check(workflow: Any, config: Mapping[str, Any]) -> None:
     defaults = settings.default_resources
     overwritten = settings.overwrite_resources or {}
     file = profile_file()
-    rules = {rule.name for rule in workflow.rules}
-    rules |= rule_names(Path(workflow.basedir).parent / "rules")
+    rules = rule_names() | {rule.name for rule in workflow.rules}
     names = [] if defaults is None else list(defaults)
     problems = profile_problems(file, rules, names, overwritten)
     if not problems:  # what is misspelt did not reach the jobs
@@ -226,7 +213,7 @@ def _too_short(request: Request, config: Mapping[str, Any]) -> str | None:
     It saves its state in time and goes on, but waits in the queue for every piece.
     """
     minutes = int(request.wants.get("runtime") or 0)
-    for rule in set(request.rules) & set(TRAINING):
+    for rule in filter(trains, request.rules):
         section = "retraining" if rule == "retrain_arm" else "training"
         needed = interval_minutes(config, config[section]["checkpoint_every"])
         if minutes and minutes < needed:

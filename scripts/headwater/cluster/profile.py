@@ -5,7 +5,6 @@ section below it, and takes any name of a rule or of a resource.
 """
 
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -46,14 +45,6 @@ def profile_file(arguments: Iterable[str] = tuple(sys.argv[1:])) -> str:
             named = word.removeprefix("--profile=")
     folder = Path(named)
     return str(folder / "config.yaml" if folder.is_dir() else folder)
-
-
-def rule_names(rules: Path) -> set[str]:
-    """Every rule that the rule files define under any config."""
-    texts = (file.read_text() for file in rules.glob("*.smk"))
-    return {
-        name for text in texts for name in re.findall(r"^\s*rule (\w+):", text, re.M)
-    }
 
 
 def profile_problems(

@@ -1,5 +1,6 @@
 """What a run's jobs will ask SLURM for: the adapter to Snakemake and its plugin.
 
+`workflow` is Snakemake's, with its jobs planned and its executor made.
 An ordinary job's `sbatch` line is the plugin's own, so what is tried is what will be
 submitted. A training run's has the flags of its driver.
 """
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headwater.plan.dag import trains
 from headwater.training_jobs.launch import read_launch
 
 SUBMITS_NOTHING = ("--test-only", "--wrap=true")
-TRAINING = ("train_baseline", "retrain_arm")  # run here, but submit a job of their own
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,12 @@ class Request:
 
 
 def distinct_requests(workflow: Any) -> list[Request]:
-    """The different requests of all jobs that will run.
-
-    Args:
-        workflow: Snakemake's, with its jobs planned and its executor made.
-    """
+    """The different requests of all jobs that will run."""
     by_command: dict[tuple[str, ...], Request] = {}
     for job in workflow.dag.needrun_jobs():
-        if job.is_local and job.rule.name not in TRAINING:
+        training = trains(job.rule.name)  # runs here, but submits a job of its own
+        if job.is_local and not training:
             continue
-        training = job.rule.name in TRAINING
         command = _training_trial(job) if training else _trial(job, workflow)
         known = by_command.get(command)
         rules = {*(known.rules if known else ()), job.rule.name}
@@ -60,10 +57,6 @@ def keep_logs_in(workflow: Any, name: str) -> None:
 
     When a run ends, the plugin removes every empty folder there, and with it the log
     folder of a job of another run that has not begun; SLURM fails such a job.
-
-    Args:
-        workflow: Snakemake's, with its executor made.
-        name: the folder's, under `slurm-logdir`.
     """
     executor = workflow.scheduler._executor
     folder = Path(executor.slurm_logdir)
@@ -76,11 +69,6 @@ def limit_growth(workflow: Any, rule: str, resource: str, most: int) -> None:
 
     SLURM refuses a job that is larger than every node, and many clusters take one that
     is too long and never start it.
-
-    Args:
-        workflow: Snakemake's, with its jobs planned.
-        resource: `mem_mb` or `runtime`.
-        most: what the partition has.
     """
     resources = workflow.get_rule(rule).resources
     asked = resources.get(resource)
@@ -133,18 +121,9 @@ def _trial(job: Any, workflow: Any) -> tuple[str, ...]:
 def _training_trial(job: Any) -> tuple[str, ...]:
     """As `training_jobs.slurm` submits it."""
     launch = read_launch(job.resources, job.threads, job.rule.name)
-    flags = {
-        "partition": launch.partition,
-        "nodes": launch.nodes,
-        "ntasks-per-node": launch.per_node,
-        "cpus-per-task": launch.threads,
-        "mem": f"{launch.mem_mb}M" if launch.mem_mb else None,
-        "time": launch.minutes,
-        **launch.flags,
-    }
     words = [
-        f"--{flag}" if value is True else f"--{flag}={value}"
-        for flag, value in flags.items()
+        f"--{flag.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for flag, value in {**launch.asked, **launch.flags}.items()
         if value is not None
     ]
     return ("sbatch", *words, *SUBMITS_NOTHING)

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.plan.jobs import Counts, Sources, count_jobs
+from headwater.plan.dag import GRADIENT_RULES, Rule, rules
+from headwater.plan.experiment import NO_SOURCES, Experiment, sources_of
 from headwater.plan.limits import Limit
-from headwater.plan.ranges import NOTHING, Range, total
+from headwater.plan.ranges import NOTHING, Range, longest, total
 from headwater.plan.rates import seconds_each, seconds_taken
 from headwater.plan.shape import Config
-from headwater.plan.work import Load, loads, longest, speed_of
+from headwater.plan.table import PlanRow
 
 MEASURED, ASSUMED = "measured", "assumed"
 
@@ -42,21 +43,6 @@ def _of_rule(folder: Path, rule: str, suffix: str) -> list[Path]:
     return sorted(path for pattern in patterns for path in folder.glob(pattern))
 
 
-@dataclass(frozen=True)
-class Time:
-    """Of all jobs of one rule.
-
-    Attributes:
-        seconds: wall time, summed over the jobs.
-        longest: of one job.
-        basis: `measured` or `assumed`.
-    """
-
-    seconds: Range
-    longest: Range
-    basis: str
-
-
 def found_window(folders: Folders) -> tuple[int, int] | None:
     """The window that an earlier run found; None without one."""
     try:
@@ -66,70 +52,54 @@ def found_window(folders: Folders) -> tuple[int, int] | None:
         return None
 
 
-def rule_time(
-    config: Config,
-    rule: str,
-    work: list[Load],
-    limit: Limit,
-    gpu: bool,
-    known: tuple[Range | None, Range | None],
-) -> Time:
-    """The time of a rule's jobs.
-
-    Args:
-        limit: for its threads.
-        known: measured seconds of a unit, and of a whole job.
-    """
-    speed = speed_of(config, rule, gpu, limit.threads)
-    each, job = known
-    counted = any(load.unit != "jobs" for load in work)
-    if not counted and job is not None:
-        spans = [job for _ in work]
-    else:
-        spans = [load.seconds(speed, each if counted else None) for load in work]
-    measured = each is not None if counted else job is not None
-    sums = [span * load.jobs for span, load in zip(spans, work, strict=True)]
-    return Time(total(sums), longest(spans), MEASURED if measured else ASSUMED)
+def experiment_of(config: Config, base: Path) -> Experiment:
+    """A config that has been checked, with its sources below `base` and its window."""
+    found = found_window(Folders.of(config["experiment"]))
+    return Experiment(config, sources_of(config, base), found)
 
 
-def gradient_seconds(config: Config, folders: Folders, threads: int = 1) -> Range:
+def gradient_seconds(config: Config, folders: Folders) -> Range:
     """Seconds of one gradient job on a GPU; quick, and without the sources."""
-    sources = Sources((), 0, 0, False, (), 0)
-    counts = count_jobs(config, sources)
-    exact = config["influence"]["method"] == "exact"
-    stage, rule = (
-        ("influence", "stream_scores") if exact else ("gradients", "row_gradients")
+    rule = rules()[GRADIENT_RULES[config["influence"]["method"]]]
+    (load,) = rule.loads(Experiment(config, NO_SOURCES, found_window(folders)))
+    each = seconds_each(folders.rule_logs(rule.stage, rule.name), gpu=True)
+    return load.seconds(load.speed(gpu=True, threads=1), each)
+
+
+def plan_rows(
+    e: Experiment, limits: Mapping[str, Limit], gpu: bool, folders: Folders
+) -> list[PlanRow]:
+    """A row for every rule with jobs, in the order of the stages."""
+    return [
+        _plan_row(rule, e, limits.get(rule.name, Limit()), gpu, folders)
+        for rule in rules().values()
+        if rule.jobs(e)
+    ]
+
+
+def _plan_row(
+    rule: Rule, e: Experiment, limit: Limit, gpu: bool, folders: Folders
+) -> PlanRow:
+    loads, output, jobs = rule.loads(e), rule.leaves(e), rule.jobs(e)
+    on_gpu, each, job = gpu and limit.gpu, None, None
+    if any(load.unit != "jobs" for load in loads):
+        each = seconds_each(folders.rule_logs(rule.stage, rule.name), on_gpu)
+    else:
+        job = seconds_taken(folders.rule_benchmarks(rule.stage, rule.name))
+    spans = [
+        job or load.seconds(load.speed(on_gpu, limit.threads), each) for load in loads
+    ]
+    sums = [span * load.jobs for span, load in zip(spans, loads, strict=True)]
+    hours = total(sums) * (1 / 3600)
+    return PlanRow(
+        stage=rule.stage,
+        rule=rule.name,
+        jobs=jobs,
+        cpu_hours=hours * limit.threads,  # held, used or not
+        gpu_hours=hours if on_gpu else NOTHING,
+        written=(output.kept + output.rewritten) * jobs,
+        kept=output.kept * jobs,
+        files=output.files * jobs,
+        longest=longest(spans),
+        basis=MEASURED if each or job else ASSUMED,
     )
-    work = loads(config, sources, counts, found_window(folders))[rule]
-    each = seconds_each(folders.rule_logs(stage, rule), gpu=True)
-    limit = Limit(threads=threads)
-    return rule_time(config, rule, work, limit, True, (each, None)).longest
-
-
-def times(
-    config: Config,
-    sources: Sources,
-    counts: Counts,
-    limits: Mapping[str, Limit],
-    gpu: bool,
-    folders: Folders,
-) -> dict[str, Time]:
-    """The time of every rule."""
-    work = loads(config, sources, counts, found_window(folders))
-    found = {}
-    for stage, rules in counts.items():
-        for rule in rules:
-            limit = limits.get(rule, Limit())
-            on_gpu = gpu and limit.gpu
-            known = (
-                seconds_each(folders.rule_logs(stage, rule), on_gpu),
-                seconds_taken(folders.rule_benchmarks(stage, rule)),
-            )
-            found[rule] = rule_time(config, rule, work[rule], limit, on_gpu, known)
-    return found
-
-
-def hours(time: Time, limit: Limit, gpu: bool) -> tuple[Range, Range]:
-    """(CPU-hours, GPU-hours) of all jobs: what they hold, used or not."""
-    wall = time.seconds * (1 / 3600)
-    return wall * limit.threads, wall if gpu and limit.gpu else NOTHING

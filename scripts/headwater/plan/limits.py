@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from math import ceil
 
 from headwater.checkpoints.needs import pass_mb, training_mb
-from headwater.config.points import point_names
+from headwater.plan.dag import GRADIENT_RULES, TRAINING, rules, trains
+from headwater.plan.experiment import NO_SOURCES, Experiment
 from headwater.plan.ranges import Range
 from headwater.plan.shape import Config
 
 SHORTEST, LONGEST = 20, 120  # minutes of a GPU job that is worth scheduling
-TRAININGS = ("train_baseline", "retrain_arm")
 GB = 1e9
 
 
@@ -37,17 +37,13 @@ def time_warning(rule: str, longest: Range, limit: Limit) -> str | None:
     None of a training run: it saves its state and is requeued before its limit.
     """
     minutes = longest * (1 / 60)
-    if limit.runtime is None or minutes.high <= limit.runtime or rule in TRAININGS:
+    if limit.runtime is None or minutes.high <= limit.runtime or trains(rule):
         return None
     certain = "will" if minutes.low > limit.runtime else "may"
+    more = ", or gradients.shards" if rule in GRADIENT_RULES.values() else ""
     return (
         f"{rule}: a job {certain} need {range_text(minutes)} minutes, its limit is "
-        f"{limit.runtime}; raise set-resources.{rule}.runtime in the profile"
-        + (
-            ", or gradients.shards"
-            if rule in ("row_gradients", "stream_scores")
-            else ""
-        )
+        f"{limit.runtime}; raise set-resources.{rule}.runtime in the profile{more}"
     )
 
 
@@ -64,13 +60,10 @@ def memory_warning(rule: str, config: Config, limit: Limit) -> str | None:
 
 def needed_mb(rule: str, config: Config) -> int | None:
     """Memory that a job of a rule is expected to need; None where it is small."""
-    if rule in TRAININGS:
+    section = rules()[rule].memory
+    if section == TRAINING:
         return training_mb(config)
-    if rule == "fit_factors":
-        return pass_mb(config, config["curvature"]["batch_size"])
-    if rule in ("probe_gradient", "row_gradients", "stream_scores", "check_fidelity"):
-        return pass_mb(config, config["gradients"]["batch_size"])
-    return None
+    return pass_mb(config, config[section]["batch_size"]) if section else None
 
 
 def disk_warning(kept: Range, there: float, free: float) -> str | None:
@@ -93,11 +86,7 @@ def disk_warning(kept: Range, there: float, free: float) -> str | None:
 
 
 def shard_warning(config: Config, job_seconds: Range) -> str | None:
-    """Gradient jobs too short or too long for a GPU cluster, and how many would do.
-
-    Args:
-        job_seconds: of one job, estimated or measured.
-    """
+    """Gradient jobs too short or too long for a GPU cluster, and how many would do."""
     minutes = job_seconds * (1 / 60)
     if minutes.high >= SHORTEST and minutes.low <= LONGEST:
         return None
@@ -106,10 +95,8 @@ def shard_warning(config: Config, job_seconds: Range) -> str | None:
     if right == shards:
         return None
     word = "short" if minutes.high < SHORTEST else "long"
-    rule = "row_gradients"
-    if config["influence"]["method"] == "exact":
-        rule = "stream_scores"
-    jobs = shards * (len(point_names(config["window"])) if rule[0] == "r" else 1)
+    rule = GRADIENT_RULES[config["influence"]["method"]]
+    jobs = rules()[rule].jobs(Experiment(config, NO_SOURCES))
     return (
         f"gradients.shards: {jobs} jobs of {rule} of {range_text(minutes)} GPU-minutes "
         f"are too {word} to be worth scheduling ({SHORTEST} to {LONGEST}); "
@@ -140,11 +127,6 @@ def number(value: float) -> str:
 def rule_limits(raw: Mapping[str, Mapping[str, int | None]]) -> dict[str, Limit]:
     """Limits from plain numbers, as Snakemake hands them to a script."""
     return {
-        rule: Limit(
-            threads=int(found.get("threads") or 1),
-            runtime=found.get("runtime"),
-            mem_mb=found.get("mem_mb"),
-            gpu=bool(found.get("gpu")),
-        )
-        for rule, found in raw.items()
+        rule: Limit(int(f["threads"] or 1), f["runtime"], f["mem_mb"], bool(f["gpu"]))
+        for rule, f in raw.items()
     }

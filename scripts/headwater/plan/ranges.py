@@ -39,3 +39,8 @@ NOTHING = Range(0.0, 0.0)
 def total(spans: "list[Range]") -> Range:
     """The sum of some spans."""
     return Range(sum(s.low for s in spans), sum(s.high for s in spans))
+
+
+def longest(spans: "list[Range]") -> Range:
+    """The longest of some spans."""
+    return Range(max(s.low for s in spans), max(s.high for s in spans))

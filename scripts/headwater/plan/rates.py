@@ -6,66 +6,14 @@ changed model or batch size, of which the log knows nothing. A line that names G
 memory was written on a GPU, and is used for plans of a GPU only.
 """
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from headwater.logs import tail
 from headwater.plan.ranges import Range
+from headwater.progress import GPU_NOTE, last_lines
 
-PROGRESS = re.compile(
-    r"(?P<clock>\d\d:\d\d:\d\d) (?P<label>.+?): (?P<done>[\d,]+)(/(?P<total>[\d,]+))? "
-    r"(?P<unit>[a-z ]+) · (?P<rate>[\d,.]+) (?P=unit)/s"
-)
-GPU_NOTE = "GPU memory"
 MARGIN = Range(0.9, 1.2)  # between jobs, and other work on the machine
-TAIL = 1 << 14  # bytes of a log that are looked at
-
-
-@dataclass(frozen=True)
-class ProgressLine:
-    """One progress line.
-
-    Attributes:
-        label: what is done.
-        done: units.
-        total: units in all, None if unknown.
-        unit: its name, plural.
-        rate: units a second.
-        text: the line as written.
-    """
-
-    label: str
-    done: int
-    total: int | None
-    unit: str
-    rate: float
-    text: str
-
-
-def last_lines(log: Path) -> dict[str, ProgressLine]:
-    """The last progress line of every label in a log's end, in order."""
-    lines: dict[str, ProgressLine] = {}
-    for text in tail(log):
-        match = PROGRESS.match(text)
-        if match:
-            label, rate = match["label"], float(match["rate"].replace(",", ""))
-            known = match["total"]
-            total = int(known.replace(",", "")) if known else None
-            done = int(match["done"].replace(",", ""))
-            lines.pop(label, None)
-            lines[label] = ProgressLine(label, done, total, match["unit"], rate, text)
-    return lines
-
-
-def tail(log: Path) -> list[str]:
-    """The last lines of a log; [] if it cannot be read."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - TAIL))
-            return file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return []
 
 
 def seconds_each(logs: Iterable[Path], gpu: bool) -> Range | None:
@@ -83,9 +31,7 @@ def seconds_each(logs: Iterable[Path], gpu: bool) -> Range | None:
         right = [line for line in lines if (GPU_NOTE in line.text) == gpu]
         if right and len(right) == len(lines):
             found.append(sum(1 / line.rate for line in right))
-    if not found:
-        return None
-    return Range(min(found) * MARGIN.low, max(found) * MARGIN.high)
+    return _with_margin(found)
 
 
 def seconds_taken(tables: Iterable[Path]) -> Range | None:
@@ -95,6 +41,8 @@ def seconds_taken(tables: Iterable[Path]) -> Range | None:
         lines = tail(table)
         if len(lines) >= 2 and lines[0].startswith("s\t"):
             found.append(float(lines[-1].split("\t")[0]))
-    if not found:
-        return None
-    return Range(min(found) * MARGIN.low, max(found) * MARGIN.high)
+    return _with_margin(found)
+
+
+def _with_margin(found: list[float]) -> Range | None:
+    return Range(min(found), max(found)) * MARGIN if found else None

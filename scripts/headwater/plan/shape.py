@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from headwater.checkpoints.schedule import arm_schedule, saved_steps
 from headwater.plan.ranges import Range
 
 Config = Mapping[str, Any]
 
 FLOAT, DOUBLE = 4, 8  # bytes
-SHORTEST_WINDOW = 0.1  # of the training, where it is still to be found
-PILE_DOMAINS = 22
 
 
 def vocabulary(config: Config) -> int:
@@ -79,39 +76,3 @@ def coded_bytes(config: Config) -> int:
     kept = head_parameters(config)
     kept = kept if count == "all" else min(kept, int(count))
     return -(-kept // 64) * 64 * int(gradients["bits"]) // 8
-
-
-def window_steps(config: Config, found: tuple[int, int] | None = None) -> Range:
-    """Training steps of the window.
-
-    Args:
-        found: its first and last step, where it has been found.
-    """
-    start, end = found or (config["window"]["start"], config["window"]["end"])
-    steps = config["training"]["steps"]
-    if start == "auto" or end == "auto":
-        most = (steps if end == "auto" else end) - (0 if start == "auto" else start)
-        return Range(SHORTEST_WINDOW * most, most)
-    return Range.exactly(end - start)
-
-
-def arm_checkpoints(config: Config, steps: Range) -> Range:
-    """Checkpoints of an arm over so many steps."""
-    every = config["retraining"]["checkpoint_every"]
-    low, high = (len(arm_schedule(0, int(n), every)) for n in (steps.low, steps.high))
-    return Range(low, high)
-
-
-def baseline_checkpoints(config: Config) -> int:
-    """Checkpoints of the baseline, or how many revisions take its place."""
-    return len(saved_steps(config))
-
-
-def held_out_rows(config: Config, is_rows: bool) -> Range:
-    """Held-out rows that are used, at most so many of each domain."""
-    held = config["corpus"]["held_out"]
-    each = held["rows_per_domain"]
-    if is_rows and "shards" not in held:
-        count = held.get("rows", 1024)
-        return Range(min(each, count), min(PILE_DOMAINS * each, count))
-    return Range(each, PILE_DOMAINS * each)

@@ -1,13 +1,9 @@
 """The plan as a table: a line a stage on the terminal, a line a rule as TSV."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headwater.plan.estimate import Time, hours
-from headwater.plan.jobs import Counts
-from headwater.plan.limits import GB, Limit, range_text
-from headwater.plan.ranges import Range, total
-from headwater.plan.sizes import Output
+from headwater.plan.limits import GB, range_text
+from headwater.plan.ranges import Range, longest, total
 
 
 @dataclass(frozen=True)
@@ -39,28 +35,8 @@ class PlanRow:
     basis: str
 
 
-def rule_lines(
-    counts: Counts,
-    times: Mapping[str, Time],
-    outputs: Mapping[str, Output],
-    limits: Mapping[str, Limit],
-    gpu: bool,
-) -> list[PlanRow]:
-    """A line for every rule, in the order of the stages."""
-    lines = []
-    for stage, rules in counts.items():
-        for rule, jobs in rules.items():
-            time, output = times[rule], outputs[rule]
-            cpu, gpus = hours(time, limits.get(rule, Limit()), gpu)
-            kept, written = output.kept * jobs, output.kept + output.rewritten
-            files = output.files * jobs
-            amounts = (cpu, gpus, written * jobs, kept, files, time.longest)
-            lines.append(PlanRow(stage, rule, jobs, *amounts, time.basis))
-    return lines
-
-
 def joined(name: str, lines: list[PlanRow]) -> PlanRow:
-    """Some lines as one."""
+    """Some rows as one."""
     bases = sorted({line.basis for line in lines}, reverse=True)
     return PlanRow(
         stage=name,
@@ -71,10 +47,7 @@ def joined(name: str, lines: list[PlanRow]) -> PlanRow:
         written=total([line.written for line in lines]),
         kept=total([line.kept for line in lines]),
         files=total([line.files for line in lines]),
-        longest=Range(
-            max(line.longest.low for line in lines),
-            max(line.longest.high for line in lines),
-        ),
+        longest=longest([line.longest for line in lines]),
         basis=bases[0] if len(bases) == 1 else "in part measured",
     )
 
@@ -88,19 +61,18 @@ HEADINGS = (
 def render(lines: list[PlanRow]) -> str:
     """Stages and their sum, for a terminal."""
     stages = list(dict.fromkeys(line.stage for line in lines))
-    rows = [joined(s, [line for line in lines if line.stage == s]) for s in stages]
-    cells = [HEADINGS, *(_cells(row) for row in [*rows, joined("all", lines)])]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
-    return "\n".join(_padded(row, widths) for row in cells)
+    sums = [joined(s, [line for line in lines if line.stage == s]) for s in stages]
+    cells = [_cells(row) for row in [*sums, joined("all", lines)]]
+    return "\n".join(aligned([HEADINGS, *cells], right=True))
 
 
-def _padded(row: tuple[str, ...], widths: list[int]) -> str:
-    ends = (0, len(row) - 1)
-    cells = [
-        cell.ljust(width) if i in ends else cell.rjust(width)
-        for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
+def aligned(rows: list[tuple[str, ...]], right: bool = False) -> list[str]:
+    """Lines of cells; `right` aligns those between the first and the last so."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    middle = ">" if right else "<"
+    sides = ["<", *[middle] * (len(widths) - 2), "<"]
+    form = "  ".join(f"{{:{side}{w}}}" for side, w in zip(sides, widths, strict=True))
+    return [form.format(*row).rstrip() for row in rows]
 
 
 def _cells(line: PlanRow) -> tuple[str, ...]:

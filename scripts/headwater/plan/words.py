@@ -1,21 +1,18 @@
 """What a plan rests on, in words."""
 
 from headwater.plan.estimate import MEASURED, Folders, found_window
+from headwater.plan.experiment import SHORTEST_WINDOW
 from headwater.plan.limits import range_text
 from headwater.plan.ranges import Range
 from headwater.plan.rates import MARGIN
-from headwater.plan.shape import SHORTEST_WINDOW, Config
+from headwater.plan.shape import Config
 from headwater.plan.work import CPU, DISK, GPU_FLOAT32, GPU_HALF
 
 TERA, GIGA, MEGA = 1e-12, 1e-9, 1e-6
 
 
 def assumptions(config: Config, folders: Folders, gpu: bool, bases: set[str]) -> str:
-    """The assumptions behind a plan, a line each.
-
-    Args:
-        bases: what the times of the rules rest on.
-    """
+    """The assumptions behind a plan, a line each; `bases` of the times of its rules."""
     lines = [
         f"- a CPU core does {range_text(CPU * GIGA)} GFLOP/s, a disk "
         f"{range_text(DISK * MEGA)} MB/s",

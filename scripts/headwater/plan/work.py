@@ -1,30 +1,23 @@
-"""How long each rule's jobs take, from operations and assumed speeds.
+"""How long one job of a rule takes, from operations and assumed speeds.
 
 A training step costs three forward passes; a pass that takes gradients of frozen heads
 two, and as much again as the heads' share. None of the speeds below was measured for
 the machine at hand: `rates` replaces them where earlier jobs left their own.
 """
 
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, replace
 
-from headwater.config.points import point_names
-from headwater.plan.jobs import Counts, Sources, by_rule
+from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
     Config,
     all_heads,
-    arm_checkpoints,
-    baseline_checkpoints,
     coded_bytes,
     forward_operations,
     head_parameters,
-    held_out_rows,
     parameters,
     vocabulary,
-    window_steps,
 )
-from headwater.steps import training_rows
 
 # Floating-point operations a second that a job gets of its device.
 CPU = Range(2e10, 8e10)  # of one core
@@ -35,35 +28,34 @@ TORCH_START = Range(4.0, 20.0)
 SAVE = Range(0.1, 1.2)  # to flush one checkpoint, besides its bytes
 LOAD = Range(0.02, 0.3)
 DISK = Range(1e8, 1.5e9)  # bytes a second
+STORE = Range(2e8, 1e9)  # of coded gradients, read and decoded
 TEXT = Range(2e6, 2e7)  # bytes of text tokenised a second; packed bytes ordered
 NETWORK = Range(5e6, 2e8)  # bytes a second
 
-GPU_RULES = (
-    *("train_baseline", "retrain_arm", "fit_factors", "probe_gradient"),
-    *("row_gradients", "stream_scores", "score_tokens", "check_fidelity"),
-    "evaluate_run",
-)
+ONCE = Range.exactly(1)
 
 
 @dataclass(frozen=True)
 class Load:
-    """Some equal jobs of one rule.
+    """The work of one job, or of some equal ones.
 
     Attributes:
-        jobs: how many.
         units: of work in one job.
         unit: what a unit is.
         operations: of one unit.
         besides: seconds of one unit that are no arithmetic.
         start: seconds of one job before and after its units.
+        precision: of its operations on a GPU.
+        jobs: how many.
     """
 
-    jobs: int
-    units: Range
+    units: Range = ONCE
     unit: str = "jobs"
     operations: Range = NOTHING
     besides: Range = NOTHING
     start: Range = TORCH_START
+    precision: str = "float32"
+    jobs: int = 1
 
     def seconds(self, speed: Range, second_each: Range | None = None) -> Range:
         """Of one job.
@@ -78,192 +70,116 @@ class Load:
             one = second_each
         return self.start + self.units * one
 
-
-def speed_of(config: Config, rule: str, gpu: bool, threads: int) -> Range:
-    """Operations a second of one job.
-
-    Args:
-        rule: the job's.
-        gpu: whether jobs that ask for a GPU have one.
-        threads: of the job.
-    """
-    if not (gpu and rule in GPU_RULES):
+    def speed(self, gpu: bool, threads: int) -> Range:
+        """Operations a second of a job that has a GPU, or only its threads."""
+        if gpu:
+            half = self.precision in ("bf16", "fp16")
+            return GPU_HALF if half else GPU_FLOAT32
         return Range(CPU.low * max(1.0, 0.6 * threads), CPU.high * threads)
-    trains = rule in ("train_baseline", "retrain_arm")
-    section = "training" if trains else "gradients"
-    half = config[section]["precision"] in ("bf16", "fp16")
-    half = half and rule != "evaluate_run"
-    return GPU_HALF if half else GPU_FLOAT32
 
 
-def loads(
-    config: Config,
-    sources: Sources,
-    counts: Counts,
-    found: tuple[int, int] | None = None,
-) -> dict[str, list[Load]]:
-    """The work of every rule's jobs.
-
-    Args:
-        counts: jobs by stage and rule.
-        found: the window, where it is known.
-    """
-    rules = by_rule(counts)
-    steps = window_steps(config, found)
-    known = {
-        **_corpus(config, sources, rules),
-        **_training(config, rules, steps),
-        **_passes(config, rules, steps),
-        **_evaluation(config, sources, rules, steps),
-    }
-    once = Range.exactly(1)
-    light = {rule: [Load(jobs, once, start=START)] for rule, jobs in rules.items()}
-    return {rule: known.get(rule, light[rule]) for rule in rules}
+LIGHT = Load(start=START)  # without torch
 
 
-def _corpus(
-    config: Config, sources: Sources, rules: dict[str, int]
-) -> dict[str, list[Load]]:
-    corpus = config["corpus"]
-    rows, width = training_rows(config), corpus["seq_len"] + 1
-    tokens = Range.exactly(2.0 * rows * width)
-    text = Range.exactly(4.0 * rows * width * (1 - corpus["records"]["fraction"]))
-    one = Range.exactly(1)
-
-    def jobs(rule: str, each: Range) -> list[Load]:
-        return [Load(rules.get(rule, 0), one, besides=each, start=START)]
-
-    share = 1 / max(1, sources.text)
-    shard = 1 / corpus["row_shards"]
-    return {
-        "train_tokenizer": jobs("train_tokenizer", text.per(TEXT)),
-        "tokenize_source": jobs("tokenize_source", text.per(TEXT) * share),
-        "order_rows": jobs("order_rows", tokens.per(DISK) * shard),
-        "copy_rows": jobs("copy_rows", tokens.per(TEXT) * shard),
-        "fetch_rows": jobs("fetch_rows", tokens.per(NETWORK)),
-        "fetch_dataset": jobs("fetch_dataset", text.per(NETWORK) * share),
-        "fetch_shard": jobs("fetch_shard", text.per(NETWORK) * share),
-    }
+def text(e: Experiment, rate: Range, parts: int) -> Load:
+    """One part of the text that the training needs, at so many bytes a second."""
+    natural = 1 - e.config["corpus"]["records"]["fraction"]
+    needed = Range.exactly(4.0 * e.rows * e.width * natural)
+    return replace(LIGHT, besides=needed.per(rate) * (1 / max(1, parts)))
 
 
-def _training(
-    config: Config, rules: dict[str, int], steps: Range
-) -> dict[str, list[Load]]:
+def tokens(e: Experiment, rate: Range, parts: int) -> Load:
+    """One part of the training's tokens, at so many bytes a second."""
+    needed = Range.exactly(2.0 * e.rows * e.width)
+    return replace(LIGHT, besides=needed.per(rate) * (1 / parts))
+
+
+def baseline(e: Experiment) -> Load:
+    """The whole training, with its checkpoints and moments."""
+    steps = Range.exactly(e.config["training"]["steps"])
+    return _training(e.config, steps, Range.exactly(e.saved), 3)
+
+
+def arm(e: Experiment) -> Load:
+    """The training of an arm: each checkpoint twice, once with moments."""
+    return _training(e.config, e.steps, e.arm_saved, 4)
+
+
+def _training(config: Config, steps: Range, saved: Range, copies: int) -> Load:
     training = config["training"]
     row = 3 * forward_operations(config, config["corpus"]["seq_len"])
-    operations = row * training["batch_size"]
-    weights = 4.0 * parameters(config)
-
-    def run(rule: str, steps: Range, saved: Range, bytes_each: float) -> list[Load]:
-        save = SAVE + Range.exactly(bytes_each).per(DISK)
-        each = Range(
-            saved.low * save.low / max(1, steps.low),
-            saved.high * save.high / max(1, steps.high),
-        )
-        work = Range.exactly(operations)
-        return [Load(rules.get(rule, 0), steps, "steps", work, each)]
-
-    saved = Range.exactly(baseline_checkpoints(config))
-    whole = Range.exactly(training["steps"])
-    return {
-        "train_baseline": run("train_baseline", whole, saved, 3 * weights),
-        "retrain_arm": run(
-            "retrain_arm", steps, arm_checkpoints(config, steps), 4 * weights
-        ),
-    }
+    save = SAVE + Range.exactly(copies * 4.0 * parameters(config)).per(DISK)
+    each = Range(
+        saved.low * save.low / max(1, steps.low),
+        saved.high * save.high / max(1, steps.high),
+    )
+    work = Range.exactly(row * training["batch_size"])
+    return Load(steps, "steps", work, each, precision=training["precision"])
 
 
-def pass_operations(config: Config, head_count: int) -> float:
-    """Of one row: forward, backward through frozen weights, and the heads' gradients.
+def passing(e: Experiment, rows: Range, heads: int, besides: Range = NOTHING) -> Load:
+    """Passes over rows: forward, backward through frozen weights, and so many heads.
 
     Each head's gradient is a product over the row's tokens; turning it into its
-    eigenbasis costs about twice its parameters times the width.
+    eigenbasis costs about twice its parameters times the width. `besides` is as in
+    `Load`.
     """
-    length = config["corpus"]["seq_len"]
-    one = head_parameters(config) * (
-        2 * length + 2 * (config["model"]["hidden_size"] + 64)
-    )
-    return 2 * forward_operations(config, length) + head_count * one
+    length, width = e.config["corpus"]["seq_len"], e.config["model"]["hidden_size"]
+    each = head_parameters(e.config) * (2 * length + 2 * (width + 64))
+    operations = 2 * forward_operations(e.config, length) + heads * each
+    precision = e.config["gradients"]["precision"]
+    return Load(rows, "rows", Range.exactly(operations), besides, precision=precision)
 
 
-def _passes(
-    config: Config, rules: dict[str, int], steps: Range
-) -> dict[str, list[Load]]:
-    rows = steps * config["training"]["batch_size"]
-    part = rows * (1 / config["gradients"]["shards"])
-    points, targets = len(point_names(config["window"])), len(config["targets"])
-    stored = config["gradients"]["heads"]
-    heads = all_heads(config) if stored == "all" else targets
-    coded = Range.exactly(coded_bytes(config))
-    gradient = pass_operations(config, heads)
-    exact = pass_operations(config, targets)
-    read = coded.per(Range(2e8, 1e9))
-    fit = _fitted(config, rows)
-    few = config["influence"]["fidelity_rows"] * points
-
-    def load(
-        rule: str, units: Range, cost: float, besides: Range = NOTHING
-    ) -> list[Load]:
-        return [Load(rules.get(rule, 0), units, "rows", Range.exactly(cost), besides)]
-
-    return {
-        "fit_factors": load("fit_factors", fit, 2 * pass_operations(config, 0)),
-        "row_gradients": load("row_gradients", part, gradient, coded.per(DISK)),
-        "stream_scores": load("stream_scores", part * points, exact),
-        "score_rows": load("score_rows", part * points, 0.0, read),
-        "check_fidelity": load("check_fidelity", Range(min(few, 1), few), exact),
-        "probe_gradient": load("probe_gradient", _probe_rows(config), gradient),
-        "score_tokens": load(
-            "score_tokens", Range.exactly(config["report"]["top_rows"]), exact
-        ),
-        "solve_ihvp": load("solve_ihvp", Range.exactly(1), 0.0),
-    }
+def fitting(e: Experiment) -> Load:
+    """Factors, from two passes over a sample."""
+    most, rows = e.config["curvature"]["rows"], e.window_rows
+    once = passing(e, Range(min(most, rows.low), min(most, rows.high)), 0)
+    return replace(once, operations=once.operations * 2)
 
 
-def _fitted(config: Config, rows: Range) -> Range:
-    most = config["curvature"]["rows"]
-    return Range(min(most, rows.low), min(most, rows.high))
+def storing(e: Experiment) -> Load:
+    """Gradients of one part of the window, coded and written."""
+    coded = Range.exactly(coded_bytes(e.config))
+    return passing(e, e.part, stored_count(e), coded.per(DISK))
 
 
-def _probe_rows(config: Config) -> Range:
-    # Probe sequences are shorter than rows: at most the same operations.
+def stored_count(e: Experiment) -> int:
+    """Heads whose gradients are taken, at most."""
+    everything = e.config["gradients"]["heads"] == "all"
+    return all_heads(e.config) if everything else e.targets
+
+
+def reading(e: Experiment) -> Load:
+    """One target's scores, from the stored gradients of all points."""
+    each = Range.exactly(coded_bytes(e.config)).per(STORE)
+    return Load(e.part * e.points, "rows", besides=each)
+
+
+def comparing(e: Experiment) -> Load:
+    """Exact scores of a sample, perhaps of one row only."""
+    few = e.config["influence"]["fidelity_rows"] * e.points
+    return passing(e, Range(min(few, 1), few), e.targets)
+
+
+def probing(e: Experiment) -> Load:
+    """A probe's gradient; its sequences are no longer than rows."""
+    config = e.config
     share = min(1.0, 2 * config["heads"]["half_length"] / config["corpus"]["seq_len"])
-    return Range(0.5, 1.0) * (config["gradients"]["probe_sequences"] * share)
+    rows = Range(0.5, 1.0) * (config["gradients"]["probe_sequences"] * share)
+    return passing(e, rows, stored_count(e))
 
 
-def copying_operations(config: Config) -> float:
-    """Of the copying scores of one checkpoint: embedding times unembedding, doubles."""
-    width = config["model"]["hidden_size"]
-    return 2 * 2.0 * width * width * vocabulary(config)
+def scoring(e: Experiment, checkpoints: Range, rows: Range = NOTHING) -> Load:
+    """Head scores of some checkpoints, and their loss on so many rows.
 
-
-def _evaluation(
-    config: Config, sources: Sources, rules: dict[str, int], steps: Range
-) -> dict[str, list[Load]]:
-    heads, length = config["heads"], config["corpus"]["seq_len"]
-    probing = (
-        2 * heads["sequences"] * forward_operations(config, 2 * heads["half_length"])
-    )
-    load = LOAD + Range.exactly(4.0 * parameters(config)).per(DISK)
-    baseline = Range.exactly(baseline_checkpoints(config))
-    held = held_out_rows(config, sources.is_rows)
-    losses = held * forward_operations(config, length)
-    probe = Range.exactly(probing + copying_operations(config))
-
-    def run(jobs: int, count: Range) -> Load:
-        return Load(jobs, count, "checkpoints", probe + losses, load)
-
-    arms = rules["evaluate_run"] - 1
-    runs = [run(1, baseline)]
-    if arms:
-        runs.append(run(arms, arm_checkpoints(config, steps)))
-    scored = Load(1, baseline, "checkpoints", probe, load)
-    return {"evaluate_run": runs, "score_heads": [scored]}
-
-
-def longest(spans: list[Range]) -> Range:
-    """The longest of some jobs."""
-    return Range(
-        max((s.low for s in spans), default=-inf),
-        max((s.high for s in spans), default=-inf),
-    )
+    The copying score is an embedding times an unembedding, in doubles.
+    """
+    config = e.config
+    heads, width = config["heads"], config["model"]["hidden_size"]
+    length = 2 * heads["half_length"]
+    copying = 2 * 2.0 * width * width * vocabulary(config)
+    scores = 2 * heads["sequences"] * forward_operations(config, length) + copying
+    losses = rows * forward_operations(config, config["corpus"]["seq_len"])
+    loaded = LOAD + Range.exactly(4.0 * parameters(config)).per(DISK)
+    return Load(checkpoints, "checkpoints", Range.exactly(scores) + losses, loaded)

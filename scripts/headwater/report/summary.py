@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -162,16 +161,3 @@ def _wrapped(text: str) -> str:
 
 def _item(text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
-
-
-def places(folder: Path) -> dict[str, str]:
-    """Where to look, in the report's folder."""
-    return {
-        str(folder / name): what
-        for name, what in (
-            ("emergence.png", "the curves of all arms"),
-            ("enrichment.png", "the domains of the top rows"),
-            ("top_rows.html", "the highest rows as text"),
-            ("summary.html", "every number behind this page"),
-        )
-    }

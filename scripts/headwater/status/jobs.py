@@ -1,4 +1,4 @@
-"""Which jobs run and which failed, by their logs.
+"""Which jobs are done, by their outputs; which run and which failed, by their logs.
 
 A job that ended well has a benchmark table, written after its log. One that failed has
 said so in its log. One whose log grows is running; one that fell silent is lost, or
@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headwater.errors import ERROR_PREFIX
+from headwater.logs import errors_in, tail
+from headwater.plan.dag import Rule, rules
 from headwater.plan.estimate import Folders
-from headwater.plan.rates import ProgressLine, last_lines, tail
+from headwater.plan.experiment import Experiment
+from headwater.progress import ProgressLine, last_lines
+from headwater.publish import is_sibling
 
 SILENT = 300.0  # seconds; progress lines come every ten
 FORGOTTEN = 24 * 3600.0
 TRAINING = ".training"  # log of the job that a training's driver watches
-TRACEBACK = "Traceback (most recent call last):"
 RUNNING, QUIET, FAILED = "running", "silent", "failed"
 
 
@@ -48,12 +50,29 @@ class UnfinishedJob:
         return self.name.split("-")[0]
 
 
-def unfinished(folders: Folders, now: float) -> list[UnfinishedJob]:
-    """Jobs that run or failed, the latest first.
+def done_jobs(e: Experiment, results: Path) -> dict[str, int]:
+    """How many jobs of every rule have left their outputs.
 
-    Args:
-        now: seconds since the epoch.
+    Results of targets, arms or shards that the config no longer has count, too, but
+    never more than there are jobs.
     """
+    return {
+        name: min(jobs, _published(rule, results) // rule.outputs_each(e))
+        for name, rule in rules().items()
+        if (jobs := rule.jobs(e))
+    }
+
+
+def _published(rule: Rule, results: Path) -> int:
+    return sum(
+        rule.pattern.fullmatch(path.relative_to(results).as_posix()) is not None
+        and not is_sibling(path)
+        for path in results.glob(rule.glob)
+    )
+
+
+def unfinished(folders: Folders, now: float) -> list[UnfinishedJob]:
+    """Jobs that run or failed at a time since the epoch, the latest first."""
     return sorted(_unfinished(folders, now), key=lambda job: job.age)
 
 
@@ -87,21 +106,13 @@ def _changed(path: Path) -> float:
 
 def _job(log: Path, training: Path, age: float) -> UnfinishedJob:
     lines = [line.rstrip() for line in tail(log) if line.strip()]
-    error = _error(lines)
-    state = FAILED if error else RUNNING if age <= SILENT else QUIET
+    errors = errors_in(lines)
+    state = FAILED if errors else RUNNING if age <= SILENT else QUIET
     # A driver tells the state of its job: lines of an earlier life are older.
     latest = max(log, training, key=_changed)
     known = list(last_lines(latest).values())
     progress = known[-1] if known else None
     last = progress.text if progress else (lines[-1] if lines else "started")
     stage = log.parent.name
-    return UnfinishedJob(stage, log.stem, state, age, error or last, log, progress)
-
-
-def _error(lines: list[str]) -> str | None:
-    said = [line.split(ERROR_PREFIX, 1)[1] for line in lines if ERROR_PREFIX in line]
-    if said:
-        return said[-1]
-    if any(line.endswith(TRACEBACK) for line in lines):
-        return f"a bug in Headwater: {lines[-1]}"
-    return None
+    text = errors[-1] if errors else last
+    return UnfinishedJob(stage, log.stem, state, age, text, log, progress)

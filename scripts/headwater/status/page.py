@@ -1,11 +1,14 @@
 """The status of an experiment as text."""
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
+from headwater.plan.dag import Counts
 from headwater.plan.estimate import Folders
-from headwater.plan.jobs import Counts
 from headwater.plan.limits import number
-from headwater.plan.rates import last_lines, seconds_taken
+from headwater.plan.rates import seconds_taken
+from headwater.plan.table import aligned
+from headwater.progress import last_lines
 from headwater.status.jobs import FAILED, RUNNING, UnfinishedJob
 
 MOST = 20  # jobs that are shown one by one
@@ -67,20 +70,17 @@ def _stage(
 
 def _work(stage: str, rules: dict[str, int], folders: Folders) -> str:
     """Units done by the rule of the stage that counts most of them."""
-    sums: dict[str, int] = {}
-    for rule in rules:
-        for log in folders.rule_logs(stage, rule):
-            for line in list(last_lines(log).values())[-1:]:
-                sums[line.unit] = sums.get(line.unit, 0) + line.done
-    units = max(sums, key=lambda unit: sums[unit], default="")
-    return f"{sums[units]:,} {units}" if units else ""
+    sums: Counter[str] = Counter()
+    for log in (log for rule in rules for log in folders.rule_logs(stage, rule)):
+        for line in list(last_lines(log).values())[-1:]:
+            sums[line.unit] += line.done
+    return "".join(f"{done:,} {units}" for units, done in sums.most_common(1))
 
 
 def _rate(running: list[UnfinishedJob]) -> str:
-    rates: dict[str, float] = {}
-    for job in running:
-        if job.line:
-            rates[job.line.unit] = rates.get(job.line.unit, 0.0) + job.line.rate
+    rates: defaultdict[str, float] = defaultdict(float)
+    for line in (job.line for job in running if job.line):
+        rates[line.unit] += line.rate
     return ", ".join(f"{number(rate)} {unit}/s" for unit, rate in rates.items())
 
 
@@ -115,12 +115,7 @@ def _remaining(running: list[UnfinishedJob]) -> float | None:
 
 def render(rows: list[Stage], jobs: list[UnfinishedJob], queue: list[str]) -> str:
     """All of it."""
-    cells = [HEADINGS, *(_cells(row) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
-    table = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    table = aligned([HEADINGS, *(_cells(row) for row in rows)])
     return "\n".join([*table, *_listed(jobs), *([""] if queue else []), *queue])
 
 

@@ -3,9 +3,10 @@
 import getpass
 import os
 import shutil
-import subprocess
 from collections import Counter
 from pathlib import Path
+
+from headwater.slurm import SlurmError, lines
 
 PREFIX = "headwater"  # of our jobs' names
 PATIENCE = 10.0  # seconds
@@ -20,28 +21,23 @@ def queue_lines(folder: Path) -> list[str]:
     """
     if shutil.which("squeue") is None:
         return []
-    command = ["squeue", "-h", "-u", getpass.getuser(), "-o", FORMAT]
+    user = getpass.getuser()
     try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-    except (subprocess.TimeoutExpired, OSError):
-        return [f"SLURM: squeue did not answer in {PATIENCE:.0f} s"]
-    if result.returncode:
-        reason = result.stderr.strip().partition("\n")[0]
-        return [f"SLURM: squeue failed ({reason})"]
-    return summary(result.stdout, folder)
+        answer = lines("squeue", "-h", "-u", user, "-o", FORMAT, patience=PATIENCE)
+    except SlurmError as error:
+        return [f"SLURM: squeue failed ({error.reason})"]
+    return summary(answer, folder)
 
 
-def summary(answer: str, folder: Path) -> list[str]:
+def summary(answer: list[str], folder: Path) -> list[str]:
     """Jobs by state and, where they wait, by reason.
 
     Args:
-        answer: of squeue, in `FORMAT`.
+        answer: lines of squeue, in `FORMAT`.
         folder: see `queue_lines`.
     """
     counts: Counter[str] = Counter()
-    for text in answer.splitlines():
+    for text in answer:
         state, reason, name, where = (text.split("|", 3) + [""] * 3)[:4]
         if name.startswith(PREFIX) and _same(where, folder):
             waits = state == "PENDING" and reason not in ("None", "")

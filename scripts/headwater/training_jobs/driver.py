@@ -79,7 +79,7 @@ def _train_here(spec: Spec) -> None:
 
 
 def _train_elsewhere(spec: Spec, launch: Launch) -> None:
-    head = MainProcess(spec.config["experiment"])
+    main = MainProcess(spec.config["experiment"])
     with suppress(ValueError):  # not the main thread, as in a test
         signal.signal(signal.SIGTERM, _detach)
     job = _known_job(spec)
@@ -88,7 +88,7 @@ def _train_elsewhere(spec: Spec, launch: Launch) -> None:
         return
     try:
         job = _taken_over(spec, job) or _submit(spec, launch)
-        error = _result(spec, job, head)
+        error = _result(spec, job, main)
     except Detached as reason:
         logger.info("%s: %s; its job goes on", spec.name, reason)
         sys.exit(1)
@@ -191,7 +191,7 @@ def _defer(waiting: list[int]) -> dict[signal.Signals, Any]:
     return before
 
 
-def _result(spec: Spec, job: TrainingJob, head: MainProcess) -> str | None:
+def _result(spec: Spec, job: TrainingJob, main: MainProcess) -> str | None:
     """Wait for a job's end; what went wrong, or None."""
     told, ended, pause, ask = "", 0, FIRST, 0.0
     while True:
@@ -199,7 +199,7 @@ def _result(spec: Spec, job: TrainingJob, head: MainProcess) -> str | None:
         if result and result["job"] == job.id:
             error: str | None = result["error"]
             return error
-        head.check()
+        main.check()
         if time.monotonic() >= ask:
             now = watch.state(job)
             if now is not None and now != told:

@@ -63,6 +63,18 @@ class Launch:
         """Ranks of each node."""
         return self.ranks // self.nodes
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What every job asks sbatch for, as submitit spells it."""
+        return {
+            "partition": self.partition,
+            "nodes": self.nodes,
+            "ntasks_per_node": self.per_node,
+            "cpus_per_task": self.threads,
+            "mem": f"{self.mem_mb}MB" if self.mem_mb else None,
+            "time": self.minutes,
+        }
+
 
 def read_launch(resources: Mapping[str, Any], threads: int, rule: str) -> Launch:
     """How the resources of a rule say that its run is executed.

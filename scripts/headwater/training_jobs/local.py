@@ -16,10 +16,10 @@ MINUTES, SIGNAL_SECONDS = 10_000_000, 30  # submitit wants a time limit
 
 
 def submit(spec: Spec, launch: Launch, training: Callable[[str], None]) -> str:
-    """Start a run's ranks; returns the process id of what watches them.
+    """Start a run's ranks, which call `training` with the path of the specification.
 
-    Args:
-        training: what every rank calls with the path of the specification.
+    Returns:
+        The process id of what watches them.
     """
     path = spec.write()
     executor = submitit.LocalExecutor(spec.folder / "submitit")

@@ -6,19 +6,20 @@ notices a job that died without a result. squeue is everywhere.
 
 import os
 import shlex
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import submitit
 
 from headwater.errors import HeadwaterError
 from headwater.imports import ROOT
+from headwater.slurm import SlurmError, call
 from headwater.training.spec import Spec
 from headwater.training_jobs.launch import Launch
 
 # Of one job. What bounds them is that each makes a step: see `worker.Training`.
 LIVES = 1_000_000
+PATIENCE = 60.0  # seconds that the controller has for an answer
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
     *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
@@ -31,10 +32,10 @@ def signal_seconds(minutes: int) -> int:
 
 
 def submit(spec: Spec, launch: Launch, training: Callable[[str], None]) -> str:
-    """Submit a run; returns the job's id.
+    """Submit a run, whose ranks call `training` with the path of the specification.
 
-    Args:
-        training: what every rank calls with the path of the specification.
+    Returns:
+        The job's id.
 
     Raises:
         HeadwaterError: sbatch is not there, or refuses.
@@ -61,12 +62,7 @@ def _parameters(spec: Spec, launch: Launch) -> dict[str, object]:
     return {
         "job_name": job_name(spec),
         "comment": spec.name,
-        "partition": launch.partition,
-        "nodes": launch.nodes,
-        "ntasks_per_node": launch.per_node,
-        "cpus_per_task": launch.threads,
-        "mem": f"{launch.mem_mb}MB" if launch.mem_mb else None,
-        "time": launch.minutes,
+        **launch.asked,
         "signal_delay_s": signal_seconds(launch.minutes),
         "stderr_to_stdout": True,
         "wckey": None,  # submitit's own would be refused where wckeys are checked
@@ -96,23 +92,20 @@ def state(job: str) -> str | None:
     """
     command = ["squeue", "--noheader", "--states=all", f"--jobs={job}"]
     try:
-        found = subprocess.run(
-            [*command, "--format=%T (%r)"], capture_output=True, text=True, timeout=60
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"no answer ({error})"
-    if found.returncode != 0:
-        gone = "Invalid job id" in found.stderr
-        return None if gone else f"no answer ({' '.join(found.stderr.split())})"
-    line = found.stdout.strip()
-    if not line or line.split()[0] in ENDED:
-        return None
-    return line.removesuffix(" (None)")
+        known, words = call([*command, "--format=%T (%r)"], PATIENCE)
+    except SlurmError as error:
+        return f"no answer ({error.reason})"
+    if not known:
+        gone = "Invalid job id" in words
+        return None if gone else f"no answer ({' '.join(words.split())})"
+    ended = not words or words.split()[0] in ENDED
+    return None if ended else words.removesuffix(" (None)")
 
 
 def cancel(job: str) -> None:
     """Ask SLURM to end a job."""
-    subprocess.run(["scancel", job], capture_output=True, timeout=60, check=False)
+    with suppress(SlurmError):  # then it is still there, and its driver says so
+        call(["scancel", job], PATIENCE)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,9 @@ import submitit
 
 from headwater import job
 from headwater.errors import HeadwaterError
+from headwater.logs import BUG, configure_logging, logger
 from headwater.publish import write_json
+from headwater.slurm import SlurmError, call
 from headwater.training.spec import RESULT, WRITER, Spec, read_json, read_spec
 from headwater.training_jobs.watch import TrainingJob, live
 
@@ -42,15 +45,15 @@ class Training(submitit.helpers.Checkpointable):
         spec = read_spec(Path(path))
         environment = submitit.JobEnvironment()
         first = environment.global_rank == 0
-        job.configure_logging(spec.training_log if first else None, mode="a")
+        configure_logging(spec.training_log if first else None, mode="a")
         requeue: Any = signal.getsignal(signal.SIGUSR2)
         try:
             stopped = self._train(spec, environment)
         except HeadwaterError as error:
             _end(spec, str(error))
         except Exception as error:
-            job.logger.error("%s", traceback.format_exc())
-            _end(spec, f"a bug in Headwater: {error!r}")
+            logger.error("%s", traceback.format_exc())
+            _end(spec, f"{BUG}{error!r}")
         else:
             if not stopped:
                 _end(spec, None)
@@ -95,13 +98,13 @@ class Training(submitit.helpers.Checkpointable):
             try:
                 train(spec, ranks, str(device))
             except Stopped:
-                job.logger.info("%s: stopped, and saved", spec.name)
+                logger.info("%s: stopped, and saved", spec.name)
                 return True
         return False
 
 
 def _end(spec: Spec, error: str | None) -> None:
-    job.logger.info("%s: %s", spec.name, error or "trained")
+    logger.info("%s: %s", spec.name, error or "trained")
     environment = submitit.JobEnvironment()
     if environment.global_rank == 0:
         result = {"job": environment.job_id, "error": error}
@@ -141,10 +144,10 @@ def _address(environment: submitit.JobEnvironment) -> str:
     try:
         socket.getaddrinfo(name, None)
     except OSError:
-        command = ["scontrol", "--oneliner", "show", "node", name]
-        words = subprocess.run(command, capture_output=True, text=True).stdout.split()
-        found = [w.split("=")[1] for w in words if w.startswith("NodeAddr=")]
-        return found[0] if found else name
+        with contextlib.suppress(SlurmError):
+            _, words = call(["scontrol", "--oneliner", "show", "node", name])
+            if found := re.search(r"\bNodeAddr=(\S+)", words):
+                return found[1]
     return name
 
 
