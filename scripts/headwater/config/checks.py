@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from headwater.checkpoints.schedule import saved_steps
 from headwater.config.registry import Config, check, names, problem
-from headwater.corpus.sources import has_rows
+from headwater.corpus.sources import gives_rows
 from headwater.problems import Problem
 from headwater.steps import rows_of_steps, training_rows
 
@@ -30,7 +30,7 @@ def _records_fit(config: Config) -> Iterator[Problem]:
 @check("corpus")
 def _rows_stay_as_they_are(config: Config) -> Iterator[Problem]:
     corpus = config["corpus"]
-    if not has_rows(corpus):
+    if not gives_rows(corpus):
         if "shards" in corpus["held_out"]:
             text = "only for sources of token ids; text is held out by `fraction`"
             yield problem("corpus.held_out.shards", text)

@@ -5,14 +5,15 @@ The layout of `pietrolesci/pile-deduped-pythia-preshuffled`: columns `uid`, `bat
 batch are taken in the order of `uid`, where there is one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from headwater.corpus.needs import RowNeeds
 from headwater.errors import HeadwaterError
 from headwater.net.places import base_name
 from headwater.steps import past_the_end, step_of_row
@@ -34,6 +35,11 @@ class BatchColumns:
     batch: str
 
 
+def columns_of(settings: Mapping[str, Any]) -> BatchColumns:
+    """The columns that `corpus.parquet` names."""
+    return BatchColumns(settings["tokens"], settings["batch"])
+
+
 @dataclass(frozen=True)
 class _Group:
     """A row group: which, and the first and last batch in it."""
@@ -49,9 +55,7 @@ class BatchFiles:
 
     Args:
         files: name and open file (or path) of each, in order; opened as far as needed.
-        rows: those that will be read.
-        width: tokens of a row, seq_len + 1.
-        batch_size: rows of a batch.
+        needs: the rows that will be read; a batch is a training step.
         columns: their names.
 
     Attributes:
@@ -65,16 +69,15 @@ class BatchFiles:
     def __init__(
         self,
         files: Iterable[tuple[str, str | BinaryIO]],
-        rows: range,
-        width: int,
-        batch_size: int,
+        needs: RowNeeds,
         columns: BatchColumns,
     ) -> None:
-        self.width, self._batch_size, self._columns = width, batch_size, columns
+        self.width, self._batch_size = needs.width, needs.batch_size
+        self._columns, rows = columns, needs.all
         self._names: list[str] = []
         self._files: list[pyarrow.parquet.ParquetFile] = []
         self._groups: list[_Group] = []
-        last = step_of_row(rows.stop - 1, batch_size)
+        last = step_of_row(rows.stop - 1, self._batch_size)
         for name, file in files:
             self._add(name, file)
             if self._groups and self._groups[-1].last > last:
@@ -242,9 +245,8 @@ def _rectangle(name: str, column: pyarrow.Array, width: int) -> np.ndarray:
         )
     lengths = column.value_lengths().to_numpy(zero_copy_only=False)
     if len(wrong := np.flatnonzero(lengths != width)):
-        found = np.nan_to_num(lengths)[
-            wrong[0]
-        ]  # no list at all counts as an empty one
+        # No list at all counts as an empty one.
+        found = np.nan_to_num(lengths)[wrong[0]]
         raise HeadwaterError(
             f"{name}: a row has {found:,.0f} tokens, but rows have {width:,} "
             "(corpus.seq_len + 1); set corpus.seq_len to the data's, less one"

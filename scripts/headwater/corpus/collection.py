@@ -51,6 +51,11 @@ class Collection:
         """Packed rows of all sources."""
         return int(self.starts[-1])
 
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """What stores of these rows say about them."""
+        return {"sources": self.sources, "domains": self.domains}
+
     @cached_property
     def attributes(self) -> list[dict[str, Any]]:
         """What each packed store says about itself."""
@@ -59,7 +64,7 @@ class Collection:
     @cached_property
     def token_counts(self) -> np.ndarray:
         """Tokens of the training documents of all sources, int64 [vocabulary]."""
-        counts = [stores.read(root, "token_counts") for root in self._roots]
+        counts = [stores.read(root, rowstore.TOKEN_COUNTS) for root in self._roots]
         return np.sum(counts, axis=0)
 
     @cached_property

@@ -13,17 +13,11 @@ import zstandard
 from headwater.errors import HeadwaterError
 
 UNKNOWN_DOMAIN = "unknown"
-TEXT_NAME = "text.jsonl.zst"
 
 _READ_BYTES = 1 << 16
 _END = b"end of the shard"
 _LARGEST_WINDOW = 1 << 31  # shards made with `zstd --long` need more than the default
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def text_file(path: Path) -> Path:
-    """The `.jsonl.zst` file of a source: itself, or the one in a fetched folder."""
-    return path / TEXT_NAME if path.is_dir() else path
 
 
 @dataclass(frozen=True)

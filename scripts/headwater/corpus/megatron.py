@@ -78,6 +78,25 @@ class Index:
         return base + 8 * rows.start, base + 8 * rows.stop
 
 
+def read_index(name: str, size: int, read: ReadBytes, rows: range, width: int) -> Index:
+    """Read an index, and check that these rows are whole rows without gaps.
+
+    Args:
+        name: of the file, for messages.
+        size: bytes of the whole file.
+        read: gives its bytes from a first one to a last-plus-one.
+        rows: those that will be read; only their entries are looked at.
+        width: tokens of a row, seq_len + 1.
+
+    Raises:
+        HeadwaterError: see `parse_header`; or a row past the end, of another length, or
+            not where it should be; it is named.
+    """
+    index = parse_header(name, read(0, min(HEADER.size, size)), size)
+    _check_rows(index, read, rows, width)
+    return index
+
+
 def parse_header(name: str, header: bytes, size: int) -> Index:
     """Read an index's header.
 
@@ -116,19 +135,7 @@ def parse_header(name: str, header: bytes, size: int) -> Index:
     return index
 
 
-def check_rows(index: Index, read: ReadBytes, rows: range, width: int) -> None:
-    """Check that these rows are whole rows of `width` tokens without gaps.
-
-    Args:
-        index: from `parse_header`.
-        read: gives the bytes of the index from a first one to a last-plus-one.
-        rows: those that will be read; only their entries are looked at.
-        width: tokens of a row, seq_len + 1.
-
-    Raises:
-        HeadwaterError: a row past the end, of another length, or not where it should
-            be; it is named.
-    """
+def _check_rows(index: Index, read: ReadBytes, rows: range, width: int) -> None:
     if rows.stop > index.sequences:
         raise past_the_end(index.name, rows, index.sequences)
     sizes = np.frombuffer(read(*index.sizes_at(rows)), "<i4")
@@ -163,7 +170,7 @@ def warn_no_index(bin_name: str, width: int) -> None:
 def check_length(index: Index, last: str, rows: int, width: int) -> None:
     """Compare the rows of the `.bin` files with those that the index promises.
 
-    Fewer are fine where the last shards were left out on purpose.
+    Fewer are fine where the last parts were left out on purpose.
 
     Raises:
         HeadwaterError: they differ.

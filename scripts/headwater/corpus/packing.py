@@ -15,8 +15,7 @@ from headwater import stores
 from headwater.corpus.documents import Document, DocumentReader, Tally
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.packer import Packer
-from headwater.corpus.rowstore import RowWriter, token_dtype
-from headwater.corpus.sources import has_rows
+from headwater.corpus.rowstore import TOKEN_COUNTS, RowWriter, token_dtype
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.progress import Progress
@@ -47,13 +46,14 @@ class PackSettings:
 
 
 def settings_of(config: Config) -> PackSettings:
-    """The settings in a config. Beside a source of token ids, all text is held out."""
+    """The settings in a config. Text that is named as held out is so in whole."""
     corpus = config["corpus"]
+    held_out = corpus["held_out"]
     return PackSettings(
         seed=config["seed"],
         seq_len=corpus["seq_len"],
         on_bad_line=corpus["on_bad_line"],
-        held_out_fraction=1.0 if has_rows(corpus) else corpus["held_out"]["fraction"],
+        held_out_fraction=1.0 if "shards" in held_out else held_out["fraction"],
     )
 
 
@@ -99,7 +99,7 @@ def pack_source(
                 "held_out": held_out.counts(list(domains)),
             },
         )
-        stores.write_array(root, "token_counts", train.packer.token_counts)
+        stores.write_array(root, TOKEN_COUNTS, train.packer.token_counts)
     _report(source, reader.tally)
 
 

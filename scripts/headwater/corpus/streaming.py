@@ -16,7 +16,7 @@ import numpy as np
 import zstandard
 
 from headwater.corpus.detectors import detected_domain
-from headwater.corpus.documents import TEXT_NAME
+from headwater.corpus.files import TEXT_NAME
 from headwater.errors import HeadwaterError
 from headwater.net.failures import ADVICE, hub_errors
 from headwater.net.fetching import GrowingFile

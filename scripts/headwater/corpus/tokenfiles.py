@@ -1,4 +1,4 @@
-"""Rows of token files: one after the other, in one file or cut into shards."""
+"""Rows of token files: one after the other, in one file or cut into parts."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -6,14 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headwater.corpus.megatron import (
-    HEADER,
-    UINT16,
-    check_length,
-    check_rows,
-    parse_header,
-    warn_no_index,
-)
+from headwater.corpus.megatron import UINT16, check_length, read_index, warn_no_index
 from headwater.corpus.tokenparts import check_sizes, index_name, whole_name
 from headwater.errors import HeadwaterError
 from headwater.steps import bytes_of_rows, past_the_end
@@ -23,7 +16,7 @@ class TokenFiles:
     """Rows of local `.bin` files: only what is asked for is read.
 
     Args:
-        paths: the file, or its shards in order.
+        paths: the file, or its parts in order.
         width: tokens of a row, seq_len + 1.
         dtype: type of the tokens.
 
@@ -123,21 +116,19 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
     If not, that their rows have `width` tokens is assumed, and the log says so.
 
     Args:
-        paths: the `.bin` file, or its shards in order.
+        paths: the `.bin` file, or its parts in order.
         rows: those that will be read.
         width: tokens of a row, seq_len + 1.
 
     Raises:
-        HeadwaterError: see `parse_header`, `check_rows` and `check_sizes`; or the index
-            speaks of more or fewer bytes than there are.
+        HeadwaterError: see `read_index` and `check_sizes`; or the index speaks
+            of more or fewer bytes than there are.
     """
     files = TokenFiles(paths, width)
     path = Path(index_name(str(paths[0])))
     if path.exists():
         file = _File(path)
-        header = file.read(0, min(HEADER.size, file.size))
-        index = parse_header(str(path), header, file.size)
-        check_rows(index, file.read, rows, width)
+        index = read_index(str(path), file.size, file.read, rows, width)
         check_length(index, str(paths[-1]), len(files), width)
     else:
         warn_no_index(str(paths[0]), width)

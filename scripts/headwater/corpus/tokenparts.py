@@ -12,8 +12,6 @@ from headwater.errors import HeadwaterError
 from headwater.net.places import base_name
 
 PART_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<last>\d{5})\.bin")
-
-
 ITEM_BYTES = 2  # of a token, uint16
 
 
@@ -72,19 +70,30 @@ def part_order_of(place: str, names: Sequence[str]) -> list[str]:
         raise HeadwaterError(f"{place}: {error}") from None
 
 
+def parts_after(place: str) -> list[str]:
+    """A file, and the parts that come after it if it is the first of some."""
+    name = base_name(place)
+    found = PART_NAME.fullmatch(name)
+    if found is None or int(found["index"]) != 0:
+        return [place]
+    numbers = range(int(found["last"]) + 1)
+    names = [f"{found['stem']}-{i:05d}-of-{found['last']}.bin" for i in numbers]
+    return [place.replace(name, part) for part in names]
+
+
 def _few(names: Sequence[str]) -> str:
     short = [base_name(name) for name in names[:3]]
     return ", ".join(short) + (", ..." if len(names) > 3 else "")
 
 
 def whole_name(bin_name: str) -> str:
-    """The whole that a `.bin` file is, or is a shard of: its name, without folders."""
+    """The whole that a `.bin` file is, or is a part of: its name, without folders."""
     name = base_name(bin_name)
     found = PART_NAME.fullmatch(name)
     return f"{found['stem']}.bin" if found else name
 
 
 def index_name(bin_name: str) -> str:
-    """Where the index of a `.bin` file, or of the whole it is a shard of, stands."""
+    """Where the index of a `.bin` file, or of the whole it is a part of, stands."""
     before, _, after = bin_name.rpartition(base_name(bin_name))
     return f"{before}{whole_name(bin_name).removesuffix('.bin')}.idx{after}"

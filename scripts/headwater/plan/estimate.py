@@ -98,7 +98,7 @@ def rule_time(
 
 def gradient_seconds(config: Config, folders: Folders, threads: int = 1) -> Range:
     """Seconds of one gradient job on a GPU; quick, and without the sources."""
-    sources = Sources((), 0, 0, False, (), 0)
+    sources = Sources(0, 0, False, False, 0)
     counts = count_jobs(config, sources)
     exact = config["influence"]["method"] == "exact"
     stage, rule = (

@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headwater.config import (
-    dataset_sources,
-    has_rows,
-    list_sources,
-    row_files,
-    wanted_revisions,
-)
+from headwater.config import wanted_revisions
 from headwater.config.points import point_names
+from headwater.corpus.sources import rows, texts
 from headwater.interventions.runs import arm_runs
-from headwater.net.places import is_remote
 
 
 @dataclass(frozen=True)
@@ -25,25 +19,18 @@ class Sources:
     """What the rules know of the corpus's and the model's sources.
 
     Attributes:
-        local: files of text.
-        remote: files of text behind addresses.
-        streamed: parts of a data set.
+        text: sources of text in all.
+        fetched: those of them that are fetched.
         is_rows: whether the corpus comes as rows of token ids.
-        local_rows: files of such rows.
+        fetches_rows: whether these are fetched.
         revisions: published checkpoints that are fetched.
     """
 
-    local: tuple[str, ...]
-    remote: int
-    streamed: int
+    text: int
+    fetched: int
     is_rows: bool
-    local_rows: tuple[str, ...]
+    fetches_rows: bool
     revisions: int
-
-    @property
-    def text(self) -> int:
-        """Sources of text in all."""
-        return len(self.local) + self.remote + self.streamed
 
 
 Counts = dict[str, dict[str, int]]
@@ -56,17 +43,13 @@ def sources_of(config: Mapping[str, Any], base: Path) -> Sources:
         config: the whole config.
         base: the folder that relative paths in it start from.
     """
-    corpus = config["corpus"]
-    is_rows = has_rows(corpus)
-    text = (corpus["held_out"] if is_rows else corpus).get("shards", [])
-    files = list_sources(text, base)
-    streams = not is_rows and "dataset" in corpus
+    text = texts(config["corpus"], base).values()
+    tokens = rows(config["corpus"], base)
     return Sources(
-        local=tuple(file for file in files if not is_remote(file)),
-        remote=sum(map(is_remote, files)),
-        streamed=len(dataset_sources(corpus["dataset"])) if streams else 0,
-        is_rows=is_rows,
-        local_rows=tuple(row_files(corpus, base)),
+        text=len(text),
+        fetched=sum(piece.origin is not None for piece in text),
+        is_rows=tokens is not None,
+        fetches_rows=tokens is not None and tokens.origin is not None,
         revisions=len(wanted_revisions(config["checkpoints"])),
     )
 
@@ -95,18 +78,14 @@ def by_rule(counts: Counts) -> dict[str, int]:
 
 def _corpus(config: Mapping[str, Any], sources: Sources) -> dict[str, int]:
     named = "name" in config["corpus"]["tokenizer"]
-    rows, shards = sources.is_rows, config["corpus"]["row_shards"]
     return {
         "fetch_tokenizer": int(named),
         "train_tokenizer": int(not named),
-        "fetch_shard": sources.remote,
-        "fetch_dataset": sources.streamed,
-        "fetch_rows": int(rows and not sources.local_rows),
+        "fetch_text": sources.fetched,
+        "fetch_rows": int(sources.fetches_rows),
         "tokenize_source": sources.text,
-        "copy_rows": shards if rows else 0,
-        "order_rows": 0 if rows else shards,
-        "hold_out_rows": int(rows),
-        "hold_out": int(not rows),
+        "order_rows": config["corpus"]["row_shards"],
+        "hold_out": 1,
     }
 
 

@@ -134,9 +134,7 @@ def _corpus(config: Config, sources: Sources) -> dict[str, Output]:
     fetched = Range.exactly(rows * width * token)
     return {
         "order_rows": stamped,
-        "copy_rows": stamped,
         "hold_out": Output(held.kept, held.files + Range.exactly(4)),
-        "hold_out_rows": Output(held.kept, held.files + Range.exactly(4)),
         "tokenize_source": Output(packed.kept, packed.files * 2 + Range.exactly(4)),
         "fetch_rows": Output(fetched, Range(3, 30)),
         "train_tokenizer": Output(SMALL, Range.exactly(4)),

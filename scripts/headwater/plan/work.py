@@ -138,14 +138,14 @@ def _corpus(
 
     share = 1 / max(1, sources.text)
     shard = 1 / corpus["row_shards"]
+    # Rows of token ids are made text again, to guess their domains.
+    ordering = tokens.per(TEXT if sources.is_rows else DISK)
     return {
         "train_tokenizer": jobs("train_tokenizer", text.per(TEXT)),
         "tokenize_source": jobs("tokenize_source", text.per(TEXT) * share),
-        "order_rows": jobs("order_rows", tokens.per(DISK) * shard),
-        "copy_rows": jobs("copy_rows", tokens.per(TEXT) * shard),
+        "order_rows": jobs("order_rows", ordering * shard),
         "fetch_rows": jobs("fetch_rows", tokens.per(NETWORK)),
-        "fetch_dataset": jobs("fetch_dataset", text.per(NETWORK) * share),
-        "fetch_shard": jobs("fetch_shard", text.per(NETWORK) * share),
+        "fetch_text": jobs("fetch_text", text.per(NETWORK) * share),
     }
 
 

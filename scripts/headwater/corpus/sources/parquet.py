@@ -1,0 +1,102 @@
+"""Parquet files of token ids with the number of the training step they belong to."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from headwater.corpus.files import listed, place_problems
+from headwater.corpus.needs import RowNeeds
+from headwater.corpus.sources.base import ROWS, Piece, Source
+from headwater.errors import HeadwaterError
+from headwater.net.places import hub_place, is_remote
+from headwater.problems import Key, Problem
+
+if TYPE_CHECKING:
+    from headwater.corpus.tokenrows import TokenRows
+    from headwater.net.remote import RemoteFile
+
+_SUFFIX = ".parquet"
+
+
+class Parquet(Source):
+    """`corpus.parquet`."""
+
+    key = "parquet"
+
+    def gives_rows(self, section: Mapping[str, Any]) -> bool:
+        """It is token ids."""
+        return True
+
+    def files(self, section: Mapping[str, Any], base: Path) -> dict[str, Piece]:
+        """Local files, or the addresses and columns to fetch."""
+        settings = section[self.key]
+        if any(map(is_remote, settings["files"])):
+            return {ROWS: Piece(origin=settings)}
+        found = listed(settings["files"], base, _SUFFIX)
+        return {ROWS: Piece(tuple(file for _, file in found))}
+
+    def problems(
+        self, section: Mapping[str, Any], where: Key, base: Path
+    ) -> list[Problem]:
+        """Files that are missing or of another kind, or addresses beside files."""
+        key, files = (*where, self.key, "files"), section[self.key]["files"]
+        problems = place_problems(files, key, base, _SUFFIX)
+        if len({is_remote(file) for file in files}) > 1:
+            text = "either local files or addresses, not both; put them in two configs"
+            problems.append(Problem(key, text))
+        return problems
+
+    def open(
+        self, paths: Sequence[Path], section: Mapping[str, Any], needs: RowNeeds
+    ) -> "TokenRows":
+        """Local files, or the rows that were fetched."""
+        from headwater.corpus.batches import BatchFiles, columns_of
+
+        if paths[0].is_dir():
+            return super().open(paths, section, needs)
+        names = [(str(path), str(path)) for path in paths]
+        return BatchFiles(names, needs, columns_of(section[self.key]))
+
+    def fetch(
+        self, target: Path, name: str, origin: Any, needs: RowNeeds | None
+    ) -> None:
+        """Of each file only the row groups of the run's steps."""
+        from headwater.corpus.batches import BatchFiles, columns_of
+        from headwater.corpus.fetched import Block, fetch_blocks
+        from headwater.net.remote import RemoteReader, open_remote
+
+        assert needs
+        used: list[RemoteFile] = []
+
+        def files() -> Iterator[tuple[str, BinaryIO]]:
+            for place in _places(origin["files"]):
+                used.append(open_remote(place))
+                yield used[-1].place, cast(BinaryIO, RemoteReader(used[-1]))
+
+        columns = columns_of(origin)
+        rows = BatchFiles(files(), needs, columns)
+
+        def blocks(state: Mapping[str, Any]) -> Iterator[Block]:
+            first, stop = state.get("rows", 0), needs.all.stop
+            for block in rows.blocks(first, stop, needs.batch_size):
+                yield block, {}
+
+        parts = [file.identity for file in used]
+        fetch_blocks(target, rows.name, parts, needs, blocks, vars(columns))
+
+
+SOURCE = Parquet()
+
+
+def _places(entries: Iterable[str]) -> Iterator[str]:
+    from headwater.net.remote import list_files
+
+    for place in entries:
+        hub = hub_place(place)
+        if hub is None or hub.path.endswith(_SUFFIX):
+            yield place
+            continue
+        found = [str(file) for file in list_files(hub) if file.path.endswith(_SUFFIX)]
+        if not found:
+            raise HeadwaterError(f"{place}: no {_SUFFIX} file there")
+        yield from found
