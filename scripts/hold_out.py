@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.corpus import holdout, ordering
+from headwater.corpus import holdout
 from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.needs import needs_of
+from headwater.corpus.ordering import PackedOrder
 from headwater.corpus.sources import source_of
-from headwater.corpus.tokenrows import SourceOrder, StoredRows
+from headwater.corpus.tokenrows import SourceOrder, read_shards
 from headwater.identity import identity
 from headwater.publish import write_json
 
@@ -16,27 +17,24 @@ from headwater.publish import write_json
 def trained_on(snakemake, config, encoder):
     """Token counts, rows of each domain, and what the packed stores say."""
     if snakemake.input.rows:
-        rows = StoredRows([Path(p) for p in snakemake.input.rows], config)
-        rows.warn_of_ends(encoder)
-        return rows.token_counts, rows.domain_rows, []
+        shards = [Path(p) for p in snakemake.input.rows]
+        return *read_shards(shards, encoder, config), []
     packed = [Path(p) for p in snakemake.input.packed]
     text = Collection(packed, config, "train")
-    order = ordering.PackedOrder(text, encoder, ordering.settings_of(config))
+    order = PackedOrder(text, encoder, config)
     return text.token_counts, order.domain_rows, text.attributes
 
 
 def held_out(snakemake, config, encoder):
     """The held-out rows, and what their sources and domains are called."""
-    corpus, most = config["corpus"], config["corpus"]["held_out"]["rows_per_domain"]
     if snakemake.input.packed:
         packed = [Path(p) for p in snakemake.input.packed]
         text = Collection(packed, config, "held_out")
-        order = ordering.settings_of(config)
-        return holdout.text_rows(text, encoder, order, most), text.names
-    needs = needs_of(config, encoder.vocabulary)
+        return holdout.text_rows(text, encoder, config), text.names
+    corpus, needs = config["corpus"], needs_of(config, encoder.vocabulary)
     paths = [Path(p) for p in snakemake.input.source]
     rows = SourceOrder(source_of(corpus).open(paths, corpus, needs), encoder, needs)
-    return holdout.rows_after(rows, needs, most, config["seed"]), rows.attributes
+    return holdout.rows_after(rows, needs, config), rows.attributes
 
 
 def main(snakemake):

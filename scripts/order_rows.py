@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.corpus import ordering
 from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.needs import needs_of
+from headwater.corpus.ordering import PackedOrder, order_rows
 from headwater.corpus.sources import source_of
 from headwater.corpus.tokenrows import SourceOrder
 from headwater.identity import identity
@@ -24,8 +24,8 @@ def main(snakemake):
             order = SourceOrder(rows, encoder, needs)
         else:
             text = Collection(packed, config, "train")
-            order = ordering.PackedOrder(text, encoder, ordering.settings_of(config))
-        ordering.order_rows(
+            order = PackedOrder(text, encoder, config)
+        order_rows(
             Path(snakemake.output[0]),
             shard,
             corpus["row_shards"],

@@ -17,7 +17,7 @@ def main(snakemake):
             source,
             text_file(Path(snakemake.input.text)),
             Encoder.open(Path(snakemake.input.tokenizer), config),
-            packing.settings_of(config),
+            config,
             identity("corpus", config, part="packed", source=source),
         )
 

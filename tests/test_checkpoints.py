@@ -26,7 +26,6 @@ from headwater.errors import HeadwaterError
 from headwater.identity import identity
 from headwater.publish import publish_folder
 from headwater.steps import step_numbers
-from headwater.training import run
 from headwater.training.run import RESUME, Run, new_model, recipe_of, train_run
 from headwater.training.trainer import make_optimizer, train
 from test_corpus_support import folder_bytes, small_config

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from headwater.config.sources import row_files
 
 from headwater.checkpoints.revisions import CONFIG, PICKLED, SAFE
 from headwater.config import ConfigError, dataset_sources, has_rows, load_config
-from headwater.config.sources import row_files
 from test_config import REMOVE, changed
 
 NEEDED = 65 * 2 * (1000 * 8 + 1024)  # bytes of the smallest config's rows

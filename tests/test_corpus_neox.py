@@ -110,10 +110,10 @@ def experiment(tmp_path: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     folder = neox_folder(tmp_path / "tokenizer", config)
     inputs = {"source": [data], "tokenizer": folder}
     store, log = tmp_path / "0000.zarr", tmp_path / "log"
-    run_script("copy_rows", config, inputs, {"store": store}, log, shard="0000")
+    run_script("order_rows", config, inputs, {"store": store}, log, shard="0000")
     inputs = {"source": [data], "rows": [store], "packed": [], "tokenizer": folder}
     outputs = {"held_out": tmp_path / "held.zarr", "summary": tmp_path / "summary.json"}
-    run_script("hold_out_rows", config, inputs, outputs, log)
+    run_script("hold_out", config, inputs, outputs, log)
     return config
 
 
@@ -157,7 +157,7 @@ def test_padding_ids_in_rows_are_refused(
     )
     folder = neox_folder(tmp_path / "tokenizer", config)
     inputs, outputs = {"source": [data], "tokenizer": folder}, {"store": tmp_path / "s"}
-    found = refusal(tmp_path, "copy_rows", config, inputs, outputs, shard="0001")
+    found = refusal(tmp_path, "order_rows", config, inputs, outputs, shard="0001")
     assert f"row 2 holds token id {padding:,} at position 7" in found
     assert "ids 0 to 50,276" in found
 

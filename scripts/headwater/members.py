@@ -1,4 +1,4 @@
-"""Packages that are lists: every module of the folder is an entry, by its file's name."""
+"""Packages that are lists: each module of the folder is an entry, by its name."""
 
 import importlib
 from collections.abc import Container

@@ -7,7 +7,7 @@ batch are taken in the order of `uid`, where there is one.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pyarrow
@@ -125,31 +125,42 @@ class BatchFiles:
 
     def _batches(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
         """The batches `first` to `last`, whole, in order."""
-        batch, waiting = first, _Waiting()
+        batch, waiting = first, _Rows.none(self.width)
         for found in self._read(first, last):
             while batch < found.batch.min():
-                yield batch, waiting.take(batch, self._batch_size, self.name)
+                rows, waiting = self._split(waiting, batch)
+                yield batch, rows
                 batch += 1
-            waiting.add(found)
-        while batch <= last:
-            yield batch, waiting.take(batch, self._batch_size, self.name)
-            batch += 1
+            waiting = _Rows(*map(np.concatenate, zip(waiting, found, strict=True)))
+        for number in range(batch, last + 1):
+            rows, waiting = self._split(waiting, number)
+            yield number, rows
+
+    def _split(self, waiting: "_Rows", batch: int) -> tuple[np.ndarray, "_Rows"]:
+        """The tokens of a batch, and the rows of others."""
+        mine = waiting.batch == batch
+        count, size = int(mine.sum()), self._batch_size
+        if count != size:
+            raise HeadwaterError(
+                f"{self.name}: batch {batch:,} has {count:,} rows, but "
+                f"training.batch_size is {size:,}; set it to the data's, or give the "
+                "files that hold the whole batch"
+            )
+        order = np.argsort(waiting.uid[mine], kind="stable")
+        return waiting.tokens[mine][order], _Rows(*(part[~mine] for part in waiting))
 
     def _read(self, first: int, last: int) -> Iterator["_Rows"]:
-        names = [self._columns.batch, self._columns.tokens]
+        wanted = [self._columns.batch, self._columns.tokens]
         for group in self._groups:
             if group.last < first or group.first > last:
                 continue
             file = self._files[group.file]
-            has_uid = UID in file.schema_arrow.names
-            parts = file.iter_batches(
-                _READ_ROWS, [group.number], [*names, *([UID] if has_uid else [])]
-            )
-            for part in parts:
+            uid = [UID] if UID in file.schema_arrow.names else []
+            for part in file.iter_batches(_READ_ROWS, [group.number], wanted + uid):
                 rows = self._rows(self._names[group.file], part)
                 inside = (rows.batch >= first) & (rows.batch <= last)
                 if inside.any():
-                    yield rows.take(np.flatnonzero(inside))
+                    yield _Rows(*(values[inside] for values in rows))
 
     def _rows(self, name: str, part: pyarrow.RecordBatch) -> "_Rows":
         tokens = _rectangle(name, part.column(self._columns.tokens), self.width)
@@ -174,41 +185,15 @@ class BatchFiles:
             yield _Group(index, number, int(batch.min()), int(batch.max()))
 
 
-@dataclass(frozen=True)
-class _Rows:
+class _Rows(NamedTuple):
     batch: np.ndarray
     uid: np.ndarray
     tokens: np.ndarray
 
-    def take(self, places: np.ndarray) -> "_Rows":
-        return _Rows(self.batch[places], self.uid[places], self.tokens[places])
-
-
-class _Waiting:
-    """Rows of batches that are not whole yet."""
-
-    def __init__(self) -> None:
-        self._parts: list[_Rows] = []
-
-    def add(self, rows: _Rows) -> None:
-        self._parts.append(rows)
-
-    def take(self, batch: int, size: int, name: str) -> np.ndarray:
-        mine = [part.take(np.flatnonzero(part.batch == batch)) for part in self._parts]
-        rest = [part.take(np.flatnonzero(part.batch != batch)) for part in self._parts]
-        self._parts = [part for part in rest if len(part.batch)]
-        count = sum(len(part.batch) for part in mine)
-        if count != size:
-            raise _incomplete(name, batch, count, size)
-        order = np.argsort(np.concatenate([part.uid for part in mine]), kind="stable")
-        return np.concatenate([part.tokens for part in mine])[order]
-
-
-def _incomplete(name: str, batch: int, count: int, size: int) -> HeadwaterError:
-    return HeadwaterError(
-        f"{name}: batch {batch:,} has {count:,} rows, but training.batch_size is "
-        f"{size:,}; set it to the data's, or give the files that hold the whole batch"
-    )
+    @classmethod
+    def none(cls, width: int) -> "_Rows":
+        nothing = np.empty(0, np.int64)
+        return cls(nothing, nothing, np.empty((0, width), np.int64))
 
 
 def _open(name: str, file: str | BinaryIO) -> pyarrow.parquet.ParquetFile:

@@ -13,10 +13,9 @@ from headwater.corpus.collection import Collection
 from headwater.corpus.domains import RECORDS
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.needs import RowNeeds
-from headwater.corpus.ordering import OrderSettings, PackedOrder
+from headwater.corpus.ordering import PackedOrder
 from headwater.corpus.rowstore import (
     TOKEN_COUNTS,
-    Assembly,
     RowBlock,
     RowWriter,
     token_dtype,
@@ -67,21 +66,18 @@ def hold_out(
         stores.write_array(root, TOKEN_COUNTS, counts)
 
 
-def text_rows(
-    held_out: Collection, encoder: Encoder, settings: OrderSettings, most: int
-) -> list[RowBlock]:
+def text_rows(held_out: Collection, encoder: Encoder, config: Config) -> list[RowBlock]:
     """Rows of held-out text, domain after domain, and records after those trained on.
 
     Args:
         held_out: the packed held-out rows.
         encoder: the experiment's tokenizer.
-        settings: of the training order.
-        most: rows of each domain.
+        config: the whole config.
 
     Raises:
         HeadwaterError: no row of natural text was held out.
     """
-    chosen = pick(held_out.domain, len(held_out.domains), most, settings.seed)
+    chosen = pick(held_out.domain, len(held_out.domains), config)
     if not len(chosen):
         raise HeadwaterError(
             "corpus.held_out.fraction: no row of natural text was held out; raise it, "
@@ -91,52 +87,42 @@ def text_rows(
     for index, name in enumerate(held_out.domains):
         if index not in found and name != RECORDS:
             logger.warning("no row of domain %s is held out: no loss is known", name)
-    dtype = token_dtype(encoder.vocabulary)
-    assembly = Assembly(len(chosen), settings.seq_len + 1, dtype)
-    held_out.gather(chosen, assembly, np.arange(len(chosen)))
-    kept = [assembly.finish()]
-    if settings.records:
-        order = PackedOrder(held_out, encoder, settings)
-        kept.append(order.generate(settings.records, most))
+    kept = [held_out.gather(chosen)]
+    order = PackedOrder(held_out, encoder, config)
+    if order.records:
+        most = config["corpus"]["held_out"]["rows_per_domain"]
+        kept.append(order.generate(order.records, most))
     return kept
 
 
-def rows_after(
-    order: SourceOrder, needs: RowNeeds, most: int, seed: int
-) -> list[RowBlock]:
+def rows_after(order: SourceOrder, needs: RowNeeds, config: Config) -> list[RowBlock]:
     """Rows from those right after the training run's last one.
 
     Args:
         order: of the training run.
         needs: which rows are whose.
-        most: rows of each detected domain.
-        seed: the experiment's.
+        config: the whole config.
 
     Raises:
         HeadwaterError: too few rows, or a token id that the tokenizer does not have.
     """
-    assembly = Assembly(needs.after, needs.width, token_dtype(needs.vocabulary))
-    place = 0
-    for block in order.blocks(needs.all[needs.training :]):
-        assembly.place(np.arange(place, place + len(block.tokens)), block)
-        place += len(block.tokens)
-    rows = assembly.finish()
-    return [rows.take(pick(rows.domain, len(detectors.DOMAINS), most, seed))]
+    rows = RowBlock.join(list(order.blocks(needs.all[needs.training :])))
+    return [rows.take(pick(rows.domain, len(detectors.DOMAINS), config))]
 
 
-def pick(domain: np.ndarray, domains: int, most: int, seed: int) -> np.ndarray:
-    """At most `most` random rows of each domain, by domain and then by number.
+def pick(domain: np.ndarray, domains: int, config: Config) -> np.ndarray:
+    """A few random rows of each domain, by domain and then by number.
 
     Args:
         domain: of every row, uint8 [rows].
         domains: how many there are.
-        most: rows of each.
-        seed: the experiment's.
+        config: the whole config, which says how many of each at most.
 
     Returns:
         int64 [rows picked].
     """
-    seed = stable_seed(seed, "corpus", "held_out_rows")
+    most = config["corpus"]["held_out"]["rows_per_domain"]
+    seed = stable_seed(config["seed"], "corpus", "held_out_rows")
     random = np.random.Generator(np.random.PCG64(seed))
     parts = []
     for index in range(domains):

@@ -1,10 +1,10 @@
 """Training order: which row every global row number holds, written shard by shard."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,11 +15,11 @@ from headwater.corpus.domains import RECORDS
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.rowstore import (
     TOKEN_COUNTS,
-    Assembly,
     RowBlock,
     RowWriter,
     token_dtype,
 )
+from headwater.corpus.tokenrows import SourceOrder
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.progress import Progress
@@ -32,31 +32,11 @@ RECORD = -1  # stands in an order where a row is generated
 _ASSEMBLED_TOKENS = 1 << 26  # in memory at once; for each such part all blocks are read
 
 
-class Order(Protocol):
-    """The rows of a training run, in order: `PackedOrder`, `tokenrows.SourceOrder`.
-
-    Attributes:
-        rows: of the whole run.
-        width: tokens of a row, seq_len + 1.
-        attributes: what stores of the rows say about them.
-        stores_counts: whether shards keep how often each token occurs in them.
-    """
-
-    rows: int
-    width: int
-    attributes: dict[str, Any]
-    stores_counts: bool
-
-    def blocks(self, rows: range) -> Iterator[RowBlock]:
-        """The rows with these global numbers."""
-        ...
-
-
 def order_rows(
     target: Path,
     shard: int,
     shards: int,
-    order: Order,
+    order: PackedOrder | SourceOrder,
     vocabulary: int,
     identity: Identity,
 ) -> None:
@@ -96,96 +76,66 @@ def order_rows(
             stores.write_array(root, TOKEN_COUNTS, counts)
 
 
-@dataclass(frozen=True)
-class OrderSettings:
-    """What the order of packed rows depends on, besides those.
-
-    Attributes:
-        seed: the experiment's seed.
-        seq_len: rows hold one token more.
-        rows: rows of the whole training run, steps times batch size.
-        records_fraction: share of them that is generated.
-        record: the shape of a record.
-    """
-
-    seed: int
-    seq_len: int
-    rows: int
-    records_fraction: float
-    record: records.RecordSettings
-
-    @property
-    def records(self) -> int:
-        """Generated rows of the training run."""
-        return round(self.rows * self.records_fraction)
-
-
-def settings_of(config: Config) -> OrderSettings:
-    """The settings in a config."""
-    corpus = config["corpus"]
-    record = corpus["records"]
-    return OrderSettings(
-        seed=config["seed"],
-        seq_len=corpus["seq_len"],
-        rows=training_rows(config),
-        records_fraction=record["fraction"],
-        record=records.RecordSettings(
-            record["min_length"], record["max_length"], record["varying"]
-        ),
-    )
-
-
-def training_order(available: int, settings: OrderSettings) -> np.ndarray:
+def training_order(available: int, rows: int, generated: int, seed: int) -> np.ndarray:
     """The packed row at every position of the training run, or `RECORD`.
 
     Records are numbered in the order of their positions.
 
     Args:
         available: packed training rows of all sources.
-        settings: what the order depends on.
+        rows: of the training run.
+        generated: how many of them are records.
+        seed: the experiment's.
 
     Returns:
-        int64 [settings.rows].
+        int64 [rows].
 
     Raises:
         HeadwaterError: too few packed rows.
     """
-    needed = settings.rows - settings.records
+    needed = rows - generated
     if available < needed:
         raise HeadwaterError(
             f"corpus.shards: {available:,} rows of natural text, but training needs "
-            f"{needed:,} ({settings.rows:,} rows less {settings.records:,} generated "
-            "records); add text, lower training.steps or raise corpus.records.fraction"
+            f"{needed:,} ({rows:,} rows less {generated:,} generated records); add "
+            "text, lower training.steps or raise corpus.records.fraction"
         )
-    seed = stable_seed(settings.seed, "corpus", "order")
-    random = np.random.Generator(np.random.PCG64(seed))
-    order = np.full(settings.rows, RECORD, np.int64)
+    random = np.random.Generator(np.random.PCG64(stable_seed(seed, "corpus", "order")))
+    order = np.full(rows, RECORD, np.int64)
     order[:needed] = random.permutation(available)[:needed]
     return random.permutation(order)
 
 
 class PackedOrder:
-    """Packed rows and records in a seeded random order, an `Order`.
+    """Packed rows and records in a seeded random order.
 
     Args:
-        packed: the packed training rows.
+        packed: the packed rows, those of training if an order is asked for.
         encoder: the experiment's tokenizer.
-        settings: what the order depends on.
+        config: the whole config.
+
+    Attributes:
+        rows: of the training run.
+        width: tokens of a row, seq_len + 1.
+        records: generated rows of the training run.
+        attributes: what stores of the rows say about them.
+        stores_counts: no; tokens are counted by document (`packing`).
     """
 
-    stores_counts = False  # tokens are counted by document, see `packing`
+    stores_counts = False
 
-    def __init__(
-        self, packed: Collection, encoder: Encoder, settings: OrderSettings
-    ) -> None:
-        self._packed, self._encoder, self._settings = packed, encoder, settings
-        self.rows, self.width = settings.rows, settings.seq_len + 1
+    def __init__(self, packed: Collection, encoder: Encoder, config: Config) -> None:
+        self._packed, self._encoder, self._config = packed, encoder, config
+        corpus = config["corpus"]
+        self.rows, self.width = training_rows(config), corpus["seq_len"] + 1
+        self.records = round(self.rows * corpus["records"]["fraction"])
         self.attributes = packed.names
 
     @cached_property
     def order(self) -> np.ndarray:
         """See `training_order`."""
-        return training_order(len(self._packed), self._settings)
+        seed = self._config["seed"]
+        return training_order(len(self._packed), self.rows, self.records, seed)
 
     @property
     def domain_rows(self) -> dict[str, int]:
@@ -193,7 +143,7 @@ class PackedOrder:
         names = self._packed.domains
         natural = self._packed.domain[self.order[self.order != RECORD]]
         counts = np.bincount(natural, minlength=len(names)).tolist()
-        planted = {RECORDS: self._settings.records} if self._settings.records else {}
+        planted = {RECORDS: self.records} if self.records else {}
         return {**dict(zip(names, counts, strict=True)), **planted}
 
     def blocks(self, rows: range) -> Iterator[RowBlock]:
@@ -209,14 +159,15 @@ class PackedOrder:
             yield self._assemble(part, first_record)
 
     def _assemble(self, order: np.ndarray, first_record: int) -> RowBlock:
-        dtype = token_dtype(self._encoder.vocabulary)
-        assembly = Assembly(len(order), self.width, dtype)
         natural = np.flatnonzero(order != RECORD)
         generated = np.flatnonzero(order == RECORD)
-        self._packed.gather(order[natural], assembly, natural)
+        parts = []
+        if len(natural):
+            parts.append(self._packed.gather(order[natural]))
         if len(generated):
-            assembly.place(generated, self.generate(first_record, len(generated)))
-        return assembly.finish()
+            parts.append(self.generate(first_record, len(generated)))
+        places = np.concatenate([natural, generated])
+        return RowBlock.join(parts).take(np.argsort(places))
 
     def generate(self, first: int, count: int) -> RowBlock:
         """The records `first` to `first + count - 1` (from 0) as rows."""
@@ -225,9 +176,9 @@ class PackedOrder:
             first,
             count,
             self.width,
-            self._settings.record,
+            records.settings_of(self._config),
             records.unigram(packed.token_counts, encoder.special_ids),
-            stable_seed(self._settings.seed, "corpus", "records"),
+            stable_seed(self._config["seed"], "corpus", "records"),
         ).astype(token_dtype(encoder.vocabulary))
         texts = [encoder.decode(row) for row in tokens]
         source, domain = len(packed.sources) - 1, len(packed.domains) - 1

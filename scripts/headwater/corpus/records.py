@@ -12,8 +12,8 @@ import numpy as np
 
 from headwater.corpus.rowstore import RowBlock
 from headwater.errors import HeadwaterError
+from headwater.identity import Config
 
-DOMAIN = "records"
 _BLOCK_DRAWS = 1 << 22
 
 
@@ -30,6 +30,12 @@ class RecordSettings:
     min_length: int
     max_length: int
     varying: float
+
+
+def settings_of(config: Config) -> RecordSettings:
+    """The shape in a config."""
+    record = config["corpus"]["records"]
+    return RecordSettings(record["min_length"], record["max_length"], record["varying"])
 
 
 def unigram(token_counts: np.ndarray, special_ids: list[int]) -> np.ndarray:

@@ -4,7 +4,7 @@ A *span* says which characters of which document a stretch of a row holds. Row `
 `spans[span_offsets[i]:span_offsets[i + 1]]`, in the order of its tokens.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,7 @@ from headwater import stores
 # line counts from 1; characters count within the document's text.
 SOURCE, LINE, START, STOP, TOKEN, DOMAIN = range(6)
 
-TOKEN_COUNTS = (
-    "token_counts"  # of the natural training text, beside rows: int64 [vocabulary]
-)
+TOKEN_COUNTS = "token_counts"  # of natural training text, beside rows: [vocabulary]
 
 _BLOCK_TOKENS = 1 << 22  # read at once
 _BLOCK_ROWS = 8192
@@ -51,39 +49,11 @@ class RowBlock:
         spans = self.spans[ragged_indices(starts, counts)]
         return RowBlock(self.tokens[rows], self.domain[rows], counts, spans)
 
-
-class Assembly:
-    """Rows put together from blocks that come in another order.
-
-    Args:
-        count: rows in all.
-        width: tokens of a row.
-        dtype: type of the tokens.
-    """
-
-    def __init__(self, count: int, width: int, dtype: np.dtype) -> None:
-        self._tokens = np.empty((count, width), dtype)
-        self._domain = np.empty(count, np.uint8)
-        self._counts = np.zeros(count, np.int64)
-        self._starts = np.zeros(count, np.int64)  # into the spans in order of arrival
-        self._spans = [np.empty((0, 6), np.int64)]
-        self._arrived = 0
-
-    def place(self, places: np.ndarray, block: RowBlock) -> None:
-        """Put the rows of a block at these places (int64 [rows of the block])."""
-        self._tokens[places] = block.tokens
-        self._domain[places] = block.domain
-        self._counts[places] = block.span_counts
-        starts = np.cumsum(block.span_counts) - block.span_counts
-        self._starts[places] = self._arrived + starts
-        self._spans.append(block.spans)
-        self._arrived += len(block.spans)
-
-    def finish(self) -> RowBlock:
-        """The rows, once every place is taken."""
-        order = ragged_indices(self._starts, self._counts)
-        spans = np.concatenate(self._spans)[order]
-        return RowBlock(self._tokens, self._domain, self._counts, spans)
+    @classmethod
+    def join(cls, blocks: Sequence["RowBlock"]) -> "RowBlock":
+        """The rows of some blocks (at least one), one after the other."""
+        parts = zip(*(vars(block).values() for block in blocks), strict=True)
+        return cls(*map(np.concatenate, parts))
 
 
 def ragged_indices(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -118,8 +88,8 @@ def layout(name: str, width: int) -> tuple[int, int]:
 class RowWriter:
     """Appends rows to a new Zarr group, a whole file of an array at a time.
 
-    A file (a Zarr shard) holds many blocks, each of which is read by itself. Memory holds
-    one file of each array.
+    A file (a Zarr shard) holds many blocks, each of which is read by itself. Memory
+    holds one file of each array.
 
     Args:
         group: an empty group.
@@ -191,17 +161,12 @@ class _Column:
         self._count = 0
 
 
-def iterate_blocks(
-    group: zarr.Group, rows: np.ndarray
-) -> Iterator[tuple[slice, RowBlock]]:
-    """The wanted rows of a stored group, reading each block that holds some once.
+def take_stored(group: zarr.Group, rows: np.ndarray) -> Iterator[RowBlock]:
+    """Rows of a stored group, in order; each block that holds some is read once.
 
     Args:
         group: a rows group.
         rows: int64 [k], sorted row numbers.
-
-    Yields:
-        Which of `rows` a block holds, and those rows.
     """
     size = stores.array(group, "tokens").chunks[0]
     count = stored_rows(group)
@@ -216,7 +181,7 @@ def iterate_blocks(
             np.diff(bounds),
             stores.read(group, "spans", slice(int(bounds[0]), int(bounds[-1]))),
         )
-        yield slice(int(low), int(high)), block.take(rows[low:high] - first)
+        yield block.take(rows[low:high] - first)
 
 
 def stored_rows(group: zarr.Group) -> int:

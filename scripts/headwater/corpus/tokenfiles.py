@@ -1,12 +1,12 @@
 """Rows of token files: one after the other, in one file or cut into parts."""
 
-import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from headwater.corpus.megatron import UINT16, check_length, read_index, warn_no_index
+from headwater.corpus.megatron import UINT16, check_index, check_length, warn_no_index
 from headwater.corpus.tokenparts import check_sizes, index_name, whole_name
 from headwater.errors import HeadwaterError
 from headwater.steps import bytes_of_rows, past_the_end
@@ -30,13 +30,11 @@ class TokenFiles:
     def __init__(
         self, paths: Sequence[Path], width: int, dtype: np.dtype = UINT16
     ) -> None:
-        self.width, self._dtype = width, dtype
+        self.width, self._dtype, self._paths = width, dtype, paths
         self.name = whole_name(str(paths[0]))
-        self._files = [_File(path) for path in paths]
-        sizes = [file.size for file in self._files]
-        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self._sizes = [_size(path) for path in paths]
         row = width * dtype.itemsize
-        self._rows = check_sizes([str(path) for path in paths], sizes, row)
+        self._rows = check_sizes([str(path) for path in paths], self._sizes, row)
 
     def __len__(self) -> int:
         """Whole rows of all files."""
@@ -48,66 +46,54 @@ class TokenFiles:
             yield self.read(first, min(first + size, stop))
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows `start` to `stop - 1`, [stop - start, width]; the caller's own.
+        """Rows `start` to `stop - 1`, [stop - start, width].
 
         Raises:
-            HeadwaterError: past the end.
+            HeadwaterError: past the end, or a file that cannot be read.
         """
         if not 0 <= start <= stop <= len(self):
             raise past_the_end(self.name, range(start, stop), len(self))
         wanted = bytes_of_rows(range(start, stop), self.width, self._dtype.itemsize)
-        rows = np.empty((stop - start, self.width), self._dtype)
-        flat = rows.reshape(-1).view(np.uint8).data
-        for file, begin in zip(self._files, self._starts.tolist(), strict=False):
-            first = max(wanted.start, begin)
-            last = min(wanted.stop, begin + file.size)
+        found, begin = bytearray(), 0
+        for path, size in zip(self._paths, self._sizes, strict=True):
+            first, last = max(wanted.start, begin), min(wanted.stop, begin + size)
             if first < last:
-                here = flat[first - wanted.start : last - wanted.start]
-                file.read_into(here, first - begin)
-        return rows
+                found += read_bytes(path, first - begin, last - begin)
+            begin += size
+        return np.frombuffer(found, self._dtype).reshape(stop - start, self.width)
 
 
-class _File:
-    """A local file, read by position.
+def read_bytes(path: Path, start: int, stop: int) -> bytes:
+    """The bytes `start` to `stop - 1` of a file.
 
     No memory map: its pages would count as the job's memory, the more of them the
     longer it reads, and on a cluster's file system each is fetched on its own.
+
+    Raises:
+        HeadwaterError: they cannot be read.
     """
+    try:
+        with path.open("rb") as handle:
+            handle.seek(start)
+            data = handle.read(stop - start)
+        if len(data) < stop - start:
+            raise OSError("the file has become shorter")
+        return data
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._handle = path.open("rb", buffering=0)
-            self.size = path.stat().st_size
-        except OSError as error:
-            raise self._unreadable(error) from error
 
-    def read(self, start: int, stop: int) -> bytes:
-        """The bytes `start` to `stop - 1`."""
-        data = bytearray(stop - start)
-        self.read_into(memoryview(data), start)
-        return bytes(data)
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
-    def read_into(self, target: memoryview, start: int) -> None:
-        """Fill `target` with the bytes from `start` on.
 
-        Raises:
-            HeadwaterError: they cannot be read.
-        """
-        done = 0
-        try:
-            while done < len(target):
-                got = os.preadv(self._handle.fileno(), [target[done:]], start + done)
-                if got == 0:
-                    raise OSError("the file has become shorter")
-                done += got
-        except OSError as error:
-            raise self._unreadable(error) from error
-
-    def _unreadable(self, error: OSError) -> HeadwaterError:
-        return HeadwaterError(
-            f"{self._path}: cannot be read ({error}); check the path, or copy it again"
-        )
+def _unreadable(path: Path, error: OSError) -> HeadwaterError:
+    return HeadwaterError(
+        f"{path}: cannot be read ({error}); check the path, or copy it again"
+    )
 
 
 def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
@@ -121,15 +107,15 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
         width: tokens of a row, seq_len + 1.
 
     Raises:
-        HeadwaterError: see `read_index` and `check_sizes`; or the index speaks
-            of more or fewer bytes than there are.
+        HeadwaterError: see `check_index` and `check_sizes`; or the index speaks of more
+            or fewer bytes than there are.
     """
     files = TokenFiles(paths, width)
-    path = Path(index_name(str(paths[0])))
-    if path.exists():
-        file = _File(path)
-        index = read_index(str(path), file.size, file.read, rows, width)
-        check_length(index, str(paths[-1]), len(files), width)
+    index = Path(index_name(str(paths[0])))
+    if index.exists():
+        read, name = partial(read_bytes, index), str(index)
+        sequences = check_index(name, _size(index), read, rows, width)
+        check_length(name, sequences, str(paths[-1]), len(files), width)
     else:
         warn_no_index(str(paths[0]), width)
     if rows.stop > len(files):

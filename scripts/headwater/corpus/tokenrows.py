@@ -40,12 +40,14 @@ class TokenRows(Protocol):
 
 
 class SourceOrder:
-    """The order that the rows of a source come in, an `ordering.Order`.
+    """The order that the rows of a source come in.
 
     Args:
         source: the rows.
         encoder: the tokenizer that made them.
         needs: which of them are used.
+
+    Attributes: see `ordering.PackedOrder`.
     """
 
     stores_counts = True
@@ -76,34 +78,24 @@ class SourceOrder:
             first += len(tokens)
 
 
-class StoredRows:
-    """What the shards of a `SourceOrder` say in all.
+def read_shards(
+    paths: Sequence[Path], encoder: Encoder, config: Config
+) -> tuple[np.ndarray, dict[str, int]]:
+    """How often each token, int64 [vocabulary], and each domain occurs in all shards.
 
-    Args:
-        paths: the shards.
-        config: the whole config, to check them against.
-
-    Attributes:
-        token_counts: of all rows, int64 [vocabulary].
-        domain_rows: rows of each domain.
+    It is said if no document ends in any row: the tokenizer may be another one.
     """
-
-    def __init__(self, paths: Sequence[Path], config: Config) -> None:
-        groups = [stores.open_group(path, config) for path in paths]
-        counts = [stores.read(group, TOKEN_COUNTS) for group in groups]
-        domain = [stores.read(group, "domain") for group in groups]
-        rows = np.bincount(np.concatenate(domain), minlength=len(detectors.DOMAINS))
-        self.token_counts = np.sum(counts, axis=0)
-        self.domain_rows = dict(zip(detectors.DOMAINS, rows.tolist(), strict=True))
-
-    def warn_of_ends(self, encoder: Encoder) -> None:
-        """Say it if no document ends in any row: the tokenizer may be another one."""
-        if self.token_counts[encoder.end_of_document] == 0:
-            logger.warning(
-                "token id %d, which ends a document by corpus.tokenizer, occurs in no "
-                "training row; check that this tokenizer made the rows",
-                encoder.end_of_document,
-            )
+    groups = [stores.open_group(path, config) for path in paths]
+    counts = np.sum([stores.read(group, TOKEN_COUNTS) for group in groups], axis=0)
+    domain = np.concatenate([stores.read(group, "domain") for group in groups])
+    if counts[encoder.end_of_document] == 0:
+        logger.warning(
+            "token id %d, which ends a document by corpus.tokenizer, occurs in no "
+            "training row; check that this tokenizer made the rows",
+            encoder.end_of_document,
+        )
+    rows = np.bincount(domain, minlength=_KINDS).tolist()
+    return counts, dict(zip(detectors.DOMAINS, rows, strict=True))
 
 
 def check_ids(name: str, first: int, tokens: np.ndarray, vocabulary: int) -> None:

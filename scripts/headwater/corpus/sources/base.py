@@ -11,6 +11,8 @@ from headwater.problems import Key, Problem
 if TYPE_CHECKING:
     from headwater.corpus.tokenrows import TokenRows
 
+Section = Mapping[str, Any]  # of the config, one that names a source
+
 ROWS = "rows"  # the name of the only piece of a source of token ids
 
 
@@ -37,11 +39,11 @@ class Source(Protocol):
 
     key: str
 
-    def gives_rows(self, section: Mapping[str, Any]) -> bool:
+    def gives_rows(self, section: Section) -> bool:
         """Whether it gives token ids, rows in training order, and not text."""
         ...
 
-    def files(self, section: Mapping[str, Any], base: Path) -> dict[str, Piece]:
+    def files(self, section: Section, base: Path) -> dict[str, Piece]:
         """Its files of text by name; or its rows, as one piece called `ROWS`.
 
         Args:
@@ -50,9 +52,7 @@ class Source(Protocol):
         """
         ...
 
-    def problems(
-        self, section: Mapping[str, Any], where: Key, base: Path
-    ) -> list[Problem]:
+    def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
         """What is wrong with the files and addresses of a section at this key."""
         ...
 
@@ -77,7 +77,7 @@ class Source(Protocol):
         ...
 
     def open(
-        self, paths: Sequence[Path], section: Mapping[str, Any], needs: RowNeeds
+        self, paths: Sequence[Path], section: Section, needs: RowNeeds
     ) -> "TokenRows":
         """Rows on this machine: the folder that `fetch` made, or local files in order.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.corpus.needs import RowNeeds
-from headwater.corpus.sources.base import ROWS, Piece, Source
+from headwater.corpus.sources.base import ROWS, Piece, Section, Source
 from headwater.net.places import base_name
 from headwater.problems import Key, Problem
 
@@ -15,15 +15,15 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Dataset(Source):
-    """`corpus.dataset`; streamed once, whether it lies on the hub or on this machine."""
+    """`corpus.dataset`; streamed once, from the hub or from local files."""
 
     key = "dataset"
 
-    def gives_rows(self, section: Mapping[str, Any]) -> bool:
+    def gives_rows(self, section: Section) -> bool:
         """It is token ids if a column of them is named."""
         return "tokens" in section[self.key]
 
-    def files(self, section: Mapping[str, Any], base: Path) -> dict[str, Piece]:
+    def files(self, section: Section, base: Path) -> dict[str, Piece]:
         """One file of text for each job that streams a part; or the rows."""
         settings = section[self.key]
         piece = Piece(tuple(settings.get("files", ())), settings)
@@ -32,9 +32,7 @@ class Dataset(Source):
         name = _UNFIT.sub("-", _name(settings)).strip("-._") or "dataset"
         return {f"{name}-{job:04d}": piece for job in range(settings["jobs"])}
 
-    def problems(
-        self, section: Mapping[str, Any], where: Key, base: Path
-    ) -> list[Problem]:
+    def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
         """Local files that are missing."""
         key: Key = (*where, self.key, "files")
         return [

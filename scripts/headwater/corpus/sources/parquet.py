@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from headwater.corpus.files import listed, place_problems
 from headwater.corpus.needs import RowNeeds
-from headwater.corpus.sources.base import ROWS, Piece, Source
+from headwater.corpus.sources.base import ROWS, Piece, Section, Source
 from headwater.errors import HeadwaterError
 from headwater.net.places import hub_place, is_remote
 from headwater.problems import Key, Problem
@@ -23,11 +23,11 @@ class Parquet(Source):
 
     key = "parquet"
 
-    def gives_rows(self, section: Mapping[str, Any]) -> bool:
+    def gives_rows(self, section: Section) -> bool:
         """It is token ids."""
         return True
 
-    def files(self, section: Mapping[str, Any], base: Path) -> dict[str, Piece]:
+    def files(self, section: Section, base: Path) -> dict[str, Piece]:
         """Local files, or the addresses and columns to fetch."""
         settings = section[self.key]
         if any(map(is_remote, settings["files"])):
@@ -35,9 +35,7 @@ class Parquet(Source):
         found = listed(settings["files"], base, _SUFFIX)
         return {ROWS: Piece(tuple(file for _, file in found))}
 
-    def problems(
-        self, section: Mapping[str, Any], where: Key, base: Path
-    ) -> list[Problem]:
+    def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
         """Files that are missing or of another kind, or addresses beside files."""
         key, files = (*where, self.key, "files"), section[self.key]["files"]
         problems = place_problems(files, key, base, _SUFFIX)
@@ -47,7 +45,7 @@ class Parquet(Source):
         return problems
 
     def open(
-        self, paths: Sequence[Path], section: Mapping[str, Any], needs: RowNeeds
+        self, paths: Sequence[Path], section: Section, needs: RowNeeds
     ) -> "TokenRows":
         """Local files, or the rows that were fetched."""
         from headwater.corpus.batches import BatchFiles, columns_of

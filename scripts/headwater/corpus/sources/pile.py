@@ -2,13 +2,12 @@
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from headwater.corpus.files import TEXT_NAME, TEXT_SUFFIX, listed, problem_of
 from headwater.corpus.needs import RowNeeds
-from headwater.corpus.sources.base import Piece, Source
+from headwater.corpus.sources.base import Piece, Section, Source
 from headwater.net.places import base_name, is_remote
 from headwater.problems import Key, Problem
 
@@ -21,11 +20,11 @@ class Pile(Source):
 
     key = "shards"
 
-    def gives_rows(self, section: Mapping[str, Any]) -> bool:
+    def gives_rows(self, section: Section) -> bool:
         """It is text."""
         return False
 
-    def files(self, section: Mapping[str, Any], base: Path) -> dict[str, Piece]:
+    def files(self, section: Section, base: Path) -> dict[str, Piece]:
         """By name, sorted: `resources/corpus/prose.jsonl.zst` is `prose`."""
         files = [file for _, file in listed(section[self.key], base, TEXT_SUFFIX)]
         return {
@@ -33,9 +32,7 @@ class Pile(Source):
             for file in sorted(files, key=_name)
         }
 
-    def problems(
-        self, section: Mapping[str, Any], where: Key, base: Path
-    ) -> list[Problem]:
+    def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
         """Files that are missing, of another kind, or of one name."""
         problems: list[Problem] = []
         first: dict[str, str] = {}

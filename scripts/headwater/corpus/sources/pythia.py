@@ -1,4 +1,4 @@
-"""Pythia's pre-shuffled token files (Megatron's `.bin` and `.idx`), or such of one's own."""
+"""Pythia's pre-shuffled token files (Megatron's `.bin` and `.idx`), or one's own."""
 
 import os
 import re
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.corpus.files import listed, place_problems, problem_of
 from headwater.corpus.needs import RowNeeds, needs_of
-from headwater.corpus.sources.base import ROWS, Piece, Source
+from headwater.corpus.sources.base import ROWS, Piece, Section, Source
 from headwater.corpus.tokenparts import (
     ITEM_BYTES,
     check_sizes,
     index_name,
-    part_order_of,
+    part_order,
     parts_after,
     whole_name,
 )
@@ -42,11 +42,11 @@ class Pythia(Source):
 
     key = "pythia"
 
-    def gives_rows(self, section: Mapping[str, Any]) -> bool:
+    def gives_rows(self, section: Section) -> bool:
         """It is token ids."""
         return True
 
-    def files(self, section: Mapping[str, Any], base: Path) -> dict[str, Piece]:
+    def files(self, section: Section, base: Path) -> dict[str, Piece]:
         """Local `.bin` files, or the address to fetch."""
         place = section[self.key]["path"]
         if is_remote(place):
@@ -54,9 +54,7 @@ class Pythia(Source):
         found = listed([place], base, _SUFFIX)
         return {ROWS: Piece(tuple(file for _, file in found))}
 
-    def problems(
-        self, section: Mapping[str, Any], where: Key, base: Path
-    ) -> list[Problem]:
+    def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
         """A file that is missing or of another kind."""
         key: Key = (*where, self.key, "path")
         return place_problems([section[self.key]["path"]], key, base, _SUFFIX)
@@ -73,7 +71,7 @@ class Pythia(Source):
         if not files or any(problem_of(file, base, _SUFFIX) for file in files):
             return  # as `problems` says
         try:
-            ordered = part_order_of(corpus[self.key]["path"], files)
+            ordered = part_order(corpus[self.key]["path"], files)
             sizes = [os.path.getsize(base / file) for file in ordered]
             rows = check_sizes(ordered, sizes, needs.width * ITEM_BYTES)
             if rows < needs.all.stop:
@@ -82,14 +80,14 @@ class Pythia(Source):
             yield Problem(_KEY, str(error))
 
     def open(
-        self, paths: Sequence[Path], section: Mapping[str, Any], needs: RowNeeds
+        self, paths: Sequence[Path], section: Section, needs: RowNeeds
     ) -> "TokenRows":
         """Local files, checked against their index, or the rows that were fetched."""
         from headwater.corpus.tokenfiles import open_local
 
         if paths[0].is_dir():
             return super().open(paths, section, needs)
-        names = part_order_of(section[self.key]["path"], [str(path) for path in paths])
+        names = part_order(section[self.key]["path"], [str(path) for path in paths])
         return open_local([Path(name) for name in names], needs.all, needs.width)
 
     def fetch(
@@ -134,14 +132,14 @@ def _remote_parts(place: str) -> tuple[list[str], str | None]:
 
     hub = hub_place(place)
     if hub is None or hub.path.endswith(_SUFFIX):
-        names = part_order_of(place, parts_after(place))
+        names = part_order(place, parts_after(place))
         return names, index_name(names[0])
     found = [
         str(file)
         for file in list_files(hub)
         if "/" not in file.path.removeprefix(hub.path).strip("/")
     ]
-    names = part_order_of(place, found)
+    names = part_order(place, found)
     index = index_name(names[0])
     return names, index if index in found else None
 
@@ -167,7 +165,7 @@ def _wanted(names: list[str], needs: RowNeeds) -> list[tuple["RemoteFile", range
 
 
 def _check_index(name: str, place: str | None, needs: RowNeeds) -> None:
-    from headwater.corpus.megatron import read_index, warn_no_index
+    from headwater.corpus.megatron import check_index, warn_no_index
     from headwater.net.failures import NotThereError
     from headwater.net.remote import open_remote
 
@@ -178,4 +176,4 @@ def _check_index(name: str, place: str | None, needs: RowNeeds) -> None:
     except NotThereError:
         warn_no_index(without_secrets(name), needs.width)
     else:
-        read_index(file.place, file.size, file.read, needs.all, needs.width)
+        check_index(file.place, file.size, file.read, needs.all, needs.width)
