@@ -115,9 +115,9 @@ def test_what_stands_beside_an_unfinished_result_is_no_result(config, folders) -
     (folders.results / text).mkdir(parents=True)
     for name in ("00.jsonl.zst", "01.jsonl.zst.part", "01.jsonl.zst.part.json"):
         (folders.results / text / name).touch()
-    counts["corpus"]["fetch_shard"] = 4
+    counts["corpus"]["fetch_text"] = 4
     done = done_jobs(folders.results, counts, 2)
-    assert (done["retrain_arm"], done["fetch_shard"]) == (1, 1)
+    assert (done["retrain_arm"], done["fetch_text"]) == (1, 1)
 
 
 def test_a_training_on_slurm_is_one_job_with_two_logs(config, folders) -> None:
