@@ -45,7 +45,7 @@ UINT16 = np.dtype("<u2")
 
 logger = logging.getLogger("headwater")
 
-ReadBytes = Callable[[int, int], bytes]
+ReadBytes = Callable[[int, int], bytes | bytearray]
 
 
 def check_index(name: str, size: int, read: ReadBytes, rows: range, width: int) -> int:
@@ -91,7 +91,7 @@ def check_index(name: str, size: int, read: ReadBytes, rows: range, width: int) 
     return sequences
 
 
-def _parse_header(name: str, header: bytes, size: int) -> int:
+def _parse_header(name: str, header: bytes | bytearray, size: int) -> int:
     if len(header) < HEADER.size or not header.startswith(MAGIC):
         raise HeadwaterError(
             f"{name}: not a Megatron index (it does not begin with MMIDIDX); give the "

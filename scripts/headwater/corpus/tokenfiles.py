@@ -1,7 +1,6 @@
 """Rows of token files: one after the other, in one file or cut into parts."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,7 @@ class TokenFiles:
             yield self.read(first, min(first + size, stop))
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows `start` to `stop - 1`, [stop - start, width].
+        """Rows `start` to `stop - 1`, [stop - start, width]; the caller's own.
 
         Raises:
             HeadwaterError: past the end, or a file that cannot be read.
@@ -54,31 +53,25 @@ class TokenFiles:
         if not 0 <= start <= stop <= len(self):
             raise past_the_end(self.name, range(start, stop), len(self))
         wanted = bytes_of_rows(range(start, stop), self.width, self._dtype.itemsize)
-        found, begin = bytearray(), 0
+        rows = np.empty((stop - start, self.width), self._dtype)
+        flat, begin = rows.reshape(-1).view(np.uint8).data, 0
         for path, size in zip(self._paths, self._sizes, strict=True):
             first, last = max(wanted.start, begin), min(wanted.stop, begin + size)
             if first < last:
-                found += read_bytes(path, first - begin, last - begin)
+                here = flat[first - wanted.start : last - wanted.start]
+                _read_into(path, here, first - begin)
             begin += size
-        return np.frombuffer(found, self._dtype).reshape(stop - start, self.width)
+        return rows
 
 
-def read_bytes(path: Path, start: int, stop: int) -> bytes:
-    """The bytes `start` to `stop - 1` of a file.
-
-    No memory map: its pages would count as the job's memory, the more of them the
-    longer it reads, and on a cluster's file system each is fetched on its own.
-
-    Raises:
-        HeadwaterError: they cannot be read.
-    """
+def _read_into(path: Path, target: memoryview, start: int) -> None:
+    # No memory map: its pages would count as the job's memory, the more of them the
+    # longer it reads, and on a cluster's file system each is fetched on its own.
     try:
         with path.open("rb") as handle:
             handle.seek(start)
-            data = handle.read(stop - start)
-        if len(data) < stop - start:
-            raise OSError("the file has become shorter")
-        return data
+            if handle.readinto(target) < len(target):
+                raise OSError("the file has become shorter")
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -113,9 +106,14 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
     files = TokenFiles(paths, width)
     index = Path(index_name(str(paths[0])))
     if index.exists():
-        read, name = partial(read_bytes, index), str(index)
-        sequences = check_index(name, _size(index), read, rows, width)
-        check_length(name, sequences, str(paths[-1]), len(files), width)
+
+        def read(start: int, stop: int) -> bytearray:
+            data = bytearray(stop - start)
+            _read_into(index, memoryview(data), start)
+            return data
+
+        sequences = check_index(str(index), _size(index), read, rows, width)
+        check_length(str(index), sequences, str(paths[-1]), len(files), width)
     else:
         warn_no_index(str(paths[0]), width)
     if rows.stop > len(files):
