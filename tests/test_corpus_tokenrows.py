@@ -14,7 +14,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from headwater.corpus import fetched as fetching
-from headwater.corpus.batches import BatchColumns, BatchFiles
+from headwater.corpus.batches import BatchFiles
 from headwater.corpus.detectors import DOMAINS
 from headwater.corpus.holdout import token_counts
 from headwater.corpus.needs import RowNeeds, needs_of
@@ -273,9 +273,8 @@ def test_parquet_files_that_do_not_fit_are_refused(
 
 def test_batches_out_of_order_are_refused(tmp_path: Path) -> None:
     files = [(str(path), str(path)) for path in parquet_files(tmp_path)[::-1]]
-    columns = BatchColumns("token_ids", "batch_idx")
     with pytest.raises(HeadwaterError, match="batch 0 comes after batch 7"):
-        BatchFiles(files, RowNeeds(WIDTH, 64, 0, BATCH), columns)
+        BatchFiles(files, RowNeeds(WIDTH, 64, 0, BATCH), PARQUET)
 
 
 def test_missing_columns_are_named_with_those_there_are(tmp_path: Path) -> None:
@@ -316,8 +315,7 @@ def test_columns_of_token_ids(
     table = pa.table({"batch_idx": np.arange(60) // BATCH, "token_ids": column})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     path = str(tmp_path / "a.parquet")
-    columns = BatchColumns("token_ids", "batch_idx")
-    source = BatchFiles([(path, path)], RowNeeds(WIDTH, 40, 0, BATCH), columns)
+    source = BatchFiles([(path, path)], RowNeeds(WIDTH, 40, 0, BATCH), PARQUET)
     if message is None:
         assert (
             np.concatenate(list(source.blocks(4, 21, 5))).tolist() == [[1] * WIDTH] * 17
@@ -335,8 +333,7 @@ def test_rows_of_a_batch_without_uid_stay_in_the_file_s_order(tmp_path: Path) ->
     path = str(tmp_path / "a.parquet")
     # Row groups of 5 cut the batches of 8.
     pyarrow.parquet.write_table(table, path, row_group_size=5)
-    columns = BatchColumns("token_ids", "batch_idx")
-    source = BatchFiles([(path, path)], RowNeeds(WIDTH, 40, 0, BATCH), columns)
+    source = BatchFiles([(path, path)], RowNeeds(WIDTH, 40, 0, BATCH), PARQUET)
     assert (np.concatenate(list(source.blocks(0, 40, 7))) == rows[:40]).all()
 
 

@@ -23,24 +23,6 @@ _READ_ROWS = 1024
 
 
 @dataclass(frozen=True)
-class BatchColumns:
-    """Names of the columns.
-
-    Attributes:
-        tokens: list of token ids.
-        batch: number of the training step, from 0.
-    """
-
-    tokens: str
-    batch: str
-
-
-def columns_of(settings: Mapping[str, Any]) -> BatchColumns:
-    """The columns that `corpus.parquet` names."""
-    return BatchColumns(settings["tokens"], settings["batch"])
-
-
-@dataclass(frozen=True)
 class _Group:
     """A row group: which, and the first and last batch in it."""
 
@@ -56,7 +38,7 @@ class BatchFiles:
     Args:
         files: name and open file (or path) of each, in order; opened as far as needed.
         needs: the rows that will be read; a batch is a training step.
-        columns: their names.
+        columns: their names, `tokens` and `batch`, as in `corpus.parquet`.
 
     Attributes:
         name: of the source.
@@ -70,33 +52,39 @@ class BatchFiles:
         self,
         files: Iterable[tuple[str, str | BinaryIO]],
         needs: RowNeeds,
-        columns: BatchColumns,
+        columns: Mapping[str, Any],
     ) -> None:
         self.width, self._batch_size = needs.width, needs.batch_size
-        self._columns, rows = columns, needs.all
+        self._tokens, self._batch = columns["tokens"], columns["batch"]
         self._names: list[str] = []
         self._files: list[pyarrow.parquet.ParquetFile] = []
         self._groups: list[_Group] = []
-        last = step_of_row(rows.stop - 1, self._batch_size)
+        last = step_of_row(needs.all.stop - 1, self._batch_size)
         for name, file in files:
             self._add(name, file)
             if self._groups and self._groups[-1].last > last:
                 break
         self.name = base_name(self._names[0])
-        if rows.stop > len(self):
+        if needs.all.stop > len(self):
             where = f"{self._names[0]} (corpus.parquet.files)"
-            raise past_the_end(where, rows, len(self))
+            raise past_the_end(where, needs.all, len(self))
 
     def _add(self, name: str, file: str | BinaryIO) -> None:
         self._names.append(name)
         self._files.append(_open(name, file))
-        _check_columns(name, self._files[-1].schema_arrow.names, self._columns)
+        there = self._files[-1].schema_arrow.names
+        for key, column in (("tokens", self._tokens), ("batch", self._batch)):
+            if column not in there:
+                raise HeadwaterError(
+                    f'{name}: no column "{column}" (corpus.parquet.{key}); it has: '
+                    f"{', '.join(there)}"
+                )
         for group in self._groups_of(len(self._files) - 1):
             if self._groups and group.first < self._groups[-1].last:
                 raise HeadwaterError(
                     f"{name}: batch {group.first:,} comes after batch "
                     f"{self._groups[-1].last:,}; the files must be sorted by "
-                    f"{self._columns.batch}, in the order of their names"
+                    f"{self._batch}, in the order of their names"
                 )
             self._groups.append(group)
 
@@ -150,7 +138,7 @@ class BatchFiles:
         return waiting.tokens[mine][order], _Rows(*(part[~mine] for part in waiting))
 
     def _read(self, first: int, last: int) -> Iterator["_Rows"]:
-        wanted = [self._columns.batch, self._columns.tokens]
+        wanted = [self._batch, self._tokens]
         for group in self._groups:
             if group.last < first or group.first > last:
                 continue
@@ -163,8 +151,8 @@ class BatchFiles:
                     yield _Rows(*(values[inside] for values in rows))
 
     def _rows(self, name: str, part: pyarrow.RecordBatch) -> "_Rows":
-        tokens = _rectangle(name, part.column(self._columns.tokens), self.width)
-        batch = part.column(self._columns.batch).to_numpy(zero_copy_only=False)
+        tokens = _rectangle(name, part.column(self._tokens), self.width)
+        batch = part.column(self._batch).to_numpy(zero_copy_only=False)
         uid = np.zeros(len(batch), np.int64)  # all alike: as the file has them
         if UID in part.schema.names:
             uid = part.column(UID).to_numpy(zero_copy_only=False)
@@ -174,13 +162,13 @@ class BatchFiles:
         file = self._files[index]
         # A list's column is a leaf below it: look the position up among the leaves.
         leaves = [file.schema.column(i).path for i in range(len(file.schema))]
-        column = leaves.index(self._columns.batch)
+        column = leaves.index(self._batch)
         for number in range(file.metadata.num_row_groups):
             found = file.metadata.row_group(number).column(column).statistics
             if found is not None and found.has_min_max:
                 yield _Group(index, number, int(found.min), int(found.max))
                 continue
-            table = file.read_row_group(number, [self._columns.batch])
+            table = file.read_row_group(number, [self._batch])
             batch = table.column(0).to_numpy()
             yield _Group(index, number, int(batch.min()), int(batch.max()))
 
@@ -203,15 +191,6 @@ def _open(name: str, file: str | BinaryIO) -> pyarrow.parquet.ParquetFile:
         raise HeadwaterError(
             f"{name}: not a readable parquet file ({error}); copy or download it again"
         ) from error
-
-
-def _check_columns(name: str, found: list[str], columns: BatchColumns) -> None:
-    for key, column in (("tokens", columns.tokens), ("batch", columns.batch)):
-        if column not in found:
-            raise HeadwaterError(
-                f'{name}: no column "{column}" (corpus.parquet.{key}); it has: '
-                f"{', '.join(found)}"
-            )
 
 
 def _rectangle(name: str, column: pyarrow.Array, width: int) -> np.ndarray:

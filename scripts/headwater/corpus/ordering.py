@@ -176,7 +176,7 @@ class PackedOrder:
             first,
             count,
             self.width,
-            records.settings_of(self._config),
+            self._config["corpus"]["records"],
             records.unigram(packed.token_counts, encoder.special_ids),
             stable_seed(self._config["seed"], "corpus", "records"),
         ).astype(token_dtype(encoder.vocabulary))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headwater.checkpoints.schedule import arm_schedule, saved_steps
+from headwater.corpus.needs import needs_of
 from headwater.plan.ranges import Range
 
 Config = Mapping[str, Any]
@@ -112,7 +113,6 @@ def held_out_rows(config: Config, is_rows: bool) -> Range:
     """Held-out rows that are used, at most so many of each domain."""
     held = config["corpus"]["held_out"]
     each = held["rows_per_domain"]
-    if is_rows and "shards" not in held:
-        count = held.get("rows", 1024)
+    if is_rows and (count := needs_of(config).after):
         return Range(min(each, count), min(PILE_DOMAINS * each, count))
     return Range(each, PILE_DOMAINS * each)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from headwater.corpus.files import listed
 from headwater.corpus.needs import RowNeeds
+from headwater.net.places import is_remote
 from headwater.problems import Key, Problem
 
 if TYPE_CHECKING:
@@ -30,6 +32,15 @@ class Piece:
     origin: Any = None
 
 
+def row_piece(
+    entries: Sequence[str], origin: Any, base: Path, suffix: str
+) -> dict[str, Piece]:
+    """The rows of some files and folders of them, or of addresses."""
+    if any(map(is_remote, entries)):
+        return {ROWS: Piece(origin=origin)}
+    return {ROWS: Piece(tuple(file for _, file in listed(entries, base, suffix)))}
+
+
 class Source(Protocol):
     """A kind of source; a section of the config names it by its key.
 
@@ -41,7 +52,7 @@ class Source(Protocol):
 
     def gives_rows(self, section: Section) -> bool:
         """Whether it gives token ids, rows in training order, and not text."""
-        ...
+        return True
 
     def files(self, section: Section, base: Path) -> dict[str, Piece]:
         """Its files of text by name; or its rows, as one piece called `ROWS`.

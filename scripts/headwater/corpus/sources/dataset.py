@@ -46,12 +46,18 @@ class Dataset(Source):
     ) -> None:
         """Stream the documents that are one job's, or the rows that are needed."""
         from headwater.corpus import streaming
+        from headwater.corpus.fetched import Block, fetch_blocks
 
         settings = streaming.pinned(origin)
-        if needs:
-            _fetch_rows(target, settings, needs)
-        else:
-            _fetch_text(target, settings, int(name.rsplit("-", 1)[-1]))
+        if needs is None:
+            streaming.fetch_text(target, settings, int(name.rsplit("-", 1)[-1]))
+            return
+        stream, width = streaming.open_stream(settings), needs.width
+
+        def blocks(state: Mapping[str, Any]) -> Iterator[Block]:
+            return streaming.token_rows(stream, state, settings, width)
+
+        fetch_blocks(target, _name(settings), [settings], needs, blocks)
 
 
 SOURCE = Dataset()
@@ -59,26 +65,3 @@ SOURCE = Dataset()
 
 def _name(settings: Mapping[str, Any]) -> str:
     return base_name(settings.get("name") or settings["files"][0])
-
-
-def _fetch_text(target: Path, settings: dict[str, Any], job: int) -> None:
-    from headwater.corpus import streaming
-    from headwater.net.fetching import write_record
-    from headwater.publish import publish_folder
-
-    identity = {"part": "fetched data set", "job": job, "origin": settings}
-    with publish_folder(target, identity) as folder:
-        counts = streaming.write_text(folder, settings, job)
-        write_record(folder, [settings], **counts)
-
-
-def _fetch_rows(target: Path, settings: dict[str, Any], needs: RowNeeds) -> None:
-    from headwater.corpus import streaming
-    from headwater.corpus.fetched import Block, fetch_blocks
-
-    stream = streaming.open_stream(settings)
-
-    def blocks(state: Mapping[str, Any]) -> Iterator[Block]:
-        return streaming.token_rows(stream, state, settings, needs.width)
-
-    fetch_blocks(target, _name(settings), [settings], needs, blocks)

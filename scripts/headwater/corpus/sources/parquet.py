@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from headwater.corpus.files import listed, place_problems
+from headwater.corpus.files import place_problems
 from headwater.corpus.needs import RowNeeds
-from headwater.corpus.sources.base import ROWS, Piece, Section, Source
+from headwater.corpus.sources.base import Piece, Section, Source, row_piece
 from headwater.errors import HeadwaterError
 from headwater.net.places import hub_place, is_remote
 from headwater.problems import Key, Problem
@@ -23,17 +23,10 @@ class Parquet(Source):
 
     key = "parquet"
 
-    def gives_rows(self, section: Section) -> bool:
-        """It is token ids."""
-        return True
-
     def files(self, section: Section, base: Path) -> dict[str, Piece]:
         """Local files, or the addresses and columns to fetch."""
         settings = section[self.key]
-        if any(map(is_remote, settings["files"])):
-            return {ROWS: Piece(origin=settings)}
-        found = listed(settings["files"], base, _SUFFIX)
-        return {ROWS: Piece(tuple(file for _, file in found))}
+        return row_piece(settings["files"], settings, base, _SUFFIX)
 
     def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
         """Files that are missing or of another kind, or addresses beside files."""
@@ -48,18 +41,18 @@ class Parquet(Source):
         self, paths: Sequence[Path], section: Section, needs: RowNeeds
     ) -> "TokenRows":
         """Local files, or the rows that were fetched."""
-        from headwater.corpus.batches import BatchFiles, columns_of
+        from headwater.corpus.batches import BatchFiles
 
         if paths[0].is_dir():
             return super().open(paths, section, needs)
         names = [(str(path), str(path)) for path in paths]
-        return BatchFiles(names, needs, columns_of(section[self.key]))
+        return BatchFiles(names, needs, section[self.key])
 
     def fetch(
         self, target: Path, name: str, origin: Any, needs: RowNeeds | None
     ) -> None:
         """Of each file only the row groups of the run's steps."""
-        from headwater.corpus.batches import BatchFiles, columns_of
+        from headwater.corpus.batches import BatchFiles
         from headwater.corpus.fetched import Block, fetch_blocks
         from headwater.net.remote import RemoteReader, open_remote
 
@@ -71,8 +64,8 @@ class Parquet(Source):
                 used.append(open_remote(place))
                 yield used[-1].place, cast(BinaryIO, RemoteReader(used[-1]))
 
-        columns = columns_of(origin)
-        rows = BatchFiles(files(), needs, columns)
+        rows = BatchFiles(files(), needs, origin)
+        columns = {key: origin[key] for key in ("tokens", "batch")}
 
         def blocks(state: Mapping[str, Any]) -> Iterator[Block]:
             first, stop = state.get("rows", 0), needs.all.stop
@@ -80,7 +73,7 @@ class Parquet(Source):
                 yield block, {}
 
         parts = [file.identity for file in used]
-        fetch_blocks(target, rows.name, parts, needs, blocks, vars(columns))
+        fetch_blocks(target, rows.name, parts, needs, blocks, columns)
 
 
 SOURCE = Parquet()

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headwater.corpus.files import listed, place_problems, problem_of
+from headwater.corpus.files import place_problems, problem_of
 from headwater.corpus.needs import RowNeeds, needs_of
-from headwater.corpus.sources.base import ROWS, Piece, Section, Source
+from headwater.corpus.sources.base import ROWS, Piece, Section, Source, row_piece
 from headwater.corpus.tokenparts import (
     ITEM_BYTES,
     check_sizes,
@@ -18,7 +18,7 @@ from headwater.corpus.tokenparts import (
     whole_name,
 )
 from headwater.errors import HeadwaterError
-from headwater.net.places import hub_place, is_remote, without_secrets
+from headwater.net.places import hub_place, without_secrets
 from headwater.problems import Key, Problem
 from headwater.steps import bytes_of_rows, past_the_end
 
@@ -42,17 +42,10 @@ class Pythia(Source):
 
     key = "pythia"
 
-    def gives_rows(self, section: Section) -> bool:
-        """It is token ids."""
-        return True
-
     def files(self, section: Section, base: Path) -> dict[str, Piece]:
         """Local `.bin` files, or the address to fetch."""
-        place = section[self.key]["path"]
-        if is_remote(place):
-            return {ROWS: Piece(origin=section[self.key])}
-        found = listed([place], base, _SUFFIX)
-        return {ROWS: Piece(tuple(file for _, file in found))}
+        settings = section[self.key]
+        return row_piece([settings["path"]], settings, base, _SUFFIX)
 
     def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
         """A file that is missing or of another kind."""
