@@ -32,9 +32,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from headwater.corpus.documents import DocumentReader, zstd
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.packing import PackSettings, pack_source
-from headwater.corpus.rowsource import RowPlan, copy_rows
+from headwater.corpus.needs import RowNeeds
+from headwater.corpus.ordering import order_rows
+from headwater.corpus.packing import pack_source
 from headwater.corpus.tokenfiles import TokenFiles
+from headwater.corpus.tokenrows import SourceOrder
 
 CORPUS = Path(__file__).resolve().parent.parent / "resources/corpus"
 WIDTH, BLOCK = 2049, 1024
@@ -123,8 +125,8 @@ def pack_ratio(folder: Path, tokenizer: str) -> list[float]:
 
     def ours() -> None:
         encoder = Encoder(Tokenizer.from_file(tokenizer), 0)
-        settings = PackSettings(0, WIDTH - 1, "fail", 0.0)
-        pack_source(folder / "packed.zarr", "a", shard, encoder, settings, STAMP)
+        config = pack_config(0.0)
+        pack_source(folder / "packed.zarr", "a", shard, encoder, config, STAMP)
 
     def batches() -> None:
         for first in range(0, len(texts), 1000):
@@ -152,20 +154,26 @@ def write_shard(folder: Path, megabytes: int) -> Path:
                 return path
 
 
+def pack_config(held_out: float) -> dict[str, Any]:
+    """The keys of a config that packing reads."""
+    corpus = {"seq_len": WIDTH - 1, "on_bad_line": "fail"}
+    return {"seed": 0, "corpus": {**corpus, "held_out": {"fraction": held_out}}}
+
+
 def pack_job(folder: Path, tokenizer: str, megabytes: int) -> None:
     """Pack a shard of that much text."""
     encoder = Encoder(Tokenizer.from_file(tokenizer), 0)
-    settings = PackSettings(0, WIDTH - 1, "fail", 0.05)
     shard = write_shard(folder, megabytes)
-    pack_source(folder / "p.zarr", "a", shard, encoder, settings, STAMP)
+    pack_source(folder / "p.zarr", "a", shard, encoder, pack_config(0.05), STAMP)
 
 
 def copy_job(folder: Path, tokenizer: str, megabytes: int) -> None:
     """Copy that much of pre-shuffled rows."""
     encoder = Encoder(Tokenizer.from_file(tokenizer), 0)
     files = TokenFiles([write_rows(folder, megabytes)], WIDTH)
-    plan = RowPlan(WIDTH, len(files), 0, 1024)
-    copy_rows(folder / "c.zarr", 0, 1, files, encoder, plan, STAMP)
+    needs = RowNeeds(WIDTH, len(files), 0, 1024, encoder.vocabulary)
+    order = SourceOrder(files, encoder, needs)
+    order_rows(folder / "c.zarr", 0, 1, order, encoder.vocabulary, STAMP)
 
 
 def peak_memory(job: Callable[..., None], *arguments: Any) -> float:

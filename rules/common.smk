@@ -18,17 +18,9 @@ from headwater.checkpoints.schedule import saved_steps
 from headwater.config.points import point_names
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
-from headwater.config import (
-    dataset_sources,
-    has_rows,
-    list_sources,
-    load_config,
-    row_files,
-    source_name,
-    wanted_revisions,
-)
-from headwater.net.places import is_remote
-from headwater.corpus.sources import rows_held_out
+from headwater.config import load_config, wanted_revisions
+from headwater.corpus.needs import needs_of
+from headwater.corpus.sources import rows, texts
 from headwater.steps import training_rows
 from headwater.errors import HeadwaterError
 from headwater.imports import script_digest as digest
@@ -58,22 +50,24 @@ config.update(checked(config))
 
 RUN_GUARD = RunGuard(config["experiment"])
 CORPUS = config["corpus"]
-HAS_ROWS = has_rows(CORPUS)  # the source gives token ids in training order, not text
-TEXT = CORPUS["held_out"].get("shards", []) if HAS_ROWS else CORPUS.get("shards", [])
-PLACES = {source_name(file): file for file in list_sources(TEXT, Path())}
-STREAMED = (
-    [] if HAS_ROWS or "dataset" not in CORPUS else dataset_sources(CORPUS["dataset"])
-)
-REMOTE = {source: place for source, place in PLACES.items() if is_remote(place)}
-FETCHED = {s: f"<results>/corpus/source/text/{s}" for s in [*REMOTE, *STREAMED]}
-SOURCES = {**PLACES, **FETCHED}
-LOCAL_ROWS = row_files(CORPUS, Path())
-ROW_FILES = LOCAL_ROWS or ["<results>/corpus/source/rows"]
+TEXTS = texts(CORPUS, Path())  # sources of text; of a corpus of token ids, held out
+ROWS = rows(CORPUS, Path())  # token ids in training order; None for a corpus of text
+FETCHED = {
+    name: f"<results>/corpus/source/text/{name}"
+    for name, piece in TEXTS.items()
+    if piece.origin is not None
+}
+SOURCES = {name: FETCHED.get(name) or piece.paths[0] for name, piece in TEXTS.items()}
+FETCHES_ROWS = ROWS is not None and ROWS.origin is not None
+if FETCHES_ROWS:
+    ROW_FILES = ["<results>/corpus/source/rows"]
+else:
+    ROW_FILES = [] if ROWS is None else ROWS.paths
 NEEDS_NETWORK = list(FETCHED.values())  # what `snakemake prepare` makes
 if "name" in CORPUS["tokenizer"]:
     NEEDS_NETWORK += ["<results>/corpus/tokenizer"]
-if HAS_ROWS and not LOCAL_ROWS:
-    NEEDS_NETWORK += ["<results>/corpus/source/rows"]
+if FETCHES_ROWS:
+    NEEDS_NETWORK += ROW_FILES
 SHARDS = [f"{i:04d}" for i in range(config["corpus"]["row_shards"])]
 GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])

@@ -3,6 +3,8 @@
 # the login node); no other rule of this stage does. What they fetch depends on the
 # source alone: they have no digest of their modules, so no edit fetches gigabytes again.
 
+PACKED = expand("<results>/corpus/packed/{source}.zarr", source=SOURCES)
+
 if "name" in CORPUS["tokenizer"]:
 
     rule fetch_tokenizer:
@@ -23,7 +25,7 @@ else:
 
     rule train_tokenizer:
         input:
-            shards=list(SOURCES.values()),
+            texts=list(SOURCES.values()),
         output:
             directory("<results>/corpus/tokenizer"),
         log:
@@ -43,45 +45,30 @@ else:
             "../scripts/train_tokenizer.py"
 
 
-if REMOTE:
+if FETCHED:
 
-    rule fetch_shard:
-        output:
-            directory("<results>/corpus/source/text/{source}"),
-        log:
-            "<logs>/corpus/fetch_shard-{source}.log",
-        localrule: True
-        conda:
-            "../envs/headwater.yaml"
-        params:
-            place=lambda wildcards: REMOTE[wildcards.source],
-        script:
-            "../scripts/fetch_shard.py"
-
-
-if STREAMED:
-
-    rule fetch_dataset:
+    rule fetch_text:
+        """One file of text: of an address, or of a data set."""
         input:
-            files=CORPUS["dataset"].get("files", []),
+            files=lambda wildcards: TEXTS[wildcards.source].paths,
         output:
             directory("<results>/corpus/source/text/{source}"),
         log:
-            "<logs>/corpus/fetch_dataset-{source}.log",
+            "<logs>/corpus/fetch_text-{source}.log",
         localrule: True
         conda:
             "../envs/headwater.yaml"
         params:
-            settings=CORPUS["dataset"],
+            origin=lambda wildcards: TEXTS[wildcards.source].origin,
         script:
-            "../scripts/fetch_dataset.py"
+            "../scripts/fetch_text.py"
 
 
 if SOURCES:
 
     rule tokenize_source:
         input:
-            shard=lambda wildcards: SOURCES[wildcards.source],
+            text=lambda wildcards: SOURCES[wildcards.source],
             tokenizer="<results>/corpus/tokenizer",
         output:
             directory("<results>/corpus/packed/{source}.zarr"),
@@ -102,12 +89,12 @@ if SOURCES:
             "../scripts/tokenize_source.py"
 
 
-if HAS_ROWS:
+if FETCHES_ROWS:
 
     rule fetch_rows:
         """Only the bytes of the rows that the experiment needs."""
         input:
-            files=CORPUS.get("dataset", {}).get("files", []),
+            files=ROWS.paths,
             tokenizer=ancient("<results>/corpus/tokenizer"),
         output:
             directory("<results>/corpus/source/rows"),
@@ -117,107 +104,62 @@ if HAS_ROWS:
         conda:
             "../envs/headwater.yaml"
         params:
-            source={
-                k: CORPUS.get(k) for k in ("pythia", "parquet", "dataset", "seq_len")
-            },
-            rows=training_rows(config) + rows_held_out(CORPUS),
+            origin=ROWS.origin,
+            seq_len=CORPUS["seq_len"],
+            rows=needs_of(config).all.stop,
         script:
             "../scripts/fetch_rows.py"
 
-    rule copy_rows:
-        input:
-            source=ROW_FILES,
-            tokenizer="<results>/corpus/tokenizer",
-        output:
-            directory("<results>/corpus/{shard}.zarr"),
-        log:
-            "<logs>/corpus/copy_rows-{shard}.log",
-        benchmark:
-            "<benchmarks>/corpus/copy_rows-{shard}.tsv"
-        conda:
-            "../envs/headwater.yaml"
-        threads: 1
-        resources:
-            mem_mb=more(2000),
-            runtime=longer(240),
-        params:
-            code=digest("copy_rows"),
-            settings=section("seed", "corpus"),
-            rows=training_rows(config),
-        script:
-            "../scripts/copy_rows.py"
 
-    rule hold_out_rows:
-        input:
-            source=ROW_FILES,
-            rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-            packed=expand("<results>/corpus/packed/{source}.zarr", source=SOURCES),
-            tokenizer="<results>/corpus/tokenizer",
-        output:
-            held_out=directory("<results>/corpus/held_out.zarr"),
-            summary="<results>/corpus/summary.json",
-        log:
-            "<logs>/corpus/hold_out_rows.log",
-        benchmark:
-            "<benchmarks>/corpus/hold_out_rows.tsv"
-        conda:
-            "../envs/headwater.yaml"
-        threads: 1
-        resources:
-            mem_mb=more(2000),
-            runtime=longer(60),
-        params:
-            code=digest("hold_out_rows"),
-            settings=section("seed", "corpus"),
-            rows=training_rows(config),
-        script:
-            "../scripts/hold_out_rows.py"
+rule order_rows:
+    """From packed text, or from the rows of a source of token ids."""
+    input:
+        packed=[] if ROWS else PACKED,
+        source=ROW_FILES,
+        tokenizer="<results>/corpus/tokenizer",
+    output:
+        directory("<results>/corpus/{shard}.zarr"),
+    log:
+        "<logs>/corpus/order_rows-{shard}.log",
+    benchmark:
+        "<benchmarks>/corpus/order_rows-{shard}.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(3000),
+        runtime=longer(240),
+    params:
+        code=digest("order_rows"),
+        settings=section("seed", "corpus"),
+        rows=training_rows(config),
+    script:
+        "../scripts/order_rows.py"
 
-else:
 
-    rule order_rows:
-        input:
-            packed=expand("<results>/corpus/packed/{source}.zarr", source=SOURCES),
-            tokenizer="<results>/corpus/tokenizer",
-        output:
-            directory("<results>/corpus/{shard}.zarr"),
-        log:
-            "<logs>/corpus/order_rows-{shard}.log",
-        benchmark:
-            "<benchmarks>/corpus/order_rows-{shard}.tsv"
-        conda:
-            "../envs/headwater.yaml"
-        threads: 1
-        resources:
-            mem_mb=more(3000),
-            runtime=longer(120),
-        params:
-            code=digest("order_rows"),
-            settings=section("seed", "corpus"),
-            rows=training_rows(config),
-        script:
-            "../scripts/order_rows.py"
-
-    rule hold_out:
-        input:
-            packed=expand("<results>/corpus/packed/{source}.zarr", source=SOURCES),
-            tokenizer="<results>/corpus/tokenizer",
-        output:
-            held_out=directory("<results>/corpus/held_out.zarr"),
-            summary="<results>/corpus/summary.json",
-        log:
-            "<logs>/corpus/hold_out.log",
-        benchmark:
-            "<benchmarks>/corpus/hold_out.tsv"
-        conda:
-            "../envs/headwater.yaml"
-        threads: 1
-        resources:
-            mem_mb=more(2000),
-            runtime=longer(60),
-        params:
-            code=digest("hold_out"),
-            settings=section("seed", "corpus"),
-            rows=training_rows(config),
-        script:
-            "../scripts/hold_out.py"
+rule hold_out:
+    """Documents of the text, or rows after those of the training."""
+    input:
+        packed=PACKED,
+        source=ROW_FILES,
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS) if ROWS else [],
+        tokenizer="<results>/corpus/tokenizer",
+    output:
+        held_out=directory("<results>/corpus/held_out.zarr"),
+        summary="<results>/corpus/summary.json",
+    log:
+        "<logs>/corpus/hold_out.log",
+    benchmark:
+        "<benchmarks>/corpus/hold_out.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(2000),
+        runtime=longer(60),
+    params:
+        code=digest("hold_out"),
+        settings=section("seed", "corpus"),
+        rows=training_rows(config),
+    script:
+        "../scripts/hold_out.py"

@@ -4,15 +4,17 @@ from pathlib import Path
 
 from headwater import job
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.rowfetch import fetch_rows
-from headwater.corpus.rowsource import needs_of
+from headwater.corpus.needs import needs_of
+from headwater.corpus.sources import source_of
+from headwater.corpus.sources.base import ROWS
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
         encoder = Encoder.open(Path(snakemake.input.tokenizer), config)
-        target = Path(snakemake.output[0])
-        fetch_rows(target, config, needs_of(config), encoder.vocabulary)
+        needs = needs_of(config, encoder.vocabulary)
+        source, target = source_of(config["corpus"]), Path(snakemake.output[0])
+        source.fetch(target, ROWS, snakemake.params.origin, needs)
 
 
 main(snakemake)  # noqa: F821

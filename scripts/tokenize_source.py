@@ -4,8 +4,8 @@ from pathlib import Path
 
 from headwater import job
 from headwater.corpus import packing
-from headwater.corpus.documents import text_file
 from headwater.corpus.encoding import Encoder
+from headwater.corpus.files import text_file
 from headwater.identity import identity
 
 
@@ -15,9 +15,9 @@ def main(snakemake):
         packing.pack_source(
             Path(snakemake.output[0]),
             source,
-            text_file(Path(snakemake.input.shard)),
+            text_file(Path(snakemake.input.text)),
             Encoder.open(Path(snakemake.input.tokenizer), config),
-            packing.settings_of(config),
+            config,
             identity("corpus", config, part="packed", source=source),
         )
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.corpus.documents import text_file
+from headwater.corpus.files import text_file
 from headwater.corpus.tokenizer import make_tokenizer
 from headwater.identity import identity
 
@@ -13,7 +13,7 @@ def main(snakemake):
         make_tokenizer(
             Path(snakemake.output[0]),
             config["corpus"]["tokenizer"],
-            [text_file(Path(p)) for p in snakemake.input.shards],
+            [text_file(Path(p)) for p in snakemake.input.texts],
             config["corpus"]["on_bad_line"],
             config["model"].get("vocab_size"),
             identity("corpus", config, part="tokenizer"),

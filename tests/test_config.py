@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from headwater.checkpoints.schedule import checkpoint_steps, saved_steps
-from headwater.config import PROBES, ConfigError, list_sources, load_config, source_name
+from headwater.config import PROBES, ConfigError, load_config
 from headwater.config.schema import load_schema
+from headwater.corpus.sources.pile import SOURCE as PILE
 from headwater.errors import HeadwaterError
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS
@@ -887,9 +888,8 @@ def test_config_error_is_meant_for_people() -> None:
 
 
 def source_errors(shards: list[str], base: Path) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        list_sources(shards, base)
-    return str(caught.value).split("\n")
+    found = PILE.problems({"shards": shards}, ("corpus",), base)
+    return [str(problem) for problem in found]
 
 
 def test_sources_are_sorted_by_name_and_relative(tmp_path: Path) -> None:
@@ -899,9 +899,11 @@ def test_sources_are_sorted_by_name_and_relative(tmp_path: Path) -> None:
     (tmp_path / "01.jsonl.zst").touch()
     far = tmp_path / "far.jsonl.zst"
     far.touch()
-    found = list_sources(["b/", "./01.jsonl.zst", str(far)], tmp_path)
-    assert found == ["b/00.jsonl.zst", "01.jsonl.zst", "b/02.jsonl.zst", str(far)]
-    assert [source_name(file) for file in found] == ["00", "01", "02", "far"]
+    shards = ["b/", "./01.jsonl.zst", str(far)]
+    found = PILE.files({"shards": shards}, tmp_path)
+    paths = ["b/00.jsonl.zst", "01.jsonl.zst", "b/02.jsonl.zst", str(far)]
+    assert [piece.paths for piece in found.values()] == [(path,) for path in paths]
+    assert list(found) == ["00", "01", "02", "far"]
 
 
 def test_every_bad_source_is_named(tmp_path: Path) -> None:

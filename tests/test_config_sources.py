@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,9 @@ import pytest
 import yaml
 
 from headwater.checkpoints.revisions import CONFIG, PICKLED, SAFE
-from headwater.config import ConfigError, dataset_sources, has_rows, load_config
-from headwater.config.sources import row_files
+from headwater.config import ConfigError, load_config
+from headwater.config.schema import load_schema
+from headwater.corpus.sources import SOURCES, gives_rows, rows, texts
 from test_config import REMOVE, changed
 
 NEEDED = 65 * 2 * (1000 * 8 + 1024)  # bytes of the smallest config's rows
@@ -79,7 +83,7 @@ def test_sources_that_are_accepted(
     corpus: dict[str, Any], rows: bool, base: Path
 ) -> None:
     config = load_config(source(**corpus), "c.yaml", base)
-    assert has_rows(config["corpus"]) is rows
+    assert gives_rows(config["corpus"]) is rows
     assert load_config(config, "c.yaml", base) == config
 
 
@@ -147,9 +151,10 @@ def test_sources_that_are_refused_in_one_line(
 
 
 def test_local_files_are_found_in_order(base: Path) -> None:
-    def found(**corpus: Any) -> list[str]:
+    def found(**corpus: Any) -> list[str] | None:
         config = load_config(source(**corpus), "c.yaml", base)
-        return row_files(config["corpus"], base)
+        piece = rows(config["corpus"], base)
+        return None if piece is None or piece.origin else list(piece.paths)
 
     assert found(pythia={"path": "pile"}) == [
         "pile/document-00000-of-00001.bin",
@@ -157,9 +162,9 @@ def test_local_files_are_found_in_order(base: Path) -> None:
     ]
     assert found(pythia={"path": "one/rows.bin"}) == ["one/rows.bin"]
     assert found(parquet={"files": ["table"]}) == ["table/a.parquet", "table/b.parquet"]
-    assert found(pythia={"path": PILE}) == []
-    assert found(dataset={"name": "a/b", "tokens": "ids"}) == []
-    assert found(shards=["text"]) == []
+    assert found(pythia={"path": PILE}) is None
+    assert found(dataset={"name": "a/b", "tokens": "ids"}) is None
+    assert found(shards=["text"]) is None
 
 
 @pytest.mark.parametrize(
@@ -174,7 +179,87 @@ def test_local_files_are_found_in_order(base: Path) -> None:
 def test_sources_of_a_data_set_are_named(
     dataset: dict[str, Any], names: list[str]
 ) -> None:
-    assert dataset_sources(dataset) == names
+    pieces = texts({"dataset": {**dataset, "text": "text"}}, Path())
+    assert list(pieces) == names
+    assert all(piece.origin for piece in pieces.values())
+    files = tuple(dataset.get("files", ()))
+    assert all(piece.paths == files for piece in pieces.values())
+
+
+# The list of sources
+
+
+def test_the_schema_has_a_branch_for_each_source() -> None:
+    branches = load_schema()["properties"]["corpus"]["oneOf"]
+    keys = [source.key for source in SOURCES]
+    assert sorted(keys) == sorted(key for one in branches for key in one["required"])
+
+
+def test_no_other_room_asks_which_source_it_is() -> None:
+    root = Path(__file__).parents[1]
+    files = [*root.glob("rules/*.smk"), *root.glob("scripts/**/*.py")]
+    others = [path for path in files if path.parent.name != "sources"]
+    assert len(files) - len(others) == 6
+    keys = "|".join(source.key for source in SOURCES)
+    asks = re.compile(
+        rf"[\"']({keys})[\"'] (not )?in (self\.)?(config|corpus|CORPUS|section)\b"
+        rf"|(corpus|CORPUS|section)(\.get\(|\[)[\"']({keys})[\"']"
+        rf"|(corpus|CORPUS)[\"']\](\.get\(|\[)[\"']({keys})[\"']"
+    )
+    asking = 'path = config["corpus"].get("pythia")', 'if "pythia" in corpus:'
+    assert all(map(asks.search, asking))
+    assert not [path for path in others if asks.search(path.read_text("utf-8"))]
+
+
+NEW_SOURCE = """
+from headwater.corpus.sources.base import Piece, Source
+
+class Lines(Source):
+    key = "lines"
+
+    def gives_rows(self, section):
+        return False
+
+    def files(self, section, base):
+        return {"poems": Piece((section["lines"],))}
+
+    def problems(self, section, where, base):
+        return []
+
+    def fetch(self, target, name, origin, needs):
+        raise AssertionError
+
+SOURCE = Lines()
+"""
+
+ASK = """
+import json
+from pathlib import Path
+from headwater.config.schema import load_schema
+from headwater.corpus.sources import gives_rows, rows, texts
+from headwater.imports import script_modules
+corpus = {"lines": "poems.txt", "held_out": {"fraction": 0.1}}
+pieces = texts(corpus, Path())
+print(gives_rows(corpus), rows(corpus, Path()), pieces["poems"].paths[0])
+print(*script_modules("order_rows"))
+"""
+
+
+def test_a_new_source_is_one_file(tmp_path: Path) -> None:
+    scripts = tmp_path / "scripts"
+    shutil.copytree(Path(__file__).parents[1] / "scripts", scripts)
+    (scripts / "headwater/corpus/sources/lines.py").write_text(NEW_SOURCE)
+    run = subprocess.run(
+        [sys.executable, "-c", ASK],
+        cwd=scripts,
+        env={"PYTHONPATH": str(scripts)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer, modules = run.stdout.splitlines()
+    assert answer == "False None poems.txt"
+    assert "headwater/corpus/sources/lines.py" in modules.split()
 
 
 # What the files of a local source must be

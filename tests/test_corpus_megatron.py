@@ -76,7 +76,7 @@ def test_row_i_is_the_bytes_4098_i_of_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shards", [0, 1, 3, 7])
 def test_rows_are_the_same_however_the_file_is_cut(tmp_path: Path, shards: int) -> None:
     write_preshuffled(tmp_path, 20, WIDTH, 300, shards)
-    names = part_order([str(path) for path in tmp_path.iterdir()])
+    names = part_order("x", [str(path) for path in tmp_path.iterdir()])
     files = open_local([Path(name) for name in names], range(20), WIDTH)
     wanted = rows_of(20)
     assert len(files) == 20
@@ -190,7 +190,7 @@ def test_shards_that_are_not_one_whole_are_refused(
     names: list[str], message: str
 ) -> None:
     with pytest.raises(HeadwaterError, match=re.escape(message)):
-        part_order(names)
+        part_order("x", names)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_index_stands_beside(name: str, index: str) -> None:
 def test_shards_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     write_preshuffled(tmp_path, 40, WIDTH, 300)
     cut_into_shards(tmp_path / "document.bin", 12)
-    found = part_order([str(path) for path in tmp_path.iterdir()])
+    found = part_order("x", [str(path) for path in tmp_path.iterdir()])
     assert [Path(name).name[9:14] for name in found] == [f"{i:05d}" for i in range(12)]
 
 

@@ -9,7 +9,7 @@ import zarr
 from tokenizers import Tokenizer
 
 from headwater.corpus.encoding import Encoder, count_ids, split_points
-from headwater.corpus.packing import PackSettings, pack_source
+from headwater.corpus.packing import pack_source
 from headwater.corpus.rows import Rows
 from headwater.corpus.tokenizer import make_tokenizer
 from headwater.errors import HeadwaterError
@@ -18,8 +18,15 @@ from headwater.identity import FORMAT
 from headwater.report.pages import passages
 from megatron_writer import write_dataset
 from neox_tokenizer import VOCABULARY, hub_folder, neox_folder, neox_tokenizer
-from test_corpus_rowsource import refusal
-from test_corpus_support import line, run_script, some_text, token_config, write_shard
+from test_corpus_support import (
+    line,
+    run_script,
+    small_config,
+    some_text,
+    token_config,
+    write_shard,
+)
+from test_corpus_tokenrows import refusal
 
 WIDTH, STEPS, BATCH = 2049, 2, 2
 
@@ -73,9 +80,9 @@ def test_pieces_have_the_tokens_of_the_whole(tokenizer: Tokenizer) -> None:
 def test_text_packs_into_rows_of_2049(tmp_path: Path, tokenizer: Tokenizer) -> None:
     texts = [part * 200 for part in TEXTS.values()]
     shard = write_shard(tmp_path / "a.jsonl.zst", [line(text) for text in texts])
-    settings = PackSettings(0, WIDTH - 1, "fail", 0.0)
+    config = small_config(corpus__seq_len=WIDTH - 1, corpus__held_out={"fraction": 0.0})
     stamp = {"stage": "corpus", "format": FORMAT, "settings": {}}
-    pack_source(tmp_path / "a.zarr", "a", shard, Encoder(tokenizer, 0), settings, stamp)
+    pack_source(tmp_path / "a.zarr", "a", shard, Encoder(tokenizer, 0), config, stamp)
     rows = np.asarray(zarr.open_group(tmp_path / "a.zarr", mode="r")["train/tokens"])
     stream: list[int] = []
     for text in texts:
@@ -110,10 +117,10 @@ def experiment(tmp_path: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     folder = neox_folder(tmp_path / "tokenizer", config)
     inputs = {"source": [data], "tokenizer": folder}
     store, log = tmp_path / "0000.zarr", tmp_path / "log"
-    run_script("copy_rows", config, inputs, {"store": store}, log, shard="0000")
+    run_script("order_rows", config, inputs, {"store": store}, log, shard="0000")
     inputs = {"source": [data], "rows": [store], "packed": [], "tokenizer": folder}
     outputs = {"held_out": tmp_path / "held.zarr", "summary": tmp_path / "summary.json"}
-    run_script("hold_out_rows", config, inputs, outputs, log)
+    run_script("hold_out", config, inputs, outputs, log)
     return config
 
 
@@ -157,7 +164,7 @@ def test_padding_ids_in_rows_are_refused(
     )
     folder = neox_folder(tmp_path / "tokenizer", config)
     inputs, outputs = {"source": [data], "tokenizer": folder}, {"store": tmp_path / "s"}
-    found = refusal(tmp_path, "copy_rows", config, inputs, outputs, shard="0001")
+    found = refusal(tmp_path, "order_rows", config, inputs, outputs, shard="0001")
     assert f"row 2 holds token id {padding:,} at position 7" in found
     assert "ids 0 to 50,276" in found
 

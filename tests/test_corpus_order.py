@@ -9,12 +9,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from headwater.corpus import ordering, records, rowstore
+from headwater.corpus import ordering, rowstore
 from headwater.corpus import rows as reading
 from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.holdout import token_counts
-from headwater.corpus.ordering import RECORD, OrderSettings, training_order
+from headwater.corpus.ordering import RECORD, PackedOrder, training_order
 from headwater.corpus.rows import Rows, Span
 from headwater.errors import HeadwaterError
 from headwater.identity import identity
@@ -66,38 +66,33 @@ def held_out(tmp_path_factory, packed):
     return build_held_out(tmp_path_factory.mktemp("held_out"), CONFIG, packed)
 
 
-def settings(rows=80, fraction=0.25, seed=0):
-    shape = records.RecordSettings(3, 6, 0.2)
-    return OrderSettings(seed, 16, rows, fraction, shape)
-
-
 def everything(rows):
     spans = [rows.spans(row) for row in range(len(rows))]
     tokens = rows.tokens(0, len(rows)).tolist()
     return tokens, rows.domains(0, len(rows)).tolist(), spans
 
 
-def test_plan_holds_each_row_once_and_the_share_of_records():
-    plan = training_order(100, settings())
-    natural = plan[plan != RECORD]
-    assert len(plan) == 80
+def test_order_holds_each_row_once_and_the_share_of_records():
+    order = training_order(100, 80, 20, 0)
+    natural = order[order != RECORD]
+    assert len(order) == 80
     assert len(natural) == 60 == len(set(natural.tolist()))
     assert 0 <= natural.min() <= natural.max() < 100
-    assert (plan == training_order(100, settings())).all()
-    other = training_order(100, settings(seed=1))
-    assert (plan != other).any()
+    assert (order == training_order(100, 80, 20, 0)).all()
+    other = training_order(100, 80, 20, 1)
+    assert (order != other).any()
     assert set(natural.tolist()) != set(other.tolist()) - {RECORD}
 
 
-def test_plan_without_records_and_with_every_row():
-    plan = training_order(80, settings(fraction=0.0))
-    assert sorted(plan.tolist()) == list(range(80))
-    assert plan.tolist() != list(range(80))
+def test_order_without_records_and_with_every_row():
+    order = training_order(80, 80, 0, 0)
+    assert sorted(order.tolist()) == list(range(80))
+    assert order.tolist() != list(range(80))
 
 
 def test_too_few_rows_say_what_to_change():
     with pytest.raises(HeadwaterError) as error:
-        training_order(1999, settings(rows=4000, fraction=0.5))
+        training_order(1999, 4000, 2000, 0)
     assert str(error.value) == (
         "corpus.shards: 1,999 rows of natural text, but training needs 2,000 (4,000 "
         "rows less 2,000 generated records); add text, lower training.steps or raise "
@@ -110,10 +105,10 @@ def test_row_shards_do_not_change_the_rows(tmp_path, packed, row_paths, count):
     """Through the library: with another config, every store would be made anew."""
     collection = Collection(packed["packed"], CONFIG, "train")
     encoder = Encoder.open(packed["tokenizer"], CONFIG)
-    order, stamp = ordering.settings_of(CONFIG), identity("corpus", CONFIG)
+    order, stamp = PackedOrder(collection, encoder, CONFIG), identity("corpus", CONFIG)
     paths = [tmp_path / f"{shard}.zarr" for shard in range(count)]
     for shard, path in enumerate(paths):
-        ordering.order_rows(path, shard, count, collection, encoder, order, stamp)
+        ordering.order_rows(path, shard, count, order, encoder.vocabulary, stamp)
     rows = Rows(paths, CONFIG)
     assert len(rows) == 80
     assert everything(rows) == everything(Rows(row_paths, CONFIG))
@@ -135,14 +130,12 @@ def test_rows_assembled_in_parts_are_the_same(tmp_path, monkeypatch, packed, row
 def test_every_row_is_its_packed_row_or_a_record(packed, row_paths):
     collection = Collection(packed["packed"], CONFIG, "train")
     encoder = Encoder.open(packed["tokenizer"], CONFIG)
-    plan = training_order(len(collection), ordering.settings_of(CONFIG))
+    order = PackedOrder(collection, encoder, CONFIG)
     rows = Rows(row_paths, CONFIG)
-    assert (plan == RECORD).sum() == 20
-    generated = ordering.generate_rows(
-        0, 20, collection, encoder, ordering.settings_of(CONFIG)
-    )
+    assert (order.order == RECORD).sum() == 20
+    generated = order.generate(0, 20)
     number = 0
-    for row, source_row in enumerate(plan.tolist()):
+    for row, source_row in enumerate(order.order.tolist()):
         tokens = rows.tokens(row, row + 1)[0]
         if source_row == RECORD:
             assert tokens.tolist() == generated.tokens[number].tolist()
@@ -337,13 +330,13 @@ sys.path[:0] = {paths!r}
 from headwater.corpus import rowstore
 import test_corpus_support as support
 rowstore._BLOCK_ROWS = 7
-append, calls = rowstore._Appender.append, []
+append, calls = rowstore._Column.append, []
 def dying(self, values):
     calls.append(1)
     if len(calls) > {after}:
         os._exit(9)
     append(self, values)
-rowstore._Appender.append = dying
+rowstore._Column.append = dying
 config = support.small_config()
 support.run_script({rule!r}, config, {inputs!r}, {outputs!r}, {log!r}, **{wildcards!r})
 """
@@ -361,7 +354,7 @@ def test_killed_and_run_again_gives_the_same_bytes(
         inputs = {"packed": [str(p) for p in packed["packed"]]}
         undisturbed = row_paths[1]
     else:
-        inputs = {"shard": str(shards[1])}
+        inputs = {"text": str(shards[1])}
         undisturbed = packed["packed"][1]
     inputs["tokenizer"] = str(packed["tokenizer"])
     outputs, log = {"store": str(store)}, str(tmp_path / "log")

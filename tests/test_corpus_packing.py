@@ -9,12 +9,13 @@ import zarr
 from headwater.corpus import packer, packing, rowstore
 from headwater.corpus.documents import DocumentReader
 from headwater.corpus.encoding import Encoder, split_points
-from headwater.corpus.packing import PackSettings, pack_source
+from headwater.corpus.packing import pack_source
 from headwater.errors import HeadwaterError
 from test_corpus_support import (
     ByteEncoder,
     line,
     pythia_like,
+    small_config,
     small_encoder,
     some_documents,
     some_text,
@@ -22,12 +23,12 @@ from test_corpus_support import (
 )
 
 IDENTITY = {"stage": "corpus", "format": 1, "settings": {}}
-SETTINGS = PackSettings(seed=0, seq_len=16, on_bad_line="fail", held_out_fraction=0.2)
+CONFIG = small_config()
 
 
-def pack(tmp_path, shard, encoder, settings=SETTINGS):
+def pack(tmp_path, shard, encoder, config=CONFIG):
     target = tmp_path / "packed.zarr"
-    pack_source(target, "a", shard, encoder, settings, IDENTITY)
+    pack_source(target, "a", shard, encoder, config, IDENTITY)
     return zarr.open_group(target, mode="r")
 
 
@@ -80,7 +81,7 @@ def test_rows_equal_those_of_the_slow_twin(tmp_path, monkeypatch, kind, batch):
         chosen = [
             d
             for d in documents
-            if packing.is_held_out("a", d.line, SETTINGS) == (split == "held_out")
+            if packing.is_held_out("a", d.line, CONFIG) == (split == "held_out")
         ]
         assert chosen
         expected = list(slow_rows(chosen, domains, encoder.tokenizer, 0, 17))
@@ -194,7 +195,8 @@ def test_ten_megabyte_document_is_cut_into_small_pieces():
 def peak_memory(tmp_path, lines):
     shard = write_shard(tmp_path / "a.jsonl.zst", lines)
     tracemalloc.start()
-    root = pack(tmp_path, shard, ByteEncoder(), PackSettings(0, 512, "fail", 0.01))
+    config = small_config(corpus__seq_len=512, corpus__held_out={"fraction": 0.01})
+    root = pack(tmp_path, shard, ByteEncoder(), config)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     size = sum(root[split]["tokens"].size for split in packing.SPLITS)
@@ -214,9 +216,9 @@ def test_memory_does_not_grow_with_the_source(tmp_path):
 
 def test_held_out_depends_on_seed_source_and_line_only():
     def chosen(seed, source, fraction=0.2):
-        settings = PackSettings(seed, 16, "fail", fraction)
+        config = small_config(seed=seed, corpus__held_out={"fraction": fraction})
         lines = range(1, 5001)
-        return [n for n in lines if packing.is_held_out(source, n, settings)]
+        return [n for n in lines if packing.is_held_out(source, n, config)]
 
     first = chosen(0, "a")
     assert first == chosen(0, "a")
@@ -241,7 +243,8 @@ def test_too_many_domains(tmp_path):
 def test_skipped_lines_are_reported(tmp_path):
     lines = [b"{", line(""), *some_documents(20), b'{"text": "\\udfff"}', b"{"]
     shard = write_shard(tmp_path / "a.jsonl.zst", lines)
-    root = pack(tmp_path, shard, small_encoder(), PackSettings(0, 16, "skip", 0.2))
+    config = small_config(corpus__on_bad_line="skip")
+    root = pack(tmp_path, shard, small_encoder(), config)
     assert root.attrs["lines"] == {
         "documents": 21,
         "empty_documents": 1,
@@ -278,12 +281,8 @@ def test_gathering_keeps_each_rows_spans():
     tokens = np.arange(30)[:, None].repeat(3, axis=1)
     block = rowstore.RowBlock(tokens, tokens[:, 0].astype(np.uint8), counts, spans)
     order = random.permutation(30)
-    taken = block.take(order)
-    assembly = rowstore.Assembly(30, 3, np.dtype(np.uint16))
-    for part in (slice(0, 11), slice(11, 30)):
-        places = np.argsort(order)[np.arange(30)[part]]
-        assembly.place(places, block.take(np.arange(30)[part]))
-    for result in (taken, assembly.finish()):
+    parts = [block.take(np.arange(30)[part]) for part in (slice(0, 11), slice(11, 30))]
+    for result in (block.take(order), rowstore.RowBlock.join(parts).take(order)):
         assert result.tokens[:, 0].tolist() == order.tolist()
         assert result.domain.tolist() == order.tolist()
         ends = np.cumsum(result.span_counts)

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 from headwater.corpus import records
-from headwater.corpus.records import RecordSettings, generate, unigram
+from headwater.corpus.records import generate, unigram
 from headwater.errors import HeadwaterError
 
-SHAPE = RecordSettings(min_length=6, max_length=28, varying=0.15)
+
+def shape_of(shortest: int, longest: int, varying: float) -> dict[str, float]:
+    """`corpus.records` of a config."""
+    return {"min_length": shortest, "max_length": longest, "varying": varying}
+
+
+SHAPE = shape_of(6, 28, 0.15)
 COUNTS = np.array([1000, 0, 10, 30, 60, *[50] * 30])
 WIDTH = 65
 
@@ -21,7 +27,7 @@ def periods(rows, shape):
     for row in rows:
         yield next(
             length
-            for length in range(1, shape.max_length + 1)
+            for length in range(1, shape["max_length"] + 1)
             if (row[length:] == row[:-length]).all()
         )
 
@@ -37,7 +43,7 @@ def test_a_record_depends_on_its_number_and_seed_only(monkeypatch):
 
 
 def test_records_repeat_and_lengths_are_uniform():
-    shape = RecordSettings(3, 8, 0.0)
+    shape = shape_of(3, 8, 0.0)
     counts = np.full(50_000, 7)  # so many tokens that no record repeats within itself
     rows = generate(0, 3000, WIDTH, shape, unigram(counts, []), 1)
     found = np.bincount(list(periods(rows, shape)), minlength=9)
@@ -46,7 +52,7 @@ def test_records_repeat_and_lengths_are_uniform():
 
 
 def test_share_of_varying_fields():
-    shape = RecordSettings(10, 10, 0.15)
+    shape = shape_of(10, 10, 0.15)
     counts = np.full(50_000, 7)
     rows = generate(0, 2000, 60, shape, unigram(counts, []), 1).reshape(2000, 6, 10)
     same = (rows == rows[:, :1]).all(axis=1)  # [record, field]
@@ -56,7 +62,7 @@ def test_share_of_varying_fields():
 
 
 def test_tokens_follow_the_unigram_distribution():
-    shape = RecordSettings(20, 20, 0.5)
+    shape = shape_of(20, 20, 0.5)
     rows = generate(0, 5000, 20, shape, unigram(COUNTS, [0]), 1)
     expected = COUNTS / COUNTS[1:].sum()
     found = np.bincount(rows.ravel(), minlength=len(COUNTS)) / rows.size

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from headwater.corpus.textfetch import fetch_shard
+from headwater.corpus.sources.pile import SOURCE as PILE
 from headwater.errors import HeadwaterError
 from headwater.net import failures, fetching, remote
 from headwater.net.fetching import GrowingFile, fetch_ranges
@@ -204,7 +204,7 @@ def interrupted_fetch(
     with monkeypatch.context() as patch:
         patch.setattr(GrowingFile, "commit", stop)
         with pytest.raises(StopError):
-            fetch_shard(target, address(server))
+            PILE.fetch(target, "data", address(server), None)
     assert not target.exists()
 
 
@@ -214,7 +214,7 @@ def test_a_killed_fetch_goes_on_where_it_was_sure(
     target = tmp_path / "shard"
     interrupted_fetch(server, target, monkeypatch)
     before = server.sent
-    fetch_shard(target, address(server))
+    PILE.fetch(target, "data", address(server), None)
     assert (target / "text.jsonl.zst").read_bytes() == DATA
     assert server.sent - before < len(DATA) - (1 << 20)
     (record,) = json.loads((target / "fetched.json").read_text())["parts"]
@@ -238,7 +238,7 @@ def test_a_file_that_changed_between_two_tries_is_fetched_anew(
     interrupted_fetch(server, target, monkeypatch)
     assert part_of(target).exists()
     (server.root / "data.bin").write_bytes(DATA[::-1])
-    fetch_shard(target, address(server))
+    PILE.fetch(target, "data", address(server), None)
     assert (target / "text.jsonl.zst").read_bytes() == DATA[::-1]
 
 
@@ -273,7 +273,7 @@ def test_full_disk_is_one_line_and_nothing_is_published(
 
     monkeypatch.setattr(GrowingFile, "write", full)
     with pytest.raises(HeadwaterError, match=r"No space left .* Free space"):
-        fetch_shard(tmp_path / "shard", address(server))
+        PILE.fetch(tmp_path / "shard", "data", address(server), None)
     assert not (tmp_path / "shard").exists()
 
 
@@ -283,7 +283,7 @@ def test_a_disk_too_small_is_noticed_before(
     usage = SimpleNamespace(free=1_000_000)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(HeadwaterError, match=r"3,000,000 bytes .* only 1,000,000 are"):
-        fetch_shard(tmp_path / "shard", address(server))
+        PILE.fetch(tmp_path / "shard", "data", address(server), None)
     assert server.sent == 1
 
 

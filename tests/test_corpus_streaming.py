@@ -14,7 +14,7 @@ import pytest
 from headwater.corpus import streaming
 from headwater.corpus.detectors import detected_domain
 from headwater.corpus.documents import DocumentReader
-from headwater.corpus.textfetch import fetch_dataset
+from headwater.corpus.sources.dataset import SOURCE as DATASET
 from headwater.errors import HeadwaterError
 from headwater.net.fetching import GrowingFile
 from hub_jobs import run_jobs
@@ -50,6 +50,11 @@ def settings_of(paths: list[Path], **changes: Any) -> dict[str, Any]:
     """`corpus.dataset` for local files, with its defaults."""
     settings = {"files": [str(path) for path in paths], "split": "train", **changes}
     return settings if "tokens" in settings else {"text": "text", "jobs": 1, **settings}
+
+
+def fetch_dataset(target: Path, settings: dict[str, Any], job: int) -> None:
+    """The text that is one job's."""
+    DATASET.fetch(target, f"x-{job:04d}", settings, None)
 
 
 def documents(folder: Path) -> list[tuple[str, str]]:
@@ -192,12 +197,12 @@ def on_hub(name: str, **settings: Any) -> dict[str, Any]:
 TEXT = {"text": "text", "domain": "meta.kind", "jobs": 3}
 PRESHUFFLED = "hf://datasets/someone/preshuffled"
 JOBS: dict[str, tuple[str, dict[str, Any]]] = {
-    "texts-0001": ("fetch_dataset", {"dataset": on_hub("texts", **TEXT)}),
+    "texts-0001": ("fetch_text", {"dataset": on_hub("texts", **TEXT)}),
     "columns-0000": (
-        "fetch_dataset",
+        "fetch_text",
         {"dataset": on_hub("texts", text="content", jobs=1)},
     ),
-    "none-0000": ("fetch_dataset", {"dataset": on_hub("nowhere", text="t", jobs=1)}),
+    "none-0000": ("fetch_text", {"dataset": on_hub("nowhere", text="t", jobs=1)}),
     "ids": ("fetch_rows", {"dataset": on_hub("ids", tokens="ids")}),
     "preshuffled": ("fetch_rows", {"pythia": {"path": PRESHUFFLED}}),
     "cached": (

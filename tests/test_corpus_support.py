@@ -13,6 +13,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers, processors
 
 from headwater.corpus.documents import zstd
 from headwater.corpus.encoding import DESCRIPTION_NAME, Encoder, count_ids
+from headwater.corpus.sources import rows, texts
 from headwater.corpus.tokenizer import save_trained, train
 from headwater.identity import identity
 
@@ -161,7 +162,8 @@ def run_script(
 ) -> None:
     """Run a rule's script as Snakemake would."""
     job = SimpleNamespace(
-        input=_Named(inputs),
+        params=SimpleNamespace(origin=_origin(rule, config["corpus"])),
+        input=_Named({"packed": [], "source": [], "rows": [], **inputs}),
         output=_Named(outputs),
         wildcards=SimpleNamespace(**wildcards),
         config=config,
@@ -171,19 +173,28 @@ def run_script(
     runpy.run_path(str(SCRIPTS / f"{rule}.py"), init_globals={"snakemake": job})
 
 
+def _origin(rule: str, corpus: dict[str, Any]) -> Any:
+    """What the rules that fetch are given, of one piece."""
+    if rule == "fetch_rows":
+        piece = rows(corpus, Path())
+    elif rule == "fetch_text":
+        piece = next(iter(texts(corpus, Path()).values()))
+    else:
+        return None
+    return piece and piece.origin
+
+
 def build_packed(
     folder: Path, config: dict[str, Any], shards: Sequence[Path]
 ) -> dict[str, Any]:
     """Tokenizer and packed stores; returns the inputs of the rules that follow."""
     log, tokenizer = folder / "log", folder / "tokenizer"
-    run_script(
-        "train_tokenizer", config, {"shards": shards}, {"folder": tokenizer}, log
-    )
+    run_script("train_tokenizer", config, {"texts": shards}, {"folder": tokenizer}, log)
     packed = []
     for shard in shards:
         source = shard.name.removesuffix(".jsonl.zst")
         packed.append(folder / "packed" / f"{source}.zarr")
-        inputs = {"shard": shard, "tokenizer": tokenizer}
+        inputs = {"text": shard, "tokenizer": tokenizer}
         outputs = {"store": packed[-1]}
         run_script("tokenize_source", config, inputs, outputs, log, source=source)
     return {"packed": packed, "tokenizer": tokenizer}

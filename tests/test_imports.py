@@ -88,6 +88,30 @@ def test_a_package_that_finds_its_members_imports_them_all(library):
     assert found == [*(f"headwater/{name}.py" for name in names), "work.py"]
 
 
+def test_a_package_that_lists_its_members_imports_them_all(library):
+    found = library(
+        work="from headwater.a import names",
+        members="",
+        **{
+            "a/__init__": "from headwater import members",
+            "a/one": "from headwater import b",
+            "a/two": "",
+            "c/__init__": "",
+            "c/three": "",
+        },
+        b="",
+    )
+    names = ["a/__init__", "a/one", "a/two", "b", "members"]
+    assert found == [*(f"headwater/{name}.py" for name in names), "work.py"]
+
+
+def test_a_module_that_only_uses_members_imports_no_neighbour(library):
+    found = library(
+        work="from headwater import a", a="import headwater.members", members="", b=""
+    )
+    assert found == ["headwater/a.py", "headwater/members.py", "work.py"]
+
+
 def test_modules_that_import_each_other_end(library):
     found = library(
         work="import headwater.a",
@@ -166,6 +190,8 @@ def test_every_script_has_itself_and_no_plumbing(script, monkeypatch):
         ("evaluate_run", "probes/copying", "interventions/kinds"),
         ("solve_ihvp", "curvature/ekfac", "training/trainer"),
         ("fit_factors", "publish", "evaluation/effects"),
+        ("order_rows", "corpus/sources/parquet", "net/remote"),
+        ("tokenize_source", "corpus/packing", "corpus/sources/pile"),
     ],
 )
 def test_an_edit_concerns_the_scripts_that_run_it(
@@ -206,7 +232,7 @@ def loaded_by(script: str) -> dict[str, str]:
     return json.loads(result.stdout)
 
 
-@pytest.mark.parametrize("script", ["order_rows", "hold_out"])
+@pytest.mark.parametrize("script", ["tokenize_source", "evaluate_run"])
 def test_the_modules_are_those_that_python_loads(script):
     """What is loaded and not listed is plumbing or has no code."""
     path, found = ROOT / f"{script}.py", loaded_by(script)

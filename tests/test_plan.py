@@ -41,7 +41,7 @@ from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
 
 PLANNED = ["config.yaml", "smoke.yaml", "pythia-14m.yaml", "pythia-160m.yaml"]
-TEXT = Sources(("a", "b"), 0, 0, False, (), 0)
+TEXT = Sources(2, 0, False, False, 0)
 
 
 def ready(name: str = "config.yaml", **changes: dict) -> dict:
@@ -82,7 +82,7 @@ def test_a_cluster_is_planned_for_from_any_machine(clone: Path) -> None:
     assert result.returncode == 0, result.stdout[-3000:]
     table = pd.read_csv(clone / "results/pythia-14m/plan.tsv", sep="\t", index_col=1)
     assert table.loc["row_gradients", "gpu_hours_low"] > 0
-    assert table.loc["copy_rows", "gpu_hours_high"] == 0
+    assert table.loc["order_rows", "gpu_hours_high"] == 0
     assert "its limit is" not in result.stdout
     short = ("--set-resources", "fit_factors:runtime=1")
     result = run(clone, *profile, "plan", *short, config="config/pythia-14m.yaml")

@@ -112,9 +112,9 @@ def test_what_stands_beside_a_result_is_none(folders, experiment) -> None:
     (folders.results / text).mkdir(parents=True)
     for name in ("00.jsonl.zst", "01.jsonl.zst.part", "01.jsonl.zst.part.json"):
         (folders.results / text / name).touch()
-    sources = replace(experiment.sources, remote=4)
+    sources = replace(experiment.sources, fetched=4)
     done = done_jobs(replace(experiment, sources=sources), folders.results)
-    assert (done["retrain_arm"], done["fetch_shard"]) == (1, 1)
+    assert (done["retrain_arm"], done["fetch_text"]) == (1, 1)
 
 
 def test_a_training_on_slurm_is_one_job_with_two_logs(folders, experiment) -> None:

@@ -29,9 +29,11 @@ _LOGGING = (
     "config",
 )
 _LAUNCHING = ("training_jobs.driver", "training.spec")
+_FETCHING = ("net.fetching", "net.remote")  # rules that fetch have no digest at all
 
 # They log, check and report; no byte of a result depends on them.
-PLUMBING = {f"{PACKAGE}.{name}" for name in (*_LOGGING, *_LAUNCHING)}
+PLUMBING = {f"{PACKAGE}.{name}" for name in (*_LOGGING, *_LAUNCHING, *_FETCHING)}
+_BY_NAME = f"{PACKAGE}.members"  # a package that imports it loads all its modules
 
 
 def script_modules(script: str) -> list[str]:
@@ -76,11 +78,10 @@ def _closure(names: tuple[str, ...]) -> frozenset[str]:
 @cache
 def _imported_by(name: str) -> tuple[str, ...]:
     path = _file(name)
-    found = list(_imported(path))
-    # A package that finds its members by their file names imports them all.
-    if f"{PACKAGE}.members" in found and path.name == "__init__.py":
-        found += [f"{name}.{member}" for member in members.names(str(path))]
-    return tuple(found)
+    found = tuple(_imported(path))
+    if _BY_NAME in found and path.name == "__init__.py":
+        found += tuple(f"{name}.{member}" for member in members.names(str(path)))
+    return found
 
 
 def _imported(path: Path) -> Iterator[str]:

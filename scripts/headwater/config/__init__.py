@@ -10,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from headwater.config import checks, target_checks  # noqa: F401 (they register)
+from headwater.config.files import (
+    corpus_problems,
+    held_out_problems,
+    probe_problems,
+    row_problems,
+    tokenizer_problems,
+)
 from headwater.config.registry import check_problems
 from headwater.config.revisions import (
     revision_problems,
@@ -17,42 +24,22 @@ from headwater.config.revisions import (
     wanted_revisions,
 )
 from headwater.config.schema import fill_defaults, schema_problems
-from headwater.config.sources import (
-    corpus_problems,
-    dataset_sources,
-    held_out_problems,
-    list_sources,
-    probe_problems,
-    row_files,
-    row_problems,
-    source_name,
-    tokenizer_problems,
-)
 from headwater.config.target_checks import PROBES
-from headwater.corpus.sources import SOURCE_SUFFIX, has_rows
+from headwater.corpus.sources import SOURCES
 from headwater.problems import ConfigError, Problem, touches
 
-__all__ = [
-    "PROBES",
-    "SOURCE_SUFFIX",
-    "ConfigError",
-    "dataset_sources",
-    "has_rows",
-    "list_sources",
-    "load_config",
-    "row_files",
-    "source_name",
-    "wanted_revisions",
-]
+__all__ = ["PROBES", "ConfigError", "load_config", "wanted_revisions"]
+
+_SOURCE = " ".join(f"corpus.{source.key}" for source in SOURCES)
 
 # Checks that look at local files, and the keys that they read.
 ON_DISK: tuple[tuple[Callable[[dict[str, Any], Path], list[Problem]], str], ...] = (
-    (corpus_problems, "corpus.shards corpus.dataset corpus.pythia corpus.parquet"),
+    (corpus_problems, _SOURCE),
     (held_out_problems, "corpus.held_out"),
-    (row_problems, "corpus.pythia corpus.seq_len corpus.held_out training"),
+    (row_problems, f"{_SOURCE} corpus.seq_len corpus.held_out training checkpoints"),
     (tokenizer_problems, "corpus.tokenizer"),
     (probe_problems, "targets"),
-    (revision_problems, "checkpoints corpus.pythia"),
+    (revision_problems, "checkpoints"),
     (shape_problems, "checkpoints model corpus.seq_len"),
 )
 

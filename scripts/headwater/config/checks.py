@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from headwater.checkpoints.schedule import saved_steps
 from headwater.config.registry import Config, check, names, problem
-from headwater.corpus.sources import has_rows
+from headwater.corpus.sources import find, gives_rows
 from headwater.problems import Problem
 from headwater.steps import rows_of_steps, training_rows
 
@@ -30,10 +30,10 @@ def _records_fit(config: Config) -> Iterator[Problem]:
 @check("corpus")
 def _rows_stay_as_they_are(config: Config) -> Iterator[Problem]:
     corpus = config["corpus"]
-    if not has_rows(corpus):
-        if "shards" in corpus["held_out"]:
+    if not gives_rows(corpus):
+        if beside := find(corpus["held_out"]):
             text = "only for sources of token ids; text is held out by `fraction`"
-            yield problem("corpus.held_out.shards", text)
+            yield problem(f"corpus.held_out.{beside.key}", text)
         return
     if corpus["records"]["fraction"] > 0:
         text = "must be 0: a source of token ids is trained on as it is"

@@ -1,7 +1,6 @@
-"""Which published checkpoints an experiment begins with, and whether its rows fit."""
+"""Which published checkpoints an experiment begins with."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,7 @@ from headwater.checkpoints.shape import read_config, shape_problem
 from headwater.corpus.tokenfolder import NEEDED
 from headwater.problems import Key, Problem
 
-# The training files of 14M and 31M (github.com/EleutherAI/pythia, models/) name the
-# deduplicated Pile, though their model cards say "standard". The others exist in both
-# flavours. Further seeds (-seed<N>) have rows of their own.
-PYTHIA = re.compile(r"EleutherAI/pythia-([0-9.]+[mb])(-deduped)?")
-ALWAYS_DEDUPED = ("14m", "31m")
 FOLDER: Key = ("checkpoints", "folder")
-ROWS = "hf://datasets/EleutherAI/pile-{}-pythia-preshuffled"
 
 
 def wanted_revisions(checkpoints: Mapping[str, Any]) -> list[str]:
@@ -49,12 +42,8 @@ def with_checkpoint(
 
 
 def revision_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
-    """What is wrong with a local folder of revisions, or with the rows beside a model.
-
-    The hub is not asked here.
-    """
-    found = [*_folder_problems(config["checkpoints"], base)]
-    return [*found, *_flavour_problems(config)]
+    """What is wrong with a local folder of revisions. The hub is not asked here."""
+    return [*_folder_problems(config["checkpoints"], base)]
 
 
 def shape_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
@@ -87,16 +76,3 @@ def _folders(checkpoints: Mapping[str, Any], base: Path) -> Iterator[tuple[str, 
     if "folder" in checkpoints:
         for name in wanted_revisions(checkpoints):
             yield name, base / checkpoints["folder"]
-
-
-def _flavour_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
-    repo = config["checkpoints"].get("repo", "")
-    path = config["corpus"].get("pythia", {}).get("path", "")
-    model = PYTHIA.fullmatch(repo)
-    rows = re.match(ROWS.format("(deduped|standard)"), path)
-    if model is None or rows is None:
-        return
-    own = "deduped" if model[2] or model[1] in ALWAYS_DEDUPED else "standard"
-    if rows[1] != own:
-        text = f"{repo} was trained on other rows, those of {ROWS.format(own)}"
-        yield Problem(("corpus", "pythia", "path"), text)

@@ -5,33 +5,21 @@ The layout of `pietrolesci/pile-deduped-pythia-preshuffled`: columns `uid`, `bat
 batch are taken in the order of `uid`, where there is one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from headwater.corpus.needs import RowNeeds
 from headwater.errors import HeadwaterError
 from headwater.net.places import base_name
 from headwater.steps import past_the_end, step_of_row
 
 UID = "uid"
 _READ_ROWS = 1024
-
-
-@dataclass(frozen=True)
-class BatchColumns:
-    """Names of the columns.
-
-    Attributes:
-        tokens: list of token ids.
-        batch: number of the training step, from 0.
-    """
-
-    tokens: str
-    batch: str
 
 
 @dataclass(frozen=True)
@@ -49,9 +37,8 @@ class BatchFiles:
 
     Args:
         files: name and open file (or path) of each, in order; opened as far as needed.
-        rows: those that will be read.
-        width: tokens of a row, seq_len + 1.
-        batch_size: rows of a batch.
+        needs: the rows that will be read; a batch is a training step.
+        columns: their names, `tokens` and `batch`, as in `corpus.parquet`.
 
     Attributes:
         name: of the source.
@@ -64,35 +51,40 @@ class BatchFiles:
     def __init__(
         self,
         files: Iterable[tuple[str, str | BinaryIO]],
-        rows: range,
-        width: int,
-        batch_size: int,
-        columns: BatchColumns,
+        needs: RowNeeds,
+        columns: Mapping[str, Any],
     ) -> None:
-        self.width, self._batch_size, self._columns = width, batch_size, columns
+        self.width, self._batch_size = needs.width, needs.batch_size
+        self._tokens, self._batch = columns["tokens"], columns["batch"]
         self._names: list[str] = []
         self._files: list[pyarrow.parquet.ParquetFile] = []
         self._groups: list[_Group] = []
-        last = step_of_row(rows.stop - 1, batch_size)
+        last = step_of_row(needs.all.stop - 1, self._batch_size)
         for name, file in files:
             self._add(name, file)
             if self._groups and self._groups[-1].last > last:
                 break
         self.name = base_name(self._names[0])
-        if rows.stop > len(self):
+        if needs.all.stop > len(self):
             where = f"{self._names[0]} (corpus.parquet.files)"
-            raise past_the_end(where, rows, len(self))
+            raise past_the_end(where, needs.all, len(self))
 
     def _add(self, name: str, file: str | BinaryIO) -> None:
         self._names.append(name)
         self._files.append(_open(name, file))
-        _check_columns(name, self._files[-1].schema_arrow.names, self._columns)
+        there = self._files[-1].schema_arrow.names
+        for key, column in (("tokens", self._tokens), ("batch", self._batch)):
+            if column not in there:
+                raise HeadwaterError(
+                    f'{name}: no column "{column}" (corpus.parquet.{key}); it has: '
+                    f"{', '.join(there)}"
+                )
         for group in self._groups_of(len(self._files) - 1):
             if self._groups and group.first < self._groups[-1].last:
                 raise HeadwaterError(
                     f"{name}: batch {group.first:,} comes after batch "
                     f"{self._groups[-1].last:,}; the files must be sorted by "
-                    f"{self._columns.batch}, in the order of their names"
+                    f"{self._batch}, in the order of their names"
                 )
             self._groups.append(group)
 
@@ -121,35 +113,46 @@ class BatchFiles:
 
     def _batches(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
         """The batches `first` to `last`, whole, in order."""
-        batch, waiting = first, _Waiting()
+        batch, waiting = first, _Rows.none(self.width)
         for found in self._read(first, last):
             while batch < found.batch.min():
-                yield batch, waiting.take(batch, self._batch_size, self.name)
+                rows, waiting = self._split(waiting, batch)
+                yield batch, rows
                 batch += 1
-            waiting.add(found)
-        while batch <= last:
-            yield batch, waiting.take(batch, self._batch_size, self.name)
-            batch += 1
+            waiting = _Rows(*map(np.concatenate, zip(waiting, found, strict=True)))
+        for number in range(batch, last + 1):
+            rows, waiting = self._split(waiting, number)
+            yield number, rows
+
+    def _split(self, waiting: "_Rows", batch: int) -> tuple[np.ndarray, "_Rows"]:
+        """The tokens of a batch, and the rows of others."""
+        mine = waiting.batch == batch
+        count, size = int(mine.sum()), self._batch_size
+        if count != size:
+            raise HeadwaterError(
+                f"{self.name}: batch {batch:,} has {count:,} rows, but "
+                f"training.batch_size is {size:,}; set it to the data's, or give the "
+                "files that hold the whole batch"
+            )
+        order = np.argsort(waiting.uid[mine], kind="stable")
+        return waiting.tokens[mine][order], _Rows(*(part[~mine] for part in waiting))
 
     def _read(self, first: int, last: int) -> Iterator["_Rows"]:
-        names = [self._columns.batch, self._columns.tokens]
+        wanted = [self._batch, self._tokens]
         for group in self._groups:
             if group.last < first or group.first > last:
                 continue
             file = self._files[group.file]
-            has_uid = UID in file.schema_arrow.names
-            parts = file.iter_batches(
-                _READ_ROWS, [group.number], [*names, *([UID] if has_uid else [])]
-            )
-            for part in parts:
+            uid = [UID] if UID in file.schema_arrow.names else []
+            for part in file.iter_batches(_READ_ROWS, [group.number], wanted + uid):
                 rows = self._rows(self._names[group.file], part)
                 inside = (rows.batch >= first) & (rows.batch <= last)
                 if inside.any():
-                    yield rows.take(np.flatnonzero(inside))
+                    yield _Rows(*(values[inside] for values in rows))
 
     def _rows(self, name: str, part: pyarrow.RecordBatch) -> "_Rows":
-        tokens = _rectangle(name, part.column(self._columns.tokens), self.width)
-        batch = part.column(self._columns.batch).to_numpy(zero_copy_only=False)
+        tokens = _rectangle(name, part.column(self._tokens), self.width)
+        batch = part.column(self._batch).to_numpy(zero_copy_only=False)
         uid = np.zeros(len(batch), np.int64)  # all alike: as the file has them
         if UID in part.schema.names:
             uid = part.column(UID).to_numpy(zero_copy_only=False)
@@ -159,52 +162,26 @@ class BatchFiles:
         file = self._files[index]
         # A list's column is a leaf below it: look the position up among the leaves.
         leaves = [file.schema.column(i).path for i in range(len(file.schema))]
-        column = leaves.index(self._columns.batch)
+        column = leaves.index(self._batch)
         for number in range(file.metadata.num_row_groups):
             found = file.metadata.row_group(number).column(column).statistics
             if found is not None and found.has_min_max:
                 yield _Group(index, number, int(found.min), int(found.max))
                 continue
-            table = file.read_row_group(number, [self._columns.batch])
+            table = file.read_row_group(number, [self._batch])
             batch = table.column(0).to_numpy()
             yield _Group(index, number, int(batch.min()), int(batch.max()))
 
 
-@dataclass(frozen=True)
-class _Rows:
+class _Rows(NamedTuple):
     batch: np.ndarray
     uid: np.ndarray
     tokens: np.ndarray
 
-    def take(self, places: np.ndarray) -> "_Rows":
-        return _Rows(self.batch[places], self.uid[places], self.tokens[places])
-
-
-class _Waiting:
-    """Rows of batches that are not whole yet."""
-
-    def __init__(self) -> None:
-        self._parts: list[_Rows] = []
-
-    def add(self, rows: _Rows) -> None:
-        self._parts.append(rows)
-
-    def take(self, batch: int, size: int, name: str) -> np.ndarray:
-        mine = [part.take(np.flatnonzero(part.batch == batch)) for part in self._parts]
-        rest = [part.take(np.flatnonzero(part.batch != batch)) for part in self._parts]
-        self._parts = [part for part in rest if len(part.batch)]
-        count = sum(len(part.batch) for part in mine)
-        if count != size:
-            raise _incomplete(name, batch, count, size)
-        order = np.argsort(np.concatenate([part.uid for part in mine]), kind="stable")
-        return np.concatenate([part.tokens for part in mine])[order]
-
-
-def _incomplete(name: str, batch: int, count: int, size: int) -> HeadwaterError:
-    return HeadwaterError(
-        f"{name}: batch {batch:,} has {count:,} rows, but training.batch_size is "
-        f"{size:,}; set it to the data's, or give the files that hold the whole batch"
-    )
+    @classmethod
+    def none(cls, width: int) -> "_Rows":
+        nothing = np.empty(0, np.int64)
+        return cls(nothing, nothing, np.empty((0, width), np.int64))
 
 
 def _open(name: str, file: str | BinaryIO) -> pyarrow.parquet.ParquetFile:
@@ -214,15 +191,6 @@ def _open(name: str, file: str | BinaryIO) -> pyarrow.parquet.ParquetFile:
         raise HeadwaterError(
             f"{name}: not a readable parquet file ({error}); copy or download it again"
         ) from error
-
-
-def _check_columns(name: str, found: list[str], columns: BatchColumns) -> None:
-    for key, column in (("tokens", columns.tokens), ("batch", columns.batch)):
-        if column not in found:
-            raise HeadwaterError(
-                f'{name}: no column "{column}" (corpus.parquet.{key}); it has: '
-                f"{', '.join(found)}"
-            )
 
 
 def _rectangle(name: str, column: pyarrow.Array, width: int) -> np.ndarray:
@@ -241,9 +209,8 @@ def _rectangle(name: str, column: pyarrow.Array, width: int) -> np.ndarray:
         )
     lengths = column.value_lengths().to_numpy(zero_copy_only=False)
     if len(wrong := np.flatnonzero(lengths != width)):
-        found = np.nan_to_num(lengths)[
-            wrong[0]
-        ]  # no list at all counts as an empty one
+        # No list at all counts as an empty one.
+        found = np.nan_to_num(lengths)[wrong[0]]
         raise HeadwaterError(
             f"{name}: a row has {found:,.0f} tokens, but rows have {width:,} "
             "(corpus.seq_len + 1); set corpus.seq_len to the data's, less one"

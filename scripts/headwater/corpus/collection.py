@@ -11,7 +11,7 @@ import zarr
 from headwater import stores
 from headwater.corpus import rowstore
 from headwater.corpus.domains import RECORDS
-from headwater.corpus.rowstore import Assembly, RowBlock
+from headwater.corpus.rowstore import RowBlock
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 
@@ -50,6 +50,11 @@ class Collection:
         """Packed rows of all sources."""
         return int(self.starts[-1])
 
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """What stores of these rows say about them."""
+        return {"sources": self.sources, "domains": self.domains}
+
     @cached_property
     def attributes(self) -> list[dict[str, Any]]:
         """What each packed store says about itself."""
@@ -58,7 +63,7 @@ class Collection:
     @cached_property
     def token_counts(self) -> np.ndarray:
         """Tokens of the training documents of all sources, int64 [vocabulary]."""
-        counts = [stores.read(root, "token_counts") for root in self._roots]
+        counts = [stores.read(root, rowstore.TOKEN_COUNTS) for root in self._roots]
         return np.sum(counts, axis=0)
 
     @cached_property
@@ -70,24 +75,23 @@ class Collection:
         ]
         return np.concatenate(parts).astype(np.uint8)
 
-    def gather(self, rows: np.ndarray, assembly: Assembly, places: np.ndarray) -> None:
-        """Put the packed rows with these numbers at these places of an assembly.
+    def gather(self, rows: np.ndarray) -> RowBlock:
+        """The packed rows with these numbers (int64 [k], at least one, any order).
 
-        Each stored block that holds some of them is read once; memory holds one.
-
-        Args:
-            rows: int64 [k], any order.
-            assembly: takes the rows, with this collection's sources and domains.
-            places: int64 [k].
+        Each stored block that holds some of them is read once. Sources and domains are
+        renumbered as this collection has them.
         """
         order = np.argsort(rows, kind="stable")
-        rows, places = rows[order], places[order]
-        bounds = np.searchsorted(rows, self.starts)
-        for index, group in enumerate(self._groups):
-            mine = slice(bounds[index], bounds[index + 1])
-            local, targets = rows[mine] - self.starts[index], places[mine]
-            for which, block in rowstore.iterate_blocks(group, local):
-                assembly.place(targets[which], self._relabel(index, block))
+        bounds = np.searchsorted(rows[order], self.starts)
+        found = [
+            self._relabel(index, block)
+            for index, group in enumerate(self._groups)
+            for block in rowstore.take_stored(
+                group,
+                rows[order[bounds[index] : bounds[index + 1]]] - self.starts[index],
+            )
+        ]
+        return RowBlock.join(found).take(np.argsort(order))
 
     def _relabel(self, index: int, block: RowBlock) -> RowBlock:
         names = self._domain_map(index)

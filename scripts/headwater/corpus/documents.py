@@ -18,18 +18,12 @@ else:
     from backports import zstd
 
 UNKNOWN_DOMAIN = "unknown"
-TEXT_NAME = "text.jsonl.zst"
 
 _BLOCK_BYTES = 1 << 17
 _BUFFER_BYTES = 1 << 16  # of decompressed text
 # Shards made with `zstd --long` need a larger window than the default.
 _OPTIONS: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def text_file(path: Path) -> Path:
-    """The `.jsonl.zst` file of a source: itself, or the one in a fetched folder."""
-    return path / TEXT_NAME if path.is_dir() else path
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,26 @@
 """Held-out rows for evaluation, token counts, and the summary of the whole corpus."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headwater import stores
-from headwater.corpus import records
+from headwater.corpus import detectors, rowstore
 from headwater.corpus.collection import Collection
+from headwater.corpus.domains import RECORDS
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.ordering import (
-    RECORD,
-    OrderSettings,
-    generate_rows,
-    training_order,
+from headwater.corpus.needs import RowNeeds
+from headwater.corpus.ordering import PackedOrder
+from headwater.corpus.rowstore import (
+    TOKEN_COUNTS,
+    RowBlock,
+    RowWriter,
+    token_dtype,
 )
-from headwater.corpus.rowstore import Assembly, RowWriter, token_dtype
+from headwater.corpus.tokenrows import SourceOrder
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.publish import Identity, publish_folder
@@ -26,115 +28,107 @@ from headwater.seeds import stable_seed
 
 logger = logging.getLogger("headwater")
 
-TOKEN_COUNTS = "token_counts"
-
-
-@dataclass(frozen=True)
-class HoldOutSettings:
-    """What the held-out rows depend on, besides the packed rows.
-
-    Attributes:
-        rows_per_domain: most rows of each domain.
-        order: of the training run; held-out records come after its records.
-    """
-
-    rows_per_domain: int
-    order: OrderSettings
-
 
 def hold_out(
     target: Path,
-    held_out: Collection,
+    kept: Sequence[RowBlock],
+    attributes: Mapping[str, Any],
     encoder: Encoder,
-    settings: HoldOutSettings,
-    identity: Identity,
     counts: np.ndarray,
+    identity: Identity,
 ) -> None:
-    """Write the held-out rows, domain after domain, and the token counts.
+    """Write the held-out rows and the token counts.
 
     Args:
-        settings: what the rows depend on.
+        target: the Zarr store to publish.
+        kept: the rows, from `text_rows` or `rows_after`.
+        attributes: what their sources and domains are called.
+        encoder: the experiment's tokenizer.
         counts: tokens of the natural training rows or documents, int64 [vocabulary].
-
-    Raises:
-        HeadwaterError: no row of natural text was held out.
+        identity: of the store.
     """
-    order = settings.order
-    chosen = choose(held_out, settings)
-    generated = settings.rows_per_domain if order.records else 0
-    _warn_of_missing(held_out, chosen)
+    width = kept[0].tokens.shape[1]
     with publish_folder(target, identity) as part:
         root = stores.create_group(
             part,
             identity,
-            sources=held_out.sources,
-            domains=held_out.domains,
-            seq_len=order.seq_len,
+            **attributes,
+            seq_len=width - 1,
             first_row=0,
-            total_rows=len(chosen) + generated,
+            total_rows=sum(len(block.tokens) for block in kept),
             end_of_document=encoder.end_of_document,
             special_ids=encoder.special_ids,
         )
-        dtype = token_dtype(encoder.vocabulary)
-        assembly = Assembly(len(chosen), order.seq_len + 1, dtype)
-        held_out.gather(chosen, assembly, np.arange(len(chosen)))
-        writer = RowWriter(root, order.seq_len + 1, dtype)
-        writer.append(assembly.finish())
-        if generated:
-            rows = generate_rows(order.records, generated, held_out, encoder, order)
-            writer.append(rows)
+        writer = RowWriter(root, width, token_dtype(encoder.vocabulary))
+        for block in kept:
+            writer.append(block)
         writer.close()
         stores.write_array(root, TOKEN_COUNTS, counts)
 
 
-def choose(held_out: Collection, settings: HoldOutSettings) -> np.ndarray:
-    """Packed held-out rows for evaluation: by domain, then in document order.
+def text_rows(held_out: Collection, encoder: Encoder, config: Config) -> list[RowBlock]:
+    """Rows of held-out text, domain after domain, and records after those trained on.
 
-    Returns:
-        int64 [rows], at most `rows_per_domain` of each domain, at least one in all.
+    Args:
+        held_out: the packed held-out rows.
+        encoder: the experiment's tokenizer.
+        config: the whole config.
 
     Raises:
-        HeadwaterError: there are none.
+        HeadwaterError: no row of natural text was held out.
     """
-    chosen = pick(
-        held_out.domain,
-        len(held_out.domains),
-        settings.rows_per_domain,
-        settings.order.seed,
-    )
+    chosen = pick(held_out.domain, len(held_out.domains), config)
     if not len(chosen):
         raise HeadwaterError(
             "corpus.held_out.fraction: no row of natural text was held out; raise it, "
             "or add documents"
         )
-    return chosen
+    found = set(held_out.domain[chosen].tolist())
+    for index, name in enumerate(held_out.domains):
+        if index not in found and name != RECORDS:
+            logger.warning("no row of domain %s is held out: no loss is known", name)
+    kept = [held_out.gather(chosen)]
+    order = PackedOrder(held_out, encoder, config)
+    if order.records:
+        most = config["corpus"]["held_out"]["rows_per_domain"]
+        kept.append(order.generate(order.records, most))
+    return kept
 
 
-def pick(domain: np.ndarray, domains: int, most: int, seed: int) -> np.ndarray:
-    """At most `most` random rows of each domain, by domain and then by number.
+def rows_after(order: SourceOrder, needs: RowNeeds, config: Config) -> list[RowBlock]:
+    """Rows from those right after the training run's last one.
+
+    Args:
+        order: of the training run.
+        needs: which rows are whose.
+        config: the whole config.
+
+    Raises:
+        HeadwaterError: too few rows, or a token id that the tokenizer does not have.
+    """
+    rows = RowBlock.join(list(order.blocks(needs.all[needs.training :])))
+    return [rows.take(pick(rows.domain, len(detectors.DOMAINS), config))]
+
+
+def pick(domain: np.ndarray, domains: int, config: Config) -> np.ndarray:
+    """A few random rows of each domain, by domain and then by number.
 
     Args:
         domain: of every row, uint8 [rows].
         domains: how many there are.
-        most: rows of each.
+        config: the whole config, which says how many of each at most.
 
     Returns:
         int64 [rows picked].
     """
-    seed = stable_seed(seed, "corpus", "held_out_rows")
+    most = config["corpus"]["held_out"]["rows_per_domain"]
+    seed = stable_seed(config["seed"], "corpus", "held_out_rows")
     random = np.random.Generator(np.random.PCG64(seed))
     parts = []
     for index in range(domains):
         rows = np.flatnonzero(domain == index)
         parts.append(np.sort(random.permutation(rows)[:most]))
     return np.concatenate(parts)
-
-
-def _warn_of_missing(held_out: Collection, chosen: np.ndarray) -> None:
-    found = set(held_out.domain[chosen].tolist())
-    for index, name in enumerate(held_out.domains):
-        if index not in found and name != records.DOMAIN:
-            logger.warning("no row of domain %s is held out: no loss is known", name)
 
 
 def token_counts(path: Path, config: Config) -> np.ndarray:
@@ -150,36 +144,69 @@ def token_counts(path: Path, config: Config) -> np.ndarray:
 
 
 def summarize(
-    train: Collection, held_out: Collection, encoder: Encoder, settings: HoldOutSettings
+    training: Mapping[str, int],
+    held_out: Path,
+    packed: Sequence[dict[str, Any]],
+    vocabulary: int,
+    config: Config,
 ) -> dict[str, Any]:
-    """What the corpus holds: lines by source, and text and rows by domain.
+    """What the corpus holds: rows by domain, and of text what they were made from.
 
     `rows` are those used (in the training order, or kept for evaluation); `rows_packed`
     are all there are.
+
+    Args:
+        training: rows of each domain in the training run.
+        held_out: the store of held-out rows.
+        packed: what each packed store of training text says; [] for token ids.
+        vocabulary: token ids of the tokenizer.
+        config: the whole config.
     """
-    order = settings.order
-    width = order.seq_len + 1
-    plan = training_order(len(train), order)
-    used = {
-        "training": np.bincount(train.domain[plan[plan != RECORD]], minlength=256),
-        "held_out": np.bincount(
-            held_out.domain[choose(held_out, settings)], minlength=256
-        ),
-    }
-    generated = {
-        "training": order.records,
-        "held_out": settings.rows_per_domain if order.records else 0,
-    }
-    stored = train.attributes
+    group = stores.open_group(held_out, config)
+    names = rowstore.attributes(group)["domains"]
+    kept = np.bincount(stores.read(group, "domain"), minlength=len(names)).tolist()
+    used = {"training": training, "held_out": dict(zip(names, kept, strict=True))}
+    planted = RECORDS if config["corpus"]["records"]["fraction"] > 0 else None
+    everywhere = sorted({*training, *names}, key=lambda name: (name == planted, name))
+    width = config["corpus"]["seq_len"] + 1
+    sources = {found["sources"][0]: _source_summary(found) for found in packed}
     return {
-        "vocabulary": encoder.vocabulary,
-        "seq_len": order.seq_len,
-        "training_rows": order.rows,
-        "sources": {a["sources"][0]: _source_summary(a) for a in stored},
+        "vocabulary": vocabulary,
+        "seq_len": width - 1,
+        "training_rows": sum(training.values()),
+        **({"sources": sources} if packed else {}),
         "domains": {
-            name: _domain_summary(name, index, stored, used, generated, width)
-            for index, name in enumerate(train.domains)
+            name: _domain_summary(name, name == planted, used, packed, width)
+            for name in everywhere
         },
+    }
+
+
+def _domain_summary(
+    name: str,
+    planted: bool,
+    used: Mapping[str, Mapping[str, int]],
+    packed: Sequence[dict[str, Any]],
+    width: int,
+) -> dict[str, Any]:
+    summary: dict[str, Any] = {"generated": planted}
+    if not packed:
+        summary["detected"] = name.endswith(detectors.SUFFIX)
+    for split, group in (("training", "train"), ("held_out", "held_out")):
+        rows = used[split].get(name, 0)
+        if packed and not planted:
+            counts = [found["counts"][group].get(name, {}) for found in packed]
+            summary[split] = {**_text_summary(counts), "rows": rows}
+        else:
+            summary[split] = {"tokens": rows * width, "rows": rows}
+    return summary
+
+
+def _text_summary(counts: list[dict[str, int]]) -> dict[str, int]:
+    names = {key: key for key in ("documents", "characters", "tokens")}
+    names["rows"] = "rows_packed"
+    return {
+        name: sum(count.get(key, 0) for count in counts) for key, name in names.items()
     }
 
 
@@ -192,36 +219,3 @@ def _source_summary(attributes: dict[str, Any]) -> dict[str, Any]:
         "skipped_lines": lines["skipped"],
         "tokens_dropped_at_the_end": attributes["dropped_tokens"],
     }
-
-
-def _domain_summary(
-    name: str,
-    index: int,
-    stored: Sequence[dict[str, Any]],
-    used: dict[str, np.ndarray],
-    generated: dict[str, int],
-    width: int,
-) -> dict[str, Any]:
-    if name == records.DOMAIN:
-        rows = {
-            split: {"tokens": count * width, "rows": count}
-            for split, count in generated.items()
-        }
-        return {"generated": True, **rows}
-    return {
-        "generated": False,
-        "training": _counts(name, "train", stored, int(used["training"][index])),
-        "held_out": _counts(name, "held_out", stored, int(used["held_out"][index])),
-    }
-
-
-def _counts(
-    name: str, split: str, stored: Sequence[dict[str, Any]], rows: int
-) -> dict[str, int]:
-    counts = [attributes["counts"][split].get(name, {}) for attributes in stored]
-    total = {
-        key: sum(count.get(key, 0) for count in counts)
-        for key in ("documents", "characters", "tokens", "rows")
-    }
-    total["rows_packed"] = total.pop("rows")
-    return {**total, "rows": rows}

@@ -20,7 +20,6 @@ byte `width * itemsize * i` (`steps.bytes_of_rows`).
 import logging
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,54 +45,59 @@ UINT16 = np.dtype("<u2")
 
 logger = logging.getLogger("headwater")
 
-ReadBytes = Callable[[int, int], bytes]
+ReadBytes = Callable[[int, int], bytes | bytearray]
 
 
-@dataclass(frozen=True)
-class Index:
-    """What an `.idx` file says, as far as it was read.
-
-    Attributes:
-        name: of the file, for messages.
-        sequences: how many there are.
-        documents: entries of the document table.
-    """
-
-    name: str
-    sequences: int
-    documents: int
-
-    @property
-    def size(self) -> int:
-        """Bytes the file must have."""
-        return HEADER.size + 12 * self.sequences + 8 * self.documents
-
-    def sizes_at(self, rows: range) -> tuple[int, int]:
-        """First and last-plus-one byte of the sizes of these rows, int32."""
-        return HEADER.size + 4 * rows.start, HEADER.size + 4 * rows.stop
-
-    def pointers_at(self, rows: range) -> tuple[int, int]:
-        """First and last-plus-one byte of the pointers of these rows, int64."""
-        base = HEADER.size + 4 * self.sequences
-        return base + 8 * rows.start, base + 8 * rows.stop
-
-
-def parse_header(name: str, header: bytes, size: int) -> Index:
-    """Read an index's header.
+def check_index(name: str, size: int, read: ReadBytes, rows: range, width: int) -> int:
+    """Check that these rows are whole rows of `width` tokens without gaps.
 
     Args:
-        header: its first 34 bytes.
+        name: of the index, for messages.
+        size: its bytes.
+        read: gives those from a first one to a last-plus-one.
+        rows: those that will be read; only their entries are looked at.
+        width: tokens of a row, seq_len + 1.
+
+    Returns:
+        Sequences of the index.
 
     Raises:
-        HeadwaterError: not such a file, of another version or token type, or its length
-            is not what its header says.
+        HeadwaterError: no index, one of another version or token type, or not as long
+            as its header says; or a row past the end, of another length, or not where
+            it should be.
     """
+    sequences = _parse_header(name, read(0, min(HEADER.size, size)), size)
+    if rows.stop > sequences:
+        raise past_the_end(name, rows, sequences)
+    first = HEADER.size
+    sizes = np.frombuffer(read(first + 4 * rows.start, first + 4 * rows.stop), "<i4")
+    if len(wrong := np.flatnonzero(sizes != width)):
+        row = rows.start + int(wrong[0])
+        raise HeadwaterError(
+            f"{name}: row {row:,} has {sizes[wrong[0]]:,} tokens, but rows have "
+            f"{width:,} (corpus.seq_len + 1); set corpus.seq_len to "
+            f"{sizes[wrong[0]] - 1}, or use pre-shuffled files of equal rows"
+        )
+    first += 4 * sequences
+    begins = np.frombuffer(read(first + 8 * rows.start, first + 8 * rows.stop), "<i8")
+    wanted = np.arange(rows.start, rows.stop, dtype=np.int64) * width * UINT16.itemsize
+    if len(wrong := np.flatnonzero(begins != wanted)):
+        row = rows.start + int(wrong[0])
+        raise HeadwaterError(
+            f"{name}: row {row:,} begins at byte {begins[wrong[0]]:,}, "
+            f"expected {wanted[wrong[0]]:,}; the file is not pre-shuffled (its rows "
+            "have gaps or another order)"
+        )
+    return sequences
+
+
+def _parse_header(name: str, header: bytes | bytearray, size: int) -> int:
     if len(header) < HEADER.size or not header.startswith(MAGIC):
         raise HeadwaterError(
             f"{name}: not a Megatron index (it does not begin with MMIDIDX); give the "
             ".idx file that belongs to the .bin file"
         )
-    _, version, code, sequences, documents = HEADER.unpack(header[: HEADER.size])
+    _, version, code, sequences, documents = HEADER.unpack(header)
     if version != VERSION:
         raise HeadwaterError(
             f"{name}: version {version} of the index format; Headwater reads version "
@@ -105,46 +109,30 @@ def parse_header(name: str, header: bytes, size: int) -> Index:
             f"{name}: its tokens are of type {kind} (code {code}); Headwater reads "
             "uint16 (code 8), which Pythia's files have"
         )
-    index = Index(name, sequences, documents)
-    if size != index.size:
+    promised = HEADER.size + 12 * sequences + 8 * documents
+    if size != promised:
         raise HeadwaterError(
-            f"{name}: {size:,} bytes, but its header promises {index.size:,} "
+            f"{name}: {size:,} bytes, but its header promises {promised:,} "
             f"({sequences:,} sequences); copy or download it again"
         )
-    return index
+    return int(sequences)
 
 
-def check_rows(index: Index, read: ReadBytes, rows: range, width: int) -> None:
-    """Check that these rows are whole rows of `width` tokens without gaps.
+def check_length(name: str, sequences: int, last: str, rows: int, width: int) -> None:
+    """Compare the rows of the `.bin` files with those that the index promises.
 
-    Args:
-        index: from `parse_header`.
-        read: gives the bytes of the index from a first one to a last-plus-one.
-        rows: those that will be read; only their entries are looked at.
-        width: tokens of a row, seq_len + 1.
+    Fewer are fine where the last parts were left out on purpose.
 
     Raises:
-        HeadwaterError: a row past the end, of another length, or not where it should
-            be; it is named.
+        HeadwaterError: they differ.
     """
-    if rows.stop > index.sequences:
-        raise past_the_end(index.name, rows, index.sequences)
-    sizes = np.frombuffer(read(*index.sizes_at(rows)), "<i4")
-    if len(wrong := np.flatnonzero(sizes != width)):
-        row = rows.start + int(wrong[0])
+    found = PART_NAME.fullmatch(base_name(last))
+    partial = found is not None and found["index"] != found["last"]
+    if rows > sequences or (rows < sequences and not partial):
         raise HeadwaterError(
-            f"{index.name}: row {row:,} has {sizes[wrong[0]]:,} tokens, but rows have "
-            f"{width:,} (corpus.seq_len + 1); set corpus.seq_len to "
-            f"{sizes[wrong[0]] - 1}, or use pre-shuffled files of equal rows"
-        )
-    pointers = np.frombuffer(read(*index.pointers_at(rows)), "<i8")
-    wanted = np.arange(rows.start, rows.stop, dtype=np.int64) * width * UINT16.itemsize
-    if len(wrong := np.flatnonzero(pointers != wanted)):
-        row = rows.start + int(wrong[0])
-        raise HeadwaterError(
-            f"{index.name}: row {row:,} begins at byte {pointers[wrong[0]]:,}, "
-            f"expected {wanted[wrong[0]]:,}; the file is not pre-shuffled (its rows "
-            "have gaps or another order)"
+            f"{name}: promises {sequences:,} rows of {width:,} tokens, but "
+            f"{base_name(last)} ends after {rows:,}; copy or download the "
+            "files again"
         )
 
 
@@ -156,21 +144,3 @@ def warn_no_index(bin_name: str, width: int) -> None:
         bin_name,
         f"{width:,}",
     )
-
-
-def check_length(index: Index, last: str, rows: int, width: int) -> None:
-    """Compare the rows of the `.bin` files with those that the index promises.
-
-    Fewer are fine where the last shards were left out on purpose.
-
-    Raises:
-        HeadwaterError: they differ.
-    """
-    found = PART_NAME.fullmatch(base_name(last))
-    partial = found is not None and found["index"] != found["last"]
-    if rows > index.sequences or (rows < index.sequences and not partial):
-        raise HeadwaterError(
-            f"{index.name}: promises {index.sequences:,} rows of {width:,} tokens, but "
-            f"{base_name(last)} ends after {rows:,}; copy or download the "
-            "files again"
-        )

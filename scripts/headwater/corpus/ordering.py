@@ -1,6 +1,9 @@
-"""Training order: which packed row or record every global row number holds."""
+"""Training order: which row every global row number holds, written shard by shard."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -8,168 +11,175 @@ import numpy as np
 from headwater import stores
 from headwater.corpus import records
 from headwater.corpus.collection import Collection
+from headwater.corpus.domains import RECORDS
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.rowstore import Assembly, RowBlock, RowWriter, token_dtype
+from headwater.corpus.rowstore import (
+    TOKEN_COUNTS,
+    RowBlock,
+    RowWriter,
+    token_dtype,
+)
+from headwater.corpus.tokenrows import SourceOrder
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.progress import Progress
 from headwater.publish import Identity, publish_folder
 from headwater.seeds import stable_seed
+from headwater.shares import share_of
 from headwater.steps import training_rows
 
-RECORD = -1  # stands in a plan where a row is generated
+RECORD = -1  # stands in an order where a row is generated
 _ASSEMBLED_TOKENS = 1 << 26  # in memory at once; for each such part all blocks are read
-
-
-@dataclass(frozen=True)
-class OrderSettings:
-    """What the training order depends on, besides the packed rows.
-
-    Attributes:
-        seed: the experiment's seed.
-        seq_len: rows hold one token more.
-        rows: rows of the whole training run, steps times batch size.
-        records_fraction: share of them that is generated.
-        record: the shape of a record.
-    """
-
-    seed: int
-    seq_len: int
-    rows: int
-    records_fraction: float
-    record: records.RecordSettings
-
-    @property
-    def records(self) -> int:
-        """Generated rows of the training run."""
-        return round(self.rows * self.records_fraction)
-
-
-def settings_of(config: Config) -> OrderSettings:
-    """The settings in a config."""
-    corpus = config["corpus"]
-    record = corpus["records"]
-    return OrderSettings(
-        seed=config["seed"],
-        seq_len=corpus["seq_len"],
-        rows=training_rows(config),
-        records_fraction=record["fraction"],
-        record=records.RecordSettings(
-            record["min_length"], record["max_length"], record["varying"]
-        ),
-    )
-
-
-def training_order(available: int, settings: OrderSettings) -> np.ndarray:
-    """The packed row at every position of the training run, or `RECORD`.
-
-    Records are numbered in the order of their positions.
-
-    Args:
-        available: packed training rows of all sources.
-        settings: what the order depends on.
-
-    Returns:
-        int64 [settings.rows].
-
-    Raises:
-        HeadwaterError: too few packed rows.
-    """
-    needed = settings.rows - settings.records
-    if available < needed:
-        raise HeadwaterError(
-            f"corpus.shards: {available:,} rows of natural text, but training needs "
-            f"{needed:,} ({settings.rows:,} rows less {settings.records:,} generated "
-            "records); add text, lower training.steps or raise corpus.records.fraction"
-        )
-    seed = stable_seed(settings.seed, "corpus", "order")
-    random = np.random.Generator(np.random.PCG64(seed))
-    plan = np.full(settings.rows, RECORD, np.int64)
-    plan[: settings.rows - settings.records] = random.permutation(available)[:needed]
-    return random.permutation(plan)
-
-
-def shard_bounds(rows: int, shard: int, shards: int) -> tuple[int, int]:
-    """First and last-plus-one global row of a shard."""
-    return shard * rows // shards, (shard + 1) * rows // shards
 
 
 def order_rows(
     target: Path,
     shard: int,
     shards: int,
-    packed: Collection,
-    encoder: Encoder,
-    settings: OrderSettings,
+    order: PackedOrder | SourceOrder,
+    vocabulary: int,
     identity: Identity,
 ) -> None:
     """Write one shard of the training order.
 
     Args:
+        target: the Zarr store to publish: a rows group, and perhaps `TOKEN_COUNTS`.
         shard: its number, from 0.
         shards: how many there are.
-        settings: what the order depends on.
+        order: the rows.
+        vocabulary: token ids of the tokenizer.
+        identity: of the store.
 
     Raises:
-        HeadwaterError: too few packed rows.
+        HeadwaterError: too few rows, or a token id that the tokenizer does not have.
     """
-    first, stop = shard_bounds(settings.rows, shard, shards)
-    plan = training_order(len(packed), settings)
+    rows = share_of(order.rows, shards, shard)
+    progress = Progress(f"ordering {shard:04d}", len(rows), "rows")
     with publish_folder(target, identity) as part:
         root = stores.create_group(
             part,
             identity,
-            sources=packed.sources,
-            domains=packed.domains,
-            seq_len=settings.seq_len,
-            first_row=first,
-            total_rows=settings.rows,
+            **order.attributes,
+            seq_len=order.width - 1,
+            first_row=rows.start,
+            total_rows=order.rows,
         )
-        writer = RowWriter(root, settings.seq_len + 1, token_dtype(encoder.vocabulary))
-        progress = Progress(f"ordering {shard:04d}", stop - first, "rows")
-        size = max(1, _ASSEMBLED_TOKENS // (settings.seq_len + 1))
-        for begin in range(first, stop, size):
-            end = min(begin + size, stop)
-            number = int((plan[:begin] == RECORD).sum())
-            block = _assemble(plan[begin:end], number, packed, encoder, settings)
+        writer = RowWriter(root, order.width, token_dtype(vocabulary))
+        counts = np.zeros(vocabulary, np.int64)
+        for block in order.blocks(rows):
             writer.append(block)
-            progress.update(end - begin)
+            if order.stores_counts:
+                counts += np.bincount(block.tokens.reshape(-1), minlength=vocabulary)
+            progress.update(len(block.tokens))
         writer.close()
+        if order.stores_counts:
+            stores.write_array(root, TOKEN_COUNTS, counts)
 
 
-def _assemble(
-    plan: np.ndarray,
-    first_record: int,
-    packed: Collection,
-    encoder: Encoder,
-    settings: OrderSettings,
-) -> RowBlock:
-    dtype = token_dtype(encoder.vocabulary)
-    assembly = Assembly(len(plan), settings.seq_len + 1, dtype)
-    natural, generated = np.flatnonzero(plan != RECORD), np.flatnonzero(plan == RECORD)
-    packed.gather(plan[natural], assembly, natural)
-    if len(generated):
-        rows = generate_rows(first_record, len(generated), packed, encoder, settings)
-        assembly.place(generated, rows)
-    return assembly.finish()
+def training_order(available: int, rows: int, generated: int, seed: int) -> np.ndarray:
+    """The packed row at every position of the training run, or `RECORD`.
+
+    Records are numbered in the order of their positions.
+
+    Args:
+        available: packed training rows of all sources.
+        rows: of the training run.
+        generated: how many of them are records.
+        seed: the experiment's.
+
+    Returns:
+        int64 [rows].
+
+    Raises:
+        HeadwaterError: too few packed rows.
+    """
+    needed = rows - generated
+    if available < needed:
+        raise HeadwaterError(
+            f"corpus.shards: {available:,} rows of natural text, but training needs "
+            f"{needed:,} ({rows:,} rows less {generated:,} generated records); add "
+            "text, lower training.steps or raise corpus.records.fraction"
+        )
+    random = np.random.Generator(np.random.PCG64(stable_seed(seed, "corpus", "order")))
+    order = np.full(rows, RECORD, np.int64)
+    order[:needed] = random.permutation(available)[:needed]
+    return random.permutation(order)
 
 
-def generate_rows(
-    first: int,
-    count: int,
-    packed: Collection,
-    encoder: Encoder,
-    settings: OrderSettings,
-) -> RowBlock:
-    """The records `first` to `first + count - 1` (from 0) as rows."""
-    tokens = records.generate(
-        first,
-        count,
-        settings.seq_len + 1,
-        settings.record,
-        records.unigram(packed.token_counts, encoder.special_ids),
-        stable_seed(settings.seed, "corpus", "records"),
-    ).astype(token_dtype(encoder.vocabulary))
-    texts = [encoder.decode(row) for row in tokens]
-    source, domain = len(packed.sources) - 1, len(packed.domains) - 1
-    return records.to_rows(tokens, first, texts, source, domain)
+class PackedOrder:
+    """Packed rows and records in a seeded random order.
+
+    Args:
+        packed: the packed rows, those of training if an order is asked for.
+        encoder: the experiment's tokenizer.
+        config: the whole config.
+
+    Attributes:
+        rows: of the training run.
+        width: tokens of a row, seq_len + 1.
+        records: generated rows of the training run.
+        attributes: what stores of the rows say about them.
+        stores_counts: no; tokens are counted by document (`packing`).
+    """
+
+    stores_counts = False
+
+    def __init__(self, packed: Collection, encoder: Encoder, config: Config) -> None:
+        self._packed, self._encoder, self._config = packed, encoder, config
+        corpus = config["corpus"]
+        self.rows, self.width = training_rows(config), corpus["seq_len"] + 1
+        self.records = round(self.rows * corpus["records"]["fraction"])
+        self.attributes = packed.names
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """See `training_order`."""
+        seed = self._config["seed"]
+        return training_order(len(self._packed), self.rows, self.records, seed)
+
+    @property
+    def domain_rows(self) -> dict[str, int]:
+        """Rows of each domain in the training run."""
+        names = self._packed.domains
+        natural = self._packed.domain[self.order[self.order != RECORD]]
+        counts = np.bincount(natural, minlength=len(names)).tolist()
+        planted = {RECORDS: self.records} if self.records else {}
+        return {**dict(zip(names, counts, strict=True)), **planted}
+
+    def blocks(self, rows: range) -> Iterator[RowBlock]:
+        """The rows with these global numbers.
+
+        Raises:
+            HeadwaterError: too few packed rows.
+        """
+        size = max(1, _ASSEMBLED_TOKENS // self.width)
+        for begin in range(rows.start, rows.stop, size):
+            first_record = int((self.order[:begin] == RECORD).sum())
+            part = self.order[begin : min(begin + size, rows.stop)]
+            yield self._assemble(part, first_record)
+
+    def _assemble(self, order: np.ndarray, first_record: int) -> RowBlock:
+        natural = np.flatnonzero(order != RECORD)
+        generated = np.flatnonzero(order == RECORD)
+        parts = []
+        if len(natural):
+            parts.append(self._packed.gather(order[natural]))
+        if len(generated):
+            parts.append(self.generate(first_record, len(generated)))
+        places = np.concatenate([natural, generated])
+        return RowBlock.join(parts).take(np.argsort(places))
+
+    def generate(self, first: int, count: int) -> RowBlock:
+        """The records `first` to `first + count - 1` (from 0) as rows."""
+        packed, encoder = self._packed, self._encoder
+        tokens = records.generate(
+            first,
+            count,
+            self.width,
+            self._config["corpus"]["records"],
+            records.unigram(packed.token_counts, encoder.special_ids),
+            stable_seed(self._config["seed"], "corpus", "records"),
+        ).astype(token_dtype(encoder.vocabulary))
+        texts = [encoder.decode(row) for row in tokens]
+        source, domain = len(packed.sources) - 1, len(packed.domains) - 1
+        return records.to_rows(tokens, first, texts, source, domain)

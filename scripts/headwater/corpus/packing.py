@@ -6,7 +6,6 @@ What is left at the end of a source, less than a row, is dropped and counted.
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import zarr
@@ -15,8 +14,7 @@ from headwater import stores
 from headwater.corpus.documents import Document, DocumentReader, Tally
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.packer import Packer
-from headwater.corpus.rowstore import RowWriter, token_dtype
-from headwater.corpus.sources import has_rows
+from headwater.corpus.rowstore import TOKEN_COUNTS, RowWriter, token_dtype
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.progress import Progress
@@ -29,40 +27,12 @@ SPLITS = ("train", "held_out")
 _MOST_DOMAINS = 255  # a row's domain is one byte, and one is left for "records"
 
 
-@dataclass(frozen=True)
-class PackSettings:
-    """What the rows of a source depend on, besides its text and the tokenizer.
-
-    Attributes:
-        seed: the experiment's seed.
-        seq_len: rows hold one token more.
-        on_bad_line: "fail" or "skip".
-        held_out_fraction: share of the documents kept from training.
-    """
-
-    seed: int
-    seq_len: int
-    on_bad_line: str
-    held_out_fraction: float
-
-
-def settings_of(config: Config) -> PackSettings:
-    """The settings in a config. Beside a source of token ids, all text is held out."""
-    corpus = config["corpus"]
-    return PackSettings(
-        seed=config["seed"],
-        seq_len=corpus["seq_len"],
-        on_bad_line=corpus["on_bad_line"],
-        held_out_fraction=1.0 if has_rows(corpus) else corpus["held_out"]["fraction"],
-    )
-
-
 def pack_source(
     target: Path,
     source: str,
     path: Path,
     encoder: Encoder,
-    settings: PackSettings,
+    config: Config,
     identity: Identity,
 ) -> None:
     """Write the packed store of one source.
@@ -72,24 +42,27 @@ def pack_source(
             `token_counts` of the training documents, int64 [vocabulary].
         source: the source's name.
         path: its `.jsonl.zst` file.
-        settings: what the rows depend on.
+        encoder: the experiment's tokenizer.
+        config: the whole config.
+        identity: of the store.
 
     Raises:
-        HeadwaterError: a bad shard (see `shards`), or too many domains.
+        HeadwaterError: a bad file (see `documents`), or too many domains.
     """
     with publish_folder(target, identity) as part:
         root = stores.create_group(part, identity, sources=[source])
-        train, held_out = (_Split(root, name, encoder, settings) for name in SPLITS)
-        reader = DocumentReader(path, settings.on_bad_line)
+        width = config["corpus"]["seq_len"] + 1
+        train, held_out = (_Split(root, name, encoder, width) for name in SPLITS)
+        reader = DocumentReader(path, config["corpus"]["on_bad_line"])
         domains: dict[str, int] = {}
         for document in _with_progress(reader, source):
             domain = domains.setdefault(document.domain, len(domains))
             _check_domains(len(domains), path, document.line)
-            kept_apart = is_held_out(source, document.line, settings)
+            kept_apart = is_held_out(source, document.line, config)
             (held_out if kept_apart else train).add(document, domain)
         root.attrs.update(
             domains=list(domains),
-            seq_len=settings.seq_len,
+            seq_len=width - 1,
             lines={**vars(reader.tally), "skipped": dict(reader.tally.skipped)},
             dropped_tokens={"train": train.finish(), "held_out": held_out.finish()},
             counts={
@@ -97,7 +70,7 @@ def pack_source(
                 "held_out": held_out.counts(list(domains)),
             },
         )
-        stores.write_array(root, "token_counts", train.packer.token_counts)
+        stores.write_array(root, TOKEN_COUNTS, train.packer.token_counts)
     _report(source, reader.tally)
 
 
@@ -105,9 +78,8 @@ class _Split:
     """The training half or the held-out half of a source."""
 
     def __init__(
-        self, root: zarr.Group, name: str, encoder: Encoder, settings: PackSettings
+        self, root: zarr.Group, name: str, encoder: Encoder, width: int
     ) -> None:
-        width = settings.seq_len + 1
         dtype = token_dtype(encoder.vocabulary)
         writer = RowWriter(root.create_group(name), width, dtype)
         self.packer = Packer(encoder, width, writer)
@@ -143,10 +115,14 @@ def _check_domains(count: int, path: Path, line: int) -> None:
         )
 
 
-def is_held_out(source: str, line: int, settings: PackSettings) -> bool:
-    """Whether a document is kept from training: by hash, whatever stands around it."""
-    number = stable_seed(settings.seed, "corpus", "held_out", source, line)
-    return number / 2**63 < settings.held_out_fraction
+def is_held_out(source: str, line: int, config: Config) -> bool:
+    """Whether a document is kept from training: by hash, whatever stands around it.
+
+    All text is that was named as held out.
+    """
+    held_out = config["corpus"]["held_out"]
+    number = stable_seed(config["seed"], "corpus", "held_out", source, line)
+    return "shards" in held_out or number / 2**63 < held_out["fraction"]
 
 
 def _report(source: str, tally: Tally) -> None:

@@ -6,30 +6,17 @@ repetition predicts a record, so a model that reads them learns to copy: without
 rows, no induction head forms within a laptop's budget.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from headwater.corpus.rowstore import RowBlock
 from headwater.errors import HeadwaterError
 
-DOMAIN = "records"
+Shape = Mapping[str, Any]
+
 _BLOCK_DRAWS = 1 << 22
-
-
-@dataclass(frozen=True)
-class RecordSettings:
-    """The shape of a record: fields (both bounds included), and how many vary.
-
-    Attributes:
-        min_length: fewest fields.
-        max_length: most fields.
-        varying: probability that a field varies.
-    """
-
-    min_length: int
-    max_length: int
-    varying: float
 
 
 def unigram(token_counts: np.ndarray, special_ids: list[int]) -> np.ndarray:
@@ -57,7 +44,7 @@ def generate(
     first: int,
     count: int,
     width: int,
-    settings: RecordSettings,
+    record: Shape,
     distribution: np.ndarray,
     seed: int,
 ) -> np.ndarray:
@@ -69,7 +56,7 @@ def generate(
     Args:
         first: number of the first record, from 0.
         width: tokens of a row, seq_len + 1.
-        settings: the shape of a record.
+        record: the shape of a record, `corpus.records`.
         distribution: from `unigram`.
         seed: of the stream.
 
@@ -77,40 +64,40 @@ def generate(
         int64 [count, width].
     """
     rows = np.empty((count, width), np.int64)
-    step = max(1, _BLOCK_DRAWS // _draws(width, settings))
+    step = max(1, _BLOCK_DRAWS // _draws(width, record))
     for start in range(0, count, step):
         stop = min(start + step, count)
-        uniform = _uniform(first + start, stop - start, width, settings, seed)
-        rows[start:stop] = _fill(uniform, width, settings, distribution)
+        uniform = _uniform(first + start, stop - start, width, record, seed)
+        rows[start:stop] = _fill(uniform, width, record, distribution)
     return rows
 
 
-def _draws(width: int, settings: RecordSettings) -> int:
+def _draws(width: int, record: Shape) -> int:
     """Random numbers that a record owns.
 
     Its length, a token and a flag for each field, and a row's worth of fresh tokens;
     rounded up to whole steps of Philox's counter, of four numbers each.
     """
-    return -(-(1 + 2 * settings.max_length + width) // 4) * 4
+    return -(-(1 + 2 * record["max_length"] + width) // 4) * 4
 
 
 def _uniform(
-    first: int, count: int, width: int, settings: RecordSettings, seed: int
+    first: int, count: int, width: int, record: Shape, seed: int
 ) -> np.ndarray:
-    draws = _draws(width, settings)
+    draws = _draws(width, record)
     stream = np.random.Philox(key=seed, counter=first * (draws // 4))
     return np.random.Generator(stream).random((count, draws))
 
 
 def _fill(
-    uniform: np.ndarray, width: int, settings: RecordSettings, distribution: np.ndarray
+    uniform: np.ndarray, width: int, record: Shape, distribution: np.ndarray
 ) -> np.ndarray:
-    most = settings.max_length
-    lengths = settings.min_length + np.floor(
-        uniform[:, 0] * (most - settings.min_length + 1)
+    most = record["max_length"]
+    lengths = record["min_length"] + np.floor(
+        uniform[:, 0] * (most - record["min_length"] + 1)
     ).astype(np.int64)
     tokens = _draw(uniform[:, 1 : 1 + most], distribution)
-    varies = uniform[:, 1 + most : 1 + 2 * most] < settings.varying
+    varies = uniform[:, 1 + most : 1 + 2 * most] < record["varying"]
     fresh = _draw(uniform[:, 1 + 2 * most : 1 + 2 * most + width], distribution)
     fields = np.arange(width) % lengths[:, None]  # [count, width]
     repeated = np.take_along_axis(tokens, fields, axis=1)

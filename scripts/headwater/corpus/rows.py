@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from headwater import stores
 from headwater.corpus import rowstore
 from headwater.corpus.domains import RECORDS
-from headwater.corpus.sources import SOURCE_SUFFIX
+from headwater.corpus.files import TEXT_SUFFIX
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.steps import training_rows
@@ -53,7 +53,7 @@ class Span:
             return f"generated record {self.line:,}"
         if self.source_rows:
             return f"{self.source}, row {self.line:,}, {characters}"
-        return f"{self.source}{SOURCE_SUFFIX}, line {self.line:,}, {characters}"
+        return f"{self.source}{TEXT_SUFFIX}, line {self.line:,}, {characters}"
 
 
 class Rows:

@@ -4,7 +4,7 @@ A *span* says which characters of which document a stretch of a row holds. Row `
 `spans[span_offsets[i]:span_offsets[i + 1]]`, in the order of its tokens.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 import zarr
 
 from headwater import stores
-from headwater.shardfile import ShardFile, array_folder, encode
 
 # Columns of `spans`. Source and domain are indices into the store's lists of names; the
 # line counts from 1; characters count within the document's text.
 SOURCE, LINE, START, STOP, TOKEN, DOMAIN = range(6)
+
+TOKEN_COUNTS = "token_counts"  # of natural training text, beside rows: [vocabulary]
 
 _BLOCK_TOKENS = 1 << 22  # read at once
 _BLOCK_ROWS = 8192
@@ -48,37 +49,11 @@ class RowBlock:
         spans = self.spans[ragged_indices(starts, counts)]
         return RowBlock(self.tokens[rows], self.domain[rows], counts, spans)
 
-
-class Assembly:
-    """Rows put together from blocks that come in another order.
-
-    Args:
-        width: tokens of a row.
-    """
-
-    def __init__(self, count: int, width: int, dtype: np.dtype) -> None:
-        self._tokens = np.empty((count, width), dtype)
-        self._domain = np.empty(count, np.uint8)
-        self._counts = np.zeros(count, np.int64)
-        self._starts = np.zeros(count, np.int64)  # into the spans in order of arrival
-        self._spans = [np.empty((0, 6), np.int64)]
-        self._arrived = 0
-
-    def place(self, places: np.ndarray, block: RowBlock) -> None:
-        """Put the rows of a block at these places (int64 [rows of the block])."""
-        self._tokens[places] = block.tokens
-        self._domain[places] = block.domain
-        self._counts[places] = block.span_counts
-        starts = np.cumsum(block.span_counts) - block.span_counts
-        self._starts[places] = self._arrived + starts
-        self._spans.append(block.spans)
-        self._arrived += len(block.spans)
-
-    def finish(self) -> RowBlock:
-        """The rows, once every place is taken."""
-        order = ragged_indices(self._starts, self._counts)
-        spans = np.concatenate(self._spans)[order]
-        return RowBlock(self._tokens, self._domain, self._counts, spans)
+    @classmethod
+    def join(cls, blocks: Sequence["RowBlock"]) -> "RowBlock":
+        """The rows of some blocks (at least one), one after the other."""
+        parts = zip(*(vars(block).values() for block in blocks), strict=True)
+        return cls(*map(np.concatenate, parts))
 
 
 def ragged_indices(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -110,9 +85,10 @@ def layout(name: str, width: int) -> tuple[int, int]:
 
 
 class RowWriter:
-    """Appends rows to a new Zarr group in whole blocks; memory holds one block.
+    """Appends rows to a new Zarr group, a whole file of an array at a time.
 
-    A file (a Zarr shard) holds many blocks, each of which is read by itself.
+    A file (a Zarr shard) holds many blocks, each of which is read by itself. Memory
+    holds one file of each array.
 
     Args:
         group: an empty group.
@@ -121,54 +97,41 @@ class RowWriter:
 
     def __init__(self, group: zarr.Group, width: int, dtype: np.dtype) -> None:
         uint8, int64 = np.dtype(np.uint8), np.dtype(np.int64)
-
-        def appender(
-            name: str, dtype: np.dtype, shape: tuple[int, ...] = ()
-        ) -> _Appender:
-            block, blocks = layout(name, width)
-            return _Appender(group, name, dtype, block, blocks, shape)
-
-        self._tokens = appender("tokens", dtype, (width,))
-        self._domain = appender("domain", uint8)
-        self._offsets = appender("span_offsets", int64)
-        self._spans = appender("spans", int64, (6,))
+        self._columns = [
+            _Column(group, "tokens", dtype, width, (width,)),
+            _Column(group, "domain", uint8, width),
+            _Column(group, "span_offsets", int64, width),
+            _Column(group, "spans", int64, width, (6,)),
+        ]
         self._span_count = 0
-        self._offsets.append(np.zeros(1, np.int64))
+        self._columns[2].append(np.zeros(1, np.int64))
 
     def append(self, block: RowBlock) -> None:
         """Add rows after those already there."""
-        self._tokens.append(block.tokens)
-        self._domain.append(block.domain)
-        self._offsets.append(self._span_count + np.cumsum(block.span_counts))
-        self._spans.append(block.spans)
+        offsets = self._span_count + np.cumsum(block.span_counts)
+        values = block.tokens, block.domain, offsets, block.spans
+        for column, added in zip(self._columns, values, strict=True):
+            column.append(added)
         self._span_count += len(block.spans)
 
     def close(self) -> None:
         """Write what is still in memory."""
-        for appender in (self._tokens, self._domain, self._offsets, self._spans):
-            appender.close()
+        for column in self._columns:
+            column.write()
 
 
-class _Appender:
-    """One growing array; writes only whole blocks, so none is written twice.
-
-    Args:
-        group: where to; on disk.
-        block: entries of a chunk.
-        blocks: chunks of a shard.
-        shape: of a row.
-    """
+class _Column:
+    """One growing array, and what of it is not written yet: less than a file."""
 
     def __init__(
         self,
         group: zarr.Group,
         name: str,
         dtype: np.dtype,
-        block: int,
-        blocks: int,
+        width: int,
         shape: tuple[int, ...] = (),
     ) -> None:
-        self._blocks = blocks
+        block, blocks = layout(name, width)
         self._array = group.create_array(
             name,
             shape=(0, *shape),
@@ -176,69 +139,32 @@ class _Appender:
             chunks=(block, *shape),
             shards=(block * blocks, *shape),
         )
-        self._dtype, self._block, self._shape = dtype, block, shape
-        self._waiting: list[np.ndarray] = []
-        self._count = self._written = 0
-        self._shard: ShardFile | None = None
+        self._waiting = np.empty((block * blocks, *shape), dtype)
+        self._count = 0
 
     def append(self, values: np.ndarray) -> None:
-        self._waiting.append(values.astype(self._dtype, copy=False))
-        self._count += len(values)
-        if self._count >= self._block:
-            values = self._join()
-            whole = self._count - self._count % self._block
-            for start in range(0, whole, self._block):
-                self._write(values[start : start + self._block])
-            self._waiting = [values[whole:].copy()]
-            self._count -= whole
+        while len(values):
+            part = values[: len(self._waiting) - self._count]
+            self._waiting[self._count : self._count + len(part)] = part
+            self._count += len(part)
+            values = values[len(part) :]
+            if self._count == len(self._waiting):
+                self.write()
 
-    def _write(self, block: np.ndarray) -> None:
-        number, place = divmod(self._written // self._block, self._blocks)
-        ones = (1,) * len(self._shape)
-        if place == 0:
-            self._close_shard()
-            folder = array_folder(self._array).joinpath("c", str(number))
-            path = folder.joinpath(*("0" * len(self._shape)))
-            self._shard = ShardFile(path, (self._blocks, *ones))
-        encoded = encode(block)
-        if encoded and self._shard:
-            self._shard.append((place, *(0 for _ in ones)), encoded)
-        self._written += self._block
-
-    def _close_shard(self) -> None:
-        if self._shard:
-            self._shard.close()
-
-    def close(self) -> None:
-        rows = self._written + self._count
+    def write(self) -> None:
+        first, *shape = self._array.shape
+        self._array.resize((first + self._count, *shape))
         if self._count:
-            padded = np.zeros((self._block, *self._shape), self._dtype)
-            padded[: self._count] = self._join()
-            self._write(padded)
-        self._close_shard()
-        self._array.resize((rows, *self._shape))
-        self._waiting, self._count = [], 0
-
-    def _join(self) -> np.ndarray:
-        # A whole shard may come as one block: do not copy it.
-        return (
-            self._waiting[0]
-            if len(self._waiting) == 1
-            else np.concatenate(self._waiting)
-        )
+            self._array[first:] = self._waiting[: self._count]
+        self._count = 0
 
 
-def iterate_blocks(
-    group: zarr.Group, rows: np.ndarray
-) -> Iterator[tuple[slice, RowBlock]]:
-    """The wanted rows of a stored group, reading each block that holds some once.
+def take_stored(group: zarr.Group, rows: np.ndarray) -> Iterator[RowBlock]:
+    """Rows of a stored group, in order; each block that holds some is read once.
 
     Args:
         group: a rows group.
         rows: int64 [k], sorted row numbers.
-
-    Yields:
-        Which of `rows` a block holds, and those rows.
     """
     size = stores.array(group, "tokens").chunks[0]
     count = stored_rows(group)
@@ -253,7 +179,7 @@ def iterate_blocks(
             np.diff(bounds),
             stores.read(group, "spans", slice(int(bounds[0]), int(bounds[-1]))),
         )
-        yield slice(int(low), int(high)), block.take(rows[low:high] - first)
+        yield block.take(rows[low:high] - first)
 
 
 def stored_rows(group: zarr.Group) -> int:

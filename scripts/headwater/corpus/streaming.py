@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from headwater.corpus.detectors import detected_domain
-from headwater.corpus.documents import TEXT_NAME, zstd
+from headwater.corpus.documents import zstd
+from headwater.corpus.files import TEXT_NAME
 from headwater.errors import HeadwaterError
 from headwater.net.failures import ADVICE, ask, reason
-from headwater.net.fetching import GrowingFile
+from headwater.net.fetching import GrowingFile, write_record
 from headwater.net.places import HubPlace
 from headwater.progress import Progress
+from headwater.publish import publish_folder
 from headwater.shares import share_of
 
 logger = logging.getLogger("headwater")
@@ -98,18 +100,14 @@ def _origin(settings: Settings) -> dict[str, Any]:
             "revision": settings["revision"],
         }
     files = list(settings["files"])
-    return {"path": _builder(files[0]), "data_files": {settings["split"]: files}}
-
-
-def _builder(file: str) -> str:
-    suffixes = [s for s in Path(file).suffixes if s not in _COMPRESSED]
+    suffixes = [s for s in Path(files[0]).suffixes if s not in _COMPRESSED]
     kind = suffixes[-1] if suffixes else ""
     if kind not in _BUILDERS:
         raise HeadwaterError(
-            f"corpus.dataset.files: {file}: expected a name that ends in "
+            f"corpus.dataset.files: {files[0]}: expected a name that ends in "
             f"{', '.join(_BUILDERS)}"
         )
-    return _BUILDERS[kind]
+    return {"path": _BUILDERS[kind], "data_files": {settings["split"]: files}}
 
 
 def _name(settings: Settings) -> str:
@@ -123,20 +121,24 @@ def _cannot_read(settings: Settings, error: Exception) -> HeadwaterError:
     return HeadwaterError(f"corpus.dataset: cannot read {_name(settings)!r}: {why}")
 
 
-def write_text(folder: Path, settings: Settings, job: int) -> dict[str, Any]:
-    """Write a job's documents as `text.jsonl.zst`.
+def fetch_text(target: Path, settings: dict[str, Any], job: int) -> None:
+    """Publish a folder with a job's documents as `text.jsonl.zst`.
 
     Args:
-        folder: an unpublished folder; what it holds of the same job is kept.
-        settings: `corpus.dataset`.
+        target: the folder.
+        settings: `corpus.dataset`, from `pinned`.
         job: which of its jobs, from 0.
-
-    Returns:
-        How many documents there are.
 
     Raises:
         HeadwaterError: a missing column, or a column that holds no text.
     """
+    identity = {"part": "fetched data set", "job": job, "origin": settings}
+    with publish_folder(target, identity) as folder:
+        documents = _write_text(folder, settings, job)
+        write_record(folder, [settings], documents=documents)
+
+
+def _write_text(folder: Path, settings: Settings, job: int) -> int:
     stream = open_stream(settings, job)
     file = GrowingFile(folder / TEXT_NAME)
     done = file.state.get("documents", 0)
@@ -161,7 +163,7 @@ def write_text(folder: Path, settings: Settings, job: int) -> dict[str, Any]:
             waiting = 0
     commit()
     file.finish()
-    return {"documents": done}
+    return int(done)
 
 
 def _documents(settings: Settings, job: int) -> int | None:
@@ -236,11 +238,10 @@ def token_rows(
         HeadwaterError: a missing column, or an entry that is no row.
     """
     entries: list[np.ndarray] = []
-    number = state.get("rows", 0)
-    for example in examples(stream, state, settings):
+    first = state.get("rows", 0)
+    for number, example in enumerate(examples(stream, state, settings), first):
         entry = column(example, settings["tokens"], "tokens")
         entries.append(_row(entry, settings["tokens"], number, width))
-        number += 1
         if len(entries) == _BLOCK_ROWS:
             yield np.stack(entries), {"stream": stream.state_dict()}
             entries.clear()
@@ -253,11 +254,10 @@ def _row(entry: Any, name: str, number: int, width: int) -> np.ndarray:
         row = np.array(entry)
     except ValueError:
         row = np.empty(0)
-    if row.ndim == 1 and row.dtype.kind in "iu" and len(row) == width:
+    is_list = row.ndim == 1 and row.dtype.kind in "iu"
+    if is_list and len(row) == width:
         return row.astype(np.int64)
-    found = (
-        f"{len(row):,} tokens" if row.dtype.kind in "iu" and row.ndim == 1 else "none"
-    )
+    found = f"{len(row):,} tokens" if is_list else "none"
     raise HeadwaterError(
         f'corpus.dataset.tokens: entry {number:,} of column "{name}" is not a list of '
         f"{width:,} token ids (corpus.seq_len + 1), found {found}; set corpus.seq_len, "

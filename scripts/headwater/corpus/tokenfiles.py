@@ -1,19 +1,11 @@
-"""Rows of token files: one after the other, in one file or cut into shards."""
+"""Rows of token files: one after the other, in one file or cut into parts."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from headwater.corpus.megatron import (
-    HEADER,
-    UINT16,
-    check_length,
-    check_rows,
-    parse_header,
-    warn_no_index,
-)
+from headwater.corpus.megatron import UINT16, check_index, check_length, warn_no_index
 from headwater.corpus.tokenparts import check_sizes, index_name, whole_name
 from headwater.errors import HeadwaterError
 from headwater.steps import bytes_of_rows, past_the_end
@@ -23,7 +15,7 @@ class TokenFiles:
     """Rows of local `.bin` files: only what is asked for is read.
 
     Args:
-        paths: the file, or its shards in order.
+        paths: the file, or its parts in order.
         width: tokens of a row, seq_len + 1.
 
     Attributes:
@@ -36,13 +28,11 @@ class TokenFiles:
     def __init__(
         self, paths: Sequence[Path], width: int, dtype: np.dtype = UINT16
     ) -> None:
-        self.width, self._dtype = width, dtype
+        self.width, self._dtype, self._paths = width, dtype, paths
         self.name = whole_name(str(paths[0]))
-        self._files = [_File(path) for path in paths]
-        sizes = [file.size for file in self._files]
-        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self._sizes = [_size(path) for path in paths]
         row = width * dtype.itemsize
-        self._rows = check_sizes([str(path) for path in paths], sizes, row)
+        self._rows = check_sizes([str(path) for path in paths], self._sizes, row)
 
     def __len__(self) -> int:
         """Whole rows of all files."""
@@ -57,63 +47,45 @@ class TokenFiles:
         """Rows `start` to `stop - 1`, [stop - start, width]; the caller's own.
 
         Raises:
-            HeadwaterError: past the end.
+            HeadwaterError: past the end, or a file that cannot be read.
         """
         if not 0 <= start <= stop <= len(self):
             raise past_the_end(self.name, range(start, stop), len(self))
         wanted = bytes_of_rows(range(start, stop), self.width, self._dtype.itemsize)
         rows = np.empty((stop - start, self.width), self._dtype)
-        flat = rows.reshape(-1).view(np.uint8).data
-        for file, begin in zip(self._files, self._starts.tolist(), strict=False):
-            first = max(wanted.start, begin)
-            last = min(wanted.stop, begin + file.size)
+        flat, begin = rows.reshape(-1).view(np.uint8).data, 0
+        for path, size in zip(self._paths, self._sizes, strict=True):
+            first, last = max(wanted.start, begin), min(wanted.stop, begin + size)
             if first < last:
                 here = flat[first - wanted.start : last - wanted.start]
-                file.read_into(here, first - begin)
+                _read_into(path, here, first - begin)
+            begin += size
         return rows
 
 
-class _File:
-    """A local file, read by position.
+def _read_into(path: Path, target: memoryview, start: int) -> None:
+    # No memory map: its pages would count as the job's memory, the more of them the
+    # longer it reads, and on a cluster's file system each is fetched on its own.
+    try:
+        with path.open("rb") as handle:
+            handle.seek(start)
+            if handle.readinto(target) < len(target):
+                raise OSError("the file has become shorter")
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
-    No memory map: its pages would count as the job's memory, the more of them the
-    longer it reads, and on a cluster's file system each is fetched on its own.
-    """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._handle = path.open("rb", buffering=0)
-            self.size = path.stat().st_size
-        except OSError as error:
-            raise self._unreadable(error) from error
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
-    def read(self, start: int, stop: int) -> bytes:
-        """The bytes `start` to `stop - 1`."""
-        data = bytearray(stop - start)
-        self.read_into(memoryview(data), start)
-        return bytes(data)
 
-    def read_into(self, target: memoryview, start: int) -> None:
-        """Fill `target` with the bytes from `start` on.
-
-        Raises:
-            HeadwaterError: they cannot be read.
-        """
-        done = 0
-        try:
-            while done < len(target):
-                got = os.preadv(self._handle.fileno(), [target[done:]], start + done)
-                if got == 0:
-                    raise OSError("the file has become shorter")
-                done += got
-        except OSError as error:
-            raise self._unreadable(error) from error
-
-    def _unreadable(self, error: OSError) -> HeadwaterError:
-        return HeadwaterError(
-            f"{self._path}: cannot be read ({error}); check the path, or copy it again"
-        )
+def _unreadable(path: Path, error: OSError) -> HeadwaterError:
+    return HeadwaterError(
+        f"{path}: cannot be read ({error}); check the path, or copy it again"
+    )
 
 
 def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
@@ -122,22 +94,25 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
     If not, that their rows have `width` tokens is assumed, and the log says so.
 
     Args:
-        paths: the `.bin` file, or its shards in order.
+        paths: the `.bin` file, or its parts in order.
         rows: those that will be read.
         width: tokens of a row, seq_len + 1.
 
     Raises:
-        HeadwaterError: see `parse_header`, `check_rows` and `check_sizes`; or the index
-            speaks of more or fewer bytes than there are.
+        HeadwaterError: see `check_index` and `check_sizes`; or the index speaks of more
+            or fewer bytes than there are.
     """
     files = TokenFiles(paths, width)
-    path = Path(index_name(str(paths[0])))
-    if path.exists():
-        file = _File(path)
-        header = file.read(0, min(HEADER.size, file.size))
-        index = parse_header(str(path), header, file.size)
-        check_rows(index, file.read, rows, width)
-        check_length(index, str(paths[-1]), len(files), width)
+    index = Path(index_name(str(paths[0])))
+    if index.exists():
+
+        def read(start: int, stop: int) -> bytearray:
+            data = bytearray(stop - start)
+            _read_into(index, memoryview(data), start)
+            return data
+
+        sequences = check_index(str(index), _size(index), read, rows, width)
+        check_length(str(index), sequences, str(paths[-1]), len(files), width)
     else:
         warn_no_index(str(paths[0]), width)
     if rows.stop > len(files):

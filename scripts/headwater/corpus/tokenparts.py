@@ -12,8 +12,6 @@ from headwater.errors import HeadwaterError
 from headwater.net.places import base_name
 
 PART_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<last>\d{5})\.bin")
-
-
 ITEM_BYTES = 2  # of a token, uint16
 
 
@@ -35,10 +33,11 @@ def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
     return total // row
 
 
-def part_order(names: Sequence[str]) -> list[str]:
-    """The `.bin` files of a folder in the order of their bytes.
+def part_order(place: str, names: Sequence[str]) -> list[str]:
+    """The `.bin` files of a place in the order of their bytes.
 
     Args:
+        place: for messages.
         names: paths or URLs, any order.
 
     Raises:
@@ -47,44 +46,43 @@ def part_order(names: Sequence[str]) -> list[str]:
     """
     bins = sorted(name for name in names if base_name(name).endswith(".bin"))
     if not bins:
-        raise HeadwaterError("no .bin file there")
+        raise HeadwaterError(f"{place}: no .bin file there")
     found = [PART_NAME.fullmatch(base_name(name)) for name in bins]
     if len(bins) == 1 and not found[0]:
         return bins
     if not all(found) or len({match["stem"] for match in found if match}) != 1:
+        few = ", ".join(map(base_name, bins[:3])) + (", ..." if len(bins) > 3 else "")
         raise HeadwaterError(
-            f"several .bin files there ({_few(bins)}); name one of them"
+            f"{place}: several .bin files there ({few}); name one of them"
         )
     for number, match in enumerate(found):
         if match and int(match["index"]) != number:
             raise HeadwaterError(
-                f"shard {number:05d} is missing before {match[0]}; all shards up to "
-                "the last one needed must be there"
+                f"{place}: shard {number:05d} is missing before {match[0]}; all shards "
+                "up to the last one needed must be there"
             )
     return bins
 
 
-def part_order_of(place: str, names: Sequence[str]) -> list[str]:
-    """`part_order`, whose errors name the place."""
-    try:
-        return part_order(names)
-    except HeadwaterError as error:
-        raise HeadwaterError(f"{place}: {error}") from None
-
-
-def _few(names: Sequence[str]) -> str:
-    short = [base_name(name) for name in names[:3]]
-    return ", ".join(short) + (", ..." if len(names) > 3 else "")
+def parts_after(place: str) -> list[str]:
+    """A file, and the parts that come after it if it is the first of some."""
+    name = base_name(place)
+    found = PART_NAME.fullmatch(name)
+    if found is None or int(found["index"]) != 0:
+        return [place]
+    numbers = range(int(found["last"]) + 1)
+    names = [f"{found['stem']}-{i:05d}-of-{found['last']}.bin" for i in numbers]
+    return [place.replace(name, part) for part in names]
 
 
 def whole_name(bin_name: str) -> str:
-    """The whole that a `.bin` file is, or is a shard of: its name, without folders."""
+    """The whole that a `.bin` file is, or is a part of: its name, without folders."""
     name = base_name(bin_name)
     found = PART_NAME.fullmatch(name)
     return f"{found['stem']}.bin" if found else name
 
 
 def index_name(bin_name: str) -> str:
-    """Where the index of a `.bin` file, or of the whole it is a shard of, stands."""
+    """Where the index of a `.bin` file, or of the whole it is a part of, stands."""
     before, _, after = bin_name.rpartition(base_name(bin_name))
     return f"{before}{whole_name(bin_name).removesuffix('.bin')}.idx{after}"

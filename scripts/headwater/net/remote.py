@@ -6,7 +6,6 @@ Only the rules that run on the login node (`fetch_*`) use this. Requests go thro
 is sent to the hub only.
 """
 
-import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from fsspec.spec import AbstractBufferedFile  # type: ignore[import-untyped]
 from huggingface_hub import (
     HfApi,
     get_hf_file_metadata,
@@ -123,47 +123,15 @@ class RemoteFile:
             raise changed(self.place, sizes)
 
 
-class RemoteReader(io.RawIOBase):
+class RemoteReader(AbstractBufferedFile):
     """A remote file as Python's file interface, for libraries that seek and read."""
 
     def __init__(self, file: RemoteFile) -> None:
-        super().__init__()
-        self._file, self._position = file, 0
+        super().__init__(None, file.place, size=file.size, cache_type="none")
+        self._file = file
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Position of the next byte."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move; as every file does."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}
-        self._position = base[whence] + offset
-        return self._position
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self._file.size
-
-    def read(self, size: int | None = -1) -> bytes:
-        """The next bytes."""
-        rest = self.size - self._position
-        count = rest if size is None or size < 0 else min(size, rest)
-        data = self._file.read(self._position, self._position + count)
-        self._position += len(data)
-        return data
-
-    def readall(self) -> bytes:
-        """All bytes that are left."""
-        return self.read()
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self._file.read(start, end)
 
 
 def open_remote(place: str) -> RemoteFile:

@@ -19,7 +19,7 @@ from headwater.plan import sizes, work
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import Range
 from headwater.plan.sizes import Output, row_files, score_store, small
-from headwater.plan.work import DISK, LIGHT, NETWORK, TEXT, Load, passing
+from headwater.plan.work import LIGHT, NETWORK, TEXT, Load, passing
 
 RULES = Path(__file__).resolve().parents[3] / "rules"
 HEADER = re.compile(
@@ -65,22 +65,13 @@ def _stored(e: Experiment) -> bool:
 ROWS = {
     "fetch_tokenizer": Row(leaves=Output(Range(1e6, 1e7), Range(4, 8))),
     "train_tokenizer": Row(lambda e: work.text(e, TEXT, 1), small(4)),
-    "fetch_shard": Row(
-        lambda e: work.text(e, NETWORK, e.sources.text), jobs=lambda e: e.sources.remote
-    ),
-    "fetch_dataset": Row(
+    "fetch_text": Row(
         lambda e: work.text(e, NETWORK, e.sources.text),
-        jobs=lambda e: e.sources.streamed,
+        jobs=lambda e: e.sources.fetched,
     ),
-    "fetch_rows": Row(
-        lambda e: work.tokens(e, NETWORK, 1),
-        sizes.fetched_rows,
-        jobs=lambda e: not e.sources.local_rows,
-    ),
+    "fetch_rows": Row(lambda e: work.tokens(e, NETWORK, 1), sizes.fetched_rows),
     "tokenize_source": Row(lambda e: work.text(e, TEXT, e.sources.text), sizes.packed),
-    "copy_rows": Row(lambda e: work.tokens(e, TEXT, e.row_shards), sizes.row_shard),
-    "order_rows": Row(lambda e: work.tokens(e, DISK, e.row_shards), sizes.row_shard),
-    "hold_out_rows": Row(leaves=lambda e: row_files(e, e.held_out, 4)),
+    "order_rows": Row(work.ordering, sizes.row_shard),
     "hold_out": Row(leaves=lambda e: row_files(e, e.held_out, 4)),
     "fetch_checkpoint": Row(leaves=sizes.fetched_checkpoint),
     "train_baseline": Row(work.baseline, sizes.baseline, path="checkpoints/step0"),
@@ -118,10 +109,9 @@ def _conditions(e: Experiment) -> dict[str, bool]:
     found = {
         "": True,
         '"name" in CORPUS["tokenizer"]': "name" in e.config["corpus"]["tokenizer"],
-        "REMOTE": bool(e.sources.remote),
-        "STREAMED": bool(e.sources.streamed),
+        "FETCHED": bool(e.sources.fetched),
         "SOURCES": bool(e.sources.text),
-        "HAS_ROWS": e.sources.is_rows,
+        "FETCHES_ROWS": e.sources.fetches_rows,
         "START": bool(e.sources.revisions),
         "TRAINED": "revisions" not in e.config["checkpoints"],
         'config["influence"]["method"] == "projected"': _stored(e),

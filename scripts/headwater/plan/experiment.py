@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from headwater.checkpoints.schedule import arm_schedule, saved_steps
-from headwater.config import (
-    dataset_sources,
-    has_rows,
-    list_sources,
-    row_files,
-    wanted_revisions,
-)
+from headwater.config import wanted_revisions
 from headwater.config.points import point_names
-from headwater.net.places import is_remote
+from headwater.corpus.needs import needs_of
+from headwater.corpus.sources import rows, texts
 from headwater.plan.ranges import Range
 from headwater.plan.shape import Config
 from headwater.steps import training_rows
@@ -28,28 +23,21 @@ class Sources:
     """What the rules know of the corpus's and the model's sources.
 
     Attributes:
-        local: files of text.
-        remote: files of text behind addresses.
-        streamed: parts of a data set.
+        text: sources of text in all.
+        fetched: those of them that are fetched.
         is_rows: whether the corpus comes as rows of token ids.
-        local_rows: files of such rows.
+        fetches_rows: whether these are fetched.
         revisions: published checkpoints that are fetched.
     """
 
-    local: tuple[str, ...]
-    remote: int
-    streamed: int
+    text: int
+    fetched: int
     is_rows: bool
-    local_rows: tuple[str, ...]
+    fetches_rows: bool
     revisions: int
 
-    @property
-    def text(self) -> int:
-        """Sources of text in all."""
-        return len(self.local) + self.remote + self.streamed
 
-
-NO_SOURCES = Sources((), 0, 0, False, (), 0)
+NO_SOURCES = Sources(0, 0, False, False, 0)
 
 
 def sources_of(config: Mapping[str, Any], base: Path) -> Sources:
@@ -59,17 +47,13 @@ def sources_of(config: Mapping[str, Any], base: Path) -> Sources:
         config: the whole config.
         base: the folder that relative paths in it start from.
     """
-    corpus = config["corpus"]
-    is_rows = has_rows(corpus)
-    text = (corpus["held_out"] if is_rows else corpus).get("shards", [])
-    files = list_sources(text, base)
-    streams = not is_rows and "dataset" in corpus
+    text = texts(config["corpus"], base).values()
+    tokens = rows(config["corpus"], base)
     return Sources(
-        local=tuple(file for file in files if not is_remote(file)),
-        remote=sum(map(is_remote, files)),
-        streamed=len(dataset_sources(corpus["dataset"])) if streams else 0,
-        is_rows=is_rows,
-        local_rows=tuple(row_files(corpus, base)),
+        text=len(text),
+        fetched=sum(piece.origin is not None for piece in text),
+        is_rows=tokens is not None,
+        fetches_rows=tokens is not None and tokens.origin is not None,
         revisions=len(wanted_revisions(config["checkpoints"])),
     )
 
@@ -101,10 +85,8 @@ class Experiment:
     @property
     def held_out(self) -> Range:
         """Held-out rows that are used, at most so many of each domain."""
-        held = self.config["corpus"]["held_out"]
-        each = held["rows_per_domain"]
-        if self.sources.is_rows and "shards" not in held:
-            count = held.get("rows", 1024)
+        each = self.config["corpus"]["held_out"]["rows_per_domain"]
+        if self.sources.is_rows and (count := needs_of(self.config).after):
             return Range(min(each, count), min(PILE_DOMAINS * each, count))
         return Range(each, PILE_DOMAINS * each)
 

@@ -94,6 +94,11 @@ def tokens(e: Experiment, rate: Range, parts: int) -> Load:
     return replace(LIGHT, besides=needed.per(rate) * (1 / parts))
 
 
+def ordering(e: Experiment) -> Load:
+    """One shard of the training order; rows of token ids get detected domains."""
+    return tokens(e, TEXT if e.sources.is_rows else DISK, e.row_shards)
+
+
 def baseline(e: Experiment) -> Load:
     """The whole training, with its checkpoints and moments."""
     steps = Range.exactly(e.config["training"]["steps"])

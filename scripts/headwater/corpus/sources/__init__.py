@@ -1,27 +1,50 @@
-"""What the corpus can be made of. Read while rules are parsed."""
+"""What the corpus can be made of: one file of this folder for each kind of source.
 
-from collections.abc import Mapping
-from typing import Any
+A kind of source is a file whose `SOURCE` is a `base.Source`, and a branch of `corpus`
+in the schema of the config. Read while rules are parsed, so each file imports what is
+slow to import where it is used.
+"""
 
-SOURCE_SUFFIX = ".jsonl.zst"
-HELD_OUT_ROWS = 1024
+from pathlib import Path
 
+from headwater import members
+from headwater.corpus.sources.base import ROWS, Piece, Section, Source
 
-def has_rows(corpus: Mapping[str, Any]) -> bool:
-    """Whether a source gives token ids, rows in training order, and not text.
-
-    Args:
-        corpus: the section of the config.
-    """
-    tokens = "tokens" in corpus.get("dataset", {})
-    return tokens or "pythia" in corpus or "parquet" in corpus
+SOURCES: list[Source] = [
+    members.load(__name__, name).SOURCE for name in members.names(__file__, {"base"})
+]
 
 
-def rows_held_out(corpus: Mapping[str, Any]) -> int:
-    """Rows that are held out after those of training; 0 if text is held out instead.
+def find(section: Section) -> Source | None:
+    """The source that a section of the config names, if it names one."""
+    return next((source for source in SOURCES if source.key in section), None)
 
-    Args:
-        corpus: the section of the config, with a source of token ids.
-    """
-    held_out = corpus["held_out"]
-    return 0 if "shards" in held_out else held_out.get("rows", HELD_OUT_ROWS)
+
+def source_of(corpus: Section) -> Source:
+    """The source of a corpus that has been checked."""
+    (source,) = (source for source in SOURCES if source.key in corpus)
+    return source
+
+
+def gives_rows(corpus: Section) -> bool:
+    """Whether the source gives token ids, rows in training order, and not text."""
+    return source_of(corpus).gives_rows(corpus)
+
+
+def text_section(corpus: Section) -> Section:
+    """The section that names text: beside token ids, some may be held out."""
+    return corpus["held_out"] if gives_rows(corpus) else corpus
+
+
+def texts(corpus: Section, base: Path) -> dict[str, Piece]:
+    """The files of text by name, each a source of documents."""
+    section = text_section(corpus)
+    source = find(section)
+    return source.files(section, base) if source else {}
+
+
+def rows(corpus: Section, base: Path) -> Piece | None:
+    """The rows of token ids; None for a source of text."""
+    if not gives_rows(corpus):
+        return None
+    return source_of(corpus).files(corpus, base)[ROWS]

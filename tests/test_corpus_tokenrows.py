@@ -13,12 +13,13 @@ import pyarrow.parquet
 import pytest
 from tokenizers import Tokenizer
 
-from headwater.corpus import rowfetch
-from headwater.corpus.batches import BatchColumns, BatchFiles
+from headwater.corpus import fetched as fetching
+from headwater.corpus.batches import BatchFiles
 from headwater.corpus.detectors import DOMAINS
 from headwater.corpus.holdout import token_counts
+from headwater.corpus.needs import RowNeeds, needs_of
 from headwater.corpus.rows import Rows
-from headwater.corpus.rowsource import needs_of, open_source
+from headwater.corpus.sources import source_of
 from headwater.errors import HeadwaterError
 from headwater.heads.sequences import load_probe_vocabulary
 from headwater.net import failures
@@ -58,7 +59,7 @@ def build(
         shards.append(folder / f"{index:04d}.zarr")
         inputs = {"source": source, "tokenizer": tokenizer}
         outputs = {"store": shards[-1]}
-        run_script("copy_rows", config, inputs, outputs, log, shard=f"{index:04d}")
+        run_script("order_rows", config, inputs, outputs, log, shard=f"{index:04d}")
     inputs = {
         "source": source,
         "rows": shards,
@@ -66,7 +67,7 @@ def build(
         "tokenizer": tokenizer,
     }
     outputs = {"held_out": folder / "held_out.zarr", "summary": folder / "summary.json"}
-    run_script("hold_out_rows", config, inputs, outputs, log)
+    run_script("hold_out", config, inputs, outputs, log)
     held_out = Rows([folder / "held_out.zarr"], config)
     summary = json.loads((folder / "summary.json").read_text())
     return Rows(shards, config), held_out, summary
@@ -174,7 +175,7 @@ def test_text_can_be_held_out_instead(tmp_path: Path) -> None:
         "rows_per_domain": 5,
     }
     packed = tmp_path / "packed.zarr"
-    inputs = {"shard": text, "tokenizer": tokenizer_folder(tmp_path, config)}
+    inputs = {"text": text, "tokenizer": tokenizer_folder(tmp_path, config)}
     log = tmp_path / "log"
     run_script("tokenize_source", config, inputs, {"store": packed}, log, source="held")
     rows, held_out, _ = build(tmp_path, config, [data], [packed])
@@ -192,7 +193,7 @@ def test_ids_beyond_the_tokenizer_are_refused(tmp_path: Path) -> None:
     config = config_of(pythia={"path": str(data)})
     inputs = {"source": [data], "tokenizer": tokenizer_folder(tmp_path, config)}
     outputs = {"store": tmp_path / "0000.zarr"}
-    message = refusal(tmp_path, "copy_rows", config, inputs, outputs, shard="0000")
+    message = refusal(tmp_path, "order_rows", config, inputs, outputs, shard="0000")
     assert "row 13 holds token id 300 at position 4" in message
     assert "ids 0 to 299" in message
     assert not (tmp_path / "0000.zarr").exists()
@@ -266,15 +267,14 @@ def test_parquet_files_that_do_not_fit_are_refused(
     config = config_of(parquet=PARQUET)
     inputs = {"source": files, "tokenizer": tokenizer_folder(tmp_path, config)}
     outputs = {"store": tmp_path / "0000.zarr"}
-    found = refusal(tmp_path, "copy_rows", config, inputs, outputs, shard="0000")
+    found = refusal(tmp_path, "order_rows", config, inputs, outputs, shard="0000")
     assert re.search(message, found)
 
 
 def test_batches_out_of_order_are_refused(tmp_path: Path) -> None:
     files = [(str(path), str(path)) for path in parquet_files(tmp_path)[::-1]]
-    columns = BatchColumns("token_ids", "batch_idx")
     with pytest.raises(HeadwaterError, match="batch 0 comes after batch 7"):
-        BatchFiles(files, range(64), WIDTH, BATCH, columns)
+        BatchFiles(files, RowNeeds(WIDTH, 64, 0, BATCH), PARQUET)
 
 
 def test_missing_columns_are_named_with_those_there_are(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_missing_columns_are_named_with_those_there_are(tmp_path: Path) -> None:
     config = config_of(parquet={**PARQUET, "tokens": "input_ids"})
     inputs = {"source": files, "tokenizer": tokenizer_folder(tmp_path, config)}
     outputs = {"store": tmp_path / "0000.zarr"}
-    found = refusal(tmp_path, "copy_rows", config, inputs, outputs, shard="0000")
+    found = refusal(tmp_path, "order_rows", config, inputs, outputs, shard="0000")
     assert 'no column "input_ids" (corpus.parquet.tokens)' in found
     assert found.endswith("it has: uid, batch_idx, token_ids")
 
@@ -295,7 +295,7 @@ def test_parquet_rows_of_another_length_are_refused(tmp_path: Path) -> None:
         "tokenizer": tokenizer_folder(tmp_path, config),
     }
     outputs = {"store": tmp_path / "0000.zarr"}
-    found = refusal(tmp_path, "copy_rows", config, inputs, outputs, shard="0000")
+    found = refusal(tmp_path, "order_rows", config, inputs, outputs, shard="0000")
     assert "a row has 16 tokens, but rows have 17" in found
 
 
@@ -315,8 +315,7 @@ def test_columns_of_token_ids(
     table = pa.table({"batch_idx": np.arange(60) // BATCH, "token_ids": column})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     path = str(tmp_path / "a.parquet")
-    columns = BatchColumns("token_ids", "batch_idx")
-    source = BatchFiles([(path, path)], range(40), WIDTH, BATCH, columns)
+    source = BatchFiles([(path, path)], RowNeeds(WIDTH, 40, 0, BATCH), PARQUET)
     if message is None:
         assert (
             np.concatenate(list(source.blocks(4, 21, 5))).tolist() == [[1] * WIDTH] * 17
@@ -334,8 +333,7 @@ def test_rows_of_a_batch_without_uid_stay_in_the_file_s_order(tmp_path: Path) ->
     path = str(tmp_path / "a.parquet")
     # Row groups of 5 cut the batches of 8.
     pyarrow.parquet.write_table(table, path, row_group_size=5)
-    columns = BatchColumns("token_ids", "batch_idx")
-    source = BatchFiles([(path, path)], range(40), WIDTH, BATCH, columns)
+    source = BatchFiles([(path, path)], RowNeeds(WIDTH, 40, 0, BATCH), PARQUET)
     assert (np.concatenate(list(source.blocks(0, 40, 7))) == rows[:40]).all()
 
 
@@ -388,7 +386,7 @@ def test_rows_fetched_for_a_shorter_run_are_refused(
     target = fetched(tmp_path, config)
     config["training"]["steps"] += 1
     with pytest.raises(HeadwaterError, match=r"holds 52 rows .* now needs 60 of 17"):
-        open_source([target], config)
+        source_of(config["corpus"]).open([target], config["corpus"], needs_of(config))
 
 
 def test_rows_may_lie_across_fetched_shards(server: HubServer, tmp_path: Path) -> None:
@@ -452,7 +450,7 @@ def test_parquet_is_fetched_by_row_groups_and_resumed(
     write_parquet(server.root / "a.parquet", rows, 0, row_group_size=400)
     size = (server.root / "a.parquet").stat().st_size
     config = config_of(parquet={**PARQUET, "files": [f"{server.url}/files/a.parquet"]})
-    monkeypatch.setattr(rowfetch, "_COMMIT_BYTES", 1)
+    monkeypatch.setattr(fetching, "_COMMIT_BYTES", 1)
     commit, states = GrowingFile.commit, []
 
     def stop(self: GrowingFile, state: dict) -> None:
