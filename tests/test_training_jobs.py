@@ -366,7 +366,7 @@ def test_a_job_of_another_config_is_cancelled(tmp_path, begun):
 # The main process
 
 
-def test_a_driver_whose_head_has_ended_its_run_cancels(spec, monkeypatch):
+def test_a_driver_whose_main_process_has_ended_its_run_cancels(spec, monkeypatch):
     lock = Path("results/.test.lock")
     lock.parent.mkdir()
     handle = lock.open("w")
@@ -378,7 +378,7 @@ def test_a_driver_whose_head_has_ended_its_run_cancels(spec, monkeypatch):
     handle.close()
     with pytest.raises(KeyboardInterrupt):
         main.check()
-    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setattr(os, "getppid", lambda: -1)
     with pytest.raises(driver.Detached, match="Snakemake is gone"):
         main.check()
 
@@ -386,7 +386,7 @@ def test_a_driver_whose_head_has_ended_its_run_cancels(spec, monkeypatch):
 def test_without_a_lock_only_the_parent_counts(spec, monkeypatch):
     main = driver.MainProcess("test")
     main.check()
-    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setattr(os, "getppid", lambda: -1)
     with pytest.raises(driver.Detached):
         main.check()
 
