@@ -73,7 +73,8 @@ GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])
 POINTS = point_names(config["window"])  # where influence is measured
 ARM_RUNS = arm_runs(config)
-RUNS = [BASELINE_RUN, *(run_name(*run) for run in ARM_RUNS)]
+RUNS = [run_name(*run) for run in ARM_RUNS]
+ARMS = [BASELINE_RUN, *config["arms"]]
 CHECKPOINT_STEPS = saved_steps(config)
 TRAINED = "revisions" not in config["checkpoints"]  # else published ones are taken
 BASELINE = "<results>/checkpoints" if TRAINED else "<results>/checkpoints/source"
@@ -202,11 +203,21 @@ def arm_scores(wildcards):
     return f"<results>/influence/{arm['target']}.zarr"
 
 
-def run_checkpoints(wildcards):
-    """The checkpoints of the baseline, or the folder of an arm's; always a list."""
-    if wildcards.run == BASELINE_RUN:
+def draws_of(arm):
+    """The names of an arm's runs."""
+    return [run_name(*run) for run in ARM_RUNS if run[0] == arm]
+
+
+def arm_checkpoints(wildcards):
+    """The checkpoints of the baseline, or the folders of an arm's runs."""
+    if wildcards.arm == BASELINE_RUN:
         return CHECKPOINTS
-    return [f"<results>/retraining/{wildcards.run}"]
+    return expand("<results>/retraining/{run}", run=draws_of(wildcards.arm))
+
+
+def evaluation_minutes(wildcards, attempt):
+    """A time limit that grows with an arm's runs, and after a failure."""
+    return (110 + 10 * len(draws_of(wildcards.arm))) * attempt
 
 
 wildcard_constraints:
@@ -218,4 +229,3 @@ wildcard_constraints:
     point=r"start|end|point[1-9]\d*",
     arm="[a-z][a-z0-9_]*",
     draw=r"\d+",
-    run=r"baseline|[a-z][a-z0-9_]*-seed\d+",

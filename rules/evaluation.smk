@@ -1,9 +1,9 @@
 # Metrics of every run's checkpoints, and the effects of the arms.
 
 
-rule evaluate_run:
+rule evaluate_arm:
     input:
-        checkpoints=run_checkpoints,
+        checkpoints=arm_checkpoints,
         target=expand(
             "<results>/heads/targets/{target}.json",
             target=config["window"]["target"],
@@ -11,31 +11,31 @@ rule evaluate_run:
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
     output:
-        "<results>/evaluation/{run}.tsv",
+        directory("<results>/evaluation/{arm}"),
     log:
-        "<logs>/evaluation/evaluate_run-{run}.log",
+        "<logs>/evaluation/evaluate_arm-{arm}.log",
     benchmark:
-        "<benchmarks>/evaluation/evaluate_run-{run}.tsv"
+        "<benchmarks>/evaluation/evaluate_arm-{arm}.tsv"
     conda:
         "../envs/headwater.yaml"
     threads: 1
     resources:
         gpu=1,
         mem_mb=more(4000),
-        runtime=longer(120),
+        runtime=evaluation_minutes,
     params:
-        code=digest("evaluate_run"),
+        code=digest("evaluate_arm"),
         settings=section("evaluation"),
     script:
-        "../scripts/evaluate_run.py"
+        "../scripts/evaluate_arm.py"
 
 
 if ARM_RUNS:
 
     rule measure_effects:
         input:
-            runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
-            arms=expand("<results>/interventions/{run}.h5", run=RUNS[1:]),
+            runs=expand("<results>/evaluation/{arm}", arm=ARMS),
+            arms=expand("<results>/interventions/{run}.h5", run=RUNS),
             window="<results>/heads/window.json",
             target=expand(
                 "<results>/heads/targets/{target}.json",

@@ -93,7 +93,7 @@ if ARM_RUNS:
             window="<results>/heads/window.json",
             targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
             scores="<results>/heads/scores.tsv",
-            runs=expand("<results>/evaluation/{run}.tsv", run=RUNS),
+            runs=expand("<results>/evaluation/{arm}", arm=ARMS),
             domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
         output:
             png="<results>/report/emergence.png",
@@ -124,7 +124,7 @@ if ARM_RUNS:
         input:
             window="<results>/heads/window.json",
             targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
-            baseline="<results>/evaluation/baseline.tsv",
+            baseline=f"<results>/evaluation/{BASELINE_RUN}",
             summary="<results>/evaluation/summary.tsv",
             effects="<results>/evaluation/effects.tsv",
             domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),

@@ -78,19 +78,19 @@ rule variants:
 rule interventions:
     """The row and the weight of every position, in every arm."""
     input:
-        expand("<results>/interventions/{run}.h5", run=RUNS[1:]),
+        expand("<results>/interventions/{run}.h5", run=RUNS),
 
 
 rule retraining:
     """Every arm, retrained."""
     input:
-        expand("<results>/retraining/{run}", run=RUNS[1:]),
+        expand("<results>/retraining/{run}", run=RUNS),
 
 
 rule evaluation:
     """Metrics of every run, and the effects of the arms."""
     input:
-        expand("<results>/evaluation/{run}.tsv", run=RUNS),
+        expand("<results>/evaluation/{arm}", arm=ARMS),
         rules.measure_effects.output if ARM_RUNS else [],
 
 

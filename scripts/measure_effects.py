@@ -9,7 +9,7 @@ from headwater import job
 from headwater.checkpoints.schedule import arm_schedule
 from headwater.evaluation.effects import curves, effect, summarise
 from headwater.heads.targets import read_target, read_window
-from headwater.interventions.runs import BASELINE, run_name
+from headwater.interventions.runs import BASELINE, run_name, run_tables
 from headwater.publish import write_text
 
 
@@ -20,7 +20,10 @@ def main(snakemake):
         name = config["window"]["target"]
         start, end = choice.window.start, choice.window.end
         steps = arm_schedule(start, end, config["retraining"]["checkpoint_every"])
-        tables = {Path(p).stem: pd.read_csv(p, sep="\t") for p in snakemake.input.runs}
+        tables = {
+            path.stem: pd.read_csv(path, sep="\t")
+            for path in run_tables(map(Path, snakemake.input.runs))
+        }
         picked = {Path(p).stem: p for p in snakemake.input.arms}
         runs = {
             run: curves(table, target.score, target.head, name, steps)

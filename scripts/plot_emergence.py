@@ -4,6 +4,7 @@ from pathlib import Path
 
 from headwater import job
 from headwater.heads.targets import read_choice
+from headwater.interventions.runs import run_tables
 from headwater.report import emergence, style
 from headwater.report.tables import read_table, read_tables
 from headwater.report.words import arm_labels
@@ -22,7 +23,7 @@ def main(snakemake):
             labels=arm_labels(arms, domains, target),
             domains=domains,
             scores=read_table(Path(snakemake.input.scores)),
-            runs=read_tables(map(Path, snakemake.input.runs)),
+            runs=read_tables(run_tables(map(Path, snakemake.input.runs))),
         )
         figure = emergence.draw(data)
         outputs = snakemake.output

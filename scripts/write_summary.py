@@ -4,6 +4,7 @@ from pathlib import Path
 
 from headwater import job
 from headwater.heads.targets import read_choice
+from headwater.interventions.runs import BASELINE
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
 from headwater.report.summary import Tables, summary_text
@@ -19,7 +20,7 @@ def main(snakemake):
             window_target=config["window"]["target"],
             arms=config["arms"],
             choice=read_choice(Path(inputs.window), map(Path, inputs.targets), config),
-            baseline=read_table(Path(inputs.baseline)),
+            baseline=read_table(Path(inputs.baseline) / f"{BASELINE}.tsv"),
             summary=read_table(Path(inputs.summary)),
             domains=domains,
             fidelity=read_table(Path(inputs.fidelity)),

@@ -187,7 +187,7 @@ def test_every_script_has_itself_and_no_plumbing(script, monkeypatch):
         ("score_rows", "influence/scores", "interventions/arms"),
         ("row_gradients", "cross_entropy", "influence/scores"),
         ("probe_gradient", "probes/induction", "corpus/packing"),
-        ("evaluate_run", "probes/copying", "interventions/kinds"),
+        ("evaluate_arm", "probes/copying", "interventions/kinds"),
         ("solve_ihvp", "curvature/ekfac", "training/trainer"),
         ("fit_factors", "publish", "evaluation/effects"),
         ("order_rows", "corpus/sources/parquet", "net/remote"),
@@ -232,7 +232,7 @@ def loaded_by(script: str) -> dict[str, str]:
     return json.loads(result.stdout)
 
 
-@pytest.mark.parametrize("script", ["tokenize_source", "evaluate_run"])
+@pytest.mark.parametrize("script", ["tokenize_source", "evaluate_arm"])
 def test_the_modules_are_those_that_python_loads(script):
     """What is loaded and not listed is plumbing or has no code."""
     path, found = ROOT / f"{script}.py", loaded_by(script)
@@ -261,7 +261,7 @@ IMPORTED = {
     "build_arm": "zarr h5py",
     "check_fidelity": f"{PASS} pandas scipy",
     "compare_variants": f"{PASS} pandas scipy",
-    "evaluate_run": "torch zarr huggingface_hub pandas",
+    "evaluate_arm": "torch zarr huggingface_hub pandas",
     "fetch_checkpoint": "torch huggingface_hub",
     "fetch_rows": "",
     "fetch_text": "",

@@ -158,14 +158,13 @@ def test_edited_module_reruns_the_stages_that_use_it(finished: Path) -> None:
 
 def test_deleted_arm_is_the_only_one_retrained(finished: Path) -> None:
     before = contents(finished)
-    arm = "remove_top-seed0"
-    shutil.rmtree(finished / f"results/smoke/retraining/{arm}")
-    (finished / f"results/smoke/interventions/{arm}.h5").unlink()
-    (finished / f"results/smoke/evaluation/{arm}.tsv").unlink()
+    shutil.rmtree(finished / "results/smoke/retraining/remove_top-seed0")
+    (finished / "results/smoke/interventions/remove_top-seed0.h5").unlink()
+    shutil.rmtree(finished / "results/smoke/evaluation/remove_top")
     result = run(finished)
     assert result.returncode == 0, result.stdout[-4000:]
     done = jobs(result.stdout)
-    assert done["retrain_arm"] == done["build_arm"] == done["evaluate_run"] == 1
+    assert done["retrain_arm"] == done["build_arm"] == done["evaluate_arm"] == 1
     assert "train_baseline" not in done
     assert contents(finished) == before
 
@@ -174,7 +173,7 @@ def test_one_more_draw_trains_no_other(finished: Path) -> None:
     arm = smoke_config(finished)["arms"]["remove_random"]
     more = {"remove_random": {**arm, "draws": arm["draws"] + 1}}
     rerun = planned(finished, config=edited_config(finished, "draws", arms=more))
-    assert rerun["build_arm"] == rerun["retrain_arm"] == rerun["evaluate_run"] == 1
+    assert rerun["build_arm"] == rerun["retrain_arm"] == rerun["evaluate_arm"] == 1
     assert not {"score_rows", "row_gradients", "train_baseline"} & set(rerun)
 
 

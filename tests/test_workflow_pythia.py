@@ -76,7 +76,7 @@ def test_a_ready_experiment_plans_everything(clone: Path, size: str) -> None:
     assert planned["fetch_checkpoint"] == planned["fetch_rows"] == 1
     assert planned["fetch_tokenizer"] == planned["train_baseline"] == 1
     assert planned["retrain_arm"] == planned["build_arm"] == runs == 11
-    assert planned["evaluate_run"] == runs + 1
+    assert planned["evaluate_arm"] == len(config["arms"]) + 1
     assert planned["row_gradients"] == config["gradients"]["shards"]
     assert planned["write_summary"] == planned["plot_emergence"] == 1
 

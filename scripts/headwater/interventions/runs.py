@@ -1,6 +1,7 @@
 """The runs of an experiment: the baseline, and every draw of every arm."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 BASELINE = "baseline"  # the run without intervention
@@ -24,3 +25,14 @@ def runs_of(arm: str, runs: Iterable[str]) -> list[str]:
     """The names of an arm's runs, by draw."""
     names = [name for name in runs if name.rpartition("-seed")[0] == arm]
     return sorted(names, key=lambda name: int(name.rpartition("-seed")[2]))
+
+
+def run_tables(folders: Iterable[Path]) -> list[Path]:
+    """The tables in the folders of arms (`evaluation/<arm>/<run>.tsv`), by draw."""
+    found: list[Path] = []
+    for folder in folders:
+        tables = {path.stem: path for path in folder.glob("*.tsv")}
+        baseline = folder.name == BASELINE
+        names = [BASELINE] if baseline else runs_of(folder.name, tables)
+        found += [tables[name] for name in names]
+    return found

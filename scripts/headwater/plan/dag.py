@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 
 from headwater.interventions.runs import arm_runs
@@ -97,8 +97,9 @@ ROWS = {
     "compare_variants": Row(jobs=0),  # only asked for by name
     "build_arm": Row(leaves=sizes.intervention),
     "retrain_arm": Row(work.arm, sizes.arm),
-    "evaluate_run": Row(
-        lambda e: work.scoring(e, e.arm_saved, e.held_out),
+    "evaluate_arm": Row(
+        lambda e: work.scoring(e, e.arm_saved * e.draws, e.held_out),
+        lambda e: small(1, max(1, ceil(e.draws))),
         first=lambda e: work.scoring(e, Range.exactly(e.saved), e.held_out),
     ),
 }
@@ -122,16 +123,15 @@ def _conditions(e: Experiment) -> dict[str, bool]:
 
 def _values(e: Experiment, stage: str) -> dict[str, int]:
     """How many values each wildcard has."""
-    runs = len(arm_runs(e.config))
+    runs, arms = len(arm_runs(e.config)), len(e.config["arms"])
     return {
         "source": e.sources.text,
         "shard": e.row_shards if stage == "corpus" else e.shards,
         "revision": e.sources.revisions,
         "target": e.targets,
         "point": e.points,
-        "arm": runs,  # with their draws
+        "arm": arms + 1 if stage == "evaluation" else runs,  # or with their draws
         "draw": 1,
-        "run": runs + 1,
     }
 
 

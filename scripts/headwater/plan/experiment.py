@@ -10,6 +10,7 @@ from headwater.config import wanted_revisions
 from headwater.config.points import point_names
 from headwater.corpus.needs import needs_of
 from headwater.corpus.sources import rows, texts
+from headwater.interventions.runs import arm_runs
 from headwater.plan.ranges import Range
 from headwater.plan.shape import Config
 from headwater.steps import training_rows
@@ -143,3 +144,9 @@ class Experiment:
             len(arm_schedule(0, int(n), every)) for n in (steps.low, steps.high)
         )
         return Range(low, high)
+
+    @property
+    def draws(self) -> float:
+        """Runs of an arm, in the mean; 1 without arms."""
+        arms = self.config["arms"]
+        return len(arm_runs(self.config)) / len(arms) if arms else 1.0

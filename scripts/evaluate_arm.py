@@ -1,0 +1,92 @@
+"""Head scores, losses and ICL at every checkpoint of an arm's runs, or the baseline's.
+
+All draws of an arm in one process: to import the model takes longer than to measure a
+small one. Each run has a table of its own; a killed job goes on with the next run.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headwater import job
+from headwater.checkpoints.files import load_model
+from headwater.corpus.rows import Rows
+from headwater.evaluation.losses import HeldOut
+from headwater.evaluation.metrics import checkpoint_metrics, metrics_table
+from headwater.geometry import Head
+from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
+from headwater.heads.targets import read_target
+from headwater.identity import arm_identity, identity
+from headwater.interventions.runs import BASELINE
+from headwater.probes import find_probe
+from headwater.progress import Progress
+from headwater.publish import publish_folder, write_text
+from headwater.seeds import stable_seed
+from headwater.steps import step_numbers
+
+
+def runs_of(snakemake, arm):
+    """The checkpoints of every run, by its name: (step, folder), ascending."""
+    folders = [Path(path) for path in snakemake.input.checkpoints]
+    if arm == BASELINE:
+        return {BASELINE: step_numbers(folders)}
+    return {run.name: step_numbers(run.glob("step*")) for run in folders}
+
+
+def questions(snakemake, config):
+    """What every checkpoint is asked: sequences, held-out rows, the target's probe."""
+    inputs, heads = snakemake.input, config["heads"]
+    rows = Rows([Path(inputs.held_out)], config)
+    names = [rows.domain_names[i] for i in rows.domains(0, len(rows))]
+    held = HeldOut(torch.from_numpy(rows.tokens(0, len(rows))), np.array(names))
+    sequences = repeated_sequences(
+        heads["sequences"],
+        heads["half_length"],
+        load_probe_vocabulary(Path(inputs.held_out), Path(inputs.tokenizer), config),
+        stable_seed(config["seed"], "evaluation"),
+    )
+    target = read_target(Path(inputs.target[0]), config)
+    probe = find_probe(target.probe), Head.parse(target.head)
+    return sequences.to(job.device()), held, {config["window"]["target"]: probe}
+
+
+def measure(checkpoints, asked, config, update):
+    """The table of one run."""
+    sequences, held, probes = asked
+    settings, lines = config["evaluation"], []
+    for step, folder in checkpoints:
+        model = load_model(folder, config).to(job.device())
+        early, late = settings["early_tokens"], settings["late_tokens"]
+        lines += checkpoint_metrics(step, model, sequences, held, early, late, probes)
+        update()
+    return metrics_table(lines)
+
+
+def is_measured(table, checkpoints):
+    """Whether a killed job left a run's table, and the run is still the same."""
+    last = checkpoints[-1][1].stat().st_mtime
+    return table.exists() and table.stat().st_mtime > last
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        arm = snakemake.wildcards.arm
+        runs, asked = runs_of(snakemake, arm), questions(snakemake, config)
+        total = sum(map(len, runs.values()))
+        progress = Progress(f"evaluate {arm}", total, "checkpoints")
+        if arm == BASELINE:
+            stamp = identity("window", config, evaluation=config["evaluation"])
+        else:
+            stamp = arm_identity("evaluation", config, arm, len(runs))
+        with publish_folder(Path(snakemake.output[0]), stamp) as folder:
+            for name, checkpoints in runs.items():
+                table = folder / f"{name}.tsv"
+                if is_measured(table, checkpoints):
+                    progress.update(len(checkpoints))
+                    continue
+                found = measure(checkpoints, asked, config, progress.update)
+                write_text(table, found.to_csv(sep="\t", index=False))
+
+
+main(snakemake)  # noqa: F821
