@@ -75,6 +75,7 @@ POINTS = point_names(config["window"])  # where influence is measured
 ARM_RUNS = arm_runs(config)
 RUNS = [run_name(*run) for run in ARM_RUNS]
 ARMS = [BASELINE_RUN, *config["arms"]]
+MOST_DRAWS = max([arm["draws"] for arm in config["arms"].values()], default=1)
 CHECKPOINT_STEPS = saved_steps(config)
 TRAINED = "revisions" not in config["checkpoints"]  # else published ones are taken
 BASELINE = "<results>/checkpoints" if TRAINED else "<results>/checkpoints/source"
@@ -213,11 +214,6 @@ def arm_checkpoints(wildcards):
     if wildcards.arm == BASELINE_RUN:
         return CHECKPOINTS
     return expand("<results>/retraining/{run}", run=draws_of(wildcards.arm))
-
-
-def evaluation_minutes(wildcards, attempt):
-    """A time limit that grows with an arm's runs, and after a failure."""
-    return (110 + 10 * len(draws_of(wildcards.arm))) * attempt
 
 
 wildcard_constraints:
