@@ -92,6 +92,10 @@ def _top(facts: RowFacts, count: int, _: Generator) -> np.ndarray:
     return np.sort(facts.ranking()[:count])
 
 
+def _bottom(facts: RowFacts, count: int, _: Generator) -> np.ndarray:
+    return np.sort(facts.ranking()[::-1][:count])
+
+
 def _random(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
     return random_rows(np.arange(len(facts.domains)), count, generator)
 
@@ -121,6 +125,16 @@ KINDS = {
         noun="top rows",
         colours={"remove": "#b2182b", "insert": "#2166ac", "repeat": "#01665e"},
         width=2.8,
+        dashes="solid",
+    ),
+    "bottom": Kind(
+        _bottom,
+        "judged",
+        drawn=False,
+        label="the bottom {share} of rows",
+        noun="bottom rows",
+        colours={"remove": "#fdae61", "insert": "#053061", "repeat": "#003c30"},
+        width=2.4,
         dashes="solid",
     ),
     "random": Kind(
