@@ -26,7 +26,7 @@ from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.net.failures import ADVICE
 from headwater.net.hub import hub_file
-from headwater.publish import Identity, publish_folder
+from headwater.publish import Identity, publish_folder, write_json
 from headwater.steps import step_of
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def fetch_checkpoint(
         model_config.to_json_file(part / "config.json")
         save_file(tensors, part / SAFE)
         step = step_of(revision) or 0
-        _write(
+        write_json(
             part / "trainer.json", {"step": step, "loss": None, "identity": identity}
         )
-        _write(part / SOURCE_FILE, _record(place, revision, files))
+        write_json(part / SOURCE_FILE, _record(place, revision, files))
 
 
 def check_shape(path: Path, found: "GPTNeoXConfig", config: Config) -> None:
@@ -212,7 +212,3 @@ def _record(
         for name, path in files.items()
     }
     return {**record, "revision": revision, "sha256": hashes}
-
-
-def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from typing import Any
 from headwater.errors import HeadwaterError
 from headwater.net.remote import RemoteFile
 from headwater.progress import Progress
+from headwater.publish import write_json
 
 RECORD_NAME = "fetched.json"
 _SYNC_BYTES = 1 << 26
@@ -179,8 +180,7 @@ def _compare(remote: RemoteFile, wanted: range, digest: str, missing: int) -> No
 
 def write_record(folder: Path, parts: list[dict[str, Any]], **more: Any) -> None:
     """Write the record of a fetched folder."""
-    text = json.dumps({**more, "parts": parts}, indent=2) + "\n"
-    (folder / RECORD_NAME).write_text(text, encoding="utf-8")
+    write_json(folder / RECORD_NAME, {**more, "parts": parts})
 
 
 def read_record(folder: Path) -> dict[str, Any]:
