@@ -16,10 +16,6 @@ def checkpoint_steps(steps: int, every: int) -> list[int]:
 
     They are 0, the powers of two up to 512, the multiples of `every`, and the last
     step, none of them above `steps`.
-
-    Args:
-        steps: training steps of the run, at least 1.
-        every: steps between the regular checkpoints, at least 1.
     """
     powers = {1 << bits for bits in range(LAST_POWER.bit_length())}
     regular = set(range(0, steps + 1, every))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from headwater import stores
-from headwater.corpus import detectors, rowstore
+from headwater.corpus import detectors
 from headwater.corpus.collection import Collection
 from headwater.corpus.domains import RECORDS
 from headwater.corpus.encoding import Encoder
@@ -163,7 +163,7 @@ def summarize(
         config: the whole config.
     """
     group = stores.open_group(held_out, config)
-    names = rowstore.attributes(group)["domains"]
+    names: Any = group.attrs["domains"]
     kept = np.bincount(stores.read(group, "domain"), minlength=len(names)).tolist()
     used = {"training": training, "held_out": dict(zip(names, kept, strict=True))}
     planted = RECORDS if config["corpus"]["records"]["fraction"] > 0 else None

@@ -6,7 +6,6 @@ A *span* says which characters of which document a stretch of a row holds. Row `
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import zarr
@@ -185,8 +184,3 @@ def take_stored(group: zarr.Group, rows: np.ndarray) -> Iterator[RowBlock]:
 def stored_rows(group: zarr.Group) -> int:
     """Rows of a stored rows group."""
     return int(stores.array(group, "tokens").shape[0])
-
-
-def attributes(group: zarr.Group) -> dict[str, Any]:
-    """What a store says about itself."""
-    return dict(group.attrs)
