@@ -73,11 +73,7 @@ def block_rows(width: int) -> int:
 
 
 def layout(name: str, width: int) -> tuple[int, int]:
-    """(entries of a chunk, chunks of a file) of an array of a rows group.
-
-    Args:
-        width: tokens of a row.
-    """
+    """(entries of a chunk, chunks of a file) of an array of a rows group."""
     block = _SPANS_A_BLOCK if name == "spans" else block_rows(width)
     entries = _FILE_TOKENS // width if name == "tokens" else _FILE_ENTRIES
     return block, max(1, entries // block)
@@ -162,7 +158,6 @@ def take_stored(group: zarr.Group, rows: np.ndarray) -> Iterator[RowBlock]:
     """Rows of a stored group, in order; each block that holds some is read once.
 
     Args:
-        group: a rows group.
         rows: int64 [k], sorted row numbers.
     """
     size = stores.array(group, "tokens").chunks[0]

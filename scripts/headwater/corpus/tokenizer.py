@@ -48,7 +48,6 @@ def make_tokenizer(
     Args:
         tokenizer: `{vocab_size}` to train one, or `{name, revision}` to fetch one.
         sources: the corpus, `.jsonl.zst` files in order.
-        on_bad_line: "fail" or "skip".
         model_vocabulary: rows of the model's embedding, if the config says.
 
     Raises:
