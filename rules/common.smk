@@ -14,8 +14,7 @@ from types import SimpleNamespace
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from headwater.checkpoints.needs import pass_mb, training_mb, training_minutes
-from headwater.checkpoints.schedule import saved_steps
-from headwater.config.points import point_names
+from headwater.checkpoints.schedule import point_names, saved_steps
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
 from headwater.config import load_config, wanted_revisions

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from headwater.config.reading import read_config_file
+from headwater.config import read_config_file
 from headwater.config.target_checks import PROBES
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head

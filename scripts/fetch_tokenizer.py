@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from headwater import job
-from headwater.config.revisions import with_checkpoint
+from headwater.config.files import with_checkpoint
 from headwater.corpus.tokenizer import make_tokenizer
 from headwater.identity import identity
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from headwater import job
-from headwater.config.points import point_names
+from headwater.checkpoints.schedule import point_names
 from headwater.heads.targets import choose_window, write_window
 from headwater.identity import identity
 from headwater.publish import publish_links

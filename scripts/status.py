@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from headwater.cluster.orphans import record_path
-from headwater.config.reading import read_config_file
+from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.plan.dag import count_jobs
 from headwater.plan.estimate import Folders, experiment_of

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headwater.corpus import megatron
-from headwater.corpus.tokenfiles import TokenFiles, open_local
+from headwater.corpus.tokenfiles import HEADER, TokenFiles, open_local
 from headwater.corpus.tokenparts import index_name, part_order
 from headwater.errors import HeadwaterError
 from headwater.steps import bytes_of_rows, step_of_row
@@ -147,7 +146,7 @@ def test_rows_of_another_length_are_named(tmp_path: Path) -> None:
 def test_rows_with_gaps_are_named(tmp_path: Path) -> None:
     bin_file = write_preshuffled(tmp_path, 20, WIDTH, 300) / "document.bin"
     index = bytearray((tmp_path / "document.idx").read_bytes())
-    place = megatron.HEADER.size + 4 * 20 + 8 * 5
+    place = HEADER.size + 4 * 20 + 8 * 5
     index[place : place + 8] = struct.pack("<q", 92)
     (tmp_path / "document.idx").write_bytes(bytes(index))
     with pytest.raises(HeadwaterError, match="row 5 begins at byte 92, expected 90"):

@@ -129,8 +129,7 @@ def test_rows_are_shown_as_text(
 ) -> None:
     rows, wanted = Rows([tmp_path / "0000.zarr"], experiment), pythia_rows(tokenizer)
     assert rows.tokens(0, 4).tolist() == wanted[:4]
-    text = rows.text(1, tokenizer)
-    assert text == tokenizer.decode(wanted[1], skip_special_tokens=False)
+    text = tokenizer.decode(wanted[1], skip_special_tokens=False)
     parts = passages(rows, 1, tokenizer, np.zeros(WIDTH - 1, np.float32))
     texts = ["".join(piece.text for piece in part.pieces) for part in parts]
     assert "".join(texts) == text

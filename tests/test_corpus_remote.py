@@ -190,7 +190,7 @@ def interrupted_fetch(
     server: HubServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fetch a shard, and be killed after the second sure megabyte."""
-    monkeypatch.setattr(fetching, "_SYNC_BYTES", 1 << 20)
+    monkeypatch.setattr(fetching, "SYNC_BYTES", 1 << 20)
     commit, commits = GrowingFile.commit, []
 
     def stop(self: GrowingFile, state: dict) -> None:

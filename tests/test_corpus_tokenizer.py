@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models
 
-from headwater.config.revisions import with_checkpoint
+from headwater.config.files import with_checkpoint
 from headwater.corpus import tokenizer as making
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.tokenfolder import NEEDED
+from headwater.corpus.files import TOKENIZER_FILES
 from headwater.errors import HeadwaterError
 from headwater.identity import identity
 from test_corpus_support import (
@@ -114,7 +114,7 @@ def test_a_local_checkpoint_brings_its_tokenizer(tmp_path, monkeypatch):
 def test_which_tokenizer_is_taken(tmp_path, name, checkpoints, taken):
     for folder in ("own", "models/step0", "models/bare"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in NEEDED:
+    for file in TOKENIZER_FILES:
         (tmp_path / "models/step0" / file).touch()
     settings = {"name": name, "revision": "main"}
     found = with_checkpoint(settings, checkpoints, tmp_path)

@@ -450,7 +450,7 @@ def test_parquet_is_fetched_by_row_groups_and_resumed(
     write_parquet(server.root / "a.parquet", rows, 0, row_group_size=400)
     size = (server.root / "a.parquet").stat().st_size
     config = config_of(parquet={**PARQUET, "files": [f"{server.url}/files/a.parquet"]})
-    monkeypatch.setattr(fetching, "_COMMIT_BYTES", 1)
+    monkeypatch.setattr(fetching, "SYNC_BYTES", 1)
     commit, states = GrowingFile.commit, []
 
     def stop(self: GrowingFile, state: dict) -> None:

@@ -183,7 +183,7 @@ def test_every_script_has_itself_and_no_plumbing(script, monkeypatch):
     ("script", "needed", "not_needed"),
     [
         ("retrain_arm", "training/trainer", "influence/scores"),
-        ("retrain_arm", "corpus/rowstore", "projection/store"),
+        ("retrain_arm", "corpus/rows", "projection/store"),
         ("score_rows", "influence/scores", "interventions/arms"),
         ("row_gradients", "cross_entropy", "influence/scores"),
         ("probe_gradient", "probes/induction", "corpus/packing"),

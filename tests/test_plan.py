@@ -13,6 +13,7 @@ import zarr
 
 from clone import REPOSITORY, jobs, make_clone, run
 from headwater import progress
+from headwater.checkpoints import needs
 from headwater.config import load_config
 from headwater.corpus import rowstore
 from headwater.corpus.rowstore import RowBlock, RowWriter
@@ -174,9 +175,9 @@ def test_a_checkpoint_has_the_planned_bytes() -> None:
     from headwater.training.run import new_model
 
     config = ready("smoke.yaml")
-    model = new_model(config, shape.vocabulary(config), 0)
-    assert sum(p.numel() for p in model.parameters()) == shape.parameters(config)
-    assert checkpoint_bytes(config, moments=True) == 12 * shape.parameters(config)
+    model = new_model(config, needs.vocabulary(config), 0)
+    assert sum(p.numel() for p in model.parameters()) == needs.parameters(config)
+    assert checkpoint_bytes(config, moments=True) == 12 * needs.parameters(config)
 
 
 def count_files(folder: Path) -> int:

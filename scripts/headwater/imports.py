@@ -89,26 +89,17 @@ def _imported(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             candidates = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            members = [f"{node.module}.{alias.name}" for alias in node.names]
-            candidates = [node.module, *members]
+            candidates = [f"{node.module}.{alias.name}" for alias in node.names]
+            candidates.append(node.module)
         else:
             continue
         for name in candidates:
-            if name.split(".")[0] == PACKAGE and name != PACKAGE and _exists(name):
+            if name.startswith(f"{PACKAGE}.") and _file(name).is_file():
                 yield name
-
-
-def _exists(name: str) -> bool:
-    try:
-        return _file(name).is_file()
-    except FileNotFoundError:
-        return False
 
 
 @cache
 def _file(name: str) -> Path:
     base = ROOT.joinpath(*name.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(name)
+    module = base.with_suffix(".py")
+    return module if module.is_file() else base / "__init__.py"

@@ -9,9 +9,7 @@ from types import ModuleType
 def names(package_file: str, without: Container[str] = ()) -> list[str]:
     """The modules beside a package's `__init__.py`, sorted.
 
-    Args:
-        package_file: the `__init__.py`.
-        without: modules that are no members; those whose names begin with `_` are none.
+    Those named in `without` and those whose names begin with `_` are no members.
     """
     stems = sorted(path.stem for path in Path(package_file).parent.glob("*.py"))
     return [name for name in stems if name[0] != "_" and name not in without]

@@ -105,7 +105,9 @@ def load_model(folder: Path, config: Config) -> Model:
 
     load_state(folder, config)
     model_config = read_model_config(folder / "config.json")
-    check_positions(folder, model_config, config["corpus"]["seq_len"])
+    length = config["corpus"]["seq_len"]
+    if wrong := positions_problem(model_config.to_dict(), length):
+        raise HeadwaterError(f"{folder}: {wrong}")
     path = folder / "model.safetensors"
     tensors = load_tensors(path)
     check_finite(path, tensors)
@@ -127,16 +129,6 @@ def read_model_config(path: Path) -> "GPTNeoXConfig":
         if wrong := kind_problem(read_config(path)):
             raise HeadwaterError(f"{path}: {wrong}")
         return GPTNeoXConfig.from_json_file(path)
-
-
-def check_positions(path: Path, model_config: "GPTNeoXConfig", length: int) -> None:
-    """Refuse rows longer than the model's positions.
-
-    Raises:
-        HeadwaterError: names both lengths.
-    """
-    if wrong := positions_problem(model_config.to_dict(), length):
-        raise HeadwaterError(f"{path}: {wrong}")
 
 
 def check_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:

@@ -1,4 +1,7 @@
-"""What jobs that hold a model ask the cluster for. Read while rules are parsed."""
+"""How large a model is, and what jobs that hold one ask the cluster for.
+
+Read while rules are parsed.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +13,20 @@ BYTES = 24  # a parameter: weight, gradient, two moments, and a copy while savin
 OPERATIONS = 5e13  # a second: a cautious share of a GPU of 2020's
 
 
+def vocabulary(config: Mapping[str, Any]) -> int:
+    """Rows of the embedding; Pythia's, where the tokenizer is still to be fetched."""
+    known = config["corpus"]["tokenizer"].get("vocab_size", 50304)
+    return int(config["model"].get("vocab_size", known))
+
+
 def parameters(config: Mapping[str, Any]) -> int:
-    """Parameters of the config's model, without biases and norms."""
+    """All parameters of the GPT-NeoX model, biases and norms too."""
     model = config["model"]
     width, wide = model["hidden_size"], model["intermediate_size"]
-    known = config["corpus"]["tokenizer"].get("vocab_size", 50304)
-    rows = model.get("vocab_size", known)
-    layer = 4 * width * width + 2 * width * wide
-    return int(2 * rows * width + model["num_hidden_layers"] * layer)
+    attention = 4 * width * width + 4 * width
+    mlp = 2 * width * wide + width + wide
+    layers = model["num_hidden_layers"] * (attention + mlp + 4 * width)
+    return int(2 * vocabulary(config) * width + layers + 2 * width)
 
 
 def training_mb(config: Mapping[str, Any]) -> int:

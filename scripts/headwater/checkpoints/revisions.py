@@ -12,12 +12,7 @@ CONFIG, SAFE, PICKLED = "config.json", "model.safetensors", "pytorch_model.bin"
 
 
 def folder_problem(folder: Path, revision: str) -> str | None:
-    """What keeps a folder of revisions from giving one, in one line; None if nothing.
-
-    Args:
-        folder: with a folder for each revision.
-        revision: the one wanted.
-    """
+    """What keeps a folder of revisions from giving one, in one line, if anything."""
     if not os.path.isdir(folder):
         return "no such folder"
     if os.path.isdir(folder / revision):
@@ -29,17 +24,14 @@ def folder_problem(folder: Path, revision: str) -> str | None:
             "a revision itself, but it must hold one folder for each revision; name "
             f"the folder above it{as_start}"
         )
-    names = sorted(name for name in _names(folder) if os.path.isdir(folder / name))
+    names = os.listdir(folder) if os.access(folder, os.R_OK) else []
+    names = sorted(name for name in names if os.path.isdir(folder / name))
     near = ", ".join(nearest(revision, names))
     return f"no {revision} in it; " + (
         f"the nearest are {near}"
         if near
         else "it must hold one folder for each revision"
     )
-
-
-def _names(folder: Path) -> list[str]:
-    return os.listdir(folder) if os.access(folder, os.R_OK) else []
 
 
 def _missing_files(folder: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""At which training steps a run is saved.
+"""At which training steps a run is saved, and at which of them influence is measured.
 
 Pythia (arXiv 2304.01373) saved steps 0, 1, 2, 4, ..., 512 and then every 1000th: early
 training changes fast. The same here, with the interval free.
@@ -16,10 +16,6 @@ def checkpoint_steps(steps: int, every: int) -> list[int]:
 
     They are 0, the powers of two up to 512, the multiples of `every`, and the last
     step, none of them above `steps`.
-
-    Args:
-        steps: training steps of the run, at least 1.
-        every: steps between the regular checkpoints, at least 1.
     """
     powers = {1 << bits for bits in range(LAST_POWER.bit_length())}
     regular = set(range(0, steps + 1, every))
@@ -29,9 +25,8 @@ def checkpoint_steps(steps: int, every: int) -> list[int]:
 def saved_steps(config: Mapping[str, Any]) -> list[int]:
     """The steps with a checkpoint in an experiment, ascending.
 
-    Args:
-        config: the whole config. Its baseline is trained, or consists of the revisions
-            `step<N>` that `checkpoints.revisions` lists.
+    Its baseline is trained, or consists of the revisions `step<N>` that
+    `checkpoints.revisions` lists.
     """
     revisions = config.get("checkpoints", {}).get("revisions")
     if revisions is not None:
@@ -48,3 +43,14 @@ def arm_schedule(start: int, end: int, every: int) -> list[int]:
     """
     first = start - start % every + every
     return sorted({start, *range(first, end, every), end})
+
+
+def point_names(window: Mapping[str, Any]) -> list[str]:
+    """The checkpoints at which influence is measured: `start`, `point1`, ..., or `end`.
+
+    Which steps they are is known only when the window has been found, so paths carry
+    these roles.
+    """
+    if window["score_at"] == "end":
+        return ["end"]
+    return ["start", *(f"point{i}" for i in range(1, window["checkpoints"]))]

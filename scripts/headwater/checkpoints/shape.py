@@ -37,7 +37,7 @@ def shape_problem(found: Mapping[str, Any], config: Config) -> str | None:
         kind_problem(found)
         or positions_problem(found, config["corpus"]["seq_len"])
         or _difference(found, config["model"])
-        or ("tied embeddings are not supported" if _tied(found) else None)
+        or _tied(found)
     )
 
 
@@ -64,7 +64,10 @@ def positions_problem(found: Mapping[str, Any], length: int) -> str | None:
 
 
 def _difference(found: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
-    shape = {**found, **_rotary(found)}
+    # Where `transformers` writes it since version 5.
+    rope = found.get("rope_parameters")
+    share = rope.get("partial_rotary_factor") if isinstance(rope, dict) else None
+    shape = {**found, **({} if share is None else {"rotary_pct": share})}
     for key, value in model.items():
         if key not in NEW_MODELS_ONLY and shape.get(key, value) != value:
             return (
@@ -74,12 +77,6 @@ def _difference(found: Mapping[str, Any], model: Mapping[str, Any]) -> str | Non
     return None
 
 
-def _rotary(found: Mapping[str, Any]) -> dict[str, Any]:
-    # Where `transformers` writes it since version 5.
-    rope = found.get("rope_parameters")
-    share = rope.get("partial_rotary_factor") if isinstance(rope, dict) else None
-    return {} if share is None else {"rotary_pct": share}
-
-
-def _tied(found: Mapping[str, Any]) -> bool:
-    return bool(found.get("tie_word_embeddings", False))
+def _tied(found: Mapping[str, Any]) -> str | None:
+    tied = found.get("tie_word_embeddings", False)
+    return "tied embeddings are not supported" if tied else None

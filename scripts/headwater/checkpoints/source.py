@@ -26,7 +26,7 @@ from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.net.failures import ADVICE
 from headwater.net.hub import hub_file
-from headwater.publish import Identity, publish_folder
+from headwater.publish import Identity, publish_folder, write_json
 from headwater.steps import step_of
 
 if TYPE_CHECKING:
@@ -48,19 +48,19 @@ def fetch_checkpoint(
 
     Args:
         revision: its name, `step<N>` or another, which counts as step 0.
-        config: the whole config; `checkpoints` says where the revision is.
 
     Raises:
         HeadwaterError: it cannot be had, or does not fit the config's model.
     """
     place = config["checkpoints"]
     files: dict[str, Path] = {}
-    get = _recorded(_getter(place, revision), files)
+    get = _getter(place, revision, files)
     config_file = get("config.json")
     if config_file is None:
         raise _missing(place, revision, "config.json")
     model_config = read_model_config(config_file)
-    check_shape(config_file, model_config, config)
+    if wrong := shape_problem(model_config.to_dict(), config):
+        raise HeadwaterError(f"{config_file}: {wrong}")
     # Training repeats bit by bit, and Pythia had no dropout.
     model_config.update({"attention_dropout": 0.0, "hidden_dropout": 0.0})
     tensors = _weights(get)
@@ -73,20 +73,10 @@ def fetch_checkpoint(
         model_config.to_json_file(part / "config.json")
         save_file(tensors, part / SAFE)
         step = step_of(revision) or 0
-        _write(
+        write_json(
             part / "trainer.json", {"step": step, "loss": None, "identity": identity}
         )
-        _write(part / SOURCE_FILE, _record(place, revision, files))
-
-
-def check_shape(path: Path, found: "GPTNeoXConfig", config: Config) -> None:
-    """Refuse a model of another shape than the config says.
-
-    Raises:
-        HeadwaterError: names the key, the model's value and the config's.
-    """
-    if wrong := shape_problem(found.to_dict(), config):
-        raise HeadwaterError(f"{path}: {wrong}")
+        write_json(part / SOURCE_FILE, _record(place, revision, files))
 
 
 def normalised(path: Path, tensors: Tensors, model_config: "GPTNeoXConfig") -> Tensors:
@@ -117,23 +107,22 @@ def normalised(path: Path, tensors: Tensors, model_config: "GPTNeoXConfig") -> T
     return {name: found[name] for name in wanted}
 
 
-def _getter(place: Mapping[str, Any], revision: str) -> Get:
-    if "repo" in place:
-        return lambda name: hub_file(place["repo"], revision, name)
-    if wrong := folder_problem(Path(place["folder"]), revision):
+def _getter(place: Mapping[str, Any], revision: str, files: dict[str, Path]) -> Get:
+    """What finds a file of the revision by its name, and notes it in `files`."""
+    if "folder" in place and (wrong := folder_problem(Path(place["folder"]), revision)):
         raise HeadwaterError(f"{place['folder']}: {wrong}")
-    folder = Path(place["folder"]) / revision
-    return lambda name: folder / name if (folder / name).is_file() else None
 
-
-def _recorded(get: Get, files: dict[str, Path]) -> Get:
-    def recorded(name: str) -> Path | None:
-        path = get(name)
-        if path is not None:
-            files[name] = path
+    def get(name: str) -> Path | None:
+        if "repo" in place:
+            path = hub_file(place["repo"], revision, name)
+        else:
+            path = Path(place["folder"]) / revision / name
+        if path is None or not path.is_file():
+            return None
+        files[name] = path
         return path
 
-    return recorded
+    return get
 
 
 def _weights(get: Get) -> Tensors:
@@ -212,7 +201,3 @@ def _record(
         for name, path in files.items()
     }
     return {**record, "revision": revision, "sha256": hashes}
-
-
-def _write(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

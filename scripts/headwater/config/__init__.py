@@ -9,26 +9,33 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from headwater.config import checks, target_checks  # noqa: F401 (they register)
 from headwater.config.files import (
     corpus_problems,
     held_out_problems,
     probe_problems,
-    row_problems,
-    tokenizer_problems,
-)
-from headwater.config.registry import check_problems
-from headwater.config.revisions import (
     revision_problems,
+    row_problems,
     shape_problems,
+    tokenizer_problems,
     wanted_revisions,
 )
+from headwater.config.registry import check_problems
 from headwater.config.schema import fill_defaults, schema_problems
 from headwater.config.target_checks import PROBES
 from headwater.corpus.sources import SOURCES
+from headwater.errors import HeadwaterError
 from headwater.problems import ConfigError, Problem, touches
 
-__all__ = ["PROBES", "ConfigError", "load_config", "wanted_revisions"]
+__all__ = [
+    "PROBES",
+    "ConfigError",
+    "load_config",
+    "read_config_file",
+    "wanted_revisions",
+]
 
 _SOURCE = " ".join(f"corpus.{source.key}" for source in SOURCES)
 
@@ -64,6 +71,23 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
     if problems:
         raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems))
     return config
+
+
+def read_config_file(name: str) -> dict[str, Any]:
+    """The config of a file, for the commands that are not Snakemake.
+
+    Raises:
+        HeadwaterError: no such file, not YAML, or one line a mistake.
+    """
+    path = Path(name)
+    if not path.is_file():
+        raise HeadwaterError(f"{path}: no such config file")
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise HeadwaterError(f"{path}: not YAML ({reason})") from error
+    return load_config(raw, str(path), Path.cwd())
 
 
 def _further_problems(

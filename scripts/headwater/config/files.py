@@ -1,11 +1,17 @@
-"""Local files that a config names: whether they are there, and fit."""
+"""Local files that a config names: whether they are there, and fit.
 
-from collections.abc import Mapping
+The hub is not asked here.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from headwater.checkpoints.revisions import CONFIG, folder_problem
+from headwater.checkpoints.shape import read_config, shape_problem
+from headwater.corpus.files import TOKENIZER_FILES, tokenizer_problem
 from headwater.corpus.sources import find, source_of
-from headwater.corpus.tokenfolder import folder_problem
 from headwater.problems import Problem
 
 
@@ -28,9 +34,9 @@ def row_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
 
 
 def tokenizer_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
-    """What is wrong with a tokenizer's local folder. The hub is not asked here."""
+    """What is wrong with a tokenizer's local folder."""
     tokenizer = config["corpus"]["tokenizer"]
-    wrong = folder_problem(tokenizer["name"], base) if "name" in tokenizer else None
+    wrong = tokenizer_problem(tokenizer["name"], base) if "name" in tokenizer else None
     return [Problem(("corpus", "tokenizer", "name"), wrong)] if wrong else []
 
 
@@ -41,3 +47,61 @@ def probe_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
         for name, target in config["targets"].items()
         if "data" in target and not (base / target["data"]).is_file()
     ]
+
+
+def revision_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
+    """What is wrong with a local folder of revisions."""
+    # The first will do: the others mostly have the same cause.
+    for name, folder in _folders(config["checkpoints"], base):
+        if wrong := folder_problem(folder, name):
+            return [_folder_problem(config["checkpoints"]["folder"], wrong)]
+    return []
+
+
+def shape_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
+    """Where a local model is of another shape than the config says: the first place."""
+    for name, folder in _folders(config["checkpoints"], base):
+        path = folder / name / CONFIG
+        if not os.path.isfile(path):
+            continue  # as `revision_problems` says
+        try:
+            wrong = shape_problem(read_config(path), config)
+        except (OSError, ValueError) as error:
+            wrong = f"cannot be read ({error}); copy it again"
+        if wrong:
+            place = Path(config["checkpoints"]["folder"]) / name / CONFIG
+            return [_folder_problem(place, wrong)]
+    return []
+
+
+def _folder_problem(place: str | Path, text: str) -> Problem:
+    return Problem(("checkpoints", "folder"), f'"{place}": {text}')
+
+
+def _folders(checkpoints: Mapping[str, Any], base: Path) -> Iterator[tuple[str, Path]]:
+    if "folder" in checkpoints:
+        for name in wanted_revisions(checkpoints):
+            yield name, base / checkpoints["folder"]
+
+
+def wanted_revisions(checkpoints: Mapping[str, Any]) -> list[str]:
+    """The published revisions that an experiment needs, in the order of the config."""
+    start = [checkpoints["start"]] if "start" in checkpoints else []
+    return start or list(checkpoints.get("revisions", ()))
+
+
+def with_checkpoint(
+    tokenizer: Mapping[str, Any], checkpoints: Mapping[str, Any], base: Path
+) -> dict[str, Any]:
+    """A tokenizer's settings, with the one beside a local checkpoint for the hub's.
+
+    Published revisions hold their tokenizer. Who has them on disk needs no network for
+    it, and names one path less. A local folder in `corpus.tokenizer` is kept.
+    """
+    settings = dict(tokenizer)
+    if "folder" not in checkpoints or os.path.isdir(base / settings["name"]):
+        return settings
+    folder = Path(checkpoints["folder"]) / wanted_revisions(checkpoints)[0]
+    if all(os.path.isfile(base / folder / file) for file in TOKENIZER_FILES):
+        settings["name"] = str(folder)
+    return settings

@@ -32,6 +32,12 @@ class _Group:
     last: int
 
 
+class _Rows(NamedTuple):
+    batch: np.ndarray
+    uid: np.ndarray
+    tokens: np.ndarray
+
+
 class BatchFiles:
     """Rows of parquet files; memory holds a batch and what the reader needs.
 
@@ -113,7 +119,8 @@ class BatchFiles:
 
     def _batches(self, first: int, last: int) -> Iterator[tuple[int, np.ndarray]]:
         """The batches `first` to `last`, whole, in order."""
-        batch, waiting = first, _Rows.none(self.width)
+        batch, nothing = first, np.empty(0, np.int64)
+        waiting = _Rows(nothing, nothing, np.empty((0, self.width), np.int64))
         for found in self._read(first, last):
             while batch < found.batch.min():
                 rows, waiting = self._split(waiting, batch)
@@ -124,7 +131,7 @@ class BatchFiles:
             rows, waiting = self._split(waiting, number)
             yield number, rows
 
-    def _split(self, waiting: "_Rows", batch: int) -> tuple[np.ndarray, "_Rows"]:
+    def _split(self, waiting: _Rows, batch: int) -> tuple[np.ndarray, _Rows]:
         """The tokens of a batch, and the rows of others."""
         mine = waiting.batch == batch
         count, size = int(mine.sum()), self._batch_size
@@ -137,7 +144,7 @@ class BatchFiles:
         order = np.argsort(waiting.uid[mine], kind="stable")
         return waiting.tokens[mine][order], _Rows(*(part[~mine] for part in waiting))
 
-    def _read(self, first: int, last: int) -> Iterator["_Rows"]:
+    def _read(self, first: int, last: int) -> Iterator[_Rows]:
         wanted = [self._batch, self._tokens]
         for group in self._groups:
             if group.last < first or group.first > last:
@@ -150,7 +157,7 @@ class BatchFiles:
                 if inside.any():
                     yield _Rows(*(values[inside] for values in rows))
 
-    def _rows(self, name: str, part: pyarrow.RecordBatch) -> "_Rows":
+    def _rows(self, name: str, part: pyarrow.RecordBatch) -> _Rows:
         tokens = _rectangle(name, part.column(self._tokens), self.width)
         batch = part.column(self._batch).to_numpy(zero_copy_only=False)
         uid = np.zeros(len(batch), np.int64)  # all alike: as the file has them
@@ -171,17 +178,6 @@ class BatchFiles:
             table = file.read_row_group(number, [self._batch])
             batch = table.column(0).to_numpy()
             yield _Group(index, number, int(batch.min()), int(batch.max()))
-
-
-class _Rows(NamedTuple):
-    batch: np.ndarray
-    uid: np.ndarray
-    tokens: np.ndarray
-
-    @classmethod
-    def none(cls, width: int) -> "_Rows":
-        nothing = np.empty(0, np.int64)
-        return cls(nothing, nothing, np.empty((0, width), np.int64))
 
 
 def _open(name: str, file: str | BinaryIO) -> pyarrow.parquet.ParquetFile:

@@ -42,7 +42,12 @@ class Collection:
         names = [found["sources"][0] for found in self.attributes]
         natural = {name for found in self.attributes for name in found["domains"]}
         for kind, taken in (("source", set(names)), ("domain", natural)):
-            _refuse_clash(kind, taken.intersection(generated))
+            if taken.intersection(generated):
+                raise HeadwaterError(
+                    f"corpus.shards: a {kind} of the corpus is called {RECORDS!r}, "
+                    "which is the name of the generated rows; rename it, or set "
+                    "corpus.records.fraction to 0"
+                )
         self.sources: list[str] = names + generated
         self.domains: list[str] = sorted(natural) + generated
 
@@ -58,7 +63,7 @@ class Collection:
     @cached_property
     def attributes(self) -> list[dict[str, Any]]:
         """What each packed store says about itself."""
-        return [rowstore.attributes(root) for root in self._roots]
+        return [dict(root.attrs) for root in self._roots]
 
     @cached_property
     def token_counts(self) -> np.ndarray:
@@ -110,11 +115,3 @@ def _group(root: zarr.Group, split: str) -> zarr.Group:
     group = root[split]
     assert isinstance(group, zarr.Group)
     return group
-
-
-def _refuse_clash(kind: str, names: set[str]) -> None:
-    for name in names:
-        raise HeadwaterError(
-            f"corpus.shards: a {kind} of the corpus is called {name!r}, which is the "
-            "name of the generated rows; rename it, or set corpus.records.fraction to 0"
-        )

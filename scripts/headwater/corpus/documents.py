@@ -56,7 +56,6 @@ class DocumentReader:
     """Iterates over the documents of a shard.
 
     Args:
-        path: the `.jsonl.zst` file.
         on_bad_line: "fail" (a bad line is an error) or "skip" (it is counted).
 
     Attributes:
@@ -90,22 +89,18 @@ class DocumentReader:
         try:
             text, domain = _parse(line)
         except _BadLineError as bad:
-            self._refuse_or_count(number, bad)
-            return None
+            if self.on_bad_line == "skip":
+                self.tally.skipped[bad.reason] += 1
+                return None
+            raise HeadwaterError(
+                f"{self.path}: line {number}: {bad}; repair the line, or set "
+                "corpus.on_bad_line to skip"
+            ) from None
         if b"\\u" in line:  # raw UTF-8 cannot hold a surrogate, only an escape can
             text, replaced = _LONE_SURROGATE.subn("\ufffd", text)
             domain = _LONE_SURROGATE.sub("\ufffd", domain)
             self.tally.lone_surrogates += replaced
         return Document(number, text, domain)
-
-    def _refuse_or_count(self, number: int, bad: "_BadLineError") -> None:
-        if self.on_bad_line == "skip":
-            self.tally.skipped[bad.reason] += 1
-            return
-        raise HeadwaterError(
-            f"{self.path}: line {number}: {bad}; repair the line, or set "
-            "corpus.on_bad_line to skip"
-        ) from None
 
     def _lines(self) -> Iterator[bytes]:
         """The lines, which end with a newline only; blank ones too, to keep count."""
@@ -185,12 +180,9 @@ def _parse(line: bytes) -> tuple[str, str]:
         raise _BadLineError('no "text"')
     if not isinstance(value["text"], str):
         raise _BadLineError('"text" is not a string', f"found {_kind(value['text'])}")
-    return value["text"], _domain(value.get("meta"))
-
-
-def _domain(meta: Any) -> str:
+    meta = value.get("meta")
     name = meta.get("pile_set_name") if isinstance(meta, dict) else None
-    return name if isinstance(name, str) and name else UNKNOWN_DOMAIN
+    return value["text"], name if isinstance(name, str) and name else UNKNOWN_DOMAIN
 
 
 def _kind(value: Any) -> str:

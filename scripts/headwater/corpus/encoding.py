@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer, decoders
@@ -104,12 +103,15 @@ class Encoder:
         Raises:
             HeadwaterError: not such a folder, or made under another config.
         """
-        description = read_description(folder)
-        check_identity(description["headwater"], config, folder)
         try:
+            description = json.loads((folder / DESCRIPTION_NAME).read_text("utf-8"))
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_NAME))
         except Exception as error:  # `tokenizers` raises nothing more specific
-            raise _unreadable(folder, error) from error
+            raise HeadwaterError(
+                f"{folder}: not a readable tokenizer folder ({error}); delete it and "
+                "run again"
+            ) from error
+        check_identity(description["headwater"], config, folder)
         return cls(tokenizer, description["end_of_document"])
 
     @cached_property
@@ -175,25 +177,6 @@ def _bytes_of(token: str) -> bytes:
     if all(character in _BYTES for character in token):
         return bytes(_BYTES[character] for character in token)
     return token.encode()
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """What Headwater wrote about a tokenizer: identity, end of document, vocabulary.
-
-    Raises:
-        HeadwaterError: not a published tokenizer folder.
-    """
-    try:
-        text = (folder / DESCRIPTION_NAME).read_text(encoding="utf-8")
-        return dict(json.loads(text))
-    except (OSError, ValueError) as error:
-        raise _unreadable(folder, error) from error
-
-
-def _unreadable(folder: Path, error: Exception) -> HeadwaterError:
-    return HeadwaterError(
-        f"{folder}: not a readable tokenizer folder ({error}); delete it and run again"
-    )
 
 
 def count_ids(tokenizer: Tokenizer) -> int:

@@ -15,13 +15,18 @@ from headwater.corpus.rowstore import token_dtype
 from headwater.corpus.tokenfiles import TokenFiles
 from headwater.corpus.tokenrows import check_ids
 from headwater.errors import HeadwaterError
-from headwater.net.fetching import GrowingFile, check_space, read_record, write_record
+from headwater.net.fetching import (
+    SYNC_BYTES,
+    GrowingFile,
+    check_space,
+    read_record,
+    write_record,
+)
 from headwater.progress import Progress
 from headwater.publish import Identity, publish_folder
 from headwater.steps import past_the_end
 
 TOKENS_NAME = "tokens.bin"
-_COMMIT_BYTES = 1 << 26
 
 # Rows [rows, width], and the state from which what comes after them is had again.
 Block = tuple[np.ndarray, dict[str, Any]]
@@ -38,51 +43,36 @@ def fetch_blocks(
     """Publish a folder with the rows that a source gives in order.
 
     Args:
-        target: the folder.
         name: of the source.
         parts: what they come from, for the record.
-        needs: which rows.
         blocks: gives the rows that are missing, from the state after the last ones.
         settings: what they depend on besides.
 
     Raises:
         HeadwaterError: too few rows, or a token id that the tokenizer does not have.
     """
+    dtype, total = token_dtype(needs.vocabulary), needs.all.stop
     with publish_folder(target, identity_of([*parts, *settings], needs)) as folder:
         file = GrowingFile(folder / TOKENS_NAME)
-        dtype = token_dtype(needs.vocabulary)
-        _append(file, blocks(file.state), name, dtype, needs)
+        done, state = file.state.get("rows", 0), file.state
+        progress = Progress(f"fetching {name}", total, "rows", done=done)
+        check_space(file.path, (total - done) * needs.width * dtype.itemsize)
+        for tokens, source_state in blocks(state):
+            if done == total:
+                break
+            tokens = tokens[: total - done]
+            check_ids(name, done, tokens, needs.vocabulary)
+            file.write(tokens.astype(dtype).tobytes())
+            done += len(tokens)
+            progress.update(len(tokens))
+            state = {"rows": done, **source_state}
+            if file.unsure >= SYNC_BYTES:
+                file.commit(state)
+        if done < total:
+            raise past_the_end(name, needs.all, done)
+        file.commit(state)
+        file.finish()
         write_rows_record(folder, name, dtype, needs, parts)
-
-
-def _append(
-    file: GrowingFile,
-    blocks: Iterable[Block],
-    name: str,
-    dtype: np.dtype,
-    needs: RowNeeds,
-) -> None:
-    done, total = file.state.get("rows", 0), needs.all.stop
-    progress = Progress(f"fetching {name}", total, "rows", done=done)
-    unsure, state = 0, file.state
-    check_space(file.path, (total - done) * needs.width * dtype.itemsize)
-    for tokens, source_state in blocks:
-        if done == total:
-            break
-        tokens = tokens[: total - done]
-        check_ids(name, done, tokens, needs.vocabulary)
-        file.write(tokens.astype(dtype).tobytes())
-        done += len(tokens)
-        progress.update(len(tokens))
-        unsure += tokens.size * dtype.itemsize
-        state = {"rows": done, **source_state}
-        if unsure >= _COMMIT_BYTES:
-            file.commit(state)
-            unsure = 0
-    if done < total:
-        raise past_the_end(name, needs.all, done)
-    file.commit(state)
-    file.finish()
 
 
 def identity_of(origin: Iterable[Any], needs: RowNeeds) -> Identity:

@@ -1,6 +1,7 @@
 """Files of the corpus, as a config names them. Read while rules are parsed."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from headwater.problems import Key, Problem
 
 TEXT_SUFFIX = ".jsonl.zst"
 TEXT_NAME = "text.jsonl.zst"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+_ON_THE_HUB = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
 def text_file(path: Path) -> Path:
@@ -24,23 +28,18 @@ def listed(
     Args:
         entries: files, folders or addresses. An empty folder stands for itself, for its
             problem to be found.
-        base: the folder that relative paths start from.
         suffix: of the files of a folder.
     """
     for number, entry in enumerate(entries):
         if is_remote(entry):
             yield number, entry
             continue
-        names = _names_in(base / entry, suffix)
-        for file in [Path(entry) / name for name in names] or [Path(entry)]:
+        path, names = base / entry, []
+        if os.path.isdir(path) and os.access(path, os.R_OK):
+            names = [name for name in os.listdir(path) if name.endswith(suffix)]
+        shown = sorted(name for name in names if not name.startswith("."))
+        for file in [Path(entry) / name for name in shown] or [Path(entry)]:
             yield number, str(file)
-
-
-def _names_in(path: Path, suffix: str) -> list[str]:
-    if not os.path.isdir(path) or not os.access(path, os.R_OK):
-        return []
-    names = [name for name in os.listdir(path) if name.endswith(suffix)]
-    return sorted(name for name in names if not name.startswith("."))
 
 
 def place_problems(
@@ -73,3 +72,21 @@ def problem_of(file: str, base: Path, suffix: str) -> str | None:
     if not file.endswith(suffix):
         return f"expected a file that ends in {suffix}"
     return None
+
+
+def tokenizer_problem(name: str, base: Path) -> str | None:
+    """What is wrong with a tokenizer's local folder, in one line that names it.
+
+    None if nothing is, or if the name is no path but may be one on the hub.
+    """
+    path = base / name
+    if os.path.isdir(path):
+        missing = [file for file in TOKENIZER_FILES if not os.path.isfile(path / file)]
+        text = f"no {' and no '.join(missing)} in this folder" if missing else None
+    elif os.path.lexists(path):
+        text = f"not a folder; name the one that holds {TOKENIZER_FILES[0]}"
+    elif _ON_THE_HUB.fullmatch(name):
+        text = None
+    else:
+        text = "no such folder; a tokenizer of the hub is <owner>/<name>"
+    return text and f'"{name}": {text}'

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from headwater import stores
-from headwater.corpus import detectors, rowstore
+from headwater.corpus import detectors
 from headwater.corpus.collection import Collection
 from headwater.corpus.domains import RECORDS
 from headwater.corpus.encoding import Encoder
@@ -40,12 +40,9 @@ def hold_out(
     """Write the held-out rows and the token counts.
 
     Args:
-        target: the Zarr store to publish.
         kept: the rows, from `text_rows` or `rows_after`.
         attributes: what their sources and domains are called.
-        encoder: the experiment's tokenizer.
         counts: tokens of the natural training rows or documents, int64 [vocabulary].
-        identity: of the store.
     """
     width = kept[0].tokens.shape[1]
     with publish_folder(target, identity) as part:
@@ -68,11 +65,6 @@ def hold_out(
 
 def text_rows(held_out: Collection, encoder: Encoder, config: Config) -> list[RowBlock]:
     """Rows of held-out text, domain after domain, and records after those trained on.
-
-    Args:
-        held_out: the packed held-out rows.
-        encoder: the experiment's tokenizer.
-        config: the whole config.
 
     Raises:
         HeadwaterError: no row of natural text was held out.
@@ -98,11 +90,6 @@ def text_rows(held_out: Collection, encoder: Encoder, config: Config) -> list[Ro
 def rows_after(order: SourceOrder, needs: RowNeeds, config: Config) -> list[RowBlock]:
     """Rows from those right after the training run's last one.
 
-    Args:
-        order: of the training run.
-        needs: which rows are whose.
-        config: the whole config.
-
     Raises:
         HeadwaterError: too few rows, or a token id that the tokenizer does not have.
     """
@@ -116,7 +103,6 @@ def pick(domain: np.ndarray, domains: int, config: Config) -> np.ndarray:
     Args:
         domain: of every row, uint8 [rows].
         domains: how many there are.
-        config: the whole config, which says how many of each at most.
 
     Returns:
         int64 [rows picked].
@@ -133,9 +119,6 @@ def pick(domain: np.ndarray, domains: int, config: Config) -> np.ndarray:
 
 def token_counts(path: Path, config: Config) -> np.ndarray:
     """Tokens of the natural training documents by id, int64 [vocabulary].
-
-    Args:
-        path: `held_out.zarr`.
 
     Raises:
         HeadwaterError: missing, or made under another config.
@@ -159,11 +142,9 @@ def summarize(
         training: rows of each domain in the training run.
         held_out: the store of held-out rows.
         packed: what each packed store of training text says; [] for token ids.
-        vocabulary: token ids of the tokenizer.
-        config: the whole config.
     """
     group = stores.open_group(held_out, config)
-    names = rowstore.attributes(group)["domains"]
+    names: Any = group.attrs["domains"]
     kept = np.bincount(stores.read(group, "domain"), minlength=len(names)).tolist()
     used = {"training": training, "held_out": dict(zip(names, kept, strict=True))}
     planted = RECORDS if config["corpus"]["records"]["fraction"] > 0 else None

@@ -17,7 +17,6 @@ class RowNeeds:
         width: tokens of a row, seq_len + 1.
         training: rows of the training run.
         after: rows held out after them, 0 if text is held out instead.
-        batch_size: rows of a training step.
         vocabulary: token ids of the tokenizer, 0 while it is not known.
     """
 

@@ -40,15 +40,7 @@ def order_rows(
     vocabulary: int,
     identity: Identity,
 ) -> None:
-    """Write one shard of the training order.
-
-    Args:
-        target: the Zarr store to publish: a rows group, and perhaps `TOKEN_COUNTS`.
-        shard: its number, from 0.
-        shards: how many there are.
-        order: the rows.
-        vocabulary: token ids of the tokenizer.
-        identity: of the store.
+    """Write one of the shards of the training order: rows, and perhaps `TOKEN_COUNTS`.
 
     Raises:
         HeadwaterError: too few rows, or a token id that the tokenizer does not have.
@@ -85,7 +77,6 @@ def training_order(available: int, rows: int, generated: int, seed: int) -> np.n
         available: packed training rows of all sources.
         rows: of the training run.
         generated: how many of them are records.
-        seed: the experiment's.
 
     Returns:
         int64 [rows].
@@ -111,12 +102,9 @@ class PackedOrder:
 
     Args:
         packed: the packed rows, those of training if an order is asked for.
-        encoder: the experiment's tokenizer.
-        config: the whole config.
 
     Attributes:
         rows: of the training run.
-        width: tokens of a row, seq_len + 1.
         records: generated rows of the training run.
         attributes: what stores of the rows say about them.
         stores_counts: no; tokens are counted by document (`packing`).

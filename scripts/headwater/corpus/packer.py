@@ -33,9 +33,6 @@ class Packer:
     A *cut* is a place in the token stream where a span begins: the first token of a
     document or of a row. Its columns are position, line, first character, domain, and
     the last-plus-one character of the span that it ends.
-
-    Args:
-        width: tokens of a row, seq_len + 1.
     """
 
     def __init__(self, encoder: Encoder, width: int, writer: RowWriter) -> None:

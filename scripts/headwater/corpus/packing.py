@@ -37,14 +37,8 @@ def pack_source(
 ) -> None:
     """Write the packed store of one source.
 
-    Args:
-        target: the Zarr store to publish: groups `train` and `held_out`, and
-            `token_counts` of the training documents, int64 [vocabulary].
-        source: the source's name.
-        path: its `.jsonl.zst` file.
-        encoder: the experiment's tokenizer.
-        config: the whole config.
-        identity: of the store.
+    It holds groups `train` and `held_out`, and `token_counts` of the training
+    documents, int64 [vocabulary].
 
     Raises:
         HeadwaterError: a bad file (see `documents`), or too many domains.

@@ -55,10 +55,8 @@ def generate(
 
     Args:
         first: number of the first record, from 0.
-        width: tokens of a row, seq_len + 1.
         record: the shape of a record, `corpus.records`.
         distribution: from `unigram`.
-        seed: of the stream.
 
     Returns:
         int64 [count, width].
@@ -116,7 +114,6 @@ def to_rows(
     Args:
         tokens: [count, width].
         first: number of the first record, from 0.
-        texts: the decoded text of each.
         source: index of the generated source.
         domain: index of the generated domain.
     """

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from headwater import stores
-from headwater.corpus import rowstore
 from headwater.corpus.domains import RECORDS
 from headwater.corpus.files import TEXT_SUFFIX
 from headwater.errors import HeadwaterError
@@ -76,7 +75,7 @@ class Rows:
 
     def __init__(self, paths: Sequence[Path], config: Config) -> None:
         self._groups = [stores.open_group(path, config) for path in paths]
-        attributes = [rowstore.attributes(group) for group in self._groups]
+        attributes: list[dict[str, Any]] = [dict(group.attrs) for group in self._groups]
         self.sources: list[str] = attributes[0]["sources"]
         self.domain_names: list[str] = attributes[0]["domains"]
         self._source_rows = bool(attributes[0].get("source_rows", False))
@@ -85,6 +84,7 @@ class Rows:
         self._starts: list[int] = np.cumsum([0, *sizes]).tolist()
         for path, start, found in zip(paths, self._starts, attributes, strict=False):
             _check_place(path, start, found, self._starts[-1], config)
+        self._offsets: dict[int, np.ndarray] = {}
         self._block_rows: int = self._arrays[0].chunks[0]
         self.width: int = self._arrays[0].shape[1]
         self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
@@ -150,11 +150,6 @@ class Rows:
         found = stores.read(self._groups[shard], "spans", slice(begin, end))
         return [self._span(*columns) for columns in found.tolist()]
 
-    def text(self, row: int, tokenizer: Tokenizer) -> str:
-        """The row as text; the end of a document shows as the name of its token."""
-        tokens = self.tokens(row, row + 1)[0].tolist()
-        return tokenizer.decode(tokens, skip_special_tokens=False)
-
     def _span(
         self, source: int, line: int, start: int, stop: int, token: int, domain: int
     ) -> Span:
@@ -169,10 +164,6 @@ class Rows:
         if shard not in self._offsets:
             self._offsets[shard] = stores.read(self._groups[shard], "span_offsets")
         return self._offsets[shard]
-
-    @cached_property
-    def _offsets(self) -> dict[int, np.ndarray]:
-        return {}
 
     def _shard(self, row: int) -> int:
         if not 0 <= row < len(self):

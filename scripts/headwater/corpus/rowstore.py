@@ -6,7 +6,6 @@ A *span* says which characters of which document a stretch of a row holds. Row `
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import zarr
@@ -74,11 +73,7 @@ def block_rows(width: int) -> int:
 
 
 def layout(name: str, width: int) -> tuple[int, int]:
-    """(entries of a chunk, chunks of a file) of an array of a rows group.
-
-    Args:
-        width: tokens of a row.
-    """
+    """(entries of a chunk, chunks of a file) of an array of a rows group."""
     block = _SPANS_A_BLOCK if name == "spans" else block_rows(width)
     entries = _FILE_TOKENS // width if name == "tokens" else _FILE_ENTRIES
     return block, max(1, entries // block)
@@ -163,7 +158,6 @@ def take_stored(group: zarr.Group, rows: np.ndarray) -> Iterator[RowBlock]:
     """Rows of a stored group, in order; each block that holds some is read once.
 
     Args:
-        group: a rows group.
         rows: int64 [k], sorted row numbers.
     """
     size = stores.array(group, "tokens").chunks[0]
@@ -185,8 +179,3 @@ def take_stored(group: zarr.Group, rows: np.ndarray) -> Iterator[RowBlock]:
 def stored_rows(group: zarr.Group) -> int:
     """Rows of a stored rows group."""
     return int(stores.array(group, "tokens").shape[0])
-
-
-def attributes(group: zarr.Group) -> dict[str, Any]:
-    """What a store says about itself."""
-    return dict(group.attrs)

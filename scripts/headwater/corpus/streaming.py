@@ -42,11 +42,7 @@ Settings = Mapping[str, Any]
 
 
 def open_stream(settings: Settings, job: int = 0) -> Any:
-    """The data set as a stream, or the part of it that is a job's.
-
-    Args:
-        settings: `corpus.dataset`.
-        job: which of its jobs, from 0.
+    """The data set as a stream, or the part of it that is a job's (from 0).
 
     Returns:
         A `datasets.IterableDataset`.
@@ -125,7 +121,6 @@ def fetch_text(target: Path, settings: dict[str, Any], job: int) -> None:
     """Publish a folder with a job's documents as `text.jsonl.zst`.
 
     Args:
-        target: the folder.
         settings: `corpus.dataset`, from `pinned`.
         job: which of its jobs, from 0.
 
@@ -142,7 +137,9 @@ def _write_text(folder: Path, settings: Settings, job: int) -> int:
     stream = open_stream(settings, job)
     file = GrowingFile(folder / TEXT_NAME)
     done = file.state.get("documents", 0)
-    most = _documents(settings, job)
+    most = None
+    if "documents" in settings:
+        most = len(share_of(settings["documents"], settings["jobs"], job))
     progress = Progress(f"fetching {folder.name}", most, "documents", done=done)
     lines: list[bytes] = []
 
@@ -164,12 +161,6 @@ def _write_text(folder: Path, settings: Settings, job: int) -> int:
     commit()
     file.finish()
     return int(done)
-
-
-def _documents(settings: Settings, job: int) -> int | None:
-    if "documents" not in settings:
-        return None
-    return len(share_of(settings["documents"], settings["jobs"], job))
 
 
 def examples(
@@ -225,11 +216,7 @@ def token_rows(
 ) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     """Blocks of rows of token ids, each with the state to go on from after it.
 
-    Args:
-        stream: from `open_stream`.
-        state: whose `stream` says where to begin.
-        settings: `corpus.dataset`.
-        width: tokens of a row, seq_len + 1.
+    The first comes from where a state's `stream` says.
 
     Yields:
         int64 [rows, width], and `{"stream": ...}`.

@@ -1,14 +1,50 @@
-"""Rows of token files: one after the other, in one file or cut into parts."""
+r"""Token files in Megatron's format, `.bin` and `.idx`: their rows, and the checks.
 
-from collections.abc import Iterator, Sequence
+The `.bin` file is the tokens of all sequences, nothing else. The `.idx` file says where
+they are (little-endian; https://github.com/EleutherAI/gpt-neox/blob/v1.0/megatron/data/
+indexed_dataset.py, class MMapIndexedDataset.Index):
+
+    bytes                       what
+    9                           "MMIDIDX\0\0"
+    8                           version, 1
+    1                           code of the token type, see `DTYPES`
+    8, 8                        sequences, documents + 1
+    4 x sequences               tokens of each sequence
+    8 x sequences               first byte of each sequence in the .bin file
+    8 x (documents + 1)         first sequence of each document
+
+Every sequence must be one row of the same width without gaps, so that row i begins at
+byte `width * itemsize * i` (`steps.bytes_of_rows`).
+"""
+
+import logging
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from headwater.corpus.megatron import UINT16, check_index, check_length, warn_no_index
-from headwater.corpus.tokenparts import check_sizes, index_name, whole_name
+from headwater.corpus.tokenparts import PART_NAME, check_sizes, index_name, whole_name
 from headwater.errors import HeadwaterError
+from headwater.net.places import base_name
 from headwater.steps import bytes_of_rows, past_the_end
+
+MAGIC = b"MMIDIDX\x00\x00"
+VERSION = 1
+HEADER = struct.Struct("<9sQBQQ")
+DTYPES = {
+    1: "uint8",
+    2: "int8",
+    3: "int16",
+    4: "int32",
+    5: "int64",
+    6: "float",  # 6 and 7 are single and double in GPT-NeoX, the reverse in Megatron
+    7: "float",
+    8: "uint16",
+}
+UINT16 = np.dtype("<u2")
+
+logger = logging.getLogger("headwater")
 
 
 class TokenFiles:
@@ -16,7 +52,6 @@ class TokenFiles:
 
     Args:
         paths: the file, or its parts in order.
-        width: tokens of a row, seq_len + 1.
 
     Attributes:
         name: of the source.
@@ -94,9 +129,7 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
     If not, that their rows have `width` tokens is assumed, and the log says so.
 
     Args:
-        paths: the `.bin` file, or its parts in order.
         rows: those that will be read.
-        width: tokens of a row, seq_len + 1.
 
     Raises:
         HeadwaterError: see `check_index` and `check_sizes`; or the index speaks of more
@@ -119,3 +152,105 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
         where = f"{paths[0]} (corpus.pythia.path)"
         raise past_the_end(where, rows, len(files))
     return files
+
+
+def check_index(
+    name: str,
+    size: int,
+    read: Callable[[int, int], bytes | bytearray],
+    rows: range,
+    width: int,
+) -> int:
+    """Check that these rows are whole rows of `width` tokens without gaps.
+
+    Args:
+        size: bytes of the index.
+        read: gives those from a first one to a last-plus-one.
+        rows: those that will be read; only their entries are looked at.
+
+    Returns:
+        Sequences of the index.
+
+    Raises:
+        HeadwaterError: no index, one of another version or token type, or not as long
+            as its header says; or a row past the end, of another length, or not where
+            it should be.
+    """
+    sequences = _parse_header(name, read(0, min(HEADER.size, size)), size)
+    if rows.stop > sequences:
+        raise past_the_end(name, rows, sequences)
+    first = HEADER.size
+    sizes = np.frombuffer(read(first + 4 * rows.start, first + 4 * rows.stop), "<i4")
+    if len(wrong := np.flatnonzero(sizes != width)):
+        row = rows.start + int(wrong[0])
+        raise HeadwaterError(
+            f"{name}: row {row:,} has {sizes[wrong[0]]:,} tokens, but rows have "
+            f"{width:,} (corpus.seq_len + 1); set corpus.seq_len to "
+            f"{sizes[wrong[0]] - 1}, or use pre-shuffled files of equal rows"
+        )
+    first += 4 * sequences
+    begins = np.frombuffer(read(first + 8 * rows.start, first + 8 * rows.stop), "<i8")
+    wanted = np.arange(rows.start, rows.stop, dtype=np.int64) * width * UINT16.itemsize
+    if len(wrong := np.flatnonzero(begins != wanted)):
+        row = rows.start + int(wrong[0])
+        raise HeadwaterError(
+            f"{name}: row {row:,} begins at byte {begins[wrong[0]]:,}, "
+            f"expected {wanted[wrong[0]]:,}; the file is not pre-shuffled (its rows "
+            "have gaps or another order)"
+        )
+    return sequences
+
+
+def _parse_header(name: str, header: bytes | bytearray, size: int) -> int:
+    if len(header) < HEADER.size or not header.startswith(MAGIC):
+        raise HeadwaterError(
+            f"{name}: not a Megatron index (it does not begin with MMIDIDX); give the "
+            ".idx file that belongs to the .bin file"
+        )
+    _, version, code, sequences, documents = HEADER.unpack(header)
+    if version != VERSION:
+        raise HeadwaterError(
+            f"{name}: version {version} of the index format; Headwater reads version "
+            f"{VERSION}. Write the file again with GPT-NeoX's tools"
+        )
+    if DTYPES.get(code) != "uint16":
+        kind = DTYPES.get(code, "unknown")
+        raise HeadwaterError(
+            f"{name}: its tokens are of type {kind} (code {code}); Headwater reads "
+            "uint16 (code 8), which Pythia's files have"
+        )
+    promised = HEADER.size + 12 * sequences + 8 * documents
+    if size != promised:
+        raise HeadwaterError(
+            f"{name}: {size:,} bytes, but its header promises {promised:,} "
+            f"({sequences:,} sequences); copy or download it again"
+        )
+    return int(sequences)
+
+
+def check_length(name: str, sequences: int, last: str, rows: int, width: int) -> None:
+    """Compare the rows of the `.bin` files with those that the index promises.
+
+    Fewer are fine where the last parts were left out on purpose.
+
+    Raises:
+        HeadwaterError: they differ.
+    """
+    found = PART_NAME.fullmatch(base_name(last))
+    partial = found is not None and found["index"] != found["last"]
+    if rows > sequences or (rows < sequences and not partial):
+        raise HeadwaterError(
+            f"{name}: promises {sequences:,} rows of {width:,} tokens, but "
+            f"{base_name(last)} ends after {rows:,}; copy or download the "
+            "files again"
+        )
+
+
+def warn_no_index(bin_name: str, width: int) -> None:
+    """Say what is assumed of a `.bin` file that has no index beside it."""
+    logger.warning(
+        "%s: no .idx file beside it; that its rows have %s tokens (corpus.seq_len + 1) "
+        "is assumed, not checked",
+        bin_name,
+        f"{width:,}",
+    )

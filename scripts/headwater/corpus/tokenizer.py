@@ -6,7 +6,6 @@ Either way it ends in one folder: `tokenizer.json` and `tokenizer_config.json`, 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,9 +20,9 @@ from headwater.corpus.encoding import (
     count_ids,
     split_points,
 )
-from headwater.corpus.tokenfolder import folder_problem
+from headwater.corpus.files import tokenizer_problem
 from headwater.errors import HeadwaterError
-from headwater.publish import Identity, publish_folder
+from headwater.publish import Identity, publish_folder, write_json
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -49,7 +48,6 @@ def make_tokenizer(
     Args:
         tokenizer: `{vocab_size}` to train one, or `{name, revision}` to fetch one.
         sources: the corpus, `.jsonl.zst` files in order.
-        on_bad_line: "fail" or "skip".
         model_vocabulary: rows of the model's embedding, if the config says.
 
     Raises:
@@ -73,7 +71,7 @@ def make_tokenizer(
             "end_of_document": end,
             "vocabulary": size,
         }
-        _write_json(part / DESCRIPTION_NAME, description)
+        write_json(part / DESCRIPTION_NAME, description)
 
 
 def check_vocabulary(label: str, size: int, model_vocabulary: int | None) -> None:
@@ -148,7 +146,7 @@ def save_trained(folder: Path, tokenizer: Tokenizer) -> int:
         "unk_token": END_OF_DOCUMENT,
         "clean_up_tokenization_spaces": False,
     }
-    _write_json(folder / "tokenizer_config.json", settings)
+    write_json(folder / "tokenizer_config.json", settings)
     return _END_ID
 
 
@@ -159,7 +157,7 @@ def fetch(folder: Path, name: str, revision: str) -> int:
         HeadwaterError: not found, offline, without `tokenizer.json`, or without an
             end-of-text token.
     """
-    if wrong := folder_problem(name, Path()):
+    if wrong := tokenizer_problem(name, Path()):
         raise HeadwaterError(f"corpus.tokenizer.name: {wrong}")
     tokenizer = _from_hugging_face(name, revision)
     if not tokenizer.is_fast:
@@ -198,7 +196,3 @@ def load(folder: Path) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast.from_pretrained(folder)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

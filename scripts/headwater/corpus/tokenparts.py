@@ -36,10 +36,6 @@ def check_sizes(names: Sequence[str], sizes: Sequence[int], row: int) -> int:
 def part_order(place: str, names: Sequence[str]) -> list[str]:
     """The `.bin` files of a place in the order of their bytes.
 
-    Args:
-        place: for messages.
-        names: paths or URLs, any order.
-
     Raises:
         HeadwaterError: none, several that do not belong together, or a gap in the
             numbering.

@@ -40,15 +40,7 @@ class TokenRows(Protocol):
 
 
 class SourceOrder:
-    """The order that the rows of a source come in.
-
-    Args:
-        source: the rows.
-        encoder: the tokenizer that made them.
-        needs: which of them are used.
-
-    Attributes: see `ordering.PackedOrder`.
-    """
+    """The order that the rows of a source come in; its attributes: `PackedOrder`'s."""
 
     stores_counts = True
 
@@ -102,10 +94,8 @@ def check_ids(name: str, first: int, tokens: np.ndarray, vocabulary: int) -> Non
     """Refuse ids that the tokenizer does not have, padding of the embedding included.
 
     Args:
-        name: of the source.
         first: number of the first row.
         tokens: [rows, width].
-        vocabulary: token ids of the tokenizer.
 
     Raises:
         HeadwaterError: names the row and the id.

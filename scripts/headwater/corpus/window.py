@@ -63,11 +63,7 @@ class WindowNumbers:
 
 
 class WindowRows(WindowNumbers):
-    """The rows trained on in the window, numbered from its first.
-
-    Args:
-        paths: the row shards, in training order.
-    """
+    """The rows trained on in the window, numbered from its first."""
 
     def __init__(self, paths: Sequence[Path], window: Window, config: Config) -> None:
         from headwater.corpus.rows import Rows  # brings zarr; numbers need no store

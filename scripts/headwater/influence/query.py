@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from headwater.checkpoints.files import load_model
-from headwater.config.points import point_names
+from headwater.checkpoints.schedule import point_names
 from headwater.curvature.files import read_factors
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head

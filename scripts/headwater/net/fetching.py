@@ -17,9 +17,10 @@ from typing import Any
 from headwater.errors import HeadwaterError
 from headwater.net.remote import RemoteFile
 from headwater.progress import Progress
+from headwater.publish import write_json
 
 RECORD_NAME = "fetched.json"
-_SYNC_BYTES = 1 << 26
+SYNC_BYTES = 1 << 26  # a growing file is made sure about this often
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -48,6 +49,11 @@ class GrowingFile:
         os.truncate(path, self.size)
         self._handle = path.open("ab")
 
+    @property
+    def unsure(self) -> int:
+        """Bytes written since the last commit."""
+        return self._handle.tell() - self.size
+
     def write(self, data: bytes | memoryview) -> None:
         """Append; sure only after `commit`."""
         self._handle.write(data)
@@ -69,10 +75,7 @@ class GrowingFile:
 
 
 def check_space(path: Path, wanted: int) -> None:
-    """Refuse to begin what cannot fit.
-
-    Args:
-        wanted: bytes it still needs.
+    """Refuse to begin what cannot fit: `wanted` bytes more.
 
     Raises:
         HeadwaterError: the disk has fewer bytes left.
@@ -94,7 +97,6 @@ def fetch_ranges(
         target: the file; what it holds already is not fetched again. The caller sees to
             it that it was begun for the same parts (see `publish_folder`).
         parts: files and which of their bytes.
-        label: for the progress lines.
 
     Returns:
         The record of each part.
@@ -109,32 +111,18 @@ def fetch_ranges(
     progress = Progress(label, total, "bytes", done=file.size)
     begin = 0
     for remote, wanted in parts:
-        _append(file, remote, wanted, begin, progress)
+        start = min(wanted.start + max(0, file.size - begin), wanted.stop)
+        for piece in remote.stream(start, wanted.stop):
+            file.write(piece)
+            progress.update(len(piece))
+            if file.unsure >= SYNC_BYTES:
+                file.commit({})
+        file.commit({})
         begin += len(wanted)
     try:
         return _records(target, parts)
     finally:
         file.finish()
-
-
-def _append(
-    file: GrowingFile,
-    remote: RemoteFile,
-    wanted: range,
-    begin: int,
-    progress: Progress,
-) -> None:
-    start = wanted.start + max(0, file.size - begin)
-    unsure = 0
-    for piece in remote.stream(min(start, wanted.stop), wanted.stop):
-        file.write(piece)
-        progress.update(len(piece))
-        unsure += len(piece)
-        if unsure >= _SYNC_BYTES:
-            file.commit({})
-            unsure = 0
-    if unsure:
-        file.commit({})
 
 
 def _records(
@@ -179,8 +167,7 @@ def _compare(remote: RemoteFile, wanted: range, digest: str, missing: int) -> No
 
 def write_record(folder: Path, parts: list[dict[str, Any]], **more: Any) -> None:
     """Write the record of a fetched folder."""
-    text = json.dumps({**more, "parts": parts}, indent=2) + "\n"
-    (folder / RECORD_NAME).write_text(text, encoding="utf-8")
+    write_json(folder / RECORD_NAME, {**more, "parts": parts})
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -21,11 +21,6 @@ from headwater.net.places import HubPlace
 def hub_file(repo: str, revision: str, name: str) -> Path | None:
     """A file of a model, in the hub's cache, downloaded if it is not there yet.
 
-    Args:
-        repo: `<owner>/<name>`.
-        revision: branch, tag or commit.
-        name: path of the file in the repository.
-
     Returns:
         The file, checked against the hash that the hub gives, or None if this revision
         has no such file.

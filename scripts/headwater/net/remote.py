@@ -73,7 +73,11 @@ class RemoteFile:
             HeadwaterError: the range lies outside; the file changed on the server; or
                 no new byte came in several tries.
         """
-        _check_range(self, start, stop)
+        if not 0 <= start <= stop <= self.size:
+            raise HeadwaterError(
+                f"{self.place}: bytes {start:,} to {stop:,} wanted, but it has only "
+                f"{self.size:,}"
+            )
         for attempt in tries(self.place):
             with attempt, in_words(self.place):
                 for piece in self._once(start, stop):
@@ -135,16 +139,15 @@ class RemoteReader(AbstractBufferedFile):
 
 
 def open_remote(place: str) -> RemoteFile:
-    """Find a remote file.
-
-    Args:
-        place: `https://...` or `hf://...`, a file.
+    """Find a remote file, `https://...` or `hf://...`.
 
     Raises:
         HeadwaterError: not found, no permission, no network.
     """
-    hub = hub_place(place)
-    return _open_hub(hub) if hub else _open_url(place)
+    if hub := hub_place(place):
+        return _open_hub(hub)
+    shown = without_secrets(place)
+    return ask(shown, lambda: _first_byte(shown, place))
 
 
 def list_files(folder: HubPlace) -> list[HubPlace]:
@@ -205,13 +208,8 @@ def _ask_hub(hub: HubPlace) -> RemoteFile:
     return RemoteFile(str(pinned), url, found.size, found.etag, build_hf_headers())
 
 
-def _open_url(url: str) -> RemoteFile:
-    """Ask for the first byte: it comes with the length and the tag of the file."""
-    place = without_secrets(url)
-    return ask(place, lambda: _first_byte(place, url))
-
-
 def _first_byte(place: str, url: str) -> RemoteFile:
+    """Ask for the first byte: it comes with the length and the tag of the file."""
     with _answer(place, url, 0, 1, {}) as response:
         found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         length = found[3] if found else response.headers.get("Content-Length", "*")
@@ -236,14 +234,6 @@ def _answer(
     with request as response:
         check_status(place, response)
         yield response
-
-
-def _check_range(file: RemoteFile, start: int, stop: int) -> None:
-    if not 0 <= start <= stop <= file.size:
-        raise HeadwaterError(
-            f"{file.place}: bytes {start:,} to {stop:,} wanted, but it has only "
-            f"{file.size:,}"
-        )
 
 
 def _local_pieces(path: Path, start: int, stop: int) -> Iterator[bytes]:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headwater.checkpoints.schedule import arm_schedule, saved_steps
+from headwater.checkpoints.schedule import arm_schedule, point_names, saved_steps
 from headwater.config import wanted_revisions
-from headwater.config.points import point_names
 from headwater.corpus.needs import needs_of
 from headwater.corpus.sources import rows, texts
 from headwater.interventions.runs import arm_runs

@@ -3,29 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from headwater.checkpoints.needs import vocabulary
 from headwater.plan.ranges import Range
 
 Config = Mapping[str, Any]
 
 FLOAT, DOUBLE = 4, 8  # bytes
-
-
-def vocabulary(config: Config) -> int:
-    """Rows of the embedding; Pythia's, where the tokenizer is still to be fetched."""
-    known = config["corpus"]["tokenizer"].get("vocab_size", 50304)
-    return int(config["model"].get("vocab_size", known))
-
-
-def parameters(config: Config) -> int:
-    """All parameters of the GPT-NeoX model, biases and norms too."""
-    model = config["model"]
-    width, wide = model["hidden_size"], model["intermediate_size"]
-    attention = 4 * width * width + 4 * width
-    mlp = 2 * width * wide + width + wide
-    layer = attention + mlp + 4 * width
-    return int(
-        2 * vocabulary(config) * width + model["num_hidden_layers"] * layer + 2 * width
-    )
 
 
 def forward_operations(config: Config, tokens: int) -> float:

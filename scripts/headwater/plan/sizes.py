@@ -6,6 +6,7 @@ Only what grows with the experiment; figures and tables of a few kilobytes count
 
 from dataclasses import dataclass
 
+from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range, total
 from headwater.plan.shape import (
@@ -14,9 +15,7 @@ from headwater.plan.shape import (
     Config,
     coded_bytes,
     head_parameters,
-    parameters,
     stored_heads,
-    vocabulary,
 )
 
 SMALL = Range(2e3, 1e6)  # bytes of a small table, page or figure

@@ -7,6 +7,7 @@ the machine at hand: `rates` replaces them where earlier jobs left their own.
 
 from dataclasses import dataclass, replace
 
+from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
@@ -15,8 +16,6 @@ from headwater.plan.shape import (
     coded_bytes,
     forward_operations,
     head_parameters,
-    parameters,
-    vocabulary,
 )
 
 # Floating-point operations a second that a job gets of its device.

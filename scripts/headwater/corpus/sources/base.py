@@ -55,12 +55,7 @@ class Source(Protocol):
         return True
 
     def files(self, section: Section, base: Path) -> dict[str, Piece]:
-        """Its files of text by name; or its rows, as one piece called `ROWS`.
-
-        Args:
-            section: the one that names it.
-            base: the folder that relative paths start from.
-        """
+        """Its files of text by name; or its rows, as one piece called `ROWS`."""
         ...
 
     def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
@@ -77,9 +72,6 @@ class Source(Protocol):
         """Publish a folder with a piece: text as `TEXT_NAME`, or rows (`fetched`).
 
         Args:
-            target: the folder.
-            name: of the piece.
-            origin: of the piece.
             needs: which rows; None for text.
 
         Raises:

@@ -88,7 +88,7 @@ class Pythia(Source):
     ) -> None:
         """Only the bytes of the rows."""
         from headwater.corpus.fetched import TOKENS_NAME, identity_of, write_rows_record
-        from headwater.corpus.megatron import UINT16
+        from headwater.corpus.tokenfiles import UINT16
         from headwater.net.fetching import fetch_ranges
         from headwater.publish import publish_folder
 
@@ -158,7 +158,7 @@ def _wanted(names: list[str], needs: RowNeeds) -> list[tuple["RemoteFile", range
 
 
 def _check_index(name: str, place: str | None, needs: RowNeeds) -> None:
-    from headwater.corpus.megatron import check_index, warn_no_index
+    from headwater.corpus.tokenfiles import check_index, warn_no_index
     from headwater.net.failures import NotThereError
     from headwater.net.remote import open_remote
 
