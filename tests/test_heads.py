@@ -16,13 +16,12 @@ from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.heads import scores as scoring
 from headwater.heads import sequences as sequencing
-from headwater.heads.scores import SCORES, copying_score, head_scores
+from headwater.heads.scores import SCORES, copying_score, head_scores, scores_table
 from headwater.heads.sequences import (
     load_probe_vocabulary,
     probe_vocabulary,
     repeated_sequences,
 )
-from headwater.heads.tables import scores_table
 from headwater.heads.targets import (
     Choice,
     Target,
