@@ -35,8 +35,7 @@ from headwater.heads.targets import (
     read_window,
     rising_window,
     spread_points,
-    write_target,
-    write_window,
+    write_choice,
 )
 from headwater.identity import identity
 from headwater.stores import create_group
@@ -467,10 +466,10 @@ def test_roles_name_the_ends_and_the_points():
 def stored(folder, *names: str) -> tuple:
     """The window and some targets on disk: the window's path, the targets' paths."""
     window = folder / "window.json"
-    write_window(window, chosen_window(checkpoints=2), identity("window", CONFIG))
+    write_choice(window, chosen_window(checkpoints=2), identity("window", CONFIG))
     paths = [folder / f"{name}.json" for name in names]
     for name, path in zip(names, paths, strict=True):
-        write_target(path, chosen_target(name), identity("heads", CONFIG, [name]))
+        write_choice(path, chosen_target(name), identity("heads", CONFIG, [name]))
     return window, paths
 
 

@@ -123,12 +123,7 @@ def _check_length(model: Model, rows: Tensor) -> None:
 def check_finite(
     values: Float[Tensor, "batch _"], rows: slice, options: PassOptions, what: str
 ) -> None:
-    """Refuse rows with a value that is not finite.
-
-    Args:
-        rows: which rows of the source.
-        options: how rows are numbered.
-        what: name of the values.
+    """Refuse rows with a value that is not finite; `what` is the name of the values.
 
     Raises:
         HeadwaterError: names the first such row.
