@@ -53,9 +53,9 @@ class Recipe:
     def rate(self, step: int) -> float:
         """Learning rate of the update that leads from `step` to `step + 1`."""
         if self.schedule == "cosine":
-            floor, length = self.min_learning_rate, self.decay_steps
+            floor, warmup = self.min_learning_rate, self.warmup_steps
             return cosine_rate(
-                step, self.learning_rate, floor, self.warmup_steps, length
+                step, self.learning_rate, floor, warmup, self.decay_steps
             )
         return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup_steps))
 
@@ -68,7 +68,6 @@ def cosine_rate(step: int, peak: float, floor: float, warmup: int, steps: int) -
 
     Args:
         step: updates already made.
-        peak: rate at the end of the warm-up.
         floor: least rate after the warm-up.
         warmup: updates of the warm-up.
         steps: updates of the whole training.
