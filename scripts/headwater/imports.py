@@ -18,15 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent  # scripts/
 PACKAGE = "headwater"
 
 _LOGGING = (
-    "job",
-    "logs",
-    "preemption",
-    "progress",
-    "slurm",
-    "errors",
-    "problems",
-    "suggestions",
-    "config",
+    *("job", "logs", "preemption", "progress", "slurm"),
+    *("errors", "problems", "suggestions", "config"),
 )
 _LAUNCHING = ("training_jobs.driver", "training.spec")
 _FETCHING = ("net.fetching", "net.remote")  # rules that fetch have no digest at all
@@ -94,21 +87,13 @@ def _imported(path: Path) -> Iterator[str]:
         else:
             continue
         for name in candidates:
-            if name.split(".")[0] == PACKAGE and name != PACKAGE and _exists(name):
+            if name.startswith(f"{PACKAGE}.") and _file(name).is_file():
                 yield name
-
-
-def _exists(name: str) -> bool:
-    try:
-        return _file(name).is_file()
-    except FileNotFoundError:
-        return False
 
 
 @cache
 def _file(name: str) -> Path:
+    """A module's file; where neither form is there, the name is no module's."""
     base = ROOT.joinpath(*name.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(name)
+    package = base / "__init__.py"
+    return package if package.is_file() else base.with_suffix(".py")

@@ -10,7 +10,6 @@ def names(package_file: str, without: Container[str] = ()) -> list[str]:
     """The modules beside a package's `__init__.py`, sorted.
 
     Args:
-        package_file: the `__init__.py`.
         without: modules that are no members; those whose names begin with `_` are none.
     """
     stems = sorted(path.stem for path in Path(package_file).parent.glob("*.py"))

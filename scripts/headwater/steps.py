@@ -44,24 +44,13 @@ def step_of_row(row: int, batch_size: int) -> int:
 
 
 def bytes_of_rows(rows: range, width: int, itemsize: int) -> range:
-    """Bytes of contiguous rows in a file of rows without gaps.
-
-    Args:
-        rows: row numbers, step 1.
-        width: tokens of a row.
-        itemsize: bytes of a token.
-    """
+    """Bytes of contiguous rows of `width` tokens in a file of rows without gaps."""
     row = width * itemsize
     return range(rows.start * row, rows.stop * row)
 
 
 def past_the_end(name: str, rows: range, count: int) -> HeadwaterError:
-    """What to say when the run needs rows that a source does not have.
-
-    Args:
-        rows: those needed.
-        count: rows there are.
-    """
+    """What to say when the run needs rows that a source, of so many, does not have."""
     return HeadwaterError(
         f"{name}: rows {rows.start:,} to {rows.stop - 1:,} are needed (training.steps "
         f"x training.batch_size, and corpus.held_out.rows after them), but it has only "
