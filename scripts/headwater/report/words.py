@@ -70,7 +70,7 @@ def listed(words: Iterable[str]) -> str:
 def arm_labels(
     arms: Arms, domains: Mapping[str, pd.DataFrame], window_target: str
 ) -> dict[str, str]:
-    """Every arm in words, by domain tables and window target; no two get the same."""
+    """Every arm in words, given the targets' domain tables; no two get the same."""
     labels = {}
     for name, arm in arms.items():
         label = ACTIONS[arm["action"]].label.format(rows=_rows(arm, domains))

@@ -53,9 +53,9 @@ class Recipe:
     def rate(self, step: int) -> float:
         """Learning rate of the update that leads from `step` to `step + 1`."""
         if self.schedule == "cosine":
-            floor, warmup = self.min_learning_rate, self.warmup_steps
+            floor, length = self.min_learning_rate, self.decay_steps
             return cosine_rate(
-                step, self.learning_rate, floor, warmup, self.decay_steps
+                step, self.learning_rate, floor, self.warmup_steps, length
             )
         return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup_steps))
 

@@ -115,7 +115,7 @@ def train_run(
 
     Args:
         start: a checkpoint with optimizer state, or a new model for a run from step 0.
-        batch: step to (rows, weights), see `trainer.train`.
+        batch: step to (rows, weights), see `trainer.Batches`.
         ranks: the processes that share the run; this one alone if None.
 
     A resumed run ends with the same bytes as an undisturbed one (on the CPU, with as
