@@ -7,13 +7,13 @@ import pandas as pd
 import torch
 
 from headwater import job
+from headwater.checkpoints.files import load_for_pass
 from headwater.curvature.files import read_factors
-from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.influence.average import Average
-from headwater.influence.fidelity import agreement
 from headwater.influence.files import read_product, read_scores
+from headwater.influence.ranking import agreement
 from headwater.influence.scores import stream_scores
 from headwater.publish import write_text
 from headwater.seeds import stable_seed

@@ -14,7 +14,7 @@ from headwater.geometry import Head
 from headwater.gradients.passes import PassOptions
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import open_window, read_target
-from headwater.influence.fidelity import agreement
+from headwater.influence.ranking import agreement
 from headwater.influence.variants import Question, Setting, variant_scores
 from headwater.publish import write_text
 from headwater.seeds import stable_seed

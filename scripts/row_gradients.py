@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from headwater import job
+from headwater.checkpoints.files import load_for_pass
 from headwater.curvature.files import read_factors
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.files import read_probe_gradient
-from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window, read_target
 from headwater.identity import identity

@@ -6,9 +6,8 @@ import pandas as pd
 
 from headwater import job
 from headwater.checkpoints.files import load_model
-from headwater.heads.scores import head_scores
+from headwater.heads.scores import head_scores, scores_table
 from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
-from headwater.heads.tables import scores_table
 from headwater.progress import Progress
 from headwater.publish import write_text
 from headwater.seeds import stable_seed

@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 
 from headwater import job
+from headwater.checkpoints.files import load_for_pass
 from headwater.curvature.files import read_factors
-from headwater.gradients.models import load_for_pass
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.identity import identity

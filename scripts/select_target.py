@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from headwater import job
-from headwater.heads.targets import choose_target, write_target
+from headwater.heads.targets import choose_target, write_choice
 from headwater.identity import identity
 
 
@@ -15,7 +15,7 @@ def main(snakemake):
         scores = pd.read_csv(snakemake.input.scores, sep="\t")
         target = choose_target(config["targets"][name], scores)
         stamp = identity("heads", config, targets=[name])
-        write_target(Path(snakemake.output[0]), target, stamp)
+        write_choice(Path(snakemake.output[0]), target, stamp)
         job.logger.info(
             "target %s: head %s (%s), %s %.3f at the last checkpoint",
             *(name, target.head, target.chosen, target.score, target.final),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from headwater import job
 from headwater.checkpoints.schedule import point_names
-from headwater.heads.targets import choose_window, write_window
+from headwater.heads.targets import choose_window, write_choice
 from headwater.identity import identity
 from headwater.publish import publish_links
 
@@ -20,7 +20,7 @@ def main(snakemake):
         for target in map(Path, snakemake.output.roles):  # heads/start, heads/end, ...
             publish_links(steps[roles[target.name]], target)
         stamp = identity("window", config)
-        write_window(Path(snakemake.output.window), choice, stamp)
+        write_choice(Path(snakemake.output.window), choice, stamp)
         window = choice.window
         job.logger.info(
             "window: steps %d to %d; influence at %s",

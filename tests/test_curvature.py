@@ -249,9 +249,10 @@ def trace_of(sides: dict[str, Tensor], head: Head, sizes: Geometry):
     qkv[..., first + 2 * width : first + 3 * width] = sides[f"{head}/v"]
     z = torch.zeros_like(output)
     z[..., width * head.index : width * (head.index + 1)] = sides[f"{head}/z"]
-    names = ("query_key_value.input", "query_key_value.grad", "dense.input")
-    tensors = dict(zip(names, (inputs, qkv, z), strict=True))
-    return {0: LayerTrace({**tensors, "dense.grad": output})}
+    trace = LayerTrace()
+    trace.qkv_input, trace.qkv_grad = inputs, qkv
+    trace.dense_input, trace.dense_grad = z, output
+    return {0: trace}
 
 
 @pytest.mark.parametrize("alpha", [0.03, 0.1, 10.0])

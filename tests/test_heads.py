@@ -16,13 +16,12 @@ from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.heads import scores as scoring
 from headwater.heads import sequences as sequencing
-from headwater.heads.scores import SCORES, copying_score, head_scores
+from headwater.heads.scores import SCORES, copying_score, head_scores, scores_table
 from headwater.heads.sequences import (
     load_probe_vocabulary,
     probe_vocabulary,
     repeated_sequences,
 )
-from headwater.heads.tables import scores_table
 from headwater.heads.targets import (
     Choice,
     Target,
@@ -36,8 +35,7 @@ from headwater.heads.targets import (
     read_window,
     rising_window,
     spread_points,
-    write_target,
-    write_window,
+    write_choice,
 )
 from headwater.identity import identity
 from headwater.stores import create_group
@@ -468,10 +466,10 @@ def test_roles_name_the_ends_and_the_points():
 def stored(folder, *names: str) -> tuple:
     """The window and some targets on disk: the window's path, the targets' paths."""
     window = folder / "window.json"
-    write_window(window, chosen_window(checkpoints=2), identity("window", CONFIG))
+    write_choice(window, chosen_window(checkpoints=2), identity("window", CONFIG))
     paths = [folder / f"{name}.json" for name in names]
     for name, path in zip(names, paths, strict=True):
-        write_target(path, chosen_target(name), identity("heads", CONFIG, [name]))
+        write_choice(path, chosen_target(name), identity("heads", CONFIG, [name]))
     return window, paths
 
 

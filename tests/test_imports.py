@@ -259,8 +259,8 @@ STORED, PASS = "torch zarr h5py", "torch zarr h5py huggingface_hub"
 IMPORTED = {
     "ask": f"{PASS} pandas",
     "build_arm": "zarr h5py",
-    "check_fidelity": f"{PASS} pandas scipy",
-    "compare_variants": f"{PASS} pandas scipy",
+    "check_fidelity": f"{PASS} pandas",
+    "compare_variants": f"{PASS} pandas",
     "evaluate_arm": "torch zarr huggingface_hub pandas",
     "fetch_checkpoint": "torch huggingface_hub",
     "fetch_rows": "",

@@ -4,7 +4,7 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.heads.targets import Target, write_target
+from headwater.heads.targets import Target, write_choice
 from headwater.identity import identity
 from headwater.influence.query import Experiment
 from test_heads import CONFIG
@@ -19,7 +19,7 @@ def experiment(folder, coordinates) -> Experiment:
     for name, target in config["targets"].items():
         found = Target(target["probe"], "L1H1", "auto", "prefix_matching", 0.5, None)
         path = folder / "heads" / "targets" / f"{name}.json"
-        write_target(path, found, identity("heads", config, [name]))
+        write_choice(path, found, identity("heads", config, [name]))
     opened = object.__new__(Experiment)
     opened.results, opened.config = folder, config
     return opened

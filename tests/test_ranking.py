@@ -7,7 +7,6 @@ from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.identity import identity
 from headwater.influence import ranking
-from headwater.influence.fidelity import agreement
 from headwater.influence.files import (
     Product,
     read_losses,
@@ -18,7 +17,7 @@ from headwater.influence.files import (
     write_scores,
     write_tokens,
 )
-from headwater.influence.ranking import domain_table, ranked_table
+from headwater.influence.ranking import agreement, domain_table, ranked_table
 from headwater.shares import share_of
 from test_corpus_support import small_config
 from test_heads import DOMAINS, NAMES, window_rows

@@ -7,7 +7,7 @@ from jaxtyping import TypeCheckError
 
 from headwater.cross_entropy import token_losses
 from headwater.evaluation.losses import HeldOut
-from headwater.influence.fidelity import agreement
+from headwater.influence.ranking import agreement
 from headwater.projection.codes import Codec
 
 

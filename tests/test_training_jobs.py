@@ -16,7 +16,7 @@ from headwater.errors import HeadwaterError
 from headwater.imports import ROOT
 from headwater.publish import part_of
 from headwater.training.spec import JOB, RESULT, WRITER, Spec, read_spec
-from headwater.training_jobs import driver, local, slurm, watch
+from headwater.training_jobs import driver, local, slurm
 from headwater.training_jobs.driver import drive
 from headwater.training_jobs.launch import Launch, read_launch
 from headwater.training_jobs.watch import TrainingJob
@@ -162,7 +162,7 @@ def begun(tmp_path):
     process.kill()
     process.wait()
     local.cancel(job.id)
-    until(lambda: not watch.live(job))
+    until(lambda: not job.state())
 
 
 # Resources
@@ -323,7 +323,7 @@ def test_the_next_driver_takes_a_job_over(tmp_path, begun, undisturbed):
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 1
     assert "asked to end; its job goes on" in process.said()
-    assert watch.live(job)
+    assert job.state()
     second = Driver(tmp_path, options={"waits_for": str(go)})
     until(lambda: f"process {job.id} goes on; waiting for it" in second.said())
     go.touch()
@@ -336,7 +336,7 @@ def test_a_job_that_ended_meanwhile_is_published_at_once(tmp_path, begun, undist
     process, job, go = begun
     process.kill()
     go.touch()
-    until(lambda: not watch.live(job))
+    until(lambda: not job.state())
     done = run_driver(tmp_path, {"slurm_partition": "gone"})
     assert done.returncode == 0, done.stderr
     assert f"process {job.id} has trained it" in done.stderr
@@ -349,7 +349,7 @@ def test_an_interrupt_cancels_the_job(tmp_path, begun):
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 1
     assert f"process {job.id} is gone" in process.said()
-    assert not watch.live(job)
+    assert not job.state()
     assert (tmp_path / "results/test/example.part/step5").exists()
 
 
@@ -359,7 +359,7 @@ def test_a_job_of_another_config_is_cancelled(tmp_path, begun):
     (tmp_path / "results/test/example.job/spec.json").write_text('{"identity": {}}')
     done = run_driver(tmp_path, TWO)
     assert f"cancelling process {job.id}" in done.stderr
-    assert not watch.live(job)
+    assert not job.state()
     assert done.returncode == 0
 
 
@@ -504,7 +504,7 @@ def test_the_job_at_work_is_known_without_the_drivers_note(spec):
 
 def test_a_process_on_another_machine_is_not_guessed_at():
     with pytest.raises(HeadwaterError, match="process 7 on elsewhere may still"):
-        watch.state(TrainingJob("local", "7", "elsewhere"))
+        TrainingJob("local", "7", "elsewhere").state()
 
 
 def test_an_ordinary_process_is_no_job():

@@ -18,15 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent  # scripts/
 PACKAGE = "headwater"
 
 _LOGGING = (
-    "job",
-    "logs",
-    "preemption",
-    "progress",
-    "slurm",
-    "errors",
-    "problems",
-    "suggestions",
-    "config",
+    *("job", "logs", "preemption", "progress", "slurm"),
+    *("errors", "problems", "suggestions", "config"),
 )
 _LAUNCHING = ("training_jobs.driver", "training.spec")
 _FETCHING = ("net.fetching", "net.remote")  # rules that fetch have no digest at all
@@ -100,6 +93,7 @@ def _imported(path: Path) -> Iterator[str]:
 
 @cache
 def _file(name: str) -> Path:
+    """A module's file; where neither form is there, the name is no module's."""
     base = ROOT.joinpath(*name.split("."))
     module = base.with_suffix(".py")
     return module if module.is_file() else base / "__init__.py"

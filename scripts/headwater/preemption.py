@@ -11,15 +11,13 @@ RUNNING, and the script dies as ever.
 """
 
 import contextlib
-import logging
 import os
 import signal
 import threading
 from collections.abc import Iterator
 
+from headwater.logs import logger
 from headwater.slurm import SlurmError, call
-
-logger = logging.getLogger("headwater")
 
 PATIENCE = 5.0  # seconds that the controller has for an answer
 
@@ -46,11 +44,7 @@ def requeued() -> Iterator[None]:
 
 
 def is_preempted(job: str) -> bool:
-    """Whether a job has been told to give way, and still runs.
-
-    Args:
-        job: its number.
-    """
+    """Whether the job of a number has been told to give way, and still runs."""
     words = (_scontrol("--oneliner", "show", "job", job) or "").split()
     found = dict(word.split("=", 1) for word in words if "=" in word)
     told = found.get("PreemptTime", "None") != "None"

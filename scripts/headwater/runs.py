@@ -20,9 +20,6 @@ class RunGuard:
     one ends with its process.
 
     Its methods are given Snakemake's workflow, with its jobs planned.
-
-    Args:
-        experiment: name of the experiment.
     """
 
     def __init__(self, experiment: str) -> None:

@@ -64,7 +64,6 @@ def encode(chunk: np.ndarray, compressors: Any = "auto") -> bytes | None:
     """A chunk as zarr stores it; None if it is all zeros, which zarr leaves out.
 
     Args:
-        chunk: of any shape and type.
         compressors: as `zarr.create_array` takes them.
     """
     files: dict[str, Buffer] = {}

@@ -21,7 +21,6 @@ def call(command: Sequence[str], patience: float = PATIENCE) -> tuple[bool, str]
     """Run one of SLURM's commands.
 
     Args:
-        command: its words.
         patience: seconds that the controller has for an answer.
 
     Returns:

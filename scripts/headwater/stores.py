@@ -31,13 +31,6 @@ def open_group(path: Path, config: Config, mode: Mode = "r") -> zarr.Group:
     Raises:
         HeadwaterError: missing, not a Headwater store, or made under another config.
     """
-    group = _open(path, mode)
-    stamp = dict(group.attrs[ATTRIBUTE])  # type: ignore[arg-type]
-    check_identity(stamp, config, path)
-    return group
-
-
-def _open(path: Path, mode: Mode) -> zarr.Group:
     try:
         group = zarr.open_group(path, mode=mode, zarr_format=3)
     except (FileNotFoundError, ValueError, KeyError) as error:
@@ -46,6 +39,8 @@ def _open(path: Path, mode: Mode) -> zarr.Group:
         ) from error
     if ATTRIBUTE not in group.attrs:
         raise HeadwaterError(f"{path}: not a Headwater store; delete it and run again")
+    stamp = dict(group.attrs[ATTRIBUTE])  # type: ignore[arg-type]
+    check_identity(stamp, config, path)
     return group
 
 

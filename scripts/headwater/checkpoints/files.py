@@ -39,6 +39,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 MODEL_FILES = ("config.json", "model.safetensors", "trainer.json")
 OPTIMIZER_FILE = "optimizer.safetensors"
 SCALE = ("scale", "_growth_tracker")  # of the loss, named as torch.amp does
+PRECISIONS = {"exact": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass
@@ -115,6 +116,19 @@ def load_model(folder: Path, config: Config) -> Model:
     with one_line_if_damaged(path):
         model.load_state_dict(tensors)
     return model.eval()
+
+
+def load_for_pass(
+    folder: Path, config: Config, device: torch.device, precision: str = "exact"
+) -> Model:
+    """`load_model` for passes over rows: on a device, in `exact` (float32) or `bf16`.
+
+    Under `bf16` sums over rows stay float32.
+    """
+    model = load_model(folder, config).to(device)
+    for parameter in model.parameters():  # not buffers: rotary angles need float32
+        parameter.data = parameter.data.to(PRECISIONS[precision])
+    return model
 
 
 def read_model_config(path: Path) -> "GPTNeoXConfig":

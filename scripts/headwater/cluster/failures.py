@@ -51,15 +51,16 @@ def slurm_failures(jobs: Iterable[tuple[str, Path]], since: float) -> list[str]:
         jobs: name of a job, rule first, and the folder of its SLURM logs.
         since: the run's start; older logs are another run's.
     """
-    found = []
+    found, here = [], Path.cwd()
     for name, folder in jobs:
         logs = [log for log in folder.glob("*.log") if log.stat().st_mtime >= since]
         if not logs:
-            found.append(f"{name}: {NO_LOG.format(folder=Path.cwd())}")
+            found.append(f"{name}: {NO_LOG.format(folder=here)}")
             continue
         log = max(logs, key=lambda path: path.stat().st_mtime)
-        reason = reason_in("\n".join(tail(log, TAIL)), name.split()[0])
-        found += [f"{name}: {reason}  (log: {_shown(log)})"] if reason else []
+        if reason := reason_in("\n".join(tail(log, TAIL)), name.split()[0]):
+            shown = log.relative_to(here) if log.is_relative_to(here) else log
+            found.append(f"{name}: {reason}  (log: {shown})")
     return found
 
 
@@ -79,7 +80,3 @@ def refusals(snakemake_logs: Iterable[str]) -> list[str]:
         for words in re.findall(REFUSAL, text):
             found[words.rstrip("'.")] = None
     return [f"sbatch refused a job: {words}" for words in found]
-
-
-def _shown(log: Path) -> Path:
-    return log.relative_to(Path.cwd()) if log.is_relative_to(Path.cwd()) else log

@@ -1,7 +1,7 @@
 """The cluster's partitions, and why a job cannot run in one."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,8 +72,10 @@ def misfits(wants: Mapping[str, Any], known: Mapping[str, Partition]) -> list[Mi
     gpus = _gpus_wanted(wants)
     if gpus and not partition.gpus:
         return [("slurm_partition", f"{where} has no GPUs{_others(known, gpus)}")]
-    checks = (_gpus, _minutes, _memory, _cpus, _constraint)
-    return [found for check in checks if (found := check(wants, partition, where))]
+    job = wants, partition, where
+    return [
+        found for found in (_gpus(*job), *_too_much(*job), _constraint(*job)) if found
+    ]
 
 
 def _gpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Misfit | None:
@@ -88,34 +90,21 @@ def _gpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Misfit 
     return "gpu", f"{gpus} GPUs, but a node of {where} has {most}; ask for no more"
 
 
-def _minutes(
+def _too_much(
     wants: Mapping[str, Any], partition: Partition, where: str
-) -> Misfit | None:
-    minutes, most = int(wants.get("runtime") or 0), partition.minutes
-    if most is None or minutes <= most:
-        return None
-    text = f"{minutes} minutes, but {where} allows {most}"
-    return "runtime", f"{text}; set it there, to {most} at most"
-
-
-def _memory(
-    wants: Mapping[str, Any], partition: Partition, where: str
-) -> Misfit | None:
-    memory, most = int(wants.get("mem_mb") or 0), partition.mem_mb
-    if memory <= most:
-        return None
-    text = f"{memory} MB, but the largest node of {where} has {most}"
-    return "mem_mb", f"{text}; set it there, to {most} at most"
-
-
-def _cpus(wants: Mapping[str, Any], partition: Partition, where: str) -> Misfit | None:
-    own = wants.get("cpus_per_task")
-    cpus, most = int(own or wants.get("_cores") or 1), partition.cpus
-    if cpus <= most:
-        return None
-    text = f"{cpus} CPUs, but the largest node of {where} has {most}"
-    key = "cpus_per_task" if own else "threads"
-    return key, f"{text}; set it there, to {most} at most"
+) -> Iterator[Misfit]:
+    limit, node = f"{where} allows", f"the largest node of {where} has"
+    key = "cpus_per_task" if wants.get("cpus_per_task") else "threads"
+    cpus = wants.get("cpus_per_task") or wants.get("_cores")
+    for name, wanted, unit, there_is, most in (
+        ("runtime", wants.get("runtime"), "minutes", limit, partition.minutes),
+        ("mem_mb", wants.get("mem_mb"), "MB", node, partition.mem_mb),
+        (key, cpus or 1, "CPUs", node, partition.cpus),
+    ):
+        asked = int(wanted or 0)
+        if most is not None and asked > most:
+            text = f"{asked} {unit}, but {there_is} {most}"
+            yield name, f"{text}; set it there, to {most} at most"
 
 
 def _constraint(

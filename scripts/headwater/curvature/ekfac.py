@@ -110,7 +110,6 @@ def fit_lambdas(
 
     Args:
         batches: flat gradients by head, in the eigenbases.
-        space: whose parameters.
     """
     sums: dict[Head, Tensor] = {}
     rows = 0
@@ -138,8 +137,7 @@ def fit_factors(
 
     Args:
         model: on its device; its parameters are frozen by this call.
-        rows: what the means are taken over.
-        heads: the heads; input covariances are shared among those of a layer.
+        heads: input covariances are shared among those of a layer.
         options: its seed is that of the labels, drawn afresh for each pass.
         hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
     """

@@ -8,7 +8,6 @@ that per-row gradients of every head need; autograd never forms a weight gradien
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import torch
 from jaxtyping import Float
@@ -19,84 +18,52 @@ from headwater.neox import Model, attention_of, dense_of, geometry
 
 @dataclass
 class LayerTrace:
-    """What one layer's attention saw in one pass."""
+    """What one layer's attention saw in one pass.
 
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def qkv_input(self) -> Float[Tensor, "batch length hidden"]:
-        """After the LayerNorm."""
-        return self.tensors["query_key_value.input"]
-
-    @property
-    def qkv_grad(self) -> Float[Tensor, "batch length qkv"]:
-        """At the output of `query_key_value`, of width 3 * hidden."""
-        return self.tensors["query_key_value.grad"]
-
-    @property
-    def dense_input(self) -> Float[Tensor, "batch length hidden"]:
-        """The heads' outputs z, head-major."""
-        return self.tensors["dense.input"]
-
-    @property
-    def dense_grad(self) -> Float[Tensor, "batch length hidden"]:
-        """At the output of `dense`."""
-        return self.tensors["dense.grad"]
-
-
-class Capture:
-    """Hooks on the attention of the given layers of a frozen model.
-
-    The lowest captured layer's `query_key_value` output is made the root of the graph,
-    so nothing below it is differentiated. Use as a context manager; after each backward
-    pass `traces[layer]` holds the tensors of that pass.
+    Attributes:
+        qkv_input: after the LayerNorm.
+        qkv_grad: at the output of `query_key_value`, of width 3 * hidden.
+        dense_input: the heads' outputs z, head-major.
+        dense_grad: at the output of `dense`.
     """
 
-    def __init__(self, model: Model, layers: Iterable[int]) -> None:
-        self.traces = {layer: LayerTrace() for layer in sorted(set(layers))}
-        self._model = model
-        self._handles: list = []
+    qkv_input: Float[Tensor, "batch length hidden"] = field(init=False)
+    qkv_grad: Float[Tensor, "batch length qkv"] = field(init=False)
+    dense_input: Float[Tensor, "batch length hidden"] = field(init=False)
+    dense_grad: Float[Tensor, "batch length hidden"] = field(init=False)
 
-    def __enter__(self) -> "Capture":
-        self._model.requires_grad_(False)
-        for layer, trace in self.traces.items():
-            attention = attention_of(self._model, layer)
-            for name in ("query_key_value", "dense"):
-                module = getattr(attention, name)
-                self._handles.append(
-                    module.register_forward_hook(_recorder(trace, name))
-                )
-        return self
 
-    def fill_missing_gradients(self) -> None:
-        """Set the gradients that the last backward pass did not reach to zero.
+@contextmanager
+def captured(model: Model, layers: Iterable[int]) -> Iterator[dict[int, LayerTrace]]:
+    """Traces of some layers of a model, which is frozen; new after each backward pass.
 
-        A probe of attention patterns, say, does not depend on its head's V and O.
-        """
-        for trace in self.traces.values():
-            for name in ("query_key_value", "dense"):
-                output = trace.tensors[f"{name}.output"]
-                trace.tensors.setdefault(f"{name}.grad", torch.zeros_like(output))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for handle in self._handles:
+    The lowest captured layer's `query_key_value` output is made the root of the graph,
+    so nothing below it is differentiated.
+    """
+    model.requires_grad_(False)
+    traces = {layer: LayerTrace() for layer in sorted(set(layers))}
+    handles = []
+    for layer, trace in traces.items():
+        attention = attention_of(model, layer)
+        for name, module in (("qkv", "query_key_value"), ("dense", "dense")):
+            hook = _recorder(trace, name)
+            handles.append(attention.get_submodule(module).register_forward_hook(hook))
+    try:
+        yield traces
+    finally:
+        for handle in handles:
             handle.remove()
-        self._handles.clear()
 
 
 def _recorder(trace: LayerTrace, name: str) -> Callable[..., None]:
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        trace.tensors[f"{name}.input"] = inputs[0].detach()
-        trace.tensors[f"{name}.output"] = output.detach()
-        trace.tensors.pop(f"{name}.grad", None)
+        setattr(trace, f"{name}_input", inputs[0].detach())
+        # Zero where no backward pass comes: a probe of attention patterns, say, does
+        # not depend on its head's V and O.
+        setattr(trace, f"{name}_grad", output.new_zeros(()).expand_as(output))
         if not output.requires_grad:
             output.requires_grad_(True)
-        output.register_hook(lambda grad: trace.tensors.update({f"{name}.grad": grad}))
+        output.register_hook(lambda grad: setattr(trace, f"{name}_grad", grad))
 
     return record
 

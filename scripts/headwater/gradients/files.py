@@ -15,13 +15,7 @@ from headwater.identity import Config
 
 @dataclass(frozen=True)
 class ProbeGradient:
-    """A probe's gradient with respect to its head.
-
-    Attributes:
-        head: the head.
-        value: mean f over the probe's sequences.
-        gradient: by block name (`qk`, `v`, `o`).
-    """
+    """A probe's mean f over its sequences, and its gradient by block of the head."""
 
     head: Head
     value: float

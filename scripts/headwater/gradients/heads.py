@@ -47,10 +47,7 @@ def by_layer(heads: list[Head]) -> dict[int, list[Head]]:
 
 
 def layer_bases(
-    bases: Bases,
-    heads: list[Head],
-    mode: Mode,
-    like: Tensor,
+    bases: Bases, heads: list[Head], mode: Mode, like: Tensor
 ) -> dict[int, LayerBasis]:
     """The bases of every layer of `heads`, from those of single sides.
 
@@ -89,12 +86,7 @@ def head_gradients(
     sizes: Geometry,
     bases: Mapping[int, LayerBasis] | None = None,
 ) -> dict[Head, Float[Tensor, "batch parameters"]]:
-    """Flat gradients of every row and head, in float32 or more.
-
-    Args:
-        traces: of one backward pass, by layer.
-        bases: turn the gradients into these eigenbases.
-    """
+    """Flat gradients of every row and head, in float32 or more; in `bases` if given."""
     result: dict[Head, Tensor] = {}
     for layer, own in by_layer(heads).items():
         basis = bases[layer] if bases else None
@@ -133,7 +125,8 @@ def layer_gradients(
     basis: LayerBasis | None = None,
 ) -> Float[Tensor, "batch heads parameters"]:
     """Flat gradients of heads of one layer."""
-    index = _index(heads, sizes)
+    indices = [head.index for head in heads]
+    index = slice(None) if indices == list(range(sizes.heads)) else indices
     x, dy = trace.qkv_input, sizes.split_qkv(trace.qkv_grad)[:, :, index]
     product = _product(x, dy.flatten(2), basis.input if basis else None)
     qkv = product.unflatten(2, (len(heads), 3, sizes.d_head)).transpose(1, 2)
@@ -158,11 +151,6 @@ def _output_part(
     product = _product(trace.dense_grad, z.flatten(2), basis_out)
     turned = product.unflatten(2, (z.shape[2], sizes.d_head)).transpose(1, 2)
     return _turned(turned, basis.z if basis else None).mT
-
-
-def _index(heads: list[Head], sizes: Geometry) -> slice | list[int]:
-    index = [head.index for head in heads]
-    return slice(None) if index == list(range(sizes.heads)) else index
 
 
 def _product(

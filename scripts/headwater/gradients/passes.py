@@ -12,7 +12,7 @@ from torch import Tensor
 
 from headwater.cross_entropy import sampled_losses, token_losses
 from headwater.errors import HeadwaterError
-from headwater.gradients.capture import Capture, LayerTrace, detached_heads
+from headwater.gradients.capture import LayerTrace, captured, detached_heads
 from headwater.neox import Model, final_hidden
 from headwater.seeds import stable_seed
 
@@ -84,7 +84,7 @@ def run_pass(
             not finite; it is named.
     """
     with ExitStack() as stack:
-        capture = stack.enter_context(Capture(model, layers))
+        traces = stack.enter_context(captured(model, layers))
         if options.only_head is not None:
             stack.enter_context(detached_heads(model, options.only_head))
         for start in range(0, len(rows), options.batch_size):
@@ -93,7 +93,7 @@ def run_pass(
             losses = _run(model, batch, start, options)
             part = slice(start, start + len(batch))
             check_finite(losses[:, None], part, options, "loss")
-            yield Batch(part, capture.traces, losses)
+            yield Batch(part, traces, losses)
 
 
 def _run(
@@ -123,12 +123,7 @@ def _check_length(model: Model, rows: Tensor) -> None:
 def check_finite(
     values: Float[Tensor, "batch _"], rows: slice, options: PassOptions, what: str
 ) -> None:
-    """Refuse rows with a value that is not finite.
-
-    Args:
-        rows: which rows of the source.
-        options: how rows are numbered.
-        what: name of the values.
+    """Refuse rows with a value that is not finite; `what` is the name of the values.
 
     Raises:
         HeadwaterError: names the first such row.

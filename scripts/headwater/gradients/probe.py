@@ -1,18 +1,16 @@
 """Gradients of probes with respect to one head's parameters."""
 
-import logging
 from contextlib import nullcontext
 
 import torch
 
 from headwater.geometry import Head
 from headwater.gradients.blocks import Matrices, Mode, blocks_of
-from headwater.gradients.capture import Capture, detached_heads
+from headwater.gradients.capture import captured, detached_heads
 from headwater.gradients.heads import layer_gradients, split_blocks
+from headwater.logs import logger
 from headwater.neox import Model, geometry
 from headwater.probes import Probe, ProbeData
-
-logger = logging.getLogger("headwater")
 
 
 def probe_gradient(
@@ -65,14 +63,13 @@ def _probe_gradient(
 ) -> tuple[Matrices, float]:
     sizes = geometry(model)
     total, flat = 0.0, torch.zeros(())
-    with Capture(model, [head.layer]) as capture:
+    with captured(model, [head.layer]) as traces:
         for start in range(0, len(data), batch_size):
             batch = data[start : start + batch_size].to(model.device)
             values = probe.function(model, head, batch)
             values.sum().backward()
             total += float(values.detach().double().sum())
-            capture.fill_missing_gradients()
-            trace = capture.traces[head.layer]
+            trace = traces[head.layer]
             gradient = layer_gradients(trace, [head], mode, sizes)[:, 0]
             flat = flat + gradient.double().sum(dim=0).cpu()
     blocks = split_blocks(flat / len(data), head, mode, sizes)

@@ -16,7 +16,7 @@ def probe_data(
     """The data of a target's probe.
 
     Args:
-        target: the target's section of the config.
+        target: its section of the config.
         held_out: the held-out store, which knows the corpus's token counts.
 
     Raises:

@@ -1,5 +1,6 @@
 """What every head does at a checkpoint: three standard scores."""
 
+import pandas as pd
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
@@ -39,6 +40,13 @@ def head_scores(
         scores["previous_token"][head] = _previous_token(pattern, half)
         scores["copying"][head] = copying_score(model, head, overlap)
     return scores
+
+
+def scores_table(step: int, scores: dict[str, dict[Head, float]]) -> pd.DataFrame:
+    """A line a head at one step: step, head, one column a score."""
+    heads = sorted(scores[SCORES[0]])
+    columns = {name: [scores[name][head] for head in heads] for name in SCORES}
+    return pd.DataFrame({"step": step, "head": [str(h) for h in heads], **columns})
 
 
 def _prefix_matching(pattern: Float[Tensor, "count query key"], half: int) -> float:

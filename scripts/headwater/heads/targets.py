@@ -168,11 +168,7 @@ def spread_points(window: Window, count: int, checkpoints: list[int]) -> list[in
 
 
 def choose_target(settings: dict[str, str], scores: "pd.DataFrame") -> Target:
-    """A target's head, found or as given, and how it emerges.
-
-    Args:
-        settings: the target's section of the config.
-    """
+    """The target of a section of the config: its head, and how that emerges."""
     from headwater.probes import PROBES  # brings torch, which most readers do not need
 
     score = PROBES[settings["probe"]].tracks
@@ -193,8 +189,10 @@ def choose_target(settings: dict[str, str], scores: "pd.DataFrame") -> Target:
     )
 
 
-def write_window(path: Path, choice: WindowChoice, identity: dict[str, Any]) -> None:
-    """Publish `window.json`."""
+def write_choice(
+    path: Path, choice: WindowChoice | Target, identity: dict[str, Any]
+) -> None:
+    """Publish `window.json` or `targets/<name>.json`."""
     write_json(path, {"identity": identity, **asdict(choice)})
 
 
@@ -214,11 +212,6 @@ def open_window(
     """
     choice = read_window(Path(window), config)
     return choice, WindowRows([Path(path) for path in rows], choice.window, config)
-
-
-def write_target(path: Path, target: Target, identity: dict[str, Any]) -> None:
-    """Publish `targets/<name>.json`."""
-    write_json(path, {"identity": identity, **asdict(target)})
 
 
 def read_target(path: Path, config: Config) -> Target:

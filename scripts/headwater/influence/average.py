@@ -10,12 +10,16 @@ from jaxtyping import Float, Float32, Shaped
 
 
 class Average:
-    """The mean score of some rows."""
+    """The mean score of some rows.
+
+    Attributes:
+        losses: summed loss of each row at the last point before it, nats.
+    """
 
     def __init__(self, rows: int, targets: int) -> None:
         self._sums = np.zeros((rows, targets))
         self._counts = np.zeros(rows, np.int64)
-        self._losses = np.zeros(rows, np.float32)
+        self.losses: Float32[np.ndarray, " rows"] = np.zeros(rows, np.float32)
 
     def add(
         self,
@@ -33,18 +37,13 @@ class Average:
         self._sums[rows] += scores
         self._counts[rows] += 1
         if losses is not None:
-            self._losses[rows] = losses
+            self.losses[rows] = losses
 
     @property
     def scores(self) -> Float32[np.ndarray, "rows targets"]:
         """Mean scores."""
         assert self._counts.min(initial=1) > 0, "a row without a score"
         return (self._sums / self._counts[:, None]).astype(np.float32)
-
-    @property
-    def losses(self) -> Float32[np.ndarray, " rows"]:
-        """Summed loss of each row at the last point before it, nats."""
-        return self._losses
 
 
 def within(rows: range, part: range) -> slice:

@@ -25,13 +25,7 @@ from headwater.stores import create_group, open_group, read, write_array
 
 @dataclass(frozen=True)
 class Product:
-    """One target's inverse-Hessian-vector product.
-
-    Attributes:
-        target: name of the target.
-        head: its head.
-        vector: flat eigenbasis coordinates.
-    """
+    """One target's inverse-Hessian-vector product, flat in the eigenbasis."""
 
     target: str
     head: Head
@@ -73,11 +67,7 @@ def write_scores(
 
 
 def read_scores(paths: Sequence[Path], config: Config) -> Float32[np.ndarray, " rows"]:
-    """One target's score of every row of the window.
-
-    Args:
-        paths: the target's score stores of all shards, in order.
-    """
+    """One target's score of every row of the window; its shards in order."""
     return np.concatenate([read(open_group(p, config), "scores") for p in paths])
 
 

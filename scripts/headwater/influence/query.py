@@ -34,7 +34,7 @@ class Experiment:
     """The stores of one experiment, opened for questions.
 
     Args:
-        config: the whole validated config, against which all files are checked.
+        config: all files are checked against it.
         config_file: its file, for what to type when the stores are not there.
 
     Raises:
@@ -60,7 +60,7 @@ class Experiment:
         """The rows that help a head most, for any probe: a ranked table.
 
         Args:
-            head: the head; it must be in the stores (`gradients.heads`).
+            head: must be in the stores (`gradients.heads`).
             target: a probe as under `targets` in the config: `probe`, and `data`.
             damping: relative to the mean eigenvalue; by default the config's.
 
@@ -70,7 +70,8 @@ class Experiment:
         """
         self._check_kept(head, target)
         average = Average(len(self.window), 1)
-        for point, step in self._points():
+        names = point_names(self.config["window"])
+        for point, step in zip(names, self.choice.points, strict=True):
             stores = list(self._stores(point, step, head))
             product = self._product(point, head, target, damping)
             for part, rows, losses in stores:
@@ -85,15 +86,15 @@ class Experiment:
         start: 1 = the same effect on the head up to size, whatever the probe.
 
         Args:
-            head: the head; it must be in the stores.
-            row: global row number.
+            head: must be in the stores.
+            row: its global number.
 
         Raises:
             HeadwaterError: the row is not in the window.
         """
         self._check_kept(head, None)
-        point, step = next(self._points())
-        stores = list(self._stores(point, step, head))
+        point = point_names(self.config["window"])[0]
+        stores = list(self._stores(point, self.choice.points[0], head))
         query = None
         place = row - self.window.first
         for part, rows, _ in stores:
@@ -125,10 +126,6 @@ class Experiment:
             f"gradients.coordinates: the stores keep {kept} coordinates, chosen "
             "for the config's targets; other questions need gradients.coordinates: all"
         )
-
-    def _points(self) -> Iterator[tuple[str, int]]:
-        names = point_names(self.config["window"])
-        yield from zip(names, self.choice.points, strict=True)
 
     def _store_paths(self, *points: str) -> list[Path]:
         """The stores of some points, in order; by default of all."""

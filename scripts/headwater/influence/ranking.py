@@ -1,4 +1,4 @@
-"""Tables made from scores: the extreme rows, and where the highest come from."""
+"""What scores say: the extreme rows, where the highest come from, how two agree."""
 
 import numpy as np
 import pandas as pd
@@ -62,3 +62,14 @@ def domain_table(
         }
     )
     return table.sort_values("enrichment", ascending=False, na_position="last")
+
+
+def agreement(
+    stored: Float[np.ndarray, " rows"], exact: Float[np.ndarray, " rows"]
+) -> tuple[float, float]:
+    """(Spearman correlation, overlap of the two top 10 %) of two score vectors."""
+    from scipy.stats import spearmanr  # slow, and the reports do without
+
+    count = max(1, round(TOP_FRACTION * len(exact)))
+    tops = [set(np.argsort(-s, kind="stable")[:count]) for s in (stored, exact)]
+    return float(spearmanr(stored, exact).statistic), len(tops[0] & tops[1]) / count

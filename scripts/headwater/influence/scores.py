@@ -48,7 +48,6 @@ def score_store(
     """Scores of every row of a gradient store: one streaming read, no model.
 
     Args:
-        rows: the head's rows in the store.
         products: inverse-Hessian-vector products of the head, flat in the eigenbasis.
 
     Returns:
@@ -115,7 +114,6 @@ def stream_scores(
 
     Args:
         model: at the checkpoint of the factors, on its device.
-        factors: of the heads' blocks.
         products: any number of targets, of any heads.
 
     Returns:
@@ -151,10 +149,6 @@ def token_scores(
     A row's gradient is a sum over the positions at which the head reads its input and
     writes its output, so its score is too. A position's part holds everything that
     flows through the head there: not the loss *of* that token alone.
-
-    Args:
-        model: at the checkpoint of the factors, on its device.
-        product: of one target.
     """
     sizes, blocks = geometry(model), blocks_of([product.head], mode)
     vectors = standard_basis(factors, blocks, product.vector, sizes)

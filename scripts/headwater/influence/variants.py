@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 from torch import Tensor
 
-from headwater.curvature.ekfac import Factors, fit_factors
+from headwater.curvature.ekfac import fit_factors
 from headwater.geometry import Head
 from headwater.gradients.blocks import Mode, blocks_of
 from headwater.gradients.passes import PassOptions
@@ -33,13 +33,7 @@ VARIANTS = ("correct", *RELEASED, "diagonal", "identity")
 
 @dataclass(frozen=True)
 class Question:
-    """One target, and what it is computed from.
-
-    Attributes:
-        probe: name of the probe.
-        head: the head.
-        data: what the probe is asked on.
-    """
+    """One target: a probe by name, its head, and what the probe is asked on."""
 
     probe: str
     head: Head
@@ -54,7 +48,6 @@ class Setting:
         model: at the checkpoint, on its device.
         fit_rows: token ids of the Hessian's rows.
         rows: token ids of the rows to score.
-        mode: `qk` or `qkvo`.
         damping: relative to the mean eigenvalue.
         fit: options of the Hessian's passes, with the seed of its labels.
         score: options of the scoring pass.
@@ -88,7 +81,9 @@ def _scores(
 ) -> Float32[np.ndarray, " rows"]:
     head, mode = question.head, setting.mode
     cut = head.index if variant in ("detached_heads", "as_released") else None
-    factors = _factors(setting, head, variant, cut)
+    hessian = variant if variant in ("diagonal", "identity") else "ekfac"
+    fit = replace(setting.fit, only_head=cut)
+    factors = fit_factors(setting.model, setting.fit_rows, [head], mode, fit, hessian)
     probe = find_probe(question.probe, variant in ("probe_off_by_one", "as_released"))
     gradient, _ = probe_gradient(
         setting.model, probe, head, question.data, mode, detached=cut is not None
@@ -100,11 +95,3 @@ def _scores(
         setting.model, setting.rows, factors, [product], mode, options
     )
     return scores[:, 0]
-
-
-def _factors(setting: Setting, head: Head, variant: str, cut: int | None) -> Factors:
-    hessian = variant if variant in ("diagonal", "identity") else "ekfac"
-    options = replace(setting.fit, only_head=cut)
-    return fit_factors(
-        setting.model, setting.fit_rows, [head], setting.mode, options, hessian
-    )

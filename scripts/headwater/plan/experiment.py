@@ -41,12 +41,7 @@ NO_SOURCES = Sources(0, 0, False, False, 0)
 
 
 def sources_of(config: Mapping[str, Any], base: Path) -> Sources:
-    """The sources of a config that has been checked.
-
-    Args:
-        config: the whole config.
-        base: the folder that relative paths in it start from.
-    """
+    """The sources of a config that has been checked, with its paths below `base`."""
     text = texts(config["corpus"], base).values()
     tokens = rows(config["corpus"], base)
     return Sources(
@@ -63,9 +58,7 @@ class Experiment:
     """A config that has been checked, and what is known besides.
 
     Attributes:
-        config: the whole config.
-        sources: of its corpus and model.
-        window: the first and last step of the window, where it has been found.
+        window: its first and last step, where it has been found.
     """
 
     config: Config
@@ -139,10 +132,8 @@ class Experiment:
     def arm_saved(self) -> Range:
         """Checkpoints of an arm."""
         every, steps = self.config["retraining"]["checkpoint_every"], self.steps
-        low, high = (
-            len(arm_schedule(0, int(n), every)) for n in (steps.low, steps.high)
-        )
-        return Range(low, high)
+        counts = (len(arm_schedule(0, int(n), every)) for n in (steps.low, steps.high))
+        return Range(*counts)
 
     @property
     def draws(self) -> float:

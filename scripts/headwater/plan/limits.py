@@ -19,10 +19,8 @@ class Limit:
     """What a rule asks the cluster for, with the profile's changes.
 
     Attributes:
-        threads: CPU threads.
         runtime: minutes, None where nothing limits it.
         mem_mb: megabytes, None likewise.
-        gpu: whether it asks for one.
     """
 
     threads: int = 1
@@ -67,13 +65,7 @@ def needed_mb(rule: str, config: Config) -> int | None:
 
 
 def disk_warning(kept: Range, there: float, free: float) -> str | None:
-    """Results that do not fit on the disk.
-
-    Args:
-        kept: bytes of the whole experiment.
-        there: bytes of it that exist already.
-        free: bytes free where results go.
-    """
+    """Results that do not fit: bytes kept, of these those there, and those free."""
     missing = Range(max(0, kept.low - there), max(0, kept.high - there))
     if missing.high <= free:
         return None

@@ -38,7 +38,7 @@ NOTHING = Range(0.0, 0.0)
 
 def total(spans: "list[Range]") -> Range:
     """The sum of some spans."""
-    return Range(sum(s.low for s in spans), sum(s.high for s in spans))
+    return sum(spans, NOTHING)
 
 
 def longest(spans: "list[Range]") -> Range:

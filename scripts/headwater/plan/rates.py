@@ -20,10 +20,6 @@ def seconds_each(logs: Iterable[Path], gpu: bool) -> Range | None:
     """Seconds of one unit of a rule's work, over its jobs; None if nothing is known.
 
     A job with several labels (covariances, then lambdas) does its units once for each.
-
-    Args:
-        logs: of the rule's jobs.
-        gpu: whether the plan is for a GPU.
     """
     found = []
     for log in logs:

@@ -54,8 +54,11 @@ def stored_heads(config: Config) -> Range:
 
 def coded_bytes(config: Config) -> int:
     """Bytes of one coded row of one head."""
-    gradients = config["gradients"]
-    count = gradients["coordinates"]
-    kept = head_parameters(config)
-    kept = kept if count == "all" else min(kept, int(count))
-    return -(-kept // 64) * 64 * int(gradients["bits"]) // 8
+    bits = int(config["gradients"]["bits"])
+    return -(-kept_coordinates(config) // 64) * 64 * bits // 8
+
+
+def kept_coordinates(config: Config) -> int:
+    """Coordinates of a head's gradient that are stored."""
+    count, most = config["gradients"]["coordinates"], head_parameters(config)
+    return most if count == "all" else min(most, int(count))

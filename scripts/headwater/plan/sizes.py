@@ -15,6 +15,7 @@ from headwater.plan.shape import (
     Config,
     coded_bytes,
     head_parameters,
+    kept_coordinates,
     stored_heads,
 )
 
@@ -48,12 +49,7 @@ def small(least: int, most: int | None = None) -> Output:
 
 
 def row_store(rows: Range, width: int, token_bytes: int) -> Output:
-    """A store of rows of tokens (`corpus.rowstore`).
-
-    Args:
-        width: tokens of each.
-        token_bytes: of one token.
-    """
+    """A store of rows of `width` tokens (`corpus.rowstore`)."""
     from headwater.corpus.rowstore import layout  # zarr: slow where rules are parsed
 
     tokens = rows * (width * token_bytes) * COMPRESSED
@@ -74,12 +70,10 @@ def gradient_store(rows: Range, config: Config) -> Output:
     """A store of coded gradients (`gradients.store`) of so many rows."""
     from headwater.shardfile import SHARD_BYTES  # zarr again
 
-    heads, width = stored_heads(config), coded_bytes(config)
-    coordinates = config["gradients"]["coordinates"]
-    kept = head_parameters(config)
-    kept = kept if coordinates == "all" else min(kept, int(coordinates))
-    codes = rows * heads * width
-    others = heads * (kept * 2 * DOUBLE) + rows * heads * FLOAT + rows * FLOAT
+    heads = stored_heads(config)
+    codes = rows * heads * coded_bytes(config)
+    coordinates = heads * (kept_coordinates(config) * 2 * DOUBLE)
+    others = coordinates + rows * heads * FLOAT + rows * FLOAT
     low, high = (max(1, -(-int(n) // SHARD_BYTES)) for n in (codes.low, codes.high))
     # Besides: the group, three arrays, two of them of one chunk, the time stamp.
     return Output(codes + others, Range(low, high) + Range.exactly(1 + 3 + 2 + 1))
@@ -134,9 +128,8 @@ def baseline(e: Experiment) -> Output:
     """The initial weights, and every later checkpoint with its moments."""
     weights = checkpoint_bytes(e.config, moments=False)
     whole = checkpoint_bytes(e.config, moments=True)
-    count = e.saved
-    kept = Range.exactly(weights + (count - 1) * whole)
-    return Output(kept, Range.exactly(5 * count - 1))
+    kept = Range.exactly(weights + (e.saved - 1) * whole)
+    return Output(kept, Range.exactly(5 * e.saved - 1))
 
 
 def arm(e: Experiment) -> Output:

@@ -3,12 +3,15 @@
 from headwater.plan.estimate import MEASURED, Folders, found_window
 from headwater.plan.experiment import SHORTEST_WINDOW
 from headwater.plan.limits import range_text
-from headwater.plan.ranges import Range
 from headwater.plan.rates import MARGIN
 from headwater.plan.shape import Config
 from headwater.plan.work import CPU, DISK, GPU_FLOAT32, GPU_HALF
 
 TERA, GIGA, MEGA = 1e-12, 1e-9, 1e-6
+_MEASURED = (
+    "- measured: seconds of a row, step or checkpoint from the logs of this "
+    f"experiment's earlier jobs, {range_text(MARGIN)} times as long"
+)
 
 
 def assumptions(config: Config, folders: Folders, gpu: bool, bases: set[str]) -> str:
@@ -18,18 +21,10 @@ def assumptions(config: Config, folders: Folders, gpu: bool, bases: set[str]) ->
         f"{range_text(DISK * MEGA)} MB/s",
         _device(gpu),
         _window(config, folders),
-        *([_measured()] if MEASURED in bases else []),
+        *([_MEASURED] if MEASURED in bases else []),
         "- hours are those that jobs hold their threads and GPUs, without the queue's",
     ]
     return "\n".join(["Assumed:", *lines])
-
-
-def _measured() -> str:
-    return (
-        "- measured: seconds of a row, step or checkpoint from the logs of this "
-        "experiment's earlier jobs, "
-        f"{range_text(Range(MARGIN.low, MARGIN.high))} times as long"
-    )
 
 
 def _device(gpu: bool) -> str:
@@ -49,11 +44,9 @@ def _window(config: Config, folders: Folders) -> str:
     start, end = config["window"]["start"], config["window"]["end"]
     if "auto" not in (start, end):
         return f"- the window is steps {start} to {end}, from the config"
-    found = found_window(folders)
-    if found:
-        return (
-            f"- the window is steps {found[0]} to {found[1]}, as an earlier run found"
-        )
+    if found := found_window(folders):
+        start, end = found
+        return f"- the window is steps {start} to {end}, as an earlier run found"
     return (
         f"- the window is still to be found: {SHORTEST_WINDOW:.0%} to all of the steps "
         "it may have"

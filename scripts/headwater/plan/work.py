@@ -40,7 +40,6 @@ class Load:
 
     Attributes:
         units: of work in one job.
-        unit: what a unit is.
         operations: of one unit.
         besides: seconds of one unit that are no arithmetic.
         start: seconds of one job before and after its units.
@@ -57,17 +56,9 @@ class Load:
     jobs: int = 1
 
     def seconds(self, speed: Range, second_each: Range | None = None) -> Range:
-        """Of one job.
-
-        Args:
-            speed: operations a second.
-            second_each: measured seconds of a unit, instead of the assumptions.
-        """
-        if second_each is None:
-            one = self.operations.per(speed) + self.besides
-        else:
-            one = second_each
-        return self.start + self.units * one
+        """Of one job; `second_each`, a unit's measured, replaces what is assumed."""
+        assumed = self.operations.per(speed) + self.besides
+        return self.start + self.units * (second_each or assumed)
 
     def speed(self, gpu: bool, threads: int) -> Range:
         """Operations a second of a job that has a GPU, or only its threads."""

@@ -64,19 +64,15 @@ def read_rows(
         try:
             rows.append(_row(json.loads(line), encode, vocabulary, longest))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise HeadwaterError(f"{path}: line {number}: {_reason(error)}") from error
+            absent = isinstance(error, KeyError)
+            reason = 'no "tokens" and no "text"' if absent else error
+            raise HeadwaterError(f"{path}: line {number}: {reason}") from error
     if not any(lines):
         raise HeadwaterError(f"{path}: no rows; a dataset probe needs at least one")
     return _pad(rows)
 
 
 Row = tuple[list[int], list[int], list[int]]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return 'no "tokens" and no "text"'
-    return str(error)
 
 
 def _row(

@@ -5,7 +5,6 @@ While it is written, `<shard>.zarr.part/written` says how many rows are whole in
 killed job goes on from there.
 """
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,13 @@ from headwater.geometry import Head
 from headwater.gradients.blocks import Bases, Mode
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite
+from headwater.logs import logger
 from headwater.neox import Model
 from headwater.projection.coordinates import Projection
 from headwater.projection.store import CODES, COORDINATES, ROWS
 from headwater.publish import fsync_tree, write_text
 from headwater.shardfile import SHARD_BYTES, ShardFile
 from headwater.stores import array, create_group, read, write_array
-
-logger = logging.getLogger("headwater")
 
 CHUNK_BYTES = 1 << 22  # of one head
 BUFFER_BYTES = 1 << 27  # of one chunk of every head, in memory
@@ -40,7 +38,6 @@ class GradientWriter:
     Args:
         path: an unpublished folder; the rows that a killed job wrote there are kept.
         first_row: number of the shard's first row in the window.
-        rows: how many rows the shard has.
         projections: by head; all of one width.
     """
 
@@ -155,9 +152,6 @@ class GradientWriter:
         if place == self._chunks - 1:
             self._close_shard()
         self._written = new.stop
-        self._save(new)
-
-    def _save(self, new: slice) -> None:
         if self._shard:
             self._shard.flush()
         array(self._group, ROWS)[new] = self._rows[new]

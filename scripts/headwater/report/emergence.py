@@ -27,9 +27,7 @@ class CausalTest:
     """What the figure shows.
 
     Attributes:
-        choice: heads and window.
         window_target: name of the target whose head the arms are measured on.
-        arms: the config's arms.
         labels: every arm in words.
         domains: domain table of every target.
         scores: every head at every checkpoint of the baseline.

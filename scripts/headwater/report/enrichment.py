@@ -22,11 +22,12 @@ TOP_COLOUR, WINDOW_COLOUR = "#2166ac", "#b5b5b5"
 def draw(domains: Mapping[str, pd.DataFrame], choice: Choice) -> Figure:
     """For each target, every domain's share of the top rows and of the window.
 
-    Args:
-        domains: domain table of every target.
-        choice: their heads.
+    Domains from the most to the least enriched, by the first table; those without rows
+    last.
     """
-    names = _order(next(iter(domains.values())))
+    first = next(iter(domains.values()))
+    ordered = first.sort_values(["enrichment", "domain"], ascending=[False, True])
+    names = [str(name) for name in ordered["domain"]]
     columns = min(2, len(domains))
     lines = -(-len(domains) // columns)
     height = DOMAIN_LINE * len(names) + 1.15
@@ -44,12 +45,6 @@ def draw(domains: Mapping[str, pd.DataFrame], choice: Choice) -> Figure:
         title = f"Rows that help head {choice.targets[name].head} ({name})"
         axes.set_title(title, fontsize=min(11, 11 * TITLE_LETTERS / len(title)))
     return figure
-
-
-def _order(table: pd.DataFrame) -> list[str]:
-    """Domains from the most to the least enriched; those without rows last."""
-    ordered = table.sort_values(["enrichment", "domain"], ascending=[False, True])
-    return [str(name) for name in ordered["domain"]]
 
 
 def _words(names: list[str]) -> tuple[str, str]:
@@ -73,7 +68,10 @@ def _draw_target(axes: Axes, table: pd.DataFrame, highest: float) -> None:
     axes.barh(places - 0.19, table["share_top"], 0.36, color=TOP_COLOUR)
     axes.barh(places + 0.19, table["share"], 0.36, color=WINDOW_COLOUR)
     for place, (_, line) in zip(places, table.iterrows(), strict=True):
-        _write(axes, place - 0.19, line["share_top"], _factor(line["enrichment"]))
+        enrichment = line["enrichment"]
+        known = np.isfinite(enrichment)
+        factor = f"  ({words.factor(enrichment)})" if known else ""
+        _write(axes, place - 0.19, line["share_top"], factor)
         _write(axes, place + 0.19, line["share"], "")
     axes.set_yticks(places, [_label(name) for name in table.index])
     axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=10)
@@ -96,10 +94,6 @@ def _write(axes: Axes, place: float, share: float, factor: str) -> None:
         fontweight="bold" if factor else "normal",
         verticalalignment="center",
     )
-
-
-def _factor(enrichment: float) -> str:
-    return f"  ({words.factor(enrichment)})" if np.isfinite(enrichment) else ""
 
 
 def _label(name: str) -> str:

@@ -78,11 +78,7 @@ class Arm:
 
 
 def read_arms(summary: pd.DataFrame, settings: Arms) -> dict[str, Arm]:
-    """The arms of `evaluation/summary.tsv` by name, the baseline among them.
-
-    Args:
-        settings: the config's arms.
-    """
+    """The arms of `evaluation/summary.tsv` by name, the baseline among them."""
     return {
         str(line["arm"]): _arm(line, settings.get(str(line["arm"]), {}))
         for _, line in summary.iterrows()

@@ -71,7 +71,6 @@ def top_rows(
     """The `count` highest rows of a ranked table, with their text and sources.
 
     Args:
-        tokenizer: to turn them into text.
         token_scores: by global row number, float32 [length].
     """
     return [
@@ -139,11 +138,7 @@ def top_rows_page(
 def tables_page(
     experiment: str, summary: str, tables: Mapping[str, tuple[str, pd.DataFrame]]
 ) -> str:
-    """The summary and the tables behind it.
-
-    Args:
-        tables: title to an explanation and the table itself.
-    """
+    """The summary and the tables behind it, see `tables.titled`."""
     return _render(
         "summary.html", experiment=experiment, summary=summary, tables=tables
     )

@@ -45,8 +45,8 @@ def between(spread: Spread, form: str = "z.2f", unit: str = "") -> str:
 
 def area(spread: Spread) -> str:
     """An area ratio as a percentage of the baseline's."""
-    low, mean, high = (100 * v for v in (spread.low, spread.mean, spread.high))
-    return between(Spread(low, mean, high), "z.0f", " %")
+    share = Spread(100 * spread.low, 100 * spread.mean, 100 * spread.high)
+    return between(share, "z.0f", " %")
 
 
 def change(spread: Spread) -> str:
@@ -95,7 +95,9 @@ def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
             f"{what} gave {area(arm.area)} of the baseline's area, but without random "
             "draws of the same kind and size nothing follows from that."
         )
-    against = _draws(judgement.controls.draws, area(judgement.controls.area))
+    count = judgement.controls.draws
+    draws = f"random draw{'s' if count > 1 else ''}"
+    against = f"{area(judgement.controls.area)} in {count} {draws}"
     if judgement.area is Finding.UNKNOWN:
         return f"{what} gave {area(arm.area)} of the area; its controls gave none."
     if judgement.area is Finding.WITHIN:
@@ -142,10 +144,6 @@ def _course(finding: Finding, lower: str, higher: str) -> str:
         Finding.LOWER: lower,
         Finding.HIGHER: higher,
     }[finding]
-
-
-def _draws(count: int, result: str) -> str:
-    return f"{result} in {count} random draw{'s' if count > 1 else ''}"
 
 
 def doing(arm: Arm) -> str:

@@ -28,10 +28,7 @@ class Tables:
     """All that the summary is made of.
 
     Attributes:
-        experiment: its name.
         window_target: the target whose head the arms are measured on.
-        arms: the config's arms.
-        choice: heads and window.
         baseline: long table of the baseline's metrics.
         summary: `evaluation/summary.tsv`.
         domains: domain table of every target.
@@ -66,31 +63,26 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
         places: path to what is there, for "where to look".
     """
     arms, rise = findings.read_arms(tables.summary, tables.arms), tables.rise()
-    judged = _judged(arms) if rise.in_window else {}
+    judged = {
+        name: findings.judge(arm, arms)
+        for name, arm in arms.items()
+        if arm.has("judged") and rise.in_window
+    }
+    effects = (
+        _item(sentences.arm_sentences(arms[name], judgement, arms[BASELINE]))
+        for name, judgement in judged.items()
+    )
     note = NOTE.format(probe=words.PROBE_MEANINGS[tables.target.probe])
     blocks = [
         f"# {tables.experiment}: which training rows build head {tables.target.head}?",
         _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
         "\n".join([*_table(arms), *_wrapped(note).splitlines()]),
-        "\n".join(_effects(judged, arms)),
+        "\n".join(effects),
         "\n".join(_origins(tables)),
         "\n".join(_limits(tables, judged, arms)),
         "\n".join(_places(places)),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def _judged(arms: Mapping[str, Arm]) -> dict[str, Judgement]:
-    return {
-        name: findings.judge(arm, arms)
-        for name, arm in arms.items()
-        if arm.has("judged")
-    }
-
-
-def _effects(judged: Mapping[str, Judgement], arms: Mapping[str, Arm]) -> Iterator[str]:
-    for name, judgement in judged.items():
-        yield _item(sentences.arm_sentences(arms[name], judgement, arms[BASELINE]))
 
 
 def _origins(tables: Tables) -> Iterator[str]:
@@ -127,20 +119,17 @@ def _places(places: Mapping[str, str]) -> Iterator[str]:
 
 def _table(arms: Mapping[str, Arm]) -> Iterator[str]:
     head = "arm", "area", "half-way", "probe", "ICL"
-    rows = [head, *((_name(arm), *_cells(arm)) for arm in arms.values())]
+    rows = [head, *map(_cells, arms.values())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     for row in rows:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         yield "    " + "  ".join(cells).rstrip()
 
 
-def _name(arm: Arm) -> str:
+def _cells(arm: Arm) -> tuple[str, ...]:
     name = textwrap.shorten(arm.name, LONGEST_NAME, placeholder="...")
-    return f"{name} ({arm.draws})" if arm.draws > 1 else name
-
-
-def _cells(arm: Arm) -> tuple[str, str, str, str]:
     return (
+        f"{name} ({arm.draws})" if arm.draws > 1 else name,
         sentences.area(arm.area),
         _half_way(arm),
         sentences.change(arm.probe),

@@ -36,12 +36,10 @@ def read_tables(paths: Iterable[Path], suffix: str = ".tsv") -> dict[str, pd.Dat
 
 
 def series(table: pd.DataFrame, metric: str, name: str) -> pd.Series:
-    """One metric's values by step, ascending, of a run's long table.
+    """One metric's values by step, ascending; `name` is that of the head or domain.
 
     Args:
-        table: columns step, metric, name, value.
-        metric: such as `prefix_matching` or `icl`.
-        name: of the head or domain.
+        table: a run's, long: columns step, metric, name, value.
     """
     picked = table[(table["metric"] == metric) & (table["name"] == name)]
     return picked.set_index("step")["value"].astype(float).sort_index()
@@ -58,11 +56,7 @@ def titled(
     domains: Mapping[str, pd.DataFrame],
     fidelity: pd.DataFrame,
 ) -> dict[str, tuple[str, pd.DataFrame]]:
-    """The report's tables: title to an explanation and the table itself.
-
-    Args:
-        domains: domain table of every target.
-    """
+    """The report's tables: title to an explanation and the table itself."""
     ratio = (
         "area_ratio: area under the head-score curve over the window, above its value "
         "at the start, divided by the baseline's (1 = no effect, 0 = no rise). onset: "

@@ -70,18 +70,13 @@ def listed(words: Iterable[str]) -> str:
 def arm_labels(
     arms: Arms, domains: Mapping[str, pd.DataFrame], window_target: str
 ) -> dict[str, str]:
-    """Every arm in words; no two arms get the same.
-
-    Args:
-        domains: domain table of every target.
-        window_target: the target whose head the arms are measured on.
-    """
+    """Every arm in words, given the targets' domain tables; no two get the same."""
     labels = {}
     for name, arm in arms.items():
         label = ACTIONS[arm["action"]].label.format(rows=_rows(arm, domains))
         if arm.get("target", window_target) != window_target:
             label += f" for {arm['target']}"
-        labels[name] = label + _draws(arm)
+        labels[name] = label + (f" ({arm['draws']} draws)" if arm["draws"] > 1 else "")
     often = Counter(labels.values())
     return {
         name: f"{label} [{name}]" if often[label] > 1 else label
@@ -102,7 +97,3 @@ def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
     domain = domain_of(arm, domains) if "target" in arm else ""
     label = KINDS[arm["rows"]].label
     return label.format(share=percent(arm["fraction"]), domain=domain)
-
-
-def _draws(arm: Mapping[str, Any]) -> str:
-    return f" ({arm['draws']} draws)" if arm["draws"] > 1 else ""

@@ -27,7 +27,6 @@ class UnfinishedJob:
     """A job that has not ended well.
 
     Attributes:
-        stage: of its rule.
         name: of its log, the rule and the wildcards.
         state: `running`, `silent` or `failed`.
         age: seconds since its log grew.
@@ -88,13 +87,9 @@ def _unfinished(folders: Folders, now: float) -> Iterator[UnfinishedJob]:
             continue
         job = _job(log, training, max(0.0, now - changed))
         # Fetching leaves no benchmark: what ended well is only silent.
-        ended = job.state == QUIET and (name.startswith("fetch_") or _old(job))
-        if not ended:
+        forgotten = name.startswith("fetch_") or job.age > FORGOTTEN
+        if job.state != QUIET or not forgotten:
             yield job
-
-
-def _old(job: UnfinishedJob) -> bool:
-    return job.age > FORGOTTEN
 
 
 def _changed(path: Path) -> float:

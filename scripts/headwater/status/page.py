@@ -9,7 +9,7 @@ from headwater.plan.limits import number
 from headwater.plan.rates import seconds_taken
 from headwater.plan.table import aligned
 from headwater.progress import last_lines
-from headwater.status.jobs import FAILED, RUNNING, UnfinishedJob
+from headwater.status.jobs import FAILED, QUIET, RUNNING, UnfinishedJob
 
 MOST = 20  # jobs that are shown one by one
 HEADINGS = ("stage", "jobs done", "running", "failed", "work done", "rate", "left")
@@ -17,15 +17,11 @@ HEADINGS = ("stage", "jobs done", "running", "failed", "work done", "rate", "lef
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage.
+    """One stage: its jobs, and what their logs say.
 
     Attributes:
-        name: of the stage.
-        done: jobs.
         jobs: in all.
-        running: jobs.
-        failed: jobs.
-        work: units done, by the logs.
+        work: units done.
         rate: units a second of the jobs that run.
         left: seconds of the rest with as many jobs at once, None if not known.
     """
@@ -44,28 +40,22 @@ def stages(
     counts: Counts, done: dict[str, int], jobs: list[UnfinishedJob], folders: Folders
 ) -> list[Stage]:
     """Every stage of an experiment."""
-    return [_stage(name, counts[name], done, jobs, folders) for name in counts]
-
-
-def _stage(
-    name: str,
-    rules: dict[str, int],
-    done: dict[str, int],
-    jobs: list[UnfinishedJob],
-    folders: Folders,
-) -> Stage:
-    own = [job for job in jobs if job.stage == name]
-    running = [job for job in own if job.state == RUNNING]
-    return Stage(
-        name=name,
-        done=sum(done[rule] for rule in rules),
-        jobs=sum(rules.values()),
-        running=len(running),
-        failed=sum(job.state == FAILED for job in own),
-        work=_work(name, rules, folders),
-        rate=_rate(running),
-        left=_left(name, rules, done, running, folders),
-    )
+    found = []
+    for name, rules in counts.items():
+        own = [job for job in jobs if job.stage == name]
+        running = [job for job in own if job.state == RUNNING]
+        stage = Stage(
+            name=name,
+            done=sum(done[rule] for rule in rules),
+            jobs=sum(rules.values()),
+            running=len(running),
+            failed=sum(job.state == FAILED for job in own),
+            work=_work(name, rules, folders),
+            rate=_rate(running),
+            left=_left(name, rules, done, running, folders),
+        )
+        found.append(stage)
+    return found
 
 
 def _work(stage: str, rules: dict[str, int], folders: Folders) -> str:
@@ -141,7 +131,7 @@ def clock(seconds: float) -> str:
 
 def _listed(jobs: list[UnfinishedJob]) -> list[str]:
     lines = []
-    for state in (RUNNING, "silent", FAILED):
+    for state in (RUNNING, QUIET, FAILED):
         own = [job for job in jobs if job.state == state]
         if own:
             lines += ["", f"{state}:"]

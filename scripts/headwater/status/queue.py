@@ -30,20 +30,12 @@ def queue_lines(folder: Path) -> list[str]:
 
 
 def summary(answer: list[str], folder: Path) -> list[str]:
-    """Jobs by state and, where they wait, by reason.
-
-    Args:
-        answer: lines of squeue, in `FORMAT`.
-        folder: see `queue_lines`.
-    """
+    """Jobs by state and, where they wait, by reason; `answer` in lines of `FORMAT`."""
     counts: Counter[str] = Counter()
+    here = os.path.realpath(folder)
     for text in answer:
         state, reason, name, where = (text.split("|", 3) + [""] * 3)[:4]
-        if name.startswith(PREFIX) and _same(where, folder):
+        if name.startswith(PREFIX) and os.path.realpath(where) == here:
             waits = state == "PENDING" and reason not in ("None", "")
             counts[f"{state} ({reason})" if waits else state] += 1
     return [f"SLURM: {count} {state}" for state, count in sorted(counts.items())]
-
-
-def _same(where: str, folder: Path) -> bool:
-    return os.path.realpath(where) == os.path.realpath(folder)

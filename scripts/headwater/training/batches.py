@@ -10,12 +10,7 @@ from headwater.training.trainer import Batches, TokenRows, Weights
 
 
 def baseline_batches(rows: Rows, size: int) -> Batches:
-    """A function from training step to (rows, weights 1), in training order.
-
-    Args:
-        rows: all rows of the training.
-        size: rows of a step.
-    """
+    """Training step to (rows, weights 1), `size` rows a step, in training order."""
     ones = torch.ones(size)
 
     def batch(step: int) -> tuple[TokenRows, Weights]:
@@ -26,12 +21,7 @@ def baseline_batches(rows: Rows, size: int) -> Batches:
 
 
 def arm_batches(window: WindowRows, arm: ArmRows, first_step: int) -> Batches:
-    """A function from training step to (rows, weights) for one arm.
-
-    Args:
-        arm: the row and weight of every position.
-        first_step: the window's first step.
-    """
+    """Training step to (rows, weights) for one arm of a window from `first_step` on."""
     size = window.batch_size
 
     def batch(step: int) -> tuple[TokenRows, Weights]:

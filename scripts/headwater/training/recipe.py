@@ -68,7 +68,6 @@ def cosine_rate(step: int, peak: float, floor: float, warmup: int, steps: int) -
 
     Args:
         step: updates already made.
-        peak: rate at the end of the warm-up.
         floor: least rate after the warm-up.
         warmup: updates of the warm-up.
         steps: updates of the whole training.

@@ -1,12 +1,11 @@
 """A training run that saves checkpoints on a schedule and resumes from the last."""
 
-import logging
 import math
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from headwater.checkpoints.files import (
 from headwater.checkpoints.schedule import RESUME
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
+from headwater.logs import logger
 from headwater.neox import Model
 from headwater.progress import Progress
 from headwater.publish import part_of, work_folder
@@ -30,8 +30,6 @@ from headwater.training.initial import initialise
 from headwater.training.ranks import GO_ON, SAVE, STOP, Ranks
 from headwater.training.recipe import Recipe, make_optimizer, make_scaler
 from headwater.training.trainer import Batches, train
-
-logger = logging.getLogger("headwater")
 
 SAVE_SECONDS = 600  # of work are lost at most when a node dies
 
@@ -117,7 +115,7 @@ def train_run(
 
     Args:
         start: a checkpoint with optimizer state, or a new model for a run from step 0.
-        batch: step to (rows, weights), see `trainer.train`.
+        batch: step to (rows, weights), see `trainer.Batches`.
         ranks: the processes that share the run; this one alone if None.
 
     A resumed run ends with the same bytes as an undisturbed one (on the CPU, with as
@@ -177,51 +175,42 @@ def _latest(run: Run, config: Config) -> Path | None:
     return max(saved, key=lambda path: load_state(path, config).step, default=None)
 
 
+@dataclass
 class _Saver:
     """Saves a run's state where and when it is due; on rank 0 only."""
 
-    def __init__(
-        self,
-        run: Run,
-        model: Model,
-        optimizer: torch.optim.AdamW,
-        scaler: torch.amp.GradScaler,
-        ranks: Ranks,
-    ) -> None:
-        self._run, self._ranks = run, ranks
-        self._model, self._optimizer, self._scaler = model, optimizer, scaler
-        self._last = time.monotonic()
+    run: Run
+    model: Model
+    optimizer: torch.optim.AdamW
+    scaler: torch.amp.GradScaler
+    ranks: Ranks
+    last: float = field(default_factory=time.monotonic)
 
     def save(self, finished: int, loss: float) -> None:
         """Save what is due at the end of a step."""
-        late = time.monotonic() - self._last >= SAVE_SECONDS
-        if finished in self._run.schedule:
+        late = time.monotonic() - self.last >= SAVE_SECONDS
+        if finished in self.run.schedule:
             self.keep(finished, loss)
-        elif late or self._ranks.agreed in (SAVE, STOP):
-            self._write(RESUME, self._optimizer, finished, loss)
-        if self._ranks.wish == self._ranks.agreed == SAVE:
-            self._ranks.wish = GO_ON
+        elif late or self.ranks.agreed in (SAVE, STOP):
+            self._write(RESUME, finished, loss)
+        if self.ranks.wish == self.ranks.agreed == SAVE:
+            self.ranks.wish = GO_ON
 
     def keep(self, finished: int, loss: float | None) -> None:
         """Keep a checkpoint of the schedule, and the state to resume from."""
-        keep = self._run.keep_optimizer
-        self._write(
-            f"step{finished}", self._optimizer if keep else None, finished, loss
-        )
+        keep = self.run.keep_optimizer
+        self._write(f"step{finished}", finished, loss, moments=keep)
         if not keep:
-            self._write(RESUME, self._optimizer, finished, loss)
-        elif self._ranks.rank == 0:  # an older state is of no use any more
-            shutil.rmtree(self._run.folder / RESUME, ignore_errors=True)
+            self._write(RESUME, finished, loss)
+        elif self.ranks.rank == 0:  # an older state is of no use any more
+            shutil.rmtree(self.run.folder / RESUME, ignore_errors=True)
 
     def _write(
-        self,
-        name: str,
-        optimizer: torch.optim.AdamW | None,
-        finished: int,
-        loss: float | None,
+        self, name: str, finished: int, loss: float | None, moments: bool = True
     ) -> None:
-        if self._ranks.rank == 0:
-            state = TrainerState(finished, loss, self._run.identity)
-            folder = self._run.folder / name
-            save_checkpoint(folder, self._model, optimizer, state, self._scaler)
-        self._last = time.monotonic()
+        if self.ranks.rank == 0:
+            state = TrainerState(finished, loss, self.run.identity)
+            optimizer = self.optimizer if moments else None
+            folder = self.run.folder / name
+            save_checkpoint(folder, self.model, optimizer, state, self.scaler)
+        self.last = time.monotonic()

@@ -35,7 +35,6 @@ class Spec:
         log: the log of the rule's script.
         threads: CPU threads of each rank; results depend on them.
         inputs: the rule's inputs by name; each a list of paths.
-        config: the whole validated config.
         identity: of the results.
         options: what else `train` needs.
     """

@@ -58,9 +58,6 @@ def train(
     Args:
         model: state at `steps.start`, changed in place; its weights are float32.
         optimizer: its state at `steps.start`, changed in place.
-        batch: step to (rows, weights).
-        steps: the updates to make.
-        after: called with the number of finished updates and the batch's loss.
         scaler: the loss scale at `steps.start`, changed in place; a new one if None.
         ranks: the processes that share each batch; this one alone if None.
 

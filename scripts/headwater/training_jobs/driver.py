@@ -13,7 +13,6 @@ driver, and the next driver takes it over:
 """
 
 import importlib
-import logging
 import os
 import shutil
 import signal
@@ -27,13 +26,11 @@ from typing import Any
 
 from headwater.errors import HeadwaterError
 from headwater.job import device, fix_threads
+from headwater.logs import logger
 from headwater.publish import is_begun, is_written, write_json
 from headwater.training.spec import JOB, RESULT, SPEC, WRITER, Spec, read_json
-from headwater.training_jobs import watch
 from headwater.training_jobs.launch import Launch, read_launch
 from headwater.training_jobs.watch import KINDS, TrainingJob
-
-logger = logging.getLogger("headwater")
 
 FIRST, MOST = 5.0, 60.0  # seconds between two questions to the controller
 LOOK = 1.0  # between two looks at the result
@@ -67,7 +64,7 @@ def drive(
 
 def _train_here(spec: Spec) -> None:
     job = _known_job(spec)
-    if job is not None and watch.live(job):
+    if job is not None and job.state():
         raise HeadwaterError(
             f"{spec.target}: {job} is training it; run with the profile that started "
             "it, or cancel it"
@@ -137,7 +134,7 @@ def _known_job(spec: Spec) -> TrainingJob | None:
     """The job that works in a run's folder, or else that was last submitted for it."""
     notes = [read_json(spec.folder / name) for name in (WRITER, JOB)]
     jobs = [TrainingJob(**note) for note in notes if note]
-    return next((job for job in jobs if watch.live(job)), jobs[-1] if jobs else None)
+    return next((job for job in jobs if job.state()), jobs[-1] if jobs else None)
 
 
 def _is_finished(spec: Spec, job: TrainingJob) -> bool:
@@ -151,7 +148,7 @@ def _taken_over(spec: Spec, job: TrainingJob | None) -> TrainingJob | None:
 
     One that has failed and is not gone yet, or of another config, is cancelled.
     """
-    if job is None or not watch.live(job):
+    if job is None or not job.state():
         return None
     found = read_json(spec.folder / SPEC) or {}
     ended = (read_json(spec.folder / RESULT) or {}).get("job") == job.id
@@ -201,7 +198,7 @@ def _result(spec: Spec, job: TrainingJob, main: MainProcess) -> str | None:
             return error
         main.check()
         if time.monotonic() >= ask:
-            now = watch.state(job)
+            now = job.state()
             if now is not None and now != told:
                 logger.info("%s: %s %s", spec.name, job, now)
             told, ended = now or told, 0 if now else ended + 1
@@ -225,12 +222,12 @@ def _lost(spec: Spec, job: TrainingJob) -> str:
 
 def _cancel(job: TrainingJob) -> None:
     """End a job, and wait until it is gone."""
-    if not watch.live(job):
+    if not job.state():
         return
     logger.info("cancelling %s", job)
-    watch.cancel(job)
+    KINDS[job.kind].cancel(job.id)
     limit = time.monotonic() + CANCELLING
-    while watch.live(job):
+    while job.state():
         if time.monotonic() > limit:
             raise HeadwaterError(f"{job} does not end; cancel it, then run again")
         time.sleep(LOOK)

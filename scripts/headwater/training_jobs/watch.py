@@ -27,27 +27,16 @@ class TrainingJob:
     def __str__(self) -> str:
         return f"{'SLURM job' if self.kind == 'slurm' else 'process'} {self.id}"
 
+    def state(self) -> str | None:
+        """In SLURM's words; None when it has ended, as far as can be told.
 
-def state(job: TrainingJob) -> str | None:
-    """State of a job in SLURM's words; None when it has ended.
-
-    Raises:
-        HeadwaterError: a process on another machine.
-    """
-    if job.kind == "local" and job.host != os.uname().nodename:
-        raise HeadwaterError(
-            f"process {job.id} on {job.host} may still be training; run there, or end "
-            "it and remove the folder *.job beside the output"
-        )
-    found: str | None = KINDS[job.kind].state(job.id)
-    return found
-
-
-def live(job: TrainingJob) -> bool:
-    """Whether a job may still be at work, as far as can be told."""
-    return state(job) is not None
-
-
-def cancel(job: TrainingJob) -> None:
-    """Ask that a job be ended."""
-    KINDS[job.kind].cancel(job.id)
+        Raises:
+            HeadwaterError: a process on another machine.
+        """
+        if self.kind == "local" and self.host != os.uname().nodename:
+            raise HeadwaterError(
+                f"process {self.id} on {self.host} may still be training; run there, "
+                "or end it and remove the folder *.job beside the output"
+            )
+        found: str | None = KINDS[self.kind].state(self.id)
+        return found

@@ -22,7 +22,7 @@ from headwater.logs import BUG, configure_logging, logger
 from headwater.publish import write_json
 from headwater.slurm import SlurmError, call
 from headwater.training.spec import RESULT, WRITER, Spec, read_json, read_spec
-from headwater.training_jobs.watch import TrainingJob, live
+from headwater.training_jobs.watch import TrainingJob
 
 if TYPE_CHECKING:
     from headwater.training.ranks import Ranks
@@ -176,7 +176,7 @@ def _claim(spec: Spec, environment: submitit.JobEnvironment) -> None:
     path = spec.folder / WRITER
     mine = TrainingJob(environment.cluster, environment.job_id, os.uname().nodename)
     other = read_json(path)
-    if other and other["id"] != mine.id and live(TrainingJob(**other)):
+    if other and other["id"] != mine.id and TrainingJob(**other).state():
         raise HeadwaterError(
             f"{spec.target}: job {other['id']} is training there; wait for it or "
             "cancel it, then run again"
