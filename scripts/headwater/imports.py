@@ -18,8 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent  # scripts/
 PACKAGE = "headwater"
 
 _LOGGING = (
-    *("job", "logs", "preemption", "progress", "slurm"),
-    *("errors", "problems", "suggestions", "config"),
+    "job",
+    "logs",
+    "preemption",
+    "progress",
+    "slurm",
+    "errors",
+    "problems",
+    "suggestions",
+    "config",
 )
 _LAUNCHING = ("training_jobs.driver", "training.spec")
 _FETCHING = ("net.fetching", "net.remote")  # rules that fetch have no digest at all

@@ -7,8 +7,23 @@ from headwater.slurm import lines
 
 IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 SHARED = (
-    *("nfs", "lustre", "gpfs", "beegfs", "ceph", "fuse", "9p", "virtiofs", "afs"),
-    *("panfs", "pvfs2", "wekafs", "cifs", "smb3", "glusterfs", "ocfs2", "gfs2"),
+    "nfs",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ceph",
+    "fuse",
+    "9p",
+    "virtiofs",
+    "afs",
+    "panfs",
+    "pvfs2",
+    "wekafs",
+    "cifs",
+    "smb3",
+    "glusterfs",
+    "ocfs2",
+    "gfs2",
 )
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 

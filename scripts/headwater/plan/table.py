@@ -53,8 +53,15 @@ def joined(name: str, lines: list[PlanRow]) -> PlanRow:
 
 
 HEADINGS = (
-    *("stage", "jobs", "CPU-hours", "GPU-hours", "GB written", "GB kept", "files"),
-    *("longest job", "time is"),
+    "stage",
+    "jobs",
+    "CPU-hours",
+    "GPU-hours",
+    "GB written",
+    "GB kept",
+    "files",
+    "longest job",
+    "time is",
 )
 
 

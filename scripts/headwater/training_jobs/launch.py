@@ -27,10 +27,32 @@ from headwater.errors import HeadwaterError
 
 # Flags of sbatch that have a resource of their own, or that the job's life depends on.
 MANAGED = {
-    *("job-name", "output", "error", "open-mode", "signal", "requeue", "no-requeue"),
-    *("partition", "account", "qos", "constraint", "nodes", "ntasks", "time", "mem"),
-    *("ntasks-per-node", "cpus-per-task", "gpus", "gpus-per-node", "gres", "array"),
-    *("wrap", "chdir", "export", "parsable", "wait"),
+    "job-name",
+    "output",
+    "error",
+    "open-mode",
+    "signal",
+    "requeue",
+    "no-requeue",
+    "partition",
+    "account",
+    "qos",
+    "constraint",
+    "nodes",
+    "ntasks",
+    "time",
+    "mem",
+    "ntasks-per-node",
+    "cpus-per-task",
+    "gpus",
+    "gpus-per-node",
+    "gres",
+    "array",
+    "wrap",
+    "chdir",
+    "export",
+    "parsable",
+    "wait",
 }
 
 
