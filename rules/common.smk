@@ -18,8 +18,7 @@ from headwater.checkpoints.schedule import point_names, saved_steps
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
 from headwater.config import load_config, wanted_revisions
-from headwater.corpus.needs import needs_of
-from headwater.corpus.sources import rows, texts
+from headwater.corpus.sources import needs_of, rows, texts, unused_modules
 from headwater.steps import training_rows
 from headwater.errors import HeadwaterError
 from headwater.imports import script_digest as digest
@@ -62,6 +61,7 @@ if FETCHES_ROWS:
     ROW_FILES = ["<results>/corpus/source/rows"]
 else:
     ROW_FILES = [] if ROWS is None else ROWS.paths
+UNUSED_SOURCES = unused_modules(CORPUS)
 NEEDS_NETWORK = list(FETCHED.values())  # what `snakemake prepare` makes
 if "name" in CORPUS["tokenizer"]:
     NEEDS_NETWORK += ["<results>/corpus/tokenizer"]
@@ -213,6 +213,15 @@ def arm_checkpoints(wildcards):
     if wildcards.arm == BASELINE_RUN:
         return CHECKPOINTS
     return expand("<results>/retraining/{run}", run=draws_of(wildcards.arm))
+
+
+def evaluation_minutes(wildcards, attempt):
+    """A time limit that grows with an arm's runs, and after a failure.
+
+    Where no arm is meant, as in the plan, that of the arm with most of them.
+    """
+    arm = getattr(wildcards, "arm", None)
+    return (110 + 10 * (len(draws_of(arm)) if arm else MOST_DRAWS)) * attempt
 
 
 wildcard_constraints:

@@ -84,6 +84,7 @@ if SOURCES:
             runtime=longer(720),
         params:
             code=digest("tokenize_source"),
+            all_held_out=ROWS is not None,
             settings=section("seed", "corpus"),
         script:
             "../scripts/tokenize_source.py"
@@ -130,7 +131,7 @@ rule order_rows:
         mem_mb=more(3000),
         runtime=longer(240),
     params:
-        code=digest("order_rows"),
+        code=digest("order_rows", UNUSED_SOURCES),
         settings=section("seed", "corpus"),
         rows=training_rows(config),
     script:
@@ -158,7 +159,7 @@ rule hold_out:
         mem_mb=more(2000),
         runtime=longer(60),
     params:
-        code=digest("hold_out"),
+        code=digest("hold_out", UNUSED_SOURCES),
         settings=section("seed", "corpus"),
         rows=training_rows(config),
     script:

@@ -22,7 +22,7 @@ rule evaluate_arm:
     resources:
         gpu=1,
         mem_mb=more(4000),
-        runtime=longer(110 + 10 * MOST_DRAWS),
+        runtime=evaluation_minutes,
     params:
         code=digest("evaluate_arm"),
         settings=section("evaluation"),

@@ -17,7 +17,7 @@ rule retrain_arm:
     localrule: True
     conda:
         "../envs/headwater.yaml"
-    threads: 1
+    threads: config["training"]["threads"]
     resources:
         gpu=1,
         mem_mb=training_memory,

@@ -63,28 +63,37 @@ def measure(checkpoints, asked, config, update):
     return metrics_table(lines)
 
 
-def is_measured(table, checkpoints):
-    """Whether a killed job left a run's table, and the run is still the same."""
-    last = checkpoints[-1][1].stat().st_mtime
-    return table.exists() and table.stat().st_mtime > last
+def is_measured(table, made_from):
+    """Whether a killed job left a run's table, and nothing it is made of is newer."""
+    latest = max(path.stat().st_mtime for path in made_from)
+    return table.exists() and table.stat().st_mtime > latest
+
+
+def stamp_of(snakemake, config, arm):
+    """What the tables depend on, for a killed job to be gone on with."""
+    code = {"code": snakemake.params.code}
+    if arm == BASELINE:
+        settings = config["evaluation"]
+        return {**identity("window", config, evaluation=settings), **code}
+    return {**arm_identity("evaluation", config, arm, 0), **code}
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
         arm = snakemake.wildcards.arm
         runs, asked = runs_of(snakemake, arm), questions(snakemake, config)
-        total = sum(map(len, runs.values()))
-        progress = Progress(f"evaluate {arm}", total, "checkpoints")
-        if arm == BASELINE:
-            stamp = identity("window", config, evaluation=config["evaluation"])
-        else:
-            stamp = arm_identity("evaluation", config, arm, len(runs))
+        inputs = [Path(path) for path in snakemake.input]
+        stamp = stamp_of(snakemake, config, arm)
         with publish_folder(Path(snakemake.output[0]), stamp) as folder:
-            for name, checkpoints in runs.items():
-                table = folder / f"{name}.tsv"
-                if is_measured(table, checkpoints):
-                    progress.update(len(checkpoints))
-                    continue
+            rest = {
+                folder / f"{name}.tsv": checkpoints
+                for name, checkpoints in runs.items()
+                if not is_measured(folder / f"{name}.tsv", inputs)
+            }
+            total, left = (sum(map(len, of.values())) for of in (runs, rest))
+            label = f"evaluate {arm}"
+            progress = Progress(label, total, "checkpoints", done=total - left)
+            for table, checkpoints in rest.items():
                 found = measure(checkpoints, asked, config, progress.update)
                 write_text(table, found.to_csv(sep="\t", index=False))
 

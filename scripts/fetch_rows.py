@@ -4,8 +4,7 @@ from pathlib import Path
 
 from headwater import job
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.needs import needs_of
-from headwater.corpus.sources import source_of
+from headwater.corpus.sources import needs_of, source_of
 from headwater.corpus.sources.base import ROWS
 
 

@@ -6,9 +6,8 @@ from headwater import job
 from headwater.corpus import holdout
 from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.needs import needs_of
 from headwater.corpus.ordering import PackedOrder
-from headwater.corpus.sources import source_of
+from headwater.corpus.sources import needs_of, source_of
 from headwater.corpus.tokenrows import SourceOrder, read_shards
 from headwater.identity import identity
 from headwater.publish import write_json

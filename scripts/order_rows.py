@@ -5,9 +5,8 @@ from pathlib import Path
 from headwater import job
 from headwater.corpus.collection import Collection
 from headwater.corpus.encoding import Encoder
-from headwater.corpus.needs import needs_of
 from headwater.corpus.ordering import PackedOrder, order_rows
-from headwater.corpus.sources import source_of
+from headwater.corpus.sources import needs_of, source_of
 from headwater.corpus.tokenrows import SourceOrder
 from headwater.identity import identity
 

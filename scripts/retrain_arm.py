@@ -17,7 +17,7 @@ def main(snakemake):
             name=run_name(name, draw),
             target=str(snakemake.output[0]),
             log=str(snakemake.log[0]),
-            threads=int(snakemake.threads),
+            threads=config["training"]["threads"],
             inputs={
                 "arm": [str(inputs.arm)],
                 "checkpoint": [str(inputs.checkpoint)],

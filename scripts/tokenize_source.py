@@ -19,6 +19,7 @@ def main(snakemake):
             Encoder.open(Path(snakemake.input.tokenizer), config),
             config,
             identity("corpus", config, part="packed", source=source),
+            snakemake.params.all_held_out,
         )
 
 

@@ -291,9 +291,7 @@ def enlarged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         git(clone, "commit", "--quiet", "--allow-empty", "-m", name)
         touched = addition.apply(clone)
         if name == "source":
-            Addition({}, {"workflow/schemas/config.schema.yaml": SCHEMA_KEY}).apply(
-                clone
-            )
+            SCHEMA.apply(clone)
         changed = git(clone, "status", "--porcelain", "--untracked-files=all")
         assert {line[3:] for line in changed.splitlines()} == touched
         counts[name] = len(touched)

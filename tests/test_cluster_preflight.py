@@ -38,7 +38,7 @@ def request(**more: Any) -> Request:
 
 
 def test_what_fits_is_left_alone(slurm: FakeSlurm) -> None:
-    assert preflight.findings(request(), read_partitions(), ACCOUNTS) == []
+    assert preflight.misfits_of(request(), read_partitions(), ACCOUNTS) == []
     assert slurm.calls("sbatch") == ["--test-only --wrap=true"]
 
 
@@ -89,7 +89,7 @@ def test_what_a_partition_can_serve(slurm: FakeSlurm, more: dict[str, Any]) -> N
 
 def test_all_that_does_not_fit_is_told_at_once(slurm: FakeSlurm) -> None:
     wants = request(runtime=1441, mem_mb=64001, slurm_account="labb")
-    found = preflight.findings(wants, read_partitions(), ACCOUNTS)
+    found = preflight.misfits_of(wants, read_partitions(), ACCOUNTS)
     assert [key for key, _ in found] == ["runtime", "mem_mb", "slurm_account"]
 
 
@@ -123,7 +123,7 @@ def test_all_that_does_not_fit_is_told_at_once(slurm: FakeSlurm) -> None:
 )
 def test_what_sbatch_refuses(slurm: FakeSlurm, said: str, key: str, words: str) -> None:
     slurm.says("sbatch", (said, 1))
-    ((found, text),) = preflight.findings(request(), read_partitions(), ACCOUNTS)
+    ((found, text),) = preflight.misfits_of(request(), read_partitions(), ACCOUNTS)
     assert found == key
     assert words in text
 
@@ -144,14 +144,14 @@ def test_what_sbatch_refuses(slurm: FakeSlurm, said: str, key: str, words: str) 
 )
 def test_what_may_pass_only_warns(slurm: FakeSlurm, said: str, words: str) -> None:
     slurm.says("sbatch", (f"allocation failure: {said}", 1))
-    ((key, text),) = preflight.findings(request(), read_partitions(), ACCOUNTS)
+    ((key, text),) = preflight.misfits_of(request(), read_partitions(), ACCOUNTS)
     assert key == ""
     assert words in text
 
 
 def test_an_account_of_others(slurm: FakeSlurm) -> None:
     wants = request(slurm_account="labb")
-    ((key, text),) = preflight.findings(wants, read_partitions(), ACCOUNTS)
+    ((key, text),) = preflight.misfits_of(wants, read_partitions(), ACCOUNTS)
     assert key == "slurm_account"
     assert text == '"labb" is not an account of yours; did you mean "lab"?'
     assert not slurm.calls("sbatch")
@@ -161,18 +161,18 @@ def test_a_qos_that_does_not_exist(slurm: FakeSlurm) -> None:
     """SLURM refuses it only where it enforces the limits of QOS."""
     slurm.says("sacctmgr", "normal\nhigh")
     known = read_partitions()
-    ((key, text),) = preflight.findings(request(qos="higg"), known, ACCOUNTS)
+    ((key, text),) = preflight.misfits_of(request(qos="higg"), known, ACCOUNTS)
     assert key == "qos"
     assert text == 'QOS "higg" does not exist; did you mean "high"?'
-    assert preflight.findings(request(qos="high"), known, ACCOUNTS) == []
-    assert preflight.findings(request(qos="higg"), known, []) == []
+    assert preflight.misfits_of(request(qos="high"), known, ACCOUNTS) == []
+    assert preflight.misfits_of(request(qos="higg"), known, []) == []
 
 
 def test_without_accounting_any_account_will_do(slurm: FakeSlurm) -> None:
     slurm.says("sacctmgr", ("You are running a configuration without it", 1))
     accounts = preflight.own("account")
     wants = request(slurm_account="whatever")
-    assert preflight.findings(wants, read_partitions(), accounts) == []
+    assert preflight.misfits_of(wants, read_partitions(), accounts) == []
 
 
 def test_a_silent_controller_is_one_line(slurm: FakeSlurm) -> None:

@@ -17,9 +17,9 @@ from headwater.corpus import fetched as fetching
 from headwater.corpus.batches import BatchFiles
 from headwater.corpus.detectors import DOMAINS
 from headwater.corpus.holdout import token_counts
-from headwater.corpus.needs import RowNeeds, needs_of
+from headwater.corpus.needs import RowNeeds
 from headwater.corpus.rows import Rows
-from headwater.corpus.sources import source_of
+from headwater.corpus.sources import needs_of, source_of
 from headwater.errors import HeadwaterError
 from headwater.heads.sequences import load_probe_vocabulary
 from headwater.net import failures

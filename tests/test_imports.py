@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headwater import imports
+from headwater.corpus.sources import unused_modules
 from headwater.imports import PLUMBING, ROOT, script_digest, script_modules
 
 SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
@@ -202,6 +203,22 @@ def test_an_edit_concerns_the_scripts_that_run_it(
     assert f"headwater/{needed}.py" in found
     assert (ROOT / "headwater" / f"{not_needed}.py").is_file()
     assert f"headwater/{not_needed}.py" not in found
+
+
+def test_words_of_an_arm_do_not_train_again(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for script in ("train_baseline", "retrain_arm"):
+        assert "headwater/interventions/kinds.py" not in script_modules(script)
+
+
+def test_a_source_that_the_corpus_does_not_name_orders_nothing_again(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    unused = unused_modules({"shards": ["a"], "held_out": {}})
+    found = script_modules("order_rows", unused)
+    assert "headwater/corpus/sources/pile.py" in found
+    assert not any("pythia" in path or "batches" in path for path in found)
+    assert not any(path.startswith("headwater/net/remote") for path in found)
+    assert "headwater/corpus/batches.py" in script_modules("order_rows")
 
 
 def test_plumbing_names_modules_that_exist():

@@ -7,8 +7,8 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from headwater.identity import identity
-from headwater.interventions.arms import ACTIONS, ArmRows, arm_rows, pick_rows
-from headwater.interventions.files import read_arm, write_arm
+from headwater.interventions.arms import ACTIONS, arm_rows, pick_rows
+from headwater.interventions.files import ArmRows, read_arm, write_arm
 from headwater.interventions.kinds import KINDS, RowFacts, random_rows
 from test_corpus_support import small_config
 

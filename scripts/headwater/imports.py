@@ -29,29 +29,39 @@ _LOGGING = (
     "config",
 )
 _LAUNCHING = ("training_jobs.driver", "training.spec")
-_FETCHING = ("net.fetching", "net.remote")  # rules that fetch have no digest at all
+# Rules that fetch have no digest at all.
+_FETCHING = (
+    "net.failures",
+    "net.fetching",
+    "net.hub",
+    "net.remote",
+    "corpus.streaming",
+)
 
 # They log, check and report; no byte of a result depends on them.
 PLUMBING = {f"{PACKAGE}.{name}" for name in (*_LOGGING, *_LAUNCHING, *_FETCHING)}
 _BY_NAME = f"{PACKAGE}.members"  # a package that imports it loads all its modules
 
 
-def script_modules(script: str) -> list[str]:
+def script_modules(script: str, without: tuple[str, ...] = ()) -> list[str]:
     """Library files that `scripts/<script>.py` imports, and the script itself.
+
+    Args:
+        without: modules that it can load and does not use.
 
     Returns:
         Sorted paths relative to the working directory.
     """
     start = ROOT / f"{script}.py"
-    names = _closure(tuple(_imported(start)))
+    names = _closure(tuple(_imported(start)), without)
     files = {start, *(_file(name) for name in names)}
     return sorted(os.path.relpath(path) for path in files)
 
 
-def script_digest(script: str) -> str:
+def script_digest(script: str, without: tuple[str, ...] = ()) -> str:
     """Of the names and the content of `script_modules`, 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    for path in script_modules(script):
+    for path in script_modules(script, without):
         digest.update(f"{os.path.relpath(path, ROOT)}\0".encode())
         digest.update(_content(os.path.abspath(path)))
     return digest.hexdigest()[:16]
@@ -64,12 +74,13 @@ def _content(path: str) -> bytes:
 
 
 @cache
-def _closure(names: tuple[str, ...]) -> frozenset[str]:
+def _closure(names: tuple[str, ...], without: tuple[str, ...]) -> frozenset[str]:
     found: set[str] = set()
+    skipped = {*PLUMBING, *without}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found and name not in PLUMBING:
+        if name not in found and name not in skipped:
             found.add(name)
             waiting.extend(_imported_by(name))
     return frozenset(found)

@@ -1,4 +1,4 @@
-"""The one module that knows Snakemake: what every rule's script does around its work.
+"""What every rule's script does around its work.
 
     with job.start(snakemake) as config:
         ...

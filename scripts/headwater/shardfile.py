@@ -14,7 +14,7 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 from zarr.core.buffer import Buffer
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import MemoryStore
 
 SHARD_BYTES = 1 << 34  # of one file; its index is read with every chunk
 
@@ -77,9 +77,3 @@ def encode(chunk: np.ndarray, compressors: Any = "auto") -> bytes | None:
     array[...] = chunk
     chunks = [value for key, value in files.items() if key.startswith("c/")]
     return chunks[0].to_bytes() if chunks else None
-
-
-def array_folder(array: zarr.Array) -> Path:
-    """Where the files of an array on disk lie."""
-    assert isinstance(array.store, LocalStore)
-    return array.store.root / array.path

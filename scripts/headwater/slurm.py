@@ -34,12 +34,14 @@ def call(command: Sequence[str], patience: float = PATIENCE) -> tuple[bool, str]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=patience, check=False
         )
-    except OSError:
+    except FileNotFoundError:
         raise SlurmError(
             f"`{name}` not found",
             f"`{name}` not found: SLURM's commands are not on this machine; run on a "
             "login node, or without --profile profiles/slurm",
         ) from None
+    except OSError as error:
+        raise _silent(name, str(error)) from error
     except subprocess.TimeoutExpired:
         raise _silent(name, f"no answer in {patience:.0f} s") from None
     if not done.returncode:

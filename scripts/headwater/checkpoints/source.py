@@ -114,7 +114,10 @@ def _getter(place: Mapping[str, Any], revision: str, files: dict[str, Path]) -> 
 
     def get(name: str) -> Path | None:
         if "repo" in place:
-            path = hub_file(place["repo"], revision, name)
+            try:
+                path = hub_file(place["repo"], revision, name)
+            except HeadwaterError as error:
+                raise HeadwaterError(f"checkpoints.repo: {error}") from error
         else:
             path = Path(place["folder"]) / revision / name
         if path is None or not path.is_file():

@@ -21,7 +21,7 @@ from headwater.cluster.partitions import Misfit, Partition, misfits, read_partit
 from headwater.cluster.profile import profile_file, profile_problems, shared_place
 from headwater.cluster.requests import Request, distinct_requests, limit_growth
 from headwater.errors import HeadwaterError
-from headwater.plan.dag import rule_names, trains
+from headwater.plan.dag import rule_names, rules, trains
 from headwater.slurm import call
 from headwater.suggestions import suggestion
 
@@ -94,7 +94,7 @@ def _refused(
     rules_by_text: dict[tuple[str, str], list[str]] = defaultdict(list)
     warnings: list[str | None] = []
     for request in requests:
-        found = findings(request, partitions, accounts)
+        found = misfits_of(request, partitions, accounts)
         for key, text in found:
             if key:
                 rules_by_text[key, text] += request.rules
@@ -108,7 +108,7 @@ def _refused(
     ]
 
 
-def findings(
+def misfits_of(
     request: Request, partitions: Mapping[str, Partition], accounts: list[str]
 ) -> list[Misfit]:
     """What is wrong with a request.
@@ -214,7 +214,7 @@ def _too_short(request: Request, config: Mapping[str, Any]) -> str | None:
     """
     minutes = int(request.wants.get("runtime") or 0)
     for rule in filter(trains, request.rules):
-        section = "retraining" if rule == "retrain_arm" else "training"
+        section = rules()[rule].row.interval
         needed = interval_minutes(config, config[section]["checkpoint_every"])
         if minutes and minutes < needed:
             return (

@@ -7,6 +7,7 @@ from typing import Any
 
 from headwater import members
 from headwater.config.registry import Config, check, entry_check, names, problem
+from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
 from headwater.problems import Key, Problem
@@ -131,14 +132,10 @@ def _kind_has_what_it_needs(
 
 
 @entry_check("arms")
-def _inserted_rows_have_room(
-    _: Config, key: Key, arm: dict[str, Any]
-) -> Iterator[Problem]:
-    if arm["action"] == "insert" and arm["fraction"] > 0.5:
-        text = (
-            f"{arm['fraction']} is more than 0.5; insert puts each copy in place of "
-            "another row"
-        )
+def _rows_have_room(_: Config, key: Key, arm: dict[str, Any]) -> Iterator[Problem]:
+    action = ACTIONS[arm["action"]]
+    if arm["fraction"] > action.most:
+        text = f"{arm['fraction']} is more than {action.most}; {action.reason}"
         yield Problem((*key, "fraction"), text)
 
 

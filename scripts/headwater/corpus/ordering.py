@@ -29,7 +29,7 @@ from headwater.shares import share_of
 from headwater.steps import training_rows
 
 RECORD = -1  # stands in an order where a row is generated
-_ASSEMBLED_TOKENS = 1 << 26  # in memory at once; for each such part all blocks are read
+_ASSEMBLED_TOKENS = 1 << 25  # in memory at once; for each such part all blocks are read
 
 
 def order_rows(

@@ -34,6 +34,7 @@ def pack_source(
     encoder: Encoder,
     config: Config,
     identity: Identity,
+    all_held_out: bool = False,
 ) -> None:
     """Write the packed store of one source.
 
@@ -52,7 +53,7 @@ def pack_source(
         for document in _with_progress(reader, source):
             domain = domains.setdefault(document.domain, len(domains))
             _check_domains(len(domains), path, document.line)
-            kept_apart = is_held_out(source, document.line, config)
+            kept_apart = all_held_out or is_held_out(source, document.line, config)
             (held_out if kept_apart else train).add(document, domain)
         root.attrs.update(
             domains=list(domains),
@@ -110,13 +111,9 @@ def _check_domains(count: int, path: Path, line: int) -> None:
 
 
 def is_held_out(source: str, line: int, config: Config) -> bool:
-    """Whether a document is kept from training: by hash, whatever stands around it.
-
-    All text is that was named as held out.
-    """
-    held_out = config["corpus"]["held_out"]
+    """Whether a document is kept from training: by hash, whatever stands around it."""
     number = stable_seed(config["seed"], "corpus", "held_out", source, line)
-    return "shards" in held_out or number / 2**63 < held_out["fraction"]
+    return bool(number / 2**63 < config["corpus"]["held_out"]["fraction"])
 
 
 def _report(source: str, tally: Tally) -> None:

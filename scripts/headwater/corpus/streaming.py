@@ -82,9 +82,12 @@ def pinned(settings: Settings) -> dict[str, Any]:
     from huggingface_hub import HfApi
 
     place = HubPlace(settings["name"], "dataset", settings["revision"], "")
-    found = ask(
-        place, lambda: HfApi().dataset_info(place.repo, revision=place.revision)
-    )
+    try:
+        found = ask(
+            place, lambda: HfApi().dataset_info(place.repo, revision=place.revision)
+        )
+    except HeadwaterError as error:
+        raise HeadwaterError(f"corpus.dataset: {error}") from error
     return {**settings, "revision": found.sha}
 
 

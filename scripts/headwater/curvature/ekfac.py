@@ -34,6 +34,9 @@ Traces = Mapping[int, LayerTrace]
 Item = TypeVar("Item", Batch, tuple[Batch, dict[Head, Tensor]])
 
 
+HESSIANS = ("ekfac", "diagonal", "identity")
+
+
 @dataclass
 class Factors:
     """Factors of a set of blocks, on the CPU.
@@ -141,6 +144,8 @@ def fit_factors(
         options: its seed is that of the labels, drawn afresh for each pass.
         hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
     """
+    if hessian not in HESSIANS:
+        raise ValueError(f"no Hessian {hessian!r}; known: {', '.join(HESSIANS)}")
     space = Subspace(heads, mode, geometry(model))
     bases = own_bases(space)
     if hessian == "identity":

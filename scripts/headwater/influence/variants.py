@@ -27,8 +27,15 @@ from headwater.influence.scores import stream_scores
 from headwater.neox import Model
 from headwater.probes import ProbeData, find_probe
 
-RELEASED = ("probe_off_by_one", "detached_heads", "as_released")
-VARIANTS = ("correct", *RELEASED, "diagonal", "identity")
+# Whether the probe is read too early, whether heads are detached; the Hessian.
+VARIANTS = {
+    "correct": (False, False, "ekfac"),
+    "probe_off_by_one": (True, False, "ekfac"),
+    "detached_heads": (False, True, "ekfac"),
+    "as_released": (True, True, "ekfac"),
+    "diagonal": (False, False, "diagonal"),
+    "identity": (False, False, "identity"),
+}
 
 
 @dataclass(frozen=True)
@@ -80,13 +87,13 @@ def _scores(
     setting: Setting, question: Question, variant: str
 ) -> Float32[np.ndarray, " rows"]:
     head, mode = question.head, setting.mode
-    cut = head.index if variant in ("detached_heads", "as_released") else None
-    hessian = variant if variant in ("diagonal", "identity") else "ekfac"
+    early, detached, hessian = VARIANTS[variant]
+    cut = head.index if detached else None
     fit = replace(setting.fit, only_head=cut)
     factors = fit_factors(setting.model, setting.fit_rows, [head], mode, fit, hessian)
-    probe = find_probe(question.probe, variant in ("probe_off_by_one", "as_released"))
+    probe = find_probe(question.probe, early)
     gradient, _ = probe_gradient(
-        setting.model, probe, head, question.data, mode, detached=cut is not None
+        setting.model, probe, head, question.data, mode, detached=detached
     )
     vector = solve(factors, blocks_of([head], mode), gradient, setting.damping)
     options = replace(setting.score, only_head=cut)

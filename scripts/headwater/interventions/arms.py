@@ -11,25 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 
 from headwater.errors import HeadwaterError
+from headwater.interventions.files import ArmRows
 from headwater.interventions.kinds import KINDS, RowFacts, random_rows
-
-
-@dataclass(frozen=True)
-class ArmRows:
-    """What an arm trains on, by position in the window.
-
-    Attributes:
-        rows: the row trained at each position, counted from the window's first row.
-        weights: its weight.
-        picked: the rows the arm picked, ascending.
-    """
-
-    rows: Int64[np.ndarray, " positions"]
-    weights: Float32[np.ndarray, " positions"]
-    picked: Int64[np.ndarray, " picked"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +27,16 @@ class Action:
         label: in a legend, of `{rows}`.
         doing: at the beginning of a sentence, of `{rows}`.
         note: what a figure must add to the label.
+        most: of the window's rows, for a reason that the config's check tells.
+        reason: why no more.
     """
 
     change: Callable[[ArmRows, np.random.Generator], None]
     label: str
     doing: str
     note: str = ""
+    most: float = 1.0
+    reason: str = ""
 
     @property
     def verb(self) -> str:
@@ -75,6 +65,8 @@ ACTIONS = {
         "insert copies of {rows}",
         "inserting copies of {rows}",
         note="Inserted copies stand in place of random other rows",
+        most=0.5,
+        reason="insert puts each copy in place of another row",
     ),
     "repeat": Action(_repeat, "count {rows} twice", "repeating {rows}"),
 }

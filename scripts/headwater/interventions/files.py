@@ -1,11 +1,29 @@
-"""Arms on disk: HDF5 with `rows` int64, `weights` float32, `picked` int64."""
+"""What an arm trains on, in memory and in HDF5: `rows`, `weights` and `picked`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float32, Int64
+
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.identity import Config
-from headwater.interventions.arms import ArmRows
+
+
+@dataclass(frozen=True)
+class ArmRows:
+    """What an arm trains on, by position in the window.
+
+    Attributes:
+        rows: the row trained at each position, counted from the window's first row.
+        weights: its weight.
+        picked: the rows the arm picked, ascending.
+    """
+
+    rows: Int64[np.ndarray, " positions"]
+    weights: Float32[np.ndarray, " positions"]
+    picked: Int64[np.ndarray, " picked"]
 
 
 def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:

@@ -140,7 +140,7 @@ def _in_words(place: Place, error: Exception) -> Exception:
             f"{place}: the hub shows no {place.kind} {place.repo!r}; check the name, "
             "or set HF_TOKEN if it is private or gated"
         )
-    if isinstance(error, HfHubHTTPError):
+    if isinstance(error, HfHubHTTPError) and error.response.status_code != 404:
         check_status(place, error.response)
     return HeadwaterError(f"{place}: {reason(error)}")
 
@@ -153,7 +153,8 @@ def _no_revision(place: HubPlace) -> HeadwaterError:
         names = []
     near = nearest(place.revision, names)
     hint = f"; the nearest are {', '.join(near)}" if near else ""
-    return HeadwaterError(f"{place.repo} has no revision {place.revision!r}{hint}")
+    what = f"{place.kind} {place.repo}"
+    return HeadwaterError(f"{what} has no revision {place.revision!r}{hint}")
 
 
 def check_status(place: Place, response: httpx2.Response) -> None:

@@ -135,7 +135,7 @@ class RemoteReader(AbstractBufferedFile):
         self._file = file
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        return self._file.read(start, end)
+        return self._file.read(start, min(end, self.size))  # fsspec may ask for more
 
 
 def open_remote(place: str) -> RemoteFile:

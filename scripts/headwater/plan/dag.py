@@ -49,6 +49,7 @@ class Row:
         jobs: how many, where the wildcards do not tell.
         path: of an output, under results/<experiment>/, where the first is not named in
             the text or is like those of other rules.
+        interval: of a training, the section whose `checkpoint_every` it saves by.
     """
 
     work: Load | Callable[[Experiment], Load] = LIGHT
@@ -56,6 +57,7 @@ class Row:
     first: Callable[[Experiment], Load] | None = None
     jobs: int | Callable[[Experiment], int] | None = None
     path: str | None = None
+    interval: str = ""
 
 
 def _stored(e: Experiment) -> bool:
@@ -74,7 +76,12 @@ ROWS = {
     "order_rows": Row(work.ordering, sizes.row_shard),
     "hold_out": Row(leaves=lambda e: row_files(e, e.held_out, 4)),
     "fetch_checkpoint": Row(leaves=sizes.fetched_checkpoint),
-    "train_baseline": Row(work.baseline, sizes.baseline, path="checkpoints/step0"),
+    "train_baseline": Row(
+        work.baseline,
+        sizes.baseline,
+        path="checkpoints/step0",
+        interval="training",
+    ),
     "score_heads": Row(lambda e: work.scoring(e, Range.exactly(e.saved))),
     "select_window": Row(leaves=small(6, 11)),  # and hard links to checkpoints
     "fit_factors": Row(work.fitting, sizes.factors),
@@ -96,7 +103,7 @@ ROWS = {
     "check_fidelity": Row(work.comparing),
     "compare_variants": Row(jobs=0),  # only asked for by name
     "build_arm": Row(leaves=sizes.intervention),
-    "retrain_arm": Row(work.arm, sizes.arm),
+    "retrain_arm": Row(work.arm, sizes.arm, interval="retraining"),
     "evaluate_arm": Row(
         lambda e: work.scoring(e, e.arm_saved * e.draws, e.held_out),
         lambda e: small(1, max(1, ceil(e.draws))),

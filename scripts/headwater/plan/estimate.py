@@ -86,10 +86,10 @@ def _plan_row(
         each = seconds_each(folders.rule_logs(rule.stage, rule.name), on_gpu)
     else:
         job = seconds_taken(folders.rule_benchmarks(rule.stage, rule.name))
-    spans = [
+    taken = [
         job or load.seconds(load.speed(on_gpu, limit.threads), each) for load in loads
     ]
-    sums = [span * load.jobs for span, load in zip(spans, loads, strict=True)]
+    sums = [amount * load.jobs for amount, load in zip(taken, loads, strict=True)]
     hours = total(sums) * (1 / 3600)
     return PlanRow(
         stage=rule.stage,
@@ -100,6 +100,6 @@ def _plan_row(
         written=(output.kept + output.rewritten) * jobs,
         kept=output.kept * jobs,
         files=output.files * jobs,
-        longest=longest(spans),
+        longest=longest(taken),
         basis=MEASURED if each or job else ASSUMED,
     )

@@ -7,8 +7,7 @@ from typing import Any
 
 from headwater.checkpoints.schedule import arm_schedule, point_names, saved_steps
 from headwater.config import wanted_revisions
-from headwater.corpus.needs import needs_of
-from headwater.corpus.sources import rows, texts
+from headwater.corpus.sources import needs_of, rows, texts
 from headwater.interventions.runs import arm_runs
 from headwater.plan.ranges import Range
 from headwater.plan.shape import Config

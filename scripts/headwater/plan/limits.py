@@ -101,9 +101,9 @@ def right_shards(job_seconds: Range, shards: int) -> int:
     return max(1, ceil(shards * job_seconds.middle / 3600))
 
 
-def range_text(span: Range) -> str:
+def range_text(amount: Range) -> str:
     """`3`, `0.2-1.4`: two digits, one number where both are alike."""
-    low, high = number(span.low), number(span.high)
+    low, high = number(amount.low), number(amount.high)
     return low if low == high else f"{low}-{high}"
 
 

@@ -36,11 +36,11 @@ class Range:
 NOTHING = Range(0.0, 0.0)
 
 
-def total(spans: "list[Range]") -> Range:
-    """The sum of some spans."""
-    return sum(spans, NOTHING)
+def total(ranges: "list[Range]") -> Range:
+    """The sum of some ranges."""
+    return sum(ranges, NOTHING)
 
 
-def longest(spans: "list[Range]") -> Range:
-    """The longest of some spans."""
-    return Range(max(s.low for s in spans), max(s.high for s in spans))
+def longest(ranges: "list[Range]") -> Range:
+    """The longest of some ranges."""
+    return Range(max(s.low for s in ranges), max(s.high for s in ranges))

@@ -23,7 +23,7 @@ SMALL = Range(2e3, 1e6)  # bytes of a small table, page or figure
 COMPRESSED = Range(0.3, 1.0)  # stored bytes of a byte of tokens
 SPANS = Range(1.0, 6.0)  # stretches of documents in a row
 SPAN_BYTES = Range(4.0, 24.0)  # of one, compressed
-PLAN_BYTES = Range(0.5, 9.0)  # of a position of the window in an arm
+ARM_BYTES = Range(0.5, 9.0)  # of a position of the window in an arm
 LOCK_AND_STAMP = 1
 ONE_FILE = Range.exactly(1)
 
@@ -180,4 +180,4 @@ def ranked(e: Experiment) -> Output:
 
 def intervention(e: Experiment) -> Output:
     """The row and the weight of every position of the window."""
-    return Output(e.window_rows * PLAN_BYTES, ONE_FILE)
+    return Output(e.window_rows * ARM_BYTES, ONE_FILE)

@@ -104,17 +104,17 @@ def duration(seconds: Range) -> str:
     return f"{range_text(seconds)} s"
 
 
-SPANS = ("cpu_hours", "gpu_hours", "written", "kept", "files", "longest")
+AMOUNTS = ("cpu_hours", "gpu_hours", "written", "kept", "files", "longest")
 UNITS = {"written": "_bytes", "kept": "_bytes", "longest": "_seconds"}
 
 
 def as_tsv(lines: list[PlanRow]) -> str:
     """Every rule, with both bounds of every amount."""
-    names = [f"{n}{UNITS.get(n, '')}" for n in SPANS]
+    names = [f"{n}{UNITS.get(n, '')}" for n in AMOUNTS]
     bounds = [f"{n}_{bound}" for n in names for bound in ("low", "high")]
     table = [["stage", "rule", "jobs", *bounds, "basis"]]
     for line in lines:
-        spans = [getattr(line, name) for name in SPANS]
-        values = [f"{v:.6g}" for s in spans for v in (s.low, s.high)]
+        ranges = [getattr(line, name) for name in AMOUNTS]
+        values = [f"{v:.6g}" for s in ranges for v in (s.low, s.high)]
         table.append([line.stage, line.rule, str(line.jobs), *values, line.basis])
     return "".join("\t".join(row) + "\n" for row in table)

@@ -12,10 +12,10 @@ from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
     Config,
-    all_heads,
     coded_bytes,
     forward_operations,
     head_parameters,
+    stored_heads,
 )
 
 # Floating-point operations a second that a job gets of its device.
@@ -141,8 +141,7 @@ def storing(e: Experiment) -> Load:
 
 def stored_count(e: Experiment) -> int:
     """Heads whose gradients are taken, at most."""
-    everything = e.config["gradients"]["heads"] == "all"
-    return all_heads(e.config) if everything else e.targets
+    return int(stored_heads(e.config).high)
 
 
 def reading(e: Experiment) -> Load:

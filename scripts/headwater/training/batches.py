@@ -5,7 +5,7 @@ import torch
 
 from headwater.corpus.rows import Rows
 from headwater.corpus.window import WindowRows
-from headwater.interventions.arms import ArmRows
+from headwater.interventions.files import ArmRows
 from headwater.training.trainer import Batches, TokenRows, Weights
 
 

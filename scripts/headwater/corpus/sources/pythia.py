@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headwater.corpus.files import place_problems, problem_of
-from headwater.corpus.needs import RowNeeds, needs_of
+from headwater.corpus.needs import RowNeeds
 from headwater.corpus.sources.base import ROWS, Piece, Section, Source, row_piece
 from headwater.corpus.tokenparts import (
     ITEM_BYTES,
@@ -59,6 +59,8 @@ class Pythia(Source):
     def _size_problems(
         self, config: Mapping[str, Any], base: Path
     ) -> Iterator[Problem]:
+        from headwater.corpus.sources import needs_of
+
         corpus, needs = config["corpus"], needs_of(config)
         files = self.files(corpus, base)[ROWS].paths
         if not files or any(problem_of(file, base, _SUFFIX) for file in files):
