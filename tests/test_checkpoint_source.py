@@ -131,8 +131,8 @@ def test_a_hub_that_stays_broken_is_one_line(server, tmp_path, monkeypatch):
     server.fail(*["503"] * 50)
     message = refusal(tmp_path / "step1", "step1", hub_config())
     assert message.startswith(
-        f"hf://{REPO}@step1/config.json: cannot be fetched (the server answered 503; "
-        "6 tries); run again to go on"
+        f"checkpoints.repo: hf://{REPO}@step1/config.json: cannot be fetched (the "
+        "server answered 503; 6 tries); run again to go on"
     )
     assert "`hf download` into the same HF_HOME" in message
 
@@ -203,8 +203,8 @@ def test_small_files_are_checked_by_the_hash_of_git(tmp_path):
 def test_a_revision_that_does_not_exist_names_the_nearest(server, tmp_path):
     message = refusal(tmp_path / "s", "step600", hub_config())
     assert message == (
-        f"{REPO} has no revision 'step600'; the nearest are step1, step512, step1000, "
-        "step2000"
+        f"checkpoints.repo: model {REPO} has no revision 'step600'; the nearest are "
+        "step1, step512, step1000, step2000"
     )
 
 

@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers, processors
 
 from headwater.corpus.documents import zstd
 from headwater.corpus.encoding import DESCRIPTION_NAME, Encoder, count_ids
-from headwater.corpus.sources import rows, texts
+from headwater.corpus.sources import gives_rows, rows, texts
 from headwater.corpus.tokenizer import save_trained, train
 from headwater.identity import identity
 
@@ -162,7 +162,10 @@ def run_script(
 ) -> None:
     """Run a rule's script as Snakemake would."""
     job = SimpleNamespace(
-        params=SimpleNamespace(origin=_origin(rule, config["corpus"])),
+        params=SimpleNamespace(
+            origin=_origin(rule, config["corpus"]),
+            all_held_out=gives_rows(config["corpus"]),
+        ),
         input=_Named({"packed": [], "source": [], "rows": [], **inputs}),
         output=_Named(outputs),
         wildcards=SimpleNamespace(**wildcards),

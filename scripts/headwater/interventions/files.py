@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from headwater.hdf5 import open_file, publish_hdf5
 from headwater.identity import Config
 
 
@@ -28,6 +27,8 @@ class ArmRows:
 
 def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:
     """Publish an arm's rows."""
+    from headwater.hdf5 import publish_hdf5  # slow, and the config reads `ACTIONS`
+
     with publish_hdf5(path, identity) as file:
         for name, values in arm.__dict__.items():
             file.create_dataset(name, data=values, compression="gzip", shuffle=True)
@@ -35,6 +36,8 @@ def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:
 
 def read_arm(path: Path, config: Config) -> ArmRows:
     """Read an arm's rows, checked against the config."""
+    from headwater.hdf5 import open_file
+
     with open_file(path, config) as file:
         return ArmRows(
             **{name: file[name][...] for name in ("rows", "weights", "picked")}
