@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from math import ceil, prod
+from math import prod
 from pathlib import Path
 
 from headwater.interventions.runs import arm_runs
@@ -106,7 +106,7 @@ ROWS = {
     "retrain_arm": Row(work.arm, sizes.arm, interval="retraining"),
     "evaluate_arm": Row(
         lambda e: work.scoring(e, e.arm_saved * e.draws, e.held_out),
-        lambda e: small(1, max(1, ceil(e.draws))),
+        sizes.tables,
         first=lambda e: work.scoring(e, Range.exactly(e.saved), e.held_out),
     ),
 }

@@ -181,3 +181,10 @@ def ranked(e: Experiment) -> Output:
 def intervention(e: Experiment) -> Output:
     """The row and the weight of every position of the window."""
     return Output(e.window_rows * ARM_BYTES, ONE_FILE)
+
+
+def tables(e: Experiment) -> Output:
+    """The tables of an arm's runs, or the baseline's, and their folder's time stamp."""
+    arms = len(e.config["arms"])
+    each = (e.draws * arms + 1) / (arms + 1)
+    return Output(SMALL * each, Range.exactly(each + LOCK_AND_STAMP))
