@@ -9,11 +9,12 @@ from headwater.checkpoints.schedule import point_names
 from headwater.heads.targets import choose_window, write_choice
 from headwater.identity import identity
 from headwater.publish import publish_links
+from headwater.steps import step_numbers
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
-        steps = {int(Path(p).name[4:]): Path(p) for p in snakemake.input.checkpoints}
+        steps = dict(step_numbers(map(Path, snakemake.input.checkpoints)))
         scores = pd.read_csv(snakemake.input.scores, sep="\t")
         choice = choose_window(config, scores, sorted(steps))
         roles = choice.roles(point_names(config["window"]))

@@ -11,9 +11,10 @@ from clone import make_clone, run
 # Each call in these, and its result, is checked against its annotations.
 SCIENCE = (
     *("neox", "cross_entropy", "gradients", "projection", "curvature.ekfac"),
-    *("influence", "heads", "probes", "evaluation", "training", "interventions.arms"),
+    *("influence", "heads", "probes", "evaluation", "training"),
+    *("interventions.arms", "interventions.kinds"),
 )
-install_import_hook([f"headwater.{name}" for name in SCIENCE], "beartype.beartype")
+install_import_hook([f"headwater.{name}" for name in SCIENCE], "type_check.check")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,6 +27,11 @@ def training_rows(config: Mapping[str, Any]) -> int:
     return rows_of_steps(config, config["training"]["steps"])
 
 
+def step_name(step: int) -> str:
+    """The name of a step's checkpoint, as Pythia's revisions are called."""
+    return f"step{step}"
+
+
 def step_of(revision: str) -> int | None:
     """N of `step<N>`; None for any other name."""
     found = re.fullmatch(r"step(\d+)", revision)

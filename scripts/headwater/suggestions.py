@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-from headwater.steps import step_of
+from headwater.steps import step_name, step_of
 
 
 def closest(word: object, known: Iterable[str]) -> str | None:
@@ -36,4 +36,4 @@ def nearest(revision: str, names: list[str]) -> list[str]:
         return difflib.get_close_matches(revision, names, n=4, cutoff=0.3)
     below = [step for step in steps if step < wanted][-2:]
     above = [step for step in steps if step > wanted][:2]
-    return [f"step{step}" for step in below + above]
+    return [step_name(step) for step in below + above]

@@ -1,12 +1,12 @@
 """Checks of targets and arms, and of the heads that are stored."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from headwater import members
 from headwater.config.registry import Config, check, entry_check, names, problem
+from headwater.geometry import Head
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
@@ -90,15 +90,15 @@ def _head_in_model(
 
 
 def _head_problem(config: Config, key: Key, label: str) -> Iterator[Problem]:
-    place = re.fullmatch(r"L(\d+)H(\d+)", label)
-    if not place:
+    if label == "auto":
         return
+    head = Head.parse(label)
     layers = config["model"]["num_hidden_layers"]
     heads = config["model"]["num_attention_heads"]
-    if int(place[1]) >= layers:
+    if head.layer >= layers:
         text = f"{label}: the model has layers 0..{layers - 1}"
         yield Problem(key, text)
-    elif int(place[2]) >= heads:
+    elif head.index >= heads:
         text = f"{label}: the model has heads 0..{heads - 1} in each layer"
         yield Problem(key, text)
 

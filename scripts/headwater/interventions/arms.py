@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
 
 from headwater.errors import HeadwaterError
 from headwater.interventions.files import ArmRows
-from headwater.interventions.kinds import KINDS, RowFacts, random_rows
+from headwater.interventions.kinds import KINDS, Picked, RowFacts, random_rows
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ ACTIONS = {
 
 def pick_rows(
     kind: str, count: int, facts: RowFacts, generator: np.random.Generator
-) -> np.ndarray:
+) -> Picked:
     """The rows an arm changes, ascending.
 
     Args:
@@ -96,7 +95,7 @@ def pick_rows(
 
 def arm_rows(
     action: str,
-    picked: Int64[np.ndarray, " picked"],
+    picked: Picked,
     total: int,
     generator: np.random.Generator,
 ) -> ArmRows:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Int, Integer
 from numpy.random import Generator
 
 from headwater.errors import HeadwaterError
@@ -19,14 +20,14 @@ class RowFacts:
     """What is known of every row of the window, by its number in the window.
 
     Attributes:
-        domains: its domain, integer [n].
-        scores: its score for the arm's target, float [n]; None without a target.
+        domains: its domain.
+        scores: its score for the arm's target; None without a target.
     """
 
-    domains: np.ndarray
-    scores: np.ndarray | None = None
+    domains: Integer[np.ndarray, " rows"]
+    scores: Float[np.ndarray, " rows"] | None = None
 
-    def ranking(self) -> np.ndarray:
+    def ranking(self) -> Int[np.ndarray, " rows"]:
         """All rows from the highest score to the lowest, ties in their order."""
         assert self.scores is not None, "the config check requires a target for this"
         return np.argsort(-self.scores, kind="stable")
@@ -35,7 +36,8 @@ class RowFacts:
 # What arms of a kind are there for: to be compared with chance; to be chance, of any
 # rows; to be chance within the domains of a judged kind.
 Role = Literal["judged", "chance", "domains"]
-Pick = Callable[[RowFacts, int, Generator], np.ndarray]
+Picked = Int[np.ndarray, " picked"]  # row numbers of the window, ascending
+Pick = Callable[[RowFacts, int, Generator], Picked]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ class Kind:
     verdict: str = ""
 
 
-def random_rows(candidates: np.ndarray, count: int, generator: Generator) -> np.ndarray:
+def random_rows(
+    candidates: Int[np.ndarray, " candidates"], count: int, generator: Generator
+) -> Picked:
     """A draw of `count` of the candidates without replacement, ascending.
 
     Raises:
@@ -88,24 +92,24 @@ def random_rows(candidates: np.ndarray, count: int, generator: Generator) -> np.
     return np.sort(generator.choice(candidates, size=count, replace=False))
 
 
-def _top(facts: RowFacts, count: int, _: Generator) -> np.ndarray:
+def _top(facts: RowFacts, count: int, _: Generator) -> Picked:
     return np.sort(facts.ranking()[:count])
 
 
-def _bottom(facts: RowFacts, count: int, _: Generator) -> np.ndarray:
+def _bottom(facts: RowFacts, count: int, _: Generator) -> Picked:
     return np.sort(facts.ranking()[::-1][:count])
 
 
-def _random(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
+def _random(facts: RowFacts, count: int, generator: Generator) -> Picked:
     return random_rows(np.arange(len(facts.domains)), count, generator)
 
 
-def _domain(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
+def _domain(facts: RowFacts, count: int, generator: Generator) -> Picked:
     most = np.bincount(facts.domains[facts.ranking()[:count]]).argmax()
     return random_rows(np.flatnonzero(facts.domains == most), count, generator)
 
 
-def _matched(facts: RowFacts, count: int, generator: Generator) -> np.ndarray:
+def _matched(facts: RowFacts, count: int, generator: Generator) -> Picked:
     # Top rows are drawn like all others. Without them the draw would be one of each
     # domain's lower rows, and compare high with low instead of high with any.
     mix = np.bincount(facts.domains[facts.ranking()[:count]])

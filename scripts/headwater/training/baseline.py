@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from headwater.checkpoints.schedule import checkpoint_steps
 from headwater.publish import discard_work, exclusive, part_of, publish_links
 from headwater.seeds import stable_seed
+from headwater.steps import step_name
 from headwater.training.spec import Spec
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def publish(spec: Spec) -> None:
     target = Path(spec.target)
     with exclusive(target):
         for step in _schedule(spec):
-            name = f"step{step}"
+            name = step_name(step)
             publish_links(part_of(target) / name, target.with_name(name))
         discard_work(target)
 

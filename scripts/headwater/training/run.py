@@ -26,6 +26,7 @@ from headwater.logs import logger
 from headwater.neox import Model
 from headwater.progress import Progress
 from headwater.publish import part_of, work_folder
+from headwater.steps import step_name
 from headwater.training.initial import initialise
 from headwater.training.ranks import GO_ON, SAVE, STOP, Ranks
 from headwater.training.recipe import Recipe, make_optimizer, make_scaler
@@ -170,7 +171,7 @@ def _state(
 
 def _latest(run: Run, config: Config) -> Path | None:
     """The furthest state of this run that can be resumed from."""
-    kept = [f"step{s}" for s in run.schedule] if run.keep_optimizer else []
+    kept = [step_name(step) for step in run.schedule] if run.keep_optimizer else []
     saved = [run.folder / n for n in (*kept, RESUME) if can_resume(run.folder / n)]
     return max(saved, key=lambda path: load_state(path, config).step, default=None)
 
@@ -199,7 +200,7 @@ class _Saver:
     def keep(self, finished: int, loss: float | None) -> None:
         """Keep a checkpoint of the schedule, and the state to resume from."""
         keep = self.run.keep_optimizer
-        self._write(f"step{finished}", finished, loss, moments=keep)
+        self._write(step_name(finished), finished, loss, moments=keep)
         if not keep:
             self._write(RESUME, finished, loss)
         elif self.ranks.rank == 0:  # an older state is of no use any more
