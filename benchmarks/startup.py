@@ -47,62 +47,53 @@ def seconds(code, *arguments, checkout=REPOSITORY):
     return used() - before
 
 
-def jobs():
-    """Jobs of the laptop run by rule, as Snakemake counts them."""
+def jobs(checkout):
+    """Jobs of the laptop run by rule with a script, as Snakemake counts them."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "resources").symlink_to(REPOSITORY / "resources")
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "-n",
-            "--quiet",
-            "rules",
-            "--cores",
-            "1",
-        ]
-        command += ["--snakefile", REPOSITORY / "workflow/Snakefile"]
-        command += ["--configfile", REPOSITORY / "config/config.yaml"]
-        result = subprocess.run(
-            [*command, "--directory", folder],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        (Path(folder) / "resources").symlink_to(checkout / "resources")
+        command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
+        command += ["--cores", "1", "--directory", folder]
+        command += ["--snakefile", checkout / "workflow/Snakefile"]
+        command += ["--configfile", checkout / "config/config.yaml"]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = (result.stdout + result.stderr).splitlines()
     pairs = [line.split() for line in lines if len(line.split()) == 2]
-    return {name: int(count) for name, count in pairs if count.isdigit()}
+    return {
+        rule: int(count)
+        for rule, count in pairs
+        if count.isdigit() and (checkout / "scripts" / f"{rule}.py").is_file()
+    }
 
 
 def main():
-    """Print a line a script, and sums."""
+    """Print a line a script, and sums: jobs and seconds of each checkout."""
     checkouts = [REPOSITORY, *(Path(name).resolve() for name in sys.argv[1:2])]
-    counts = {
-        rule: count
-        for rule, count in jobs().items()
-        if all((c / "scripts" / f"{rule}.py").is_file() for c in checkouts)
-    }
+    counts = [jobs(checkout) for checkout in checkouts]
     found = {}
     for _ in range(ROUNDS):
         for name, code in PARTS.items():
             found.setdefault(name, []).append(seconds(code))
-        for rule in counts:
+        for rule in dict.fromkeys(rule for each in counts for rule in each):
             for place, checkout in enumerate(checkouts):
-                path = checkout / "scripts" / f"{rule}.py"
-                time = seconds(SCRIPT, str(path), checkout=checkout)
-                found.setdefault((rule, place), []).append(time)
+                if rule in counts[place]:
+                    path = checkout / "scripts" / f"{rule}.py"
+                    time = seconds(SCRIPT, str(path), checkout=checkout)
+                    found.setdefault((rule, place), []).append(time)
     middle = {name: statistics.median(times) for name, times in found.items()}
     for name in PARTS:
-        print(f"| {name} | | {middle[name]:.2f} |")
-    for rule, count in counts.items():
-        times = [middle[rule, place] for place in range(len(checkouts))]
-        print(f"| `{rule}` | {count} | {' | '.join(f'{t:.2f}' for t in times)} |")
+        print(f"| {name} | | {middle[name]:.2f} |" + " | |" * (len(checkouts) - 1))
+    for rule in dict.fromkeys(rule for each in counts for rule in each):
+        cells = [
+            f"{each[rule]} | {middle[rule, place]:.2f}" if rule in each else " | "
+            for place, each in enumerate(counts)
+        ]
+        print(f"| `{rule}` | {' | '.join(cells)} |")
     sums = [
-        sum(count * middle[rule, place] for rule, count in counts.items())
-        for place in range(len(checkouts))
+        f"{sum(each.values())} | "
+        f"{sum(count * middle[rule, place] for rule, count in each.items()):.0f}"
+        for place, each in enumerate(counts)
     ]
-    total = " | ".join(f"{s:.0f}" for s in sums)
-    print(f"| all jobs | {sum(counts.values())} | {total} |")
+    print(f"| all jobs | {' | '.join(sums)} |")
 
 
 if __name__ == "__main__":
