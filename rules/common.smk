@@ -19,7 +19,7 @@ from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
 from headwater.config import load_config, wanted_revisions
 from headwater.corpus.sources import needs_of, rows, texts, unused_modules
-from headwater.steps import training_rows
+from headwater.steps import step_name, training_rows
 from headwater.errors import HeadwaterError
 from headwater.imports import script_digest as digest
 from headwater.plan.estimate import Folders, gradient_seconds
@@ -78,7 +78,7 @@ MOST_DRAWS = max([arm["draws"] for arm in config["arms"].values()], default=1)
 CHECKPOINT_STEPS = saved_steps(config)
 TRAINED = "revisions" not in config["checkpoints"]  # else published ones are taken
 BASELINE = "<results>/checkpoints" if TRAINED else "<results>/checkpoints/source"
-CHECKPOINTS = [f"{BASELINE}/step{step}" for step in CHECKPOINT_STEPS]
+CHECKPOINTS = [f"{BASELINE}/{step_name(step)}" for step in CHECKPOINT_STEPS]
 # The window's checkpoints that are used: arms start from one, rows are scored at some.
 ROLES = sorted({*POINTS, *(["start"] if ARM_RUNS else [])})
 START = [
