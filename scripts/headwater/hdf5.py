@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.identity import Config, check_identity
 from headwater.publish import publish_file
 
@@ -38,7 +38,7 @@ def open_file(path: Path, config: Config) -> Iterator[h5py.File]:
     except (OSError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())  # HDF5's can have a line break
         raise HeadwaterError(
-            f"{path}: not a readable Headwater file ({reason}); delete it and run again"
+            f"{path}: not a readable Headwater file ({reason}); {again(path)}"
         ) from error
     with file:
         check_identity(identity, config, path)

@@ -178,7 +178,8 @@ class Rows:
         if key not in self._blocks:
             first = number * self._block_rows
             array = self._arrays[shard]
-            self._blocks[key] = np.asarray(array[first : first + self._block_rows])
+            rows = slice(first, first + self._block_rows)
+            self._blocks[key] = stores.values(array, rows)
             if len(self._blocks) > self._most_blocks:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(key)
