@@ -61,7 +61,7 @@ def checks(results):
 
 
 def store(folder, checked):
-    """A store of random codes, as `projection.writer` makes it, or without checksums."""
+    """A store of random codes, as `projection.writer` does, or without checksums."""
     group = create_group(folder, {})
     shape, chunks = (ROWS, 1, WIDTH), (CHUNK, 1, WIDTH)
     make = partial(group.create_array, "codes", shape=shape, dtype="u1", chunks=chunks)

@@ -22,8 +22,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import h5py
+import matplotlib.pyplot  # noqa: F401 (these for the children)
+import scipy.stats  # noqa: F401
 import torch
-import transformers  # noqa: F401 (for the children)
+import transformers  # noqa: F401
 import zarr
 
 import shell
@@ -33,14 +35,11 @@ from headwater.digests import content_of
 INJECTED = ("input", "output", "params", "wildcards", "threads", "resources", "log")
 
 
-def seeded(path: Path) -> random.Random:
-    return random.Random(str(path))
-
-
-def one_file(path: Path) -> Path:
-    """A file of a result; of a folder, one that differs from result to result."""
+def one_file(path: Path, damage: str) -> Path:
+    """A file of a result; of a folder, not the same for every damage."""
     inside = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
-    return seeded(path).choice(sorted(inside)) if inside else path
+    draw = random.Random(f"{damage} {path}")
+    return draw.choice(sorted(inside)) if inside else path
 
 
 def removed(path: Path) -> None:
@@ -50,22 +49,22 @@ def removed(path: Path) -> None:
 
 def purged(path: Path) -> None:
     """A file of it."""
-    one_file(path).unlink()
+    one_file(path, "purged").unlink()
 
 
 def emptied(path: Path) -> None:
-    one_file(path).write_bytes(b"")
+    one_file(path, "emptied").write_bytes(b"")
 
 
 def cut(path: Path) -> None:
-    victim = one_file(path)
+    victim = one_file(path, "cut")
     os.truncate(victim, victim.stat().st_size // 2)
 
 
 def flipped(path: Path) -> None:
-    victim = one_file(path)
-    data = bytearray(victim.read_bytes())
-    data[seeded(victim).randrange(len(data))] ^= 1 << seeded(path).randrange(8)
+    victim = one_file(path, "flipped")
+    data, draw = bytearray(victim.read_bytes()), random.Random(str(victim))
+    data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
     victim.write_bytes(bytes(data))
 
 
@@ -82,7 +81,7 @@ def edited(path: Path) -> None:
             values.reshape(-1)[0] = -values.reshape(-1)[0] + 1
             file[name][...] = values
     else:
-        victim = one_file(path)
+        victim = one_file(path, "edited")
         data = victim.read_bytes()
         victim.write_bytes(data.replace(b"1", b"2", 1) if b"1" in data else data + b" ")
 
@@ -94,7 +93,7 @@ DAMAGES: tuple[Callable[[Path], None], ...] = (
 
 def jobs_of(config: str) -> tuple[list[Any], dict]:
     """All jobs of an experiment, and its config."""
-    jobs, settings = shell.jobs_for("all", config)
+    jobs, settings = shell.jobs_for("all", Path(config))
     return [job for job in jobs if job.rule.script], settings
 
 
