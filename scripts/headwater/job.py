@@ -46,7 +46,7 @@ def start(snakemake: Any, beside: Iterable[str] = ()) -> Iterator[dict[str, Any]
         with requeued():
             yield snakemake.config
         for name in beside:
-            del made_of[name]
+            del made_of[str(name)]
         stage = Path(snakemake.log[0]).with_suffix("").parts[-2:]
         for path in outputs:
             seals.write(path, made_of, "/".join(stage))

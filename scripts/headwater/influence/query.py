@@ -47,14 +47,15 @@ class Experiment:
         path = results / "heads" / "window.json"
         count = config["corpus"]["row_shards"]
         shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
-        shown = results / "corpus" / "tokenizer"
-        for needed in (path, shown, *shards, *self._store_paths()):
+        for needed in (path, *self._store_paths()):
             if not needed.exists():
                 raise HeadwaterError(
                     f"{needed}: not there, or no longer; run `.venv/bin/snakemake "
                     f"--cores all gradients --configfile {config_file}` first"
                 )
-            seals.check(needed)
+        tokenizer = results / "corpus" / "tokenizer"
+        for used in (path, tokenizer, *shards, *self._store_paths()):
+            seals.check(used)
         self.choice, self.window = open_window(path, shards, config)
 
     def top_rows(
@@ -157,8 +158,8 @@ class Experiment:
         held_out, tokenizer = corpus / "held_out.zarr", corpus / "tokenizer"
         checkpoint = self.results / "heads" / point
         curvature = self.results / "curvature" / f"{point}.h5"
-        for needed in (held_out, checkpoint, curvature):
-            seals.check(needed)
+        for used in (held_out, checkpoint, curvature):
+            seals.check(used)
         data = probe_data(target, str(held_out), str(tokenizer), config)
         model = load_model(checkpoint, config)
         mode, probe = config["gradients"]["mode"], find_probe(target["probe"])
