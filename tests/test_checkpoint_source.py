@@ -23,28 +23,18 @@ from headwater.identity import identity
 from headwater.net import failures
 from headwater.net.hub import hub_file, is_whole
 from headwater.suggestions import nearest
-from model_hub import REPO, SHAPE, pythia_tensors, serve, write_revision
+from model_hub import REPO, SHAPE, pythia_tensors, write_revision
 from test_corpus_support import small_config
 
 WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A hub with revisions of one model; `huggingface_hub` is pointed at it."""
-    root = tmp_path / "hub"
+def server(model_server):
+    """A hub with revisions of one model."""
     for step, seed in ((0, 0), (1, 1), (512, 2), (1000, 3), (2000, 4)):
-        write_revision(root / "models" / REPO / f"step{step}", seed)
-    with serve(root) as found:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", found.url)
-        template = found.url + "/{repo_id}/resolve/{revision}/{filename}"
-        for module in (huggingface_hub.constants, huggingface_hub.file_download):
-            if hasattr(module, "HUGGINGFACE_CO_URL_TEMPLATE"):
-                monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        cache = str(tmp_path / "cache")
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", cache)
-        monkeypatch.setattr(failures, "_FIRST_WAIT", 0.0)
-        yield found
+        write_revision(model_server.root / "models" / REPO / f"step{step}", seed)
+    return model_server
 
 
 def hub_config(**model) -> dict:

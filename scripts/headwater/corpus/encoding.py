@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer, decoders
+from tokenizers import AddedToken, Encoding, Tokenizer, decoders
 
 from headwater.errors import HeadwaterError
 from headwater.identity import Config, check_identity
@@ -91,6 +91,9 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer, end_of_document: int) -> None:
         self.tokenizer, self.end_of_document = tokenizer, end_of_document
+        end = tokenizer.id_to_token(end_of_document)
+        # The file may hold it as an ordinary added token.
+        tokenizer.add_special_tokens([AddedToken(end, special=True, normalized=False)])
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
@@ -127,8 +130,18 @@ class Encoder:
         return sorted(special | {self.end_of_document})
 
     def encode(self, texts: Sequence[str]) -> list[EncodedPiece]:
-        """Tokens of each text, without any added token."""
-        encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        """Tokens of each text, without any added token.
+
+        Raises:
+            HeadwaterError: a text that the tokenizer has no tokens for.
+        """
+        try:
+            encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        except Exception as error:  # `tokenizers` raises nothing more specific
+            raise HeadwaterError(
+                f"corpus.tokenizer: a text cannot be tokenized ({error}); take a "
+                "tokenizer that has tokens for every text"
+            ) from error
         return [
             EncodedPiece(np.array(encoding.ids, np.uint32), encoding)
             for encoding in encodings
