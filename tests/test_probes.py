@@ -290,6 +290,16 @@ def test_a_zero_gradient_is_warned_of_with_target_and_head(caplog, monkeypatch):
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("name", ["induction", "copying", "dataset"])
+def test_a_probe_that_is_not_finite_is_refused(name):
+    """Finite weights and hidden states; the logits overflow."""
+    model, data = tiny_model(), probe_data(name, 3)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(1e307)
+    with pytest.raises(HeadwaterError, match=rf"^probe {name} of L1H2: its value or"):
+        probe_gradient(model, PROBES[name], HEAD, data, "qkvo")
+
+
 # --- The dataset probe.
 
 
