@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from transformers import GPTNeoXForCausalLM
 
 from headwater.checkpoints.files import load_model, load_state
-from headwater.checkpoints.source import SOURCE_FILE, fetch_checkpoint
+from headwater.checkpoints.published import SOURCE_FILE
+from headwater.checkpoints.source import fetch_checkpoint
 from headwater.checkpoints.weights import load_pickled
 from headwater.errors import HeadwaterError
 from headwater.identity import identity

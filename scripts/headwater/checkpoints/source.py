@@ -12,6 +12,7 @@ from typing import Any
 from headwater.checkpoints.damage import FETCH_AGAIN
 from headwater.checkpoints.files import check_finite, save_weights
 from headwater.checkpoints.modelconfig import read_model_config
+from headwater.checkpoints.published import SOURCE_FILE
 from headwater.checkpoints.revisions import PICKLED, SAFE, folder_problem
 from headwater.checkpoints.shape import shape_problem
 from headwater.checkpoints.weights import Get, normalised, read_weights
@@ -20,8 +21,6 @@ from headwater.identity import Config
 from headwater.net.hub import absent, hub_file
 from headwater.publish import Identity, publish_folder, write_json
 from headwater.steps import step_of
-
-SOURCE_FILE = "source.json"
 
 
 def fetch_checkpoint(
