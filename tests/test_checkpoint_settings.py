@@ -13,7 +13,13 @@ from headwater.checkpoints.files import load_model
 from headwater.checkpoints.settings import settings_problem
 from headwater.checkpoints.shape import shape_problem
 from headwater.errors import HeadwaterError
+from headwater.evaluation.losses import held_out_losses
+from headwater.geometry import Head
+from headwater.gradients.passes import PassOptions, run_pass
+from headwater.gradients.probe import probe_gradient
 from headwater.heads.scores import head_scores
+from headwater.probes import PROBES, ProbeData
+from headwater.training.trainer import weighted_loss
 from model_hub import pythia_config, pythia_tensors, write_revision
 from test_checkpoint_source import WEIGHTS, fetch, folder_config, hf_weights, refusal
 
@@ -100,21 +106,49 @@ def test_any_value_of_a_setting_is_taken_or_one_line(key, value):
 # Numbers
 
 
-def test_a_model_that_gives_nan_is_refused_where_it_first_runs(tmp_path):
+@pytest.fixture
+def overflowing(tmp_path):
+    """A checkpoint of finite weights whose activations are not, and its config."""
     folder = write_revision(tmp_path / "m" / "step0")
     tensors = pythia_tensors(0)
     tensors[BIAS] = torch.full_like(tensors[BIAS], 3e38, dtype=torch.float32)
     save_file(tensors, folder / WEIGHTS)
     config = folder_config(tmp_path / "m")
-    target = fetch(tmp_path / "out", "step0", config)
-    model = load_model(target, config)
-    with pytest.raises(HeadwaterError) as caught:
-        head_scores(model, torch.arange(8).repeat(2, 2))
-    assert str(caught.value) == (
-        f"{target}: its weights are finite, but what it makes of its first batch is "
-        "NaN or infinite (its config.json does not fit them, or the training "
-        "diverged); take another checkpoint"
+    return fetch(tmp_path / "out", "step0", config), config
+
+
+def test_a_model_that_gives_nan_is_refused_by_the_first_that_runs_it(overflowing):
+    folder, config = overflowing
+    rows = torch.arange(8).repeat(2, 2)
+    data, probe = ProbeData(rows), PROBES["copying"]
+    uses = (
+        lambda model: head_scores(model, rows),
+        lambda model: held_out_losses(model, rows),
+        lambda model: probe_gradient(model, probe, Head(0, 1), data, "qkvo"),
+        lambda model: list(run_pass(model, rows, [0], PassOptions(1))),
+        lambda model: weighted_loss(model.train(), rows, torch.ones(2), 2),
     )
+    for use in uses:
+        with pytest.raises(HeadwaterError) as caught:
+            use(load_model(folder, config))
+        assert str(caught.value) == (
+            f"{folder}: its weights are finite, but what it makes of its first batch "
+            "is NaN or infinite (its config.json does not fit them, or the training "
+            "diverged); take another checkpoint"
+        )
+
+
+def test_the_check_ends_with_the_first_batch(tmp_path):
+    write_revision(tmp_path / "m" / "step0")
+    config = folder_config(tmp_path / "m")
+    model = load_model(fetch(tmp_path / "out", "step0", config), config)
+    rows = torch.arange(8).repeat(2, 2)
+    head_scores(model, rows)
+    assert not model.gpt_neox._forward_hooks
+    with torch.no_grad():
+        model.gpt_neox.layers[0].mlp.dense_h_to_4h.bias.fill_(3e38)
+    with pytest.raises(HeadwaterError, match=r"^row 0: its loss is not finite"):
+        list(run_pass(model, rows, [0], PassOptions(1)))
 
 
 def test_published_names_come_back(tmp_path):

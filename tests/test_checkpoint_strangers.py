@@ -87,10 +87,12 @@ def test_a_broken_index_is_one_line(tmp_path, text):
     assert message_of(tmp_path).startswith(f"{folder / INDEX}: damaged (")
 
 
-def test_a_part_that_is_not_there_is_named(tmp_path):
-    folder = in_parts(tmp_path / "m" / "step0", where="model-9.safetensors")
+@pytest.mark.parametrize("name", ["model-9.safetensors", "m" * 300, "loop"])
+def test_a_part_that_is_not_there_is_named(tmp_path, name):
+    folder = in_parts(tmp_path / "m" / "step0", where=name)
+    (folder / "loop").symlink_to("loop")
     found = message_of(tmp_path)
-    assert found.startswith(f"{folder / INDEX}: it names model-9.safetensors, which is")
+    assert found.startswith(f"{folder / INDEX}: it names {name}, which is not there")
 
 
 def test_a_tensor_in_two_parts_is_refused(tmp_path):

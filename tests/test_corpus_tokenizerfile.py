@@ -159,10 +159,20 @@ def test_an_end_that_is_an_ordinary_added_token_is_no_text(tmp_path):
     assert encoder.decode(ids) == "a<|endoftext|>b"
 
 
-def test_a_text_without_tokens_is_one_line():
-    encoder = Encoder(Tokenizer(models.WordLevel({"a": 0}, unk_token="?")), 0)
+def chunks_of_nothing() -> Tokenizer:
+    tokenizer = bytewise()
+    found = json.loads(tokenizer.to_str())
+    found["pre_tokenizer"] = {"type": "FixedLength", "length": 0}
+    return Tokenizer.from_str(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [Tokenizer(models.WordLevel({"a": 0}, unk_token="?")), chunks_of_nothing()],
+)
+def test_a_text_without_tokens_is_one_line(tokenizer):
     with pytest.raises(HeadwaterError, match="a text cannot be tokenized"):
-        encoder.encode(["a new word"])
+        Encoder(tokenizer, 0).encode(["a new word"])
 
 
 # The end of a text

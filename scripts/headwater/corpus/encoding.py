@@ -6,6 +6,7 @@ Works with the plain `tokenizers` library; `transformers` costs seconds to impor
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,18 @@ DESCRIPTION_NAME = "headwater.json"
 _PIECE_CHARACTERS = 4_000
 _LARGEST_PIECE = 64_000
 _WORD_END = re.compile(r"(?<=\S)[ \t\n\r]")
+
+
+@contextmanager
+def in_words(what: str, advice: str) -> Iterator[None]:
+    """Say in one line what `tokenizers` cannot do; its panics are no `Exception`."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise HeadwaterError(f"{what} ({reason}); {advice}") from error
 
 
 def split_points(text: str) -> Iterator[tuple[int, int]]:
@@ -135,13 +148,9 @@ class Encoder:
         Raises:
             HeadwaterError: a text that the tokenizer has no tokens for.
         """
-        try:
+        advice = "take a tokenizer that has tokens for every text"
+        with in_words("corpus.tokenizer: a text cannot be tokenized", advice):
             encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
-        except Exception as error:  # `tokenizers` raises nothing more specific
-            raise HeadwaterError(
-                f"corpus.tokenizer: a text cannot be tokenized ({error}); take a "
-                "tokenizer that has tokens for every text"
-            ) from error
         return [
             EncodedPiece(np.array(encoding.ids, np.uint32), encoding)
             for encoding in encodings

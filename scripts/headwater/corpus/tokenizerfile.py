@@ -15,6 +15,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from headwater.corpus.encoding import in_words
 from headwater.errors import HeadwaterError
 from headwater.logs import logger
 from headwater.strictjson import read_object
@@ -36,20 +37,12 @@ def open_tokenizer(path: Path) -> Tokenizer:
         HeadwaterError: not readable, or its ids are not those of a vocabulary: two
             words of one id, most ids without a word, none at all.
     """
-    try:
-        found = read_object(path)
-        words = _words(found)
+    advice = "copy or fetch it again, or choose another"
+    with in_words(f"{path}: not a tokenizer that can be used", advice):
+        words = _words(read_object(path))
         _check_ids(path, words)
         tokenizer = Tokenizer.from_file(str(path))
         _check_as_read(tokenizer, words)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a panic of the library is no `Exception`
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise HeadwaterError(
-            f"{path}: not a tokenizer that can be used ({reason}); copy or fetch it "
-            "again, or choose another"
-        ) from error
     return tokenizer
 
 
