@@ -13,7 +13,7 @@ from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.corpus.rows import Rows
 from headwater.evaluation.losses import HeldOut
-from headwater.evaluation.metrics import checkpoint_metrics, metrics_table
+from headwater.evaluation.metrics import check_finite, checkpoint_metrics, metrics_table
 from headwater.geometry import Head
 from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
 from headwater.heads.targets import read_target
@@ -58,7 +58,9 @@ def measure(checkpoints, asked, config, update):
     for step, folder in checkpoints:
         model = load_model(folder, config).to(job.device())
         early, late = settings["early_tokens"], settings["late_tokens"]
-        lines += checkpoint_metrics(step, model, sequences, held, early, late, probes)
+        found = checkpoint_metrics(step, model, sequences, held, early, late, probes)
+        check_finite(found, folder)
+        lines += found
         update()
     return metrics_table(lines)
 

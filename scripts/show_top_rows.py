@@ -10,7 +10,7 @@ from headwater.heads.targets import read_choice
 from headwater.influence.files import read_tokens
 from headwater.publish import write_text
 from headwater.report import pages
-from headwater.report.tables import read_tables
+from headwater.report.tables import published_table, read_tables
 
 
 def main(snakemake):
@@ -36,7 +36,11 @@ def main(snakemake):
             for name, table in ranked.items()
         ]
         page = pages.top_rows_page(
-            config["experiment"], targets, choice, config["corpus"]["seq_len"]
+            config["experiment"],
+            targets,
+            choice,
+            config["corpus"]["seq_len"],
+            published_table(map(Path, snakemake.input.published)),
         )
         write_text(Path(snakemake.output[0]), page)
 

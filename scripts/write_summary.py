@@ -8,7 +8,7 @@ from headwater.interventions.runs import BASELINE
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
 from headwater.report.summary import Tables, summary_text
-from headwater.report.tables import read_table, read_tables, titled
+from headwater.report.tables import published_table, read_table, read_tables, titled
 
 
 def main(snakemake):
@@ -30,6 +30,7 @@ def main(snakemake):
         text = summary_text(tables, {str(folder / name): what for name, what in pages})
         effects = read_table(Path(inputs.effects))
         shown = titled(tables.summary, effects, domains, tables.fidelity)
+        shown |= published_table(map(Path, inputs.published))
         page = tables_page(config["experiment"], text, shown)
         write_text(Path(snakemake.output.page), page)
         write_text(Path(snakemake.output.text), text)

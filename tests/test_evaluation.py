@@ -1,6 +1,7 @@
 """Held-out losses, in-context learning, effects of arms, and the batches of arms."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from headwater.checkpoints.schedule import arm_schedule, checkpoint_steps
+from headwater.errors import HeadwaterError
 from headwater.evaluation.effects import (
     EFFECTS,
     Curves,
@@ -18,7 +20,12 @@ from headwater.evaluation.effects import (
     summarise,
 )
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
-from headwater.evaluation.metrics import COLUMNS, checkpoint_metrics, metrics_table
+from headwater.evaluation.metrics import (
+    COLUMNS,
+    check_finite,
+    checkpoint_metrics,
+    metrics_table,
+)
 from headwater.geometry import Head
 from headwater.interventions.arms import arm_rows
 from headwater.probes import PROBES
@@ -99,6 +106,17 @@ def test_a_domain_without_rows_has_no_line():
         checkpoint_metrics(0, tiny_model(), repeated_rows(2), held, 2, 3, {})
     )
     assert set(table["name"][table["metric"] == "loss"]) == {"records"}
+
+
+def test_a_metric_that_is_not_finite_is_refused_with_its_checkpoint():
+    """Finite weights and hidden states; the logits overflow."""
+    model = tiny_model()
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(1e308)
+    held = HeldOut(random_rows(2), np.array(["prose", "code"]))
+    lines = checkpoint_metrics(4, model, repeated_rows(2), held, 2, 3, {})
+    with pytest.raises(HeadwaterError, match=r"^runs/step4: its loss of natural is "):
+        check_finite(lines, Path("runs/step4"))
 
 
 # Effects

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from headwater.checkpoints.revisions import CONFIG, folder_problem
-from headwater.checkpoints.shape import read_config, shape_problem
+from headwater.checkpoints.shape import shape_problem
 from headwater.corpus.files import TOKENIZER_FILES, tokenizer_problem
 from headwater.corpus.sources import find, source_of
 from headwater.problems import Problem
+from headwater.strictjson import read_object
 
 
 def corpus_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
@@ -65,7 +66,7 @@ def shape_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
         if not os.path.isfile(path):
             continue  # as `revision_problems` says
         try:
-            wrong = shape_problem(read_config(path), config)
+            wrong = shape_problem(read_object(path), config)
         except (OSError, ValueError) as error:
             wrong = f"cannot be read ({error}); copy it again"
         if wrong:

@@ -1,11 +1,14 @@
 """All metrics of one checkpoint, as lines of a long table."""
 
+import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from headwater.errors import HeadwaterError
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
 from headwater.geometry import Head
 from headwater.heads.scores import head_scores
@@ -56,6 +59,20 @@ def checkpoint_metrics(
 def probe_value(model: Model, probe: Probe, head: Head, sequences: Tensor) -> float:
     """Mean of a probe over sequences, in the probe's own unit."""
     return float(probe.function(model, head, ProbeData(sequences)).double().mean())
+
+
+def check_finite(lines: list[Measurement], checkpoint: Path) -> None:
+    """Refuse a checkpoint of which something cannot be measured.
+
+    Raises:
+        HeadwaterError: names the first such metric.
+    """
+    for _, metric, name, value in lines:
+        if not math.isfinite(value):
+            raise HeadwaterError(
+                f"{checkpoint}: its {metric} of {name} is {value}; the checkpoint "
+                "diverged, or its numbers overflow"
+            )
 
 
 def metrics_table(lines: list[Measurement]) -> pd.DataFrame:

@@ -15,6 +15,8 @@ from headwater.heads.targets import Choice, Target
 from headwater.report import TEMPLATES, words
 from headwater.report.visible import visible
 
+Titled = Mapping[str, tuple[str, pd.DataFrame]]  # title to explanation and table
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -122,9 +124,13 @@ def pieces(
 
 
 def top_rows_page(
-    experiment: str, targets: Sequence[TopRows], choice: Choice, seq_len: int
+    experiment: str,
+    targets: Sequence[TopRows],
+    choice: Choice,
+    seq_len: int,
+    tables: Titled | None = None,
 ) -> str:
-    """The page of the highest rows of all targets."""
+    """The page of the highest rows of all targets, with tables at its end."""
     return _render(
         "top_rows.html",
         experiment=experiment,
@@ -132,12 +138,11 @@ def top_rows_page(
         choice=choice,
         seq_len=seq_len,
         planted=any(row.domain == RECORDS for part in targets for row in part.rows),
+        tables=tables or {},
     )
 
 
-def tables_page(
-    experiment: str, summary: str, tables: Mapping[str, tuple[str, pd.DataFrame]]
-) -> str:
+def tables_page(experiment: str, summary: str, tables: Titled) -> str:
     """The summary and the tables behind it, see `tables.titled`."""
     return _render(
         "summary.html", experiment=experiment, summary=summary, tables=tables

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from headwater.checkpoints.published import published
 from headwater.errors import HeadwaterError
 
 Arms = Mapping[str, Mapping[str, Any]]
@@ -79,3 +80,17 @@ def titled(
             fidelity,
         ),
     }
+
+
+def published_table(checkpoints: Iterable[Path]) -> dict[str, tuple[str, pd.DataFrame]]:
+    """The published revisions among checkpoints, titled; nothing if there are none."""
+    found = published(checkpoints)
+    if not found:
+        return {}
+    lines = [(one.revision, one.weights, one.commit, one.origin) for one in found]
+    table = pd.DataFrame(lines, columns=["revision", "weights", "commit", "origin"])
+    explanation = (
+        "What was published elsewhere and taken. weights: SHA-256 of the file, or over "
+        "the hashes of several; equal ones are the same model."
+    )
+    return {"Published checkpoints": (explanation, table)}
