@@ -5,6 +5,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from headwater import job
+from headwater.corpus.domains import planted
 from headwater.corpus.rows import Rows
 from headwater.heads.targets import read_choice
 from headwater.influence.files import read_tokens
@@ -36,7 +37,12 @@ def main(snakemake):
             for name, table in ranked.items()
         ]
         page = pages.top_rows_page(
-            config["experiment"], targets, choice, config["corpus"]["seq_len"]
+            config["experiment"],
+            targets,
+            choice,
+            config["corpus"]["seq_len"],
+            planted(config),
+            config["window"]["checkpoints"],
         )
         write_text(Path(snakemake.output[0]), page)
 
