@@ -18,9 +18,9 @@ from headwater.report.tables import Arms
 WIDTH = 88
 LONGEST_NAME = 28
 NOTE = (
-    "area: under the head-score curve, above its start. half-way: steps until half of "
-    "the baseline's rise, later than in the baseline. probe: {probe}, which the scores "
-    "predict; mean over the window minus the baseline's. ICL: {icl}."
+    "area: under the head-score curve, above its start. half-way: how many steps later "
+    "half of the baseline's rise is made. probe: {probe}, which the scores predict; "
+    "mean over the window minus the baseline's. ICL: {icl}."
 )
 
 
