@@ -10,9 +10,9 @@ from headwater.checkpoints.published import tell_equal_revisions
 from headwater.heads.scores import head_scores, scores_table
 from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
 from headwater.progress import Progress
-from headwater.publish import write_text
 from headwater.seeds import stable_seed
 from headwater.steps import step_numbers
+from headwater.tables import write_table
 
 
 def main(snakemake):
@@ -37,7 +37,7 @@ def main(snakemake):
             tables.append(scores_table(step, head_scores(model, sequences)))
             progress.update()
         table = pd.concat(tables, ignore_index=True)
-        write_text(Path(snakemake.output[0]), table.to_csv(sep="\t", index=False))
+        write_table(Path(snakemake.output[0]), table)
 
 
 main(snakemake)  # noqa: F821

@@ -5,6 +5,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from headwater import job
+from headwater.corpus.domains import planted
 from headwater.corpus.rows import Rows
 from headwater.heads.targets import read_choice
 from headwater.influence.files import read_tokens
@@ -40,6 +41,8 @@ def main(snakemake):
             targets,
             choice,
             config["corpus"]["seq_len"],
+            planted(config),
+            config["window"]["checkpoints"],
             published_table(map(Path, snakemake.input.published)),
         )
         write_text(Path(snakemake.output[0]), page)

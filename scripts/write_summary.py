@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from headwater import job
+from headwater.corpus.domains import planted
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import BASELINE
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
 from headwater.report.summary import Tables, summary_text
-from headwater.report.tables import published_table, read_table, read_tables, titled
+from headwater.report.tables import published_table, read_tables, titled
+from headwater.tables import read_table
 
 
 def main(snakemake):
@@ -24,6 +26,8 @@ def main(snakemake):
             summary=read_table(Path(inputs.summary)),
             domains=domains,
             fidelity=read_table(Path(inputs.fidelity)),
+            planted=planted(config),
+            checkpoints=config["window"]["checkpoints"],
         )
         folder = Path(snakemake.output.text).parent
         pages = snakemake.params.places.items()

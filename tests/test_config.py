@@ -1007,6 +1007,24 @@ def test_every_kind_asks_for_what_it_needs_and_no_more(kind: str, base: Path) ->
             assert line.startswith(f"c.yaml: arms.own.{start}")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("disjoint", [True, False])
+def test_only_kinds_that_explain_others_may_overlap(kind, disjoint, base) -> None:
+    arm = {"action": "remove", "rows": kind, "fraction": 0.1, "disjoint": disjoint}
+    if KINDS[kind].scored:
+        arm["target"] = "induction"
+    config = changed(("arms.own", arm))
+    if KINDS[kind].explains:
+        assert (
+            load_config(config, "c.yaml", base)["arms"]["own"]["disjoint"] is disjoint
+        )
+        return
+    assert problems(config, base) == [
+        f"c.yaml: arms.own.disjoint: {kind} rows are compared with no others; remove "
+        "this key"
+    ]
+
+
 def test_import_stays_light() -> None:
     # Every cluster job loads the config before it does anything. Snakemake, which does
     # so, has numpy loaded by then.

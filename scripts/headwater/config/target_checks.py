@@ -126,6 +126,9 @@ def _kind_has_what_it_needs(
     elif "target" in arm:
         text = f"{name} rows have no target; remove this key"
         yield Problem((*key, "target"), text)
+    if "disjoint" in arm and not kind.explains:
+        text = f"{name} rows are compared with no others; remove this key"
+        yield Problem((*key, "disjoint"), text)
     if arm["draws"] > 1 and not kind.drawn:
         text = f"expected 1, since the {kind.noun} are always the same"
         yield Problem((*key, "draws"), f"{text}, found {arm['draws']}")

@@ -190,7 +190,9 @@ def _line(example: Mapping[str, Any], settings: Settings, number: int) -> bytes:
             f"holds {type(text).__name__}, not text"
         )
     if "domain" in settings:
-        domain = str(column(example, settings["domain"], "domain"))
+        label = column(example, settings["domain"], "domain")
+        # Missing in a column of text is None, in one of numbers NaN.
+        domain = "" if label is None or label != label else str(label)
     else:
         domain = detected_domain(text)
     value = {"text": text, "meta": {"pile_set_name": domain}}

@@ -9,7 +9,6 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tokenizers import Tokenizer
 
-from headwater.corpus.domains import RECORDS
 from headwater.corpus.rows import Rows, Span
 from headwater.heads.targets import Choice, Target
 from headwater.report import TEMPLATES, words
@@ -128,16 +127,25 @@ def top_rows_page(
     targets: Sequence[TopRows],
     choice: Choice,
     seq_len: int,
+    planted: str | None,
+    checkpoints: int,
     tables: Titled | None = None,
 ) -> str:
-    """The page of the highest rows of all targets, with tables at its end."""
+    """The page of the highest rows of all targets, with tables at its end.
+
+    Args:
+        planted: name of the generated domain, if there is one.
+        checkpoints: at how many influence was measured.
+    """
     return _render(
         "top_rows.html",
         experiment=experiment,
         targets=targets,
         choice=choice,
         seq_len=seq_len,
-        planted=any(row.domain == RECORDS for part in targets for row in part.rows),
+        planted=planted,
+        mean=words.MEAN_SCORES.format(checkpoints=checkpoints) * (checkpoints > 1),
+        found=any(row.domain == planted for part in targets for row in part.rows),
         tables=tables or {},
     )
 
@@ -169,7 +177,6 @@ def _render(template: str, **values: object) -> str:
     environment.filters["visible"] = visible
     environment.filters["cell"] = cell
     environment.globals.update(
-        RECORDS=RECORDS,
         meanings=words.SCORE_MEANINGS,
         how_chosen=words.how_chosen,
     )
