@@ -46,7 +46,7 @@ def probe_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
     return [
         Problem(("targets", name, "data"), f"{target['data']}: no such file")
         for name, target in config["targets"].items()
-        if "data" in target and not (base / target["data"]).is_file()
+        if "data" in target and not os.path.isfile(base / target["data"])
     ]
 
 

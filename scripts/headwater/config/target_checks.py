@@ -103,6 +103,21 @@ def _head_problem(config: Config, key: Key, label: str) -> Iterator[Problem]:
         yield Problem(key, text)
 
 
+# Beside the targets' own files in results/<experiment>/influence/.
+TAKEN = {
+    "fidelity": "fidelity.tsv",
+    "ihvp": "the folder ihvp",
+    "variants": "variants.tsv",
+}
+
+
+@entry_check("targets")
+def _target_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]:
+    if key[-1] in TAKEN:
+        text = f"its files would be those of another table ({TAKEN[key[-1]]})"
+        yield Problem(key, f"the name is reserved: {text}; choose another")
+
+
 @entry_check("arms")
 def _arm_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]:
     if key[-1] == BASELINE:
