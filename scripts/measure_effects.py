@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import h5py
 import pandas as pd
 
 from headwater import job
 from headwater.checkpoints.schedule import arm_schedule
 from headwater.evaluation.effects import curves, effect, summarise
+from headwater.hdf5 import open_file
 from headwater.heads.targets import read_target, read_window
 from headwater.interventions.runs import BASELINE, run_name, run_tables
 from headwater.publish import write_text
@@ -35,7 +35,7 @@ def main(snakemake):
         for arm, draw in snakemake.params.arm_runs:
             settings = config["arms"][arm]
             run = run_name(arm, draw)
-            with h5py.File(picked[run], "r") as file:
+            with open_file(Path(picked[run]), config) as file:
                 changed = len(file["picked"])
             lines.append(
                 {

@@ -65,7 +65,8 @@ from headwater.training.spec import Spec
 driver.FIRST, driver.LOOK = 0.5, 0.1
 
 def publish(spec):
-    from headwater.publish import exclusive, publish_work
+    from headwater.locks import exclusive
+    from headwater.publish import publish_work
     from pathlib import Path
     assert "torch" not in sys.modules
     with exclusive(Path(spec.target)):

@@ -20,6 +20,8 @@ PACKAGE = "headwater"
 _LOGGING = (
     "job",
     "logs",
+    "locks",
+    "unreadable",
     "preemption",
     "progress",
     "slurm",

@@ -9,8 +9,8 @@ from typing import Any
 
 from headwater.cluster import failures, orphans, preflight, requests
 from headwater.errors import HeadwaterError
+from headwater.locks import exclusive
 from headwater.logs import errors_in
-from headwater.publish import exclusive
 
 
 class RunGuard:
@@ -41,7 +41,7 @@ class RunGuard:
         Exits with one line a problem, before any job is submitted.
         """
         try:
-            self._stack.enter_context(exclusive(self._results))
+            self._stack.enter_context(exclusive(self._results, warn=True))
             if requests.uses_slurm(workflow):
                 preflight.check(workflow, config)
                 orphans.end_earlier_run(self._record)

@@ -26,8 +26,9 @@ from typing import Any
 
 from headwater.errors import HeadwaterError
 from headwater.job import device, fix_threads
+from headwater.locks import is_written
 from headwater.logs import logger
-from headwater.publish import is_begun, is_written, write_json
+from headwater.publish import is_begun, write_json
 from headwater.training.spec import JOB, RESULT, SPEC, WRITER, Spec, read_json
 from headwater.training_jobs.launch import Launch, read_launch
 from headwater.training_jobs.watch import KINDS, TrainingJob
