@@ -25,6 +25,7 @@ from headwater.net.fetching import (
 from headwater.progress import Progress
 from headwater.publish import Identity, publish_folder
 from headwater.steps import past_the_end
+from headwater.unreadable import make_again
 
 TOKENS_NAME = "tokens.bin"
 
@@ -103,8 +104,8 @@ def open_fetched(folder: Path, needs: RowNeeds) -> TokenFiles:
     if record["width"] != needs.width or record["rows"] < needs.all.stop:
         raise HeadwaterError(
             f"{folder}: holds {record['rows']:,} rows of {record['width']:,} tokens, "
-            f"the config now needs {needs.all.stop:,} of {needs.width:,}; delete it "
-            "and run again"
+            f"the config now needs {needs.all.stop:,} of {needs.width:,}; "
+            f"{make_again(folder)}"
         )
     dtype = np.dtype(record["dtype"])
     files = TokenFiles([folder / TOKENS_NAME], needs.width, dtype)

@@ -16,6 +16,7 @@ from headwater.corpus.files import TEXT_SUFFIX
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.steps import training_rows
+from headwater.unreadable import make_again
 
 _CACHE_BYTES = 1 << 27
 
@@ -192,12 +193,12 @@ def _check_place(
         raise HeadwaterError(
             f"{path}: begins at row {found['first_row']:,} of {found['total_rows']:,}, "
             f"expected row {start:,} of {rows:,}; the shards are not one whole "
-            "training order: delete them and run again"
+            f"training order; {make_again(path)}"
         )
     wanted = training_rows(config)
     if found[stores.ATTRIBUTE].get("rows", wanted) != wanted:
         raise HeadwaterError(
             f"{path}: made for {found['total_rows']:,} training rows, the config now "
-            f"asks for {wanted:,} (training.steps x training.batch_size); delete it "
-            "and run again"
+            f"asks for {wanted:,} (training.steps x training.batch_size); "
+            f"{make_again(path)}"
         )
