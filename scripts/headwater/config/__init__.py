@@ -15,6 +15,7 @@ from headwater.config import checks, target_checks  # noqa: F401 (they register)
 from headwater.config.files import (
     corpus_problems,
     held_out_problems,
+    locale_problems,
     probe_problems,
     revision_problems,
     row_problems,
@@ -65,7 +66,7 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
         ConfigError: one line for each problem, all problems at once.
     """
     given = _plain(raw)
-    problems = schema_problems(given)
+    problems = [*schema_problems(given), *locale_problems(given)]
     config: dict[str, Any] = fill_defaults(given)
     problems += _further_problems(config, problems, base)
     if problems:
@@ -83,7 +84,7 @@ def read_config_file(name: str) -> dict[str, Any]:
     if not path.is_file():
         raise HeadwaterError(f"{path}: no such config file")
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise HeadwaterError(f"{path}: not YAML ({reason})") from error

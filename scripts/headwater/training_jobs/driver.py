@@ -212,7 +212,11 @@ def _result(spec: Spec, job: TrainingJob, main: MainProcess) -> str | None:
 
 def _lost(spec: Spec, job: TrainingJob) -> str:
     outputs = sorted((spec.folder / "submitit").glob(f"{job.id}_*_log.out"))
-    lines = [line for path in outputs for line in path.read_text().splitlines()]
+    lines = [
+        line
+        for path in outputs
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     last = next((line.strip() for line in reversed(lines) if line.strip()), None)
     said = f"its last words: {last}" if last else "before it began: was it cancelled?"
     return (
