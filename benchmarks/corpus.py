@@ -187,7 +187,9 @@ def _peak(job: Callable[..., None], *arguments: Any) -> float:
     job(*arguments)
     # Not `getrusage`, which a process inherits from the one that started it.
     (line,) = [
-        x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x
+        x
+        for x in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        if "VmHWM" in x
     ]
     return int(line.split()[1]) * 1024 / 1e6
 

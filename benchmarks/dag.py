@@ -31,7 +31,9 @@ FIRST_HALF = (
 
 def large_config():
     """The laptop experiment with many shards, targets, points and arms."""
-    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    config = yaml.safe_load(
+        (REPOSITORY / "config/config.yaml").read_text(encoding="utf-8")
+    )
     config["experiment"] = EXPERIMENT
     config["corpus"] |= {
         "shards": [str(REPOSITORY / "resources/corpus")],
@@ -59,7 +61,7 @@ def snakemake(folder, *arguments):
         [*command, "--configfile", str(folder / "config.yaml")],
         cwd=REPOSITORY,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
 
@@ -74,7 +76,7 @@ def ready(folder):
     """(seconds until the first job would be submitted, CPU seconds, jobs)."""
     lock = folder / "results" / f".{EXPERIMENT}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as handle:
+    with lock.open("a+", encoding="utf-8") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         start, before = time.monotonic(), used()
         result = snakemake(folder)
@@ -114,7 +116,9 @@ def main():
     """Measure both."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "config.yaml").write_text(yaml.safe_dump(large_config()))
+        (folder / "config.yaml").write_text(
+            yaml.safe_dump(large_config()), encoding="utf-8"
+        )
         measure("nothing done", folder)
         do_half(folder)
         measure("half done", folder)

@@ -92,7 +92,7 @@ class Worker:
     def __init__(self, *words: str) -> None:
         command = [sys.executable, __file__, "--worker", *words]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
         )
 
     def turn(self) -> dict:
@@ -158,7 +158,7 @@ def machine(device: str) -> dict[str, str]:
     import zarr
 
     name = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
             name = line.split(":", 1)[1].strip()
             break
@@ -222,7 +222,7 @@ def main() -> None:
             results["query_1m_rows"] = query.measure(Path(folder))
         results |= trainer.benchmark()
     found = {"machine": machine(args.device), "results": results}
-    Path(args.output).write_text(json.dumps(found, indent=2) + "\n")
+    Path(args.output).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print("; ".join(f"{k} {v}" for k, v in found["machine"].items()))
     print(table(results))
 

@@ -55,7 +55,9 @@ def jobs(checkout):
         command += ["--cores", "1", "--directory", folder]
         command += ["--snakefile", checkout / "workflow/Snakefile"]
         command += ["--configfile", checkout / "config/config.yaml"]
-        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        result = subprocess.run(
+            command, capture_output=True, encoding="utf-8", check=True
+        )
     lines = (result.stdout + result.stderr).splitlines()
     pairs = [line.split() for line in lines if len(line.split()) == 2]
     return {

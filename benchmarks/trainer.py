@@ -133,7 +133,9 @@ def _compare(shape: str, seconds: float, rounds: int) -> dict[str, Any]:
 def _in_a_process(kind: str, shape: str, seconds: float) -> dict[str, float]:
     command = [sys.executable, __file__, "--kind", kind, "--shape", shape]
     command += ["--seconds", str(seconds)]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    output = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    )
     result: dict[str, float] = json.loads(output.stdout)
     return result
 
@@ -144,7 +146,7 @@ def environment() -> dict[str, str]:
     import transformers
 
     cpus = Path("/proc/cpuinfo")
-    lines = cpus.read_text().splitlines() if cpus.is_file() else []
+    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.is_file() else []
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     return {
         "processor": names[0] if names else platform.processor(),

@@ -21,6 +21,7 @@ from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.influence.query import Experiment
 from headwater.influence.ranking import EXTREMES
+from headwater.logs import escape_unprintable
 from headwater.report.visible import plain
 from headwater.tables import table_text
 
@@ -66,6 +67,7 @@ def arguments():
 
 
 def main():
+    escape_unprintable()
     args = arguments()
     config = read_config_file(args.configfile)
     results = Path("results") / config["experiment"]

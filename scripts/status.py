@@ -15,6 +15,7 @@ from pathlib import Path
 from headwater.cluster.orphans import record_path
 from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
+from headwater.logs import escape_unprintable
 from headwater.plan.dag import count_jobs
 from headwater.plan.estimate import Folders, experiment_of
 from headwater.status.jobs import done_jobs, unfinished
@@ -23,6 +24,7 @@ from headwater.status.queue import queue_lines
 
 
 def main():
+    escape_unprintable()
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--configfile", default="config/config.yaml")
     config = read_config_file(parser.parse_args().configfile)

@@ -43,7 +43,7 @@ def run_jobs(
 def main() -> None:
     from test_corpus_support import run_script
 
-    for job in json.loads(Path(sys.argv[1]).read_text()):
+    for job in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")):
         inputs = {name: _path(value) for name, value in job["inputs"].items()}
         outputs = {name: Path(value) for name, value in job["outputs"].items()}
         log, wildcards = Path(job["log"]), job.get("wildcards", {})

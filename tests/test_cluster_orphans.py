@@ -79,7 +79,9 @@ def test_jobs_that_never_end_are_named(record: Path, slurm: FakeSlurm) -> None:
     with pytest.raises(HeadwaterError, match=r"45 \(COMPLETING\); their nodes may"):
         end_earlier_run(record, sleep=waited.append)
     assert 600 <= sum(waited) < 620
-    assert json.loads(record.read_text()) == {"runs": [RUN]}  # the next run knows
+    assert json.loads(record.read_text(encoding="utf-8")) == {
+        "runs": [RUN]
+    }  # the next run knows
 
 
 @pytest.mark.parametrize(

@@ -919,8 +919,8 @@ def test_every_bad_source_is_named(tmp_path: Path) -> None:
         'corpus.shards[2]: "text.jsonl": expected a file that ends in .jsonl.zst',
         'corpus.shards[3]: "two words.jsonl.zst": use only letters, digits, ".", "_" '
         'and "-" in its name',
-        'corpus.shards[4]: "gone.jsonl.zst": cannot be read; check its permissions, '
-        "or where it links to",
+        'corpus.shards[4]: "gone.jsonl.zst": a link to nowhere, which is not there; '
+        "mend the link, or give the file's own path",
     ]
 
 

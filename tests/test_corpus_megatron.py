@@ -212,5 +212,5 @@ def test_shards_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(HeadwaterError, match=r"gone\.bin: cannot be read"):
+    with pytest.raises(HeadwaterError, match=r"gone\.bin: no such file; check"):
         open_local([tmp_path / "gone.bin"], range(1), WIDTH)

@@ -222,7 +222,8 @@ def test_missing_or_doubled_shards_are_refused(row_paths):
         Rows(row_paths[:1], CONFIG)
     assert str(error.value) == (
         f"{row_paths[0]}: begins at row 0 of 80, expected row 0 of 40; the shards are "
-        "not one whole training order: delete them and run again"
+        "not one whole training order; make it again: snakemake --force "
+        f"{row_paths[0]}"
     )
     with pytest.raises(HeadwaterError, match="begins at row 40 of 80, expected row 0"):
         Rows(row_paths[::-1], CONFIG)
@@ -236,7 +237,8 @@ def test_stale_shards_are_refused(row_paths):
         Rows(row_paths, longer)
     assert str(error.value) == (
         f"{row_paths[0]}: made for 80 training rows, the config now asks for 88 "
-        "(training.steps x training.batch_size); delete it and run again"
+        "(training.steps x training.batch_size); make it again: snakemake --force "
+        f"{row_paths[0]}"
     )
 
 

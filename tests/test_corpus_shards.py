@@ -156,17 +156,20 @@ def test_damaged_file_says_so(tmp_path):
     path.write_bytes(b"this is no zstd data")
     with pytest.raises(HeadwaterError) as error:
         read(path)
-    assert str(error.value).startswith(f"{path}: not a readable .zst file (")
-    assert str(error.value).endswith("); copy or download it again")
+    assert str(error.value) == (
+        f"{path}: text, no zstd file (.zst) (it begins 'this is no zstd data'); copy "
+        "or download it again"
+    )
 
 
-@pytest.mark.parametrize("content", [b"", zstd.compress(b"")])
-def test_empty_file_says_so(tmp_path, content):
+def test_empty_file_says_so(tmp_path):
     path = tmp_path / "a.jsonl.zst"
-    path.write_bytes(content)
+    path.touch()
     with pytest.raises(HeadwaterError) as error:
         read(path)
-    assert str(error.value) == f"{path}: the file is empty; remove or replace it"
+    assert str(error.value) == (
+        f"{path}: an empty file (0 bytes); copy or download it again"
+    )
 
 
 @pytest.mark.parametrize(

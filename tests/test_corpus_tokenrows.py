@@ -304,7 +304,9 @@ def test_parquet_rows_of_another_length_are_refused(tmp_path: Path) -> None:
     [
         (pa.array(["a"] * 60), "holds string, not lists of integers"),
         (pa.array([[0.5] * WIDTH] * 60), "not lists of integers"),
-        (pa.array([None] + [[1] * WIDTH] * 59), "a row has 0 tokens"),
+        (pa.array([None] + [[1] * WIDTH] * 59), 'a null in its column "token_ids"'),
+        (pa.array([[]] + [[1] * WIDTH] * 59), "a row has 0 tokens"),
+        (pa.array([[None] * WIDTH] * 60, pa.list_(pa.int64())), "a null among the"),
         (pa.array([[1] * WIDTH] * 60, pa.list_(pa.uint16(), WIDTH)), None),
         (pa.array([[1] * WIDTH] * 60, pa.large_list(pa.int32())), None),
     ],

@@ -264,7 +264,7 @@ def test_the_modules_are_those_that_python_loads(script):
 
 
 def code_of(path: Path) -> list[ast.stmt]:
-    body = ast.parse(path.read_text()).body
+    body = ast.parse(path.read_text(encoding="utf-8")).body
     return [node for node in body if not isinstance(node, ast.Expr)]
 
 
@@ -325,7 +325,7 @@ def run_at_once(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 def imported_at_once(path: Path) -> frozenset[str]:
     """Names of the modules that a file imports when it is imported, as far as known."""
     names = set()
-    for node in run_at_once(ast.parse(path.read_text())):
+    for node in run_at_once(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif node.module:

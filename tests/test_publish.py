@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import headwater
-from headwater import publish
+from headwater import locks
 from headwater.errors import HeadwaterError
 from headwater.publish import (
     discard_work,
@@ -229,7 +229,7 @@ def test_a_lock_file_removed_while_it_is_waited_for_does_not_count(
 
     A lock on the removed file would keep no third process out.
     """
-    flock, lock, calls = publish.fcntl.flock, tmp_path / ".result.lock", []
+    flock, lock, calls = locks.fcntl.flock, tmp_path / ".result.lock", []
 
     def late(handle, how):
         if not calls:
@@ -237,7 +237,7 @@ def test_a_lock_file_removed_while_it_is_waited_for_does_not_count(
         calls.append(how)
         flock(handle, how)
 
-    monkeypatch.setattr(publish.fcntl, "flock", late)
+    monkeypatch.setattr(locks.fcntl, "flock", late)
     with publish_file(tmp_path / "result") as part:
         part.touch()
         assert len(calls) == 2
@@ -389,6 +389,71 @@ def test_links_on_a_full_disk_are_one_line_and_publish_nothing(tmp_path, monkeyp
     with pytest.raises(HeadwaterError, match="No space left on device"):
         publish_links(tmp_path / "source", tmp_path / "target")
     assert not (tmp_path / "target").exists()
+
+
+# What file systems say to a link that they cannot make: BeeGFS, FUSE, other disks, a
+# file with the most links it may have, NFS of another owner.
+NO_LINKS = ["EPERM", "EOPNOTSUPP", "EXDEV", "EMLINK", "ENOSYS", "EACCES"]
+
+
+@pytest.mark.parametrize("name", NO_LINKS)
+def test_where_links_are_refused_bytes_are_copied(tmp_path, monkeypatch, name):
+    source, target = tmp_path / "work" / "step8", tmp_path / "step8"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "weights").write_text("new", encoding="utf-8")
+    (source / "config").touch()
+    number = getattr(errno, name)
+
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    publish_links(source, target)
+    shutil.rmtree(source)
+    assert names(target) == ["config", "sub"]
+    assert (target / "sub" / "weights").read_text(encoding="utf-8") == "new"
+    assert names(tmp_path) == ["step8", "work"]
+
+
+NO_SYNC = ["EINVAL", "ENOTSUP", "ENOSYS", "EACCES", "EPERM", "EBADF", "EISDIR"]
+
+
+@pytest.mark.parametrize("call", ["open", "fsync"])
+@pytest.mark.parametrize("name", NO_SYNC)
+def test_a_folder_that_cannot_be_flushed_is_published(
+    tmp_path, monkeypatch, call, name
+):
+    plain, number = getattr(os, call), getattr(errno, name)
+
+    def refuse(what, *arguments):
+        if Path(f"/proc/self/fd/{what}" if call == "fsync" else what).is_dir():
+            raise OSError(number, os.strerror(number))
+        return plain(what, *arguments)
+
+    monkeypatch.setattr(os, call, refuse)
+    write_text(tmp_path / "file", "whole")
+    with publish_folder(tmp_path / "folder", ONE) as part:
+        (part / "a").touch()
+    publish_links(tmp_path / "folder", tmp_path / "again")
+    assert names(tmp_path) == ["again", "file", "folder"]
+
+
+@pytest.mark.parametrize("name", ["ENOSPC", "EIO", "EDQUOT"])
+def test_a_folder_that_fails_to_be_flushed_is_not(tmp_path, monkeypatch, name):
+    plain, number = os.fsync, getattr(errno, name)
+
+    def refuse(handle):
+        if Path(f"/proc/self/fd/{handle}").is_dir():
+            raise OSError(number, os.strerror(number))
+        plain(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with (
+        pytest.raises(HeadwaterError, match=os.strerror(number)),
+        publish_folder(tmp_path / "folder", ONE) as part,
+    ):
+        (part / "a").touch()
+    assert not (tmp_path / "folder").exists()
 
 
 def test_a_stable_seed_is_the_same_everywhere_and_differs_by_part():

@@ -33,7 +33,7 @@ def workflow(executor: str, failed: tuple[Any, ...] = ()) -> Any:
 
 def test_a_local_run_asks_slurm_nothing(slurm: FakeSlurm) -> None:
     RECORD.parent.mkdir()
-    RECORD.write_text('{"runs": ["headwater_0"]}')
+    RECORD.write_text('{"runs": ["headwater_0"]}', encoding="utf-8")
     guard, local = RunGuard("smoke"), workflow("local")
     guard.begin(local, {})
     guard.explain(local, [])
@@ -46,7 +46,7 @@ def test_the_run_is_known_before_its_first_job(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(preflight, "check", lambda *arguments: None)
     guard = RunGuard("smoke")
     guard.begin(workflow("slurm"), {})
-    assert json.loads(RECORD.read_text()) == {"runs": ["headwater_1"]}
+    assert json.loads(RECORD.read_text(encoding="utf-8")) == {"runs": ["headwater_1"]}
     RunGuard("smoke").finish()  # of a process that only looks, beside the run
     assert RECORD.exists()
     guard.finish()
@@ -61,12 +61,12 @@ def test_what_is_wrong_ends_the_run_and_keeps_the_record(
 
     monkeypatch.setattr(preflight, "check", refuse)
     RECORD.parent.mkdir()
-    RECORD.write_text('{"runs": ["headwater_0"]}')
+    RECORD.write_text('{"runs": ["headwater_0"]}', encoding="utf-8")
     with pytest.raises(SystemExit) as caught:
         RunGuard("smoke").begin(workflow("slurm"), {})
     assert caught.value.code == 1
     assert capsys.readouterr().err == "profiles/slurm/config.yaml: wrong\n"
-    assert json.loads(RECORD.read_text()) == {"runs": ["headwater_0"]}
+    assert json.loads(RECORD.read_text(encoding="utf-8")) == {"runs": ["headwater_0"]}
 
 
 def test_slurms_logs_are_apart_from_those_of_other_runs(
@@ -95,7 +95,10 @@ def test_failed_jobs_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     log = Path("logs/slurm/rule_row_gradients/start_0001/7.log")
     guard = RunGuard("smoke")
     log.parent.mkdir(parents=True)
-    log.write_text("*** JOB 7 ON n1 CANCELLED AT 2026-11-24T23:15:33 DUE TO TIME LIMIT")
+    log.write_text(
+        "*** JOB 7 ON n1 CANCELLED AT 2026-11-24T23:15:33 DUE TO TIME LIMIT",
+        encoding="utf-8",
+    )
     guard.explain(workflow("slurm", (job,)), [])
     told = capsys.readouterr().err
     assert "row_gradients start_0001: its time limit came" in told

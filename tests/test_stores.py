@@ -159,7 +159,9 @@ def test_what_is_no_hdf5_file_of_headwater_is_refused(tmp_path, kind):
         h5py.File(path, "w").close()
     elif kind == "folder":
         path.mkdir()
-    assert "not a readable Headwater file" in refusal(open_file, path)
+    told = refusal(open_file, path)
+    assert told.startswith(f"{path}: ")
+    assert told.endswith(f"; make it again: snakemake --force {path}")
 
 
 # Gradients

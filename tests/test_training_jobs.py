@@ -66,7 +66,8 @@ from headwater.training.spec import Spec
 driver.FIRST, driver.LOOK = 0.5, 0.1
 
 def publish(spec):
-    from headwater.publish import exclusive, publish_work
+    from headwater.locks import exclusive
+    from headwater.publish import publish_work
     from pathlib import Path
     assert "torch" not in sys.modules
     with exclusive(Path(spec.target)):
@@ -371,7 +372,7 @@ def test_a_job_of_another_config_is_cancelled(tmp_path, begun):
 def test_a_driver_whose_main_process_has_ended_its_run_cancels(spec, monkeypatch):
     lock = Path("results/.test.lock")
     lock.parent.mkdir()
-    handle = lock.open("w")
+    handle = lock.open("w", encoding="utf-8")
     import fcntl
 
     fcntl.flock(handle, fcntl.LOCK_EX)
@@ -435,7 +436,7 @@ def test_a_job_is_submitted_with_what_the_resources_say(commands, spec, monkeypa
     asked = {"slurm_partition": "gpu", "nodes": 2, "gpu": 4, "mem_mb": 900}
     found = read_launch({**asked, "runtime": 120, "slurm_account": "us"}, 3, "x")
     assert slurm.submit(spec, found, print) == "31"
-    lines = Path("seen.sh").read_text().splitlines()
+    lines = Path("seen.sh").read_text(encoding="utf-8").splitlines()
     wanted = (
         *("job-name=headwater-test-example", "comment=example"),
         *("partition=gpu", "nodes=2", "ntasks-per-node=2", "cpus-per-task=3"),
@@ -447,7 +448,7 @@ def test_a_job_is_submitted_with_what_the_resources_say(commands, spec, monkeypa
     assert not [line for line in lines if "wckey" in line]
     (start,) = [line for line in lines if line.startswith("srun")]
     assert "--cpus-per-task=3 --kill-on-bad-exit=1 --wait=0" in start
-    environment = Path("seen.txt").read_text()
+    environment = Path("seen.txt").read_text(encoding="utf-8")
     assert "SLURM_MEM_PER_CPU" not in environment
     assert "SLURM_CONF=/elsewhere/slurm.conf" in environment
     assert read_spec(spec.folder / "spec.json") == spec

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from headwater.errors import HeadwaterError
-from headwater.publish import exclusive, publish_work
+from headwater.locks import exclusive
+from headwater.publish import publish_work
 from headwater.training.ranks import Ranks
 from headwater.training.run import Run, shared_work, train_run
 from headwater.training.spec import Spec

@@ -8,9 +8,11 @@ from typing import Any
 
 import h5py
 
-from headwater.errors import HeadwaterError, again
+from headwater.errors import again
 from headwater.identity import Config, check_identity
+from headwater.locks import NO_FLOCK
 from headwater.publish import publish_file
+from headwater.unreadable import unreadable
 
 
 @contextmanager
@@ -18,7 +20,8 @@ def publish_hdf5(
     path: Path, identity: dict[str, Any], **attributes: Any
 ) -> Iterator[h5py.File]:
     """Yield a new HDF5 file, published under `path` when the block ends well."""
-    with publish_file(path) as part, h5py.File(part, "w") as file:
+    # No lock of HDF5's: not every file system has one, and the part is ours alone.
+    with publish_file(path) as part, h5py.File(part, "w", locking=False) as file:
         file.attrs["identity"] = json.dumps(identity, sort_keys=True)
         for name, value in attributes.items():
             file.attrs[name] = value
@@ -33,13 +36,19 @@ def open_file(path: Path, config: Config) -> Iterator[h5py.File]:
         HeadwaterError: not readable, or made under another config.
     """
     try:
-        file = h5py.File(path, "r")
+        file = _open(path)
         identity = json.loads(file.attrs["identity"])
     except (OSError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())  # HDF5's can have a line break
-        raise HeadwaterError(
-            f"{path}: not a readable Headwater file ({reason}); {again(path)}"
-        ) from error
+        raise unreadable(path, error, again(path)) from error
     with file:
         check_identity(identity, config, path)
         yield file
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if error.errno not in NO_FLOCK:
+            raise
+        return h5py.File(path, "r", locking=False)

@@ -20,6 +20,8 @@ PACKAGE = "headwater"
 _LOGGING = (
     "job",
     "logs",
+    "locks",
+    "unreadable",
     "preemption",
     "progress",
     "slurm",
@@ -98,7 +100,7 @@ def _imported_by(name: str) -> tuple[str, ...]:
 
 
 def _imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             candidates = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,6 +1,8 @@
 """Logs of jobs: how they are written, and how failures are found in them."""
 
+import io
 import logging
+import sys
 from pathlib import Path
 
 logger = logging.getLogger("headwater")
@@ -11,12 +13,22 @@ TRACEBACK = "Traceback (most recent call last):"
 TAIL = 1 << 14  # bytes of a log that are looked at
 
 
+def escape_unprintable() -> None:
+    """Have stdout and stderr show as escapes what their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def configure_logging(path: Path | None, mode: str = "w") -> None:
     """Log to `path`, from its beginning or (mode `a`) its end, and to stderr."""
+    escape_unprintable()
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode=mode))
+        # A file name may hold what no encoding has (surrogates).
+        log = logging.FileHandler(path, mode, "utf-8", errors="backslashreplace")
+        handlers.append(log)
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False

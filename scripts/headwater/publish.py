@@ -11,21 +11,21 @@ and so never deletes. When the work is done the sibling is renamed to the output
 
 Beside the part stands `<output>.part.json`: the identity it was begun with.
 
-A lock file beside the part is held (flock) as long as the writing process lives, so a
-second writer is refused, and a killed writer leaves no lock behind.
+A lock (`locks`) is held as long as the writing process lives, so a second writer is
+refused.
 """
 
 import errno
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from headwater.errors import HeadwaterError
+from headwater.locks import exclusive
 
 Identity = dict[str, Any]
 PART, IDENTITY = ".part", ".part.json"  # of the siblings of an output
@@ -64,8 +64,9 @@ def publish_work(target: Path) -> None:
 def is_begun(target: Path, identity: Identity) -> bool:
     """Whether there is a part of this output that was begun with this identity."""
     part, known = part_of(target), _identity_file(target)
-    text = json.dumps(identity, sort_keys=True)
-    return part.exists() and known.exists() and known.read_text() == text
+    if not (part.exists() and known.exists()):
+        return False
+    return known.read_text(encoding="utf-8") == json.dumps(identity, sort_keys=True)
 
 
 @contextmanager
@@ -86,21 +87,41 @@ def discard_work(target: Path) -> None:
 def publish_links(source: Path, target: Path) -> None:
     """Publish a finished folder under another name, by hard links (no bytes copied).
 
+    Where the file system has none, or none between these folders, bytes are copied.
+
     Raises:
         HeadwaterError: no space left.
     """
     temporary = part_of(target)
-    # Snakemake's time stamp must stay the source's own: linked, it would be touched
-    # with the target and make the source look newer than what was made from it.
-    ignore = shutil.ignore_patterns(".snakemake_timestamp")
     with _one_line_disk_errors(target):
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.copytree(source, temporary, copy_function=os.link, ignore=ignore)
+        _link_tree(source, temporary)
         fsync_tree(temporary)
         if target.exists():
             shutil.rmtree(target)
         os.replace(temporary, target)
         fsync_path(target.parent)
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    for root, _, names in os.walk(source):
+        folder = target / Path(root).relative_to(source)
+        folder.mkdir()
+        for name in names:
+            # Snakemake's time stamp must stay the source's own: linked, it would be
+            # touched with the target and make the source look newer than what was made
+            # from it.
+            if name != ".snakemake_timestamp":
+                _link(Path(root) / name, folder / name)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in DISK_ERRNOS:
+            raise
+        shutil.copyfile(source, target)  # whose own error tells more, if it fails, too
 
 
 @contextmanager
@@ -152,63 +173,13 @@ def _open_part(target: Path, identity: Identity) -> None:
         shutil.rmtree(part)
     if not part.exists():
         part.mkdir(parents=True)
-        known.write_text(text)
-
-
-@contextmanager
-def exclusive(target: Path) -> Iterator[None]:
-    """Be the only live process that writes `target`, as long as the block lasts.
-
-    Raises:
-        HeadwaterError: another process is; it is named.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path = _lock_of(target)
-    with _locked_handle(path, target) as handle:
-        handle.truncate(0)
-        handle.write(f"pid {os.getpid()} on {os.uname().nodename}")
-        handle.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def is_written(target: Path) -> bool:
-    """Whether a live process holds `exclusive` for `target`."""
-    try:
-        with _lock_of(target).open() as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _lock_of(target: Path) -> Path:
-    return target.with_name(f".{target.name}.lock")
-
-
-def _locked_handle(path: Path, target: Path) -> TextIO:
-    while True:
-        handle = path.open("a+")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.seek(0)
-            owner = handle.read().strip() or "owner unknown"
-            raise HeadwaterError(
-                f"{target}: another process is writing it ({owner}); "
-                "wait for it to end or stop it, then run again"
-            ) from None
-        # The owner before us may have unlinked the file we opened: lock what is there.
-        if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
-            return handle
-        handle.close()
+        known.write_text(text, encoding="utf-8")
 
 
 DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+# How file systems refuse to flush what they cannot: any file, or a folder.
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+NO_FOLDER_SYNC = NO_SYNC | {errno.EACCES, errno.EPERM, errno.EISDIR, errno.EBADF}
 
 
 @contextmanager
@@ -241,9 +212,17 @@ def fsync_tree(folder: Path) -> None:
 
 
 def fsync_path(path: Path) -> None:
-    """Flush one file or folder to disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Flush one file or folder to disk, where the file system can."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        if path.is_dir() and error.errno in NO_FOLDER_SYNC:
+            return
+        raise
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (NO_FOLDER_SYNC if path.is_dir() else NO_SYNC):
+            raise
     finally:
         os.close(handle)

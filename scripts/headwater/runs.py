@@ -9,8 +9,8 @@ from typing import Any
 
 from headwater.cluster import failures, orphans, preflight, requests
 from headwater.errors import HeadwaterError
+from headwater.locks import exclusive
 from headwater.logs import errors_in
-from headwater.publish import exclusive
 
 
 class RunGuard:
@@ -41,7 +41,7 @@ class RunGuard:
         Exits with one line a problem, before any job is submitted.
         """
         try:
-            self._stack.enter_context(exclusive(self._results))
+            self._stack.enter_context(exclusive(self._results, warn=True))
             if requests.uses_slurm(workflow):
                 preflight.check(workflow, config)
                 orphans.end_earlier_run(self._record)
@@ -59,7 +59,7 @@ class RunGuard:
         self._stack.close()
         summary = self._results / "report" / "summary.md"
         if summary.is_file() and summary.stat().st_mtime >= self._started:
-            print("\n" + summary.read_text(), file=sys.stderr)
+            print("\n" + summary.read_text(encoding="utf-8"), file=sys.stderr)
 
     def explain(self, workflow: Any, snakemake_logs: Iterable[str]) -> None:
         """Release the lock and print why jobs failed, one line each."""
@@ -67,7 +67,7 @@ class RunGuard:
         lines = [
             f"{error}  (log: {log})"
             for log in self._recent_logs()
-            for error in errors_in(log.read_text(errors="replace").splitlines())
+            for error in errors_in(log.read_text("utf-8", "replace").splitlines())
         ]
         if requests.uses_slurm(workflow):
             refused = failures.refusals(snakemake_logs)

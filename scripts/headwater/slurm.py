@@ -32,7 +32,12 @@ def call(command: Sequence[str], patience: float = PATIENCE) -> tuple[bool, str]
     name = command[0]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=patience, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=patience,
+            check=False,
         )
     except FileNotFoundError:
         raise SlurmError(

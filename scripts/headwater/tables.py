@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.publish import write_text
 
 # Columns of names. (`rows` is a number in some tables, and a kind of rows in others.)
@@ -44,5 +44,5 @@ def read_table(path: Path) -> pd.DataFrame:
         )
     except (OSError, ValueError) as error:
         raise HeadwaterError(
-            f"{path}: not a readable table ({error}); delete it and run again"
+            f"{path}: not a readable table ({error}); {again(path)}"
         ) from error

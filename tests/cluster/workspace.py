@@ -57,7 +57,7 @@ class Head:
     ) -> None:
         self.log = log
         account = pwd.getpwnam(user) if user else None
-        with log.open("w") as output:
+        with log.open("w", encoding="utf-8") as output:
             self.process = subprocess.Popen(
                 command,
                 cwd=folder,

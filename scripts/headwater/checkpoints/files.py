@@ -63,7 +63,7 @@ def save_checkpoint(
         tensors = {**_moments(model, optimizer), **_scale(scaler)}
         save_file(tensors, temporary / OPTIMIZER_FILE)
     text = json.dumps(state.__dict__, indent=2, allow_nan=False)
-    (temporary / "trainer.json").write_text(text + "\n")
+    (temporary / "trainer.json").write_text(text + "\n", encoding="utf-8")
     fsync_tree(temporary)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(temporary, folder)
@@ -90,7 +90,7 @@ def load_state(folder: Path, config: Config) -> TrainerState:
             "run again"
         )
     with one_line_if_damaged(folder / "trainer.json") as path:
-        state = TrainerState(**json.loads(path.read_text()))
+        state = TrainerState(**json.loads(path.read_text(encoding="utf-8")))
     check_identity(state.identity, config, folder)
     return state
 

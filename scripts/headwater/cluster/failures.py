@@ -76,7 +76,11 @@ def refusals(snakemake_logs: Iterable[str]) -> list[str]:
     """What `sbatch` said when it refused jobs, each text once."""
     found: dict[str, None] = {}
     for log in snakemake_logs:
-        text = Path(log).read_text(errors="replace") if Path(log).is_file() else ""
+        text = (
+            Path(log).read_text(encoding="utf-8", errors="replace")
+            if Path(log).is_file()
+            else ""
+        )
         for words in re.findall(REFUSAL, text):
             found[words.rstrip("'.")] = None
     return [f"sbatch refused a job: {words}" for words in found]

@@ -38,7 +38,9 @@ def folder_problem(folder: Path, mounts: str | None = None) -> str | None:
         folder: absolute.
         mounts: the text of /proc/mounts, for tests.
     """
-    text = Path("/proc/mounts").read_text() if mounts is None else mounts
+    text = (
+        Path("/proc/mounts").read_text(encoding="utf-8") if mounts is None else mounts
+    )
     mount, kind = _mount_of(folder, text)
     if kind.startswith(SHARED):
         return None

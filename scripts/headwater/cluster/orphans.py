@@ -52,7 +52,7 @@ def end_earlier_run(record: Path, sleep: Sleep = time.sleep) -> None:
     """
     if not record.is_file():
         return
-    runs = json.loads(record.read_text())["runs"]
+    runs = json.loads(record.read_text(encoding="utf-8"))["runs"]
     _end_processes(runs, sleep)
     jobs = _jobs_of(runs)
     if not jobs:
@@ -118,7 +118,7 @@ def _end_processes(runs: list[str], sleep: Sleep) -> None:
 
 def _name_of(process: int) -> str:
     try:
-        return Path(f"/proc/{process}/comm").read_text().strip()
+        return Path(f"/proc/{process}/comm").read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 

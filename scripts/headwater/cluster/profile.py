@@ -110,7 +110,9 @@ def profile_problems(
 
 def _unknown_sections(file: str) -> Iterator[str]:
     path = Path(file)
-    given: Any = yaml.safe_load(path.read_text()) if path.is_file() else None
+    given: Any = (
+        yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    )
     for key, value in (given or {}).items():
         if isinstance(value, Mapping) and key not in SECTIONS:
             yield f"{key}: unknown key{suggestion(key, SECTIONS)}"

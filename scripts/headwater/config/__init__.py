@@ -14,6 +14,7 @@ from headwater.config.bounds import checkpoint_problems, text_problems
 from headwater.config.files import (
     corpus_problems,
     held_out_problems,
+    locale_problems,
     probe_problems,
     revision_problems,
     row_problems,
@@ -64,7 +65,8 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
         ConfigError: one line for each problem, all problems at once.
     """
     given = _plain(raw)
-    problems = _named_once([*text_problems(given), *schema_problems(given)])
+    problems = [*text_problems(given), *schema_problems(given)]
+    problems = _named_once([*problems, *locale_problems(given)])
     config: dict[str, Any] = fill_defaults(given)
     problems += checkpoint_problems(config, _broken(problems))
     problems += _further_problems(config, _broken(problems), base)

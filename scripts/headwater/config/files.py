@@ -4,7 +4,7 @@ The hub is not asked here.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,28 @@ from headwater.checkpoints.revisions import CONFIG, folder_problem
 from headwater.checkpoints.shape import shape_problem
 from headwater.corpus.files import TOKENIZER_FILES, tokenizer_problem
 from headwater.corpus.sources import find, source_of
-from headwater.problems import Problem
+from headwater.problems import Key, Problem, show
 from headwater.strictjson import read_object
+
+
+def locale_problems(value: Any, key: Key = ()) -> Iterator[Problem]:
+    """Texts that can be no file's name, as the locale's encoding lacks a character."""
+    entries: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        entries = value.items()
+    elif isinstance(value, list):
+        entries = enumerate(value)
+    for name, entry in entries:
+        yield from locale_problems(entry, (*key, name))
+    if isinstance(value, str):
+        try:
+            os.fsencode(value)
+        except UnicodeEncodeError as error:
+            text = (
+                f"{show(value)} cannot be a file's name here ({error.encoding}); set "
+                "PYTHONUTF8=1 in the environment"
+            )
+            yield Problem(key, text)
 
 
 def corpus_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:

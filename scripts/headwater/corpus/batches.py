@@ -7,16 +7,19 @@ batch are taken in the order of `uid`, where there is one.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
 from headwater.corpus.needs import RowNeeds
 from headwater.errors import HeadwaterError
 from headwater.net.places import base_name
 from headwater.steps import past_the_end, step_of_row
+from headwater.unreadable import AGAIN, HEAD, unreadable, why_by_head
 
 UID = "uid"
 _READ_ROWS = 1024
@@ -36,6 +39,11 @@ class _Rows(NamedTuple):
     batch: np.ndarray
     uid: np.ndarray
     tokens: np.ndarray
+
+
+class _Extremes(NamedTuple):
+    min: int
+    max: int
 
 
 class BatchFiles:
@@ -85,6 +93,12 @@ class BatchFiles:
                     f'{name}: no column "{column}" (corpus.parquet.{key}); it has: '
                     f"{', '.join(there)}"
                 )
+        kind = self._files[-1].schema_arrow.field(self._batch).type
+        if not pyarrow.types.is_integer(kind):
+            raise HeadwaterError(
+                f'{name}: its column "{self._batch}" holds {kind}, not integers; name '
+                "another column (corpus.parquet.batch)"
+            )
         for group in self._groups_of(len(self._files) - 1):
             if self._groups and group.first < self._groups[-1].last:
                 raise HeadwaterError(
@@ -151,13 +165,18 @@ class BatchFiles:
                 continue
             file = self._files[group.file]
             uid = [UID] if UID in file.schema_arrow.names else []
-            for part in file.iter_batches(_READ_ROWS, [group.number], wanted + uid):
-                rows = self._rows(self._names[group.file], part)
+            name = self._names[group.file]
+            parts = file.iter_batches(_READ_ROWS, [group.number], wanted + uid)
+            for part in _readable(name, parts):
+                rows = self._rows(name, part)
                 inside = (rows.batch >= first) & (rows.batch <= last)
                 if inside.any():
                     yield _Rows(*(values[inside] for values in rows))
 
     def _rows(self, name: str, part: pyarrow.RecordBatch) -> _Rows:
+        for column in part.schema.names:
+            if part.column(column).null_count:
+                raise _null(name, column)
         tokens = _rectangle(name, part.column(self._tokens), self.width)
         batch = part.column(self._batch).to_numpy(zero_copy_only=False)
         uid = np.zeros(len(batch), np.int64)  # all alike: as the file has them
@@ -171,22 +190,49 @@ class BatchFiles:
         leaves = [file.schema.column(i).path for i in range(len(file.schema))]
         column = leaves.index(self._batch)
         for number in range(file.metadata.num_row_groups):
-            found = file.metadata.row_group(number).column(column).statistics
-            if found is not None and found.has_min_max:
-                yield _Group(index, number, int(found.min), int(found.max))
+            if not file.metadata.row_group(number).num_rows:
                 continue
-            table = file.read_row_group(number, [self._batch])
-            batch = table.column(0).to_numpy()
-            yield _Group(index, number, int(batch.min()), int(batch.max()))
+            found = file.metadata.row_group(number).column(column).statistics
+            if found is None or not found.has_min_max:
+                found = self._extremes(index, number)
+            yield _Group(index, number, int(found.min), int(found.max))
+
+    def _extremes(self, index: int, number: int) -> _Extremes:
+        """What statistics would say of the batches of a group of some rows."""
+        file, name = self._files[index], self._names[index]
+        batches = file.iter_batches(_READ_ROWS, [number], [self._batch])
+        table = pyarrow.Table.from_batches(_readable(name, batches))
+        found = pyarrow.compute.min_max(table.column(0)).as_py()
+        if found["min"] is None:
+            raise _null(name, self._batch)
+        return _Extremes(**found)
 
 
 def _open(name: str, file: str | BinaryIO) -> pyarrow.parquet.ParquetFile:
     try:
         return pyarrow.parquet.ParquetFile(cast(str, file))
     except (OSError, pyarrow.ArrowException) as error:
-        raise HeadwaterError(
-            f"{name}: not a readable parquet file ({error}); copy or download it again"
-        ) from error
+        if isinstance(file, str):
+            raise unreadable(Path(file), error) from error
+        file.seek(0)
+        why = why_by_head(file.read(HEAD), base_name(name), error)
+        raise HeadwaterError(f"{name}: {why}") from error
+
+
+def _readable(
+    name: str, parts: Iterator[pyarrow.RecordBatch]
+) -> Iterator[pyarrow.RecordBatch]:
+    try:
+        yield from parts
+    except (OSError, pyarrow.ArrowException) as error:
+        text = " ".join(str(error).split())
+        raise HeadwaterError(f"{name}: damaged ({text}); {AGAIN}") from error
+
+
+def _null(name: str, column: str) -> HeadwaterError:
+    return HeadwaterError(
+        f'{name}: a null in its column "{column}"; every row needs a value'
+    )
 
 
 def _rectangle(name: str, column: pyarrow.Array, width: int) -> np.ndarray:
@@ -205,11 +251,12 @@ def _rectangle(name: str, column: pyarrow.Array, width: int) -> np.ndarray:
         )
     lengths = column.value_lengths().to_numpy(zero_copy_only=False)
     if len(wrong := np.flatnonzero(lengths != width)):
-        # No list at all counts as an empty one.
-        found = np.nan_to_num(lengths)[wrong[0]]
         raise HeadwaterError(
-            f"{name}: a row has {found:,.0f} tokens, but rows have {width:,} "
+            f"{name}: a row has {lengths[wrong[0]]:,} tokens, but rows have {width:,} "
             "(corpus.seq_len + 1); set corpus.seq_len to the data's, less one"
         )
-    values = column.flatten().to_numpy(zero_copy_only=False)
+    ids = column.flatten()
+    if ids.null_count:
+        raise HeadwaterError(f"{name}: a null among the token ids of a row")
+    values = ids.to_numpy(zero_copy_only=False)
     return values.astype(np.int64).reshape(len(column), width)

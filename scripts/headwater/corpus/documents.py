@@ -1,4 +1,9 @@
-"""Documents of a Pile shard (`.jsonl.zst`), streamed: one line in memory at a time."""
+"""Documents of a Pile shard (`.jsonl.zst`), streamed: one line in memory at a time.
+
+A small file may unpack to anything, so what comes without an end is an error: a line of
+more than `LONGEST_LINE` bytes, and more than `BARREN_LINES` lines or `BARREN_BYTES`
+bytes one after another without a document.
+"""
 
 import io
 import json
@@ -7,21 +12,29 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from headwater.corpus.domains import NO_LABEL
 from headwater.errors import HeadwaterError
+from headwater.progress import Progress
+from headwater.unreadable import unreadable
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
+LONGEST_LINE = 1 << 27  # bytes; so that a document fits into a job's memory many times
+BARREN_LINES, BARREN_BYTES = 1 << 20, 1 << 30
+
 _BLOCK_BYTES = 1 << 17
 _BUFFER_BYTES = 1 << 16  # of decompressed text
 # Shards made with `zstd --long` need a larger window than the default.
 _OPTIONS: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
+_TOLD = 1 << 14  # lines without a document between two looks at the clock
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -71,18 +84,32 @@ class DocumentReader:
         """Yield the documents that are not empty, in file order.
 
         Raises:
-            HeadwaterError: a truncated, damaged or empty file; a bad line if
+            HeadwaterError: a truncated, damaged or empty file, or one of another
+                encoding; a line too long, or too many blank ones; a bad line if
                 `on_bad_line` is "fail".
         """
+        barren = _Barren(self.path)
         for number, line in enumerate(self._lines(), start=1):
-            document = self._document(number, line) if line.strip() else None
-            if document is None:
+            if number == 1:
+                self._check_encoding(line)
+            text = line.removeprefix(_BYTE_ORDER_MARK)
+            document = self._document(number, text) if text.strip() else None
+            if document is not None and document.text:
+                self.tally.documents += 1
+                yield document
+                barren.reset()
                 continue
-            if not document.text:
+            if document is not None:
                 self.tally.empty_documents += 1
-                continue
-            self.tally.documents += 1
-            yield document
+            barren.add(number, len(line) + 1)
+
+    def _check_encoding(self, line: bytes) -> None:
+        encoding = json.detect_encoding(line)
+        if not encoding.startswith("utf-8"):
+            raise HeadwaterError(
+                f"{self.path}: text in {encoding.upper()}, but JSON lines are UTF-8; "
+                "convert it (iconv -t UTF-8), and compress it again"
+            )
 
     def _document(self, number: int, line: bytes) -> Document | None:
         try:
@@ -111,24 +138,61 @@ class DocumentReader:
                     _Shard(file, options=_OPTIONS), _BUFFER_BYTES
                 ) as lines,
             ):
-                for line in lines:
+                for line in iter(partial(lines.readline, LONGEST_LINE + 1), b""):
                     self.bytes_read = file.count
-                    yield line.removesuffix(b"\n")
                     count += 1
-        except EOFError:
-            if self.path.stat().st_size:
-                raise HeadwaterError(
-                    f"{self.path}: the file is truncated; its last whole line is "
-                    f"{count}. Copy or download it again"
-                ) from None
-        except (zstd.ZstdError, OSError) as error:
+                    if len(line) > LONGEST_LINE:
+                        raise self._too_long(count)
+                    yield line.removesuffix(b"\n")
+        except EOFError as error:
+            if not file.count:
+                raise unreadable(self.path, error) from None
             raise HeadwaterError(
-                f"{self.path}: not a readable .zst file ({error}); copy or download it "
-                "again"
-            ) from error
-        if not count:
+                f"{self.path}: the file is truncated; its last whole line is "
+                f"{count}. Copy or download it again"
+            ) from None
+        except (zstd.ZstdError, OSError, MemoryError) as error:
+            raise self._unreadable(error) from error
+        if not file.count:
+            raise unreadable(self.path, "nothing in it")
+
+    def _too_long(self, number: int) -> HeadwaterError:
+        return HeadwaterError(
+            f"{self.path}: line {number:,}: longer than {LONGEST_LINE:,} bytes; give "
+            "one document a line, and cut longer ones"
+        )
+
+    def _unreadable(self, error: Exception) -> HeadwaterError:
+        if isinstance(error, MemoryError) or "memory" in str(error):
+            return HeadwaterError(
+                f"{self.path}: not enough memory to unpack it; compress it again "
+                "without zstd --long (which asks for up to 2 GiB here, too), or run "
+                "where there is more"
+            )
+        return unreadable(self.path, error)
+
+
+class _Barren:
+    """Lines one after another without a document: counted, told, and bounded."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._progress = Progress(f"reading {path.name}", None, "lines left out")
+        self.reset()
+
+    def reset(self) -> None:
+        self._lines = self._bytes = 0
+
+    def add(self, number: int, size: int) -> None:
+        self._lines += 1
+        self._bytes += size
+        if self._lines % _TOLD == 0:
+            self._progress.update(_TOLD)
+        if self._lines > BARREN_LINES or self._bytes > BARREN_BYTES:
             raise HeadwaterError(
-                f"{self.path}: the file is empty; remove or replace it"
+                f"{self._path}: line {number:,}: no document in the last "
+                f"{self._lines:,} lines ({self._bytes:,} bytes); the file is not what "
+                "it should be, make or download it again"
             )
 
 

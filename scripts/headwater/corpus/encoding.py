@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import AddedToken, Encoding, Tokenizer, decoders
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.identity import Config, check_identity
 
 TOKENIZER_NAME = "tokenizer.json"
@@ -124,8 +124,7 @@ class Encoder:
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_NAME))
         except Exception as error:  # `tokenizers` raises nothing more specific
             raise HeadwaterError(
-                f"{folder}: not a readable tokenizer folder ({error}); delete it and "
-                "run again"
+                f"{folder}: not a readable tokenizer folder ({error}); {again(folder)}"
             ) from error
         check_identity(description["headwater"], config, folder)
         return cls(tokenizer, description["end_of_document"])

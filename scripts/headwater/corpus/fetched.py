@@ -14,7 +14,7 @@ from headwater.corpus.needs import RowNeeds
 from headwater.corpus.rowstore import token_dtype
 from headwater.corpus.tokenfiles import TokenFiles
 from headwater.corpus.tokenrows import check_ids
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.net.fetching import (
     SYNC_BYTES,
     GrowingFile,
@@ -103,8 +103,8 @@ def open_fetched(folder: Path, needs: RowNeeds) -> TokenFiles:
     if record["width"] != needs.width or record["rows"] < needs.all.stop:
         raise HeadwaterError(
             f"{folder}: holds {record['rows']:,} rows of {record['width']:,} tokens, "
-            f"the config now needs {needs.all.stop:,} of {needs.width:,}; delete it "
-            "and run again"
+            f"the config now needs {needs.all.stop:,} of {needs.width:,}; "
+            f"{again(folder)}"
         )
     dtype = np.dtype(record["dtype"])
     files = TokenFiles([folder / TOKENS_NAME], needs.width, dtype)

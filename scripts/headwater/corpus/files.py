@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headwater.net.places import base_name, hub_place, is_remote, remote_problem
 from headwater.problems import Key, Problem
+from headwater.unreadable import stand_in
 
 TEXT_SUFFIX = ".jsonl.zst"
 TEXT_NAME = "text.jsonl.zst"
@@ -62,16 +63,20 @@ def problem_of(file: str, base: Path, suffix: str) -> str | None:
             return wrong
         return f"expected the address of a file that ends in {suffix}"
     path = base / file
-    if not os.path.lexists(path):
+    try:
+        os.lstat(path)
+    except PermissionError:
+        return stand_in(path)
+    except OSError:
         hint = "; a data set of the hub is hf://datasets/<owner>/<name>"
         return "no such file or folder" + (hint if suffix != TEXT_SUFFIX else "")
-    if not os.access(path, os.R_OK):
-        return "cannot be read; check its permissions, or where it links to"
-    if path.is_dir():
+    if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):
+        return "you may not read this folder; check its permissions"
+    if os.path.isdir(path):
         return f"no *{suffix} files in this folder"
     if not file.endswith(suffix):
         return f"expected a file that ends in {suffix}"
-    return None
+    return stand_in(path)
 
 
 def tokenizer_problem(name: str, base: Path) -> str | None:
@@ -83,6 +88,9 @@ def tokenizer_problem(name: str, base: Path) -> str | None:
     if os.path.isdir(path):
         missing = [file for file in TOKENIZER_FILES if not os.path.isfile(path / file)]
         text = f"no {' and no '.join(missing)} in this folder" if missing else None
+        for file in TOKENIZER_FILES:
+            if not text and (found := stand_in(path / file)):
+                text = f"{file}: {found}"
     elif os.path.lexists(path):
         text = f"not a folder; name the one that holds {TOKENIZER_FILES[0]}"
     elif _ON_THE_HUB.fullmatch(name):

@@ -119,6 +119,8 @@ def is_held_out(source: str, line: int, config: Config) -> bool:
 def _report(source: str, tally: Tally) -> None:
     for reason, count in sorted(tally.skipped.items()):
         logger.warning("%s: %d lines skipped: %s", source, count, reason)
+    if not tally.documents:
+        logger.warning("%s: no documents in it", source)
     if tally.empty_documents:
         logger.warning("%s: %d empty documents", source, tally.empty_documents)
     if tally.lone_surrogates:

@@ -13,7 +13,7 @@ import numpy as np
 from headwater import stores
 from headwater.corpus.domains import planted
 from headwater.corpus.files import TEXT_SUFFIX
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.identity import Config
 from headwater.steps import training_rows
 
@@ -197,12 +197,12 @@ def _check_place(
         raise HeadwaterError(
             f"{path}: begins at row {found['first_row']:,} of {found['total_rows']:,}, "
             f"expected row {start:,} of {rows:,}; the shards are not one whole "
-            "training order: delete them and run again"
+            f"training order; {again(path)}"
         )
     wanted = training_rows(config)
     if found[stores.ATTRIBUTE].get("rows", wanted) != wanted:
         raise HeadwaterError(
             f"{path}: made for {found['total_rows']:,} training rows, the config now "
-            f"asks for {wanted:,} (training.steps x training.batch_size); delete it "
-            "and run again"
+            f"asks for {wanted:,} (training.steps x training.batch_size); "
+            f"{again(path)}"
         )

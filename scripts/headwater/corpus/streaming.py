@@ -184,7 +184,7 @@ def examples(
 
 def _line(example: Mapping[str, Any], settings: Settings, number: int) -> bytes:
     text = column(example, settings["text"], "text")
-    if not isinstance(text, str):
+    if text is not None and not isinstance(text, str):
         raise HeadwaterError(
             f'corpus.dataset.text: column "{settings["text"]}" of document {number:,} '
             f"holds {type(text).__name__}, not text"
@@ -194,19 +194,21 @@ def _line(example: Mapping[str, Any], settings: Settings, number: int) -> bytes:
         # Missing in a column of text is None, in one of numbers NaN.
         domain = "" if label is None or label != label else str(label)
     else:
-        domain = detected_domain(text)
+        domain = detected_domain(text or "")
     value = {"text": text, "meta": {"pile_set_name": domain}}
     return json.dumps(value).encode() + b"\n"
 
 
 def column(example: Mapping[str, Any], name: str, key: str) -> Any:
-    """A column of an example; dots go inside.
+    """A column of an example; dots go inside. What a null holds is null.
 
     Raises:
         HeadwaterError: no such column; those it has are named.
     """
     value: Any = example
     for part in [name] if name in example else name.split("."):
+        if value is None:
+            return None
         if not isinstance(value, Mapping) or part not in value:
             raise HeadwaterError(
                 f'corpus.dataset.{key}: no column "{name}"; the data set has: '
@@ -249,9 +251,15 @@ def _row(entry: Any, name: str, number: int, width: int) -> np.ndarray:
     is_list = row.ndim == 1 and row.dtype.kind in "iu"
     if is_list and len(row) == width:
         return row.astype(np.int64)
-    found = f"{len(row):,} tokens" if is_list else "none"
+    found = f"{len(row):,} tokens" if is_list else _found(entry)
     raise HeadwaterError(
         f'corpus.dataset.tokens: entry {number:,} of column "{name}" is not a list of '
         f"{width:,} token ids (corpus.seq_len + 1), found {found}; set corpus.seq_len, "
         "or name another column"
     )
+
+
+def _found(entry: Any) -> str:
+    if entry is None or (isinstance(entry, list) and None in entry):
+        return "a null"
+    return "none"

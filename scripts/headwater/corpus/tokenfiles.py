@@ -18,6 +18,7 @@ byte `width * itemsize * i` (`steps.bytes_of_rows`).
 """
 
 import logging
+import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from headwater.corpus.tokenparts import PART_NAME, check_sizes, index_name, whol
 from headwater.errors import HeadwaterError
 from headwater.net.places import base_name
 from headwater.steps import bytes_of_rows, past_the_end
+from headwater.unreadable import looks_like, stand_in, unreadable
 
 MAGIC = b"MMIDIDX\x00\x00"
 VERSION = 1
@@ -105,22 +107,15 @@ def _read_into(path: Path, target: memoryview, start: int) -> None:
         with path.open("rb") as handle:
             handle.seek(start)
             if handle.readinto(target) < len(target):
-                raise OSError("the file has become shorter")
+                raise OSError("it has become shorter")
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> HeadwaterError:
-    return HeadwaterError(
-        f"{path}: cannot be read ({error}); check the path, or copy it again"
-    )
+    if found := stand_in(path):
+        raise HeadwaterError(f"{path}: {found}")
+    return path.stat().st_size
 
 
 def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
@@ -137,7 +132,7 @@ def open_local(paths: Sequence[Path], rows: range, width: int) -> TokenFiles:
     """
     files = TokenFiles(paths, width)
     index = Path(index_name(str(paths[0])))
-    if index.exists():
+    if os.path.lexists(index):  # a link to nothing, too, for that to be told
 
         def read(start: int, stop: int) -> bytearray:
             data = bytearray(stop - start)
@@ -203,9 +198,11 @@ def check_index(
 
 def _parse_header(name: str, header: bytes | bytearray, size: int) -> int:
     if len(header) < HEADER.size or not header.startswith(MAGIC):
+        found = looks_like(bytes(header))
+        kind = f"{found}, no" if found else "not a"
         raise HeadwaterError(
-            f"{name}: not a Megatron index (it does not begin with MMIDIDX); give the "
-            ".idx file that belongs to the .bin file"
+            f"{name}: {kind} Megatron index (it does not begin with MMIDIDX, or ends "
+            "there); give the .idx file that belongs to the .bin file"
         )
     _, version, code, sequences, documents = HEADER.unpack(header)
     if version != VERSION:

@@ -229,6 +229,6 @@ def read_choice(window: Path, targets: Iterable[Path], config: Config) -> Choice
 
 
 def _read(path: Path, config: Config) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(path.read_text())
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     check_identity(value.pop("identity"), config, path)
     return value

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.net.remote import RemoteFile
 from headwater.progress import Progress
-from headwater.publish import write_json
+from headwater.publish import fsync_path, write_json
 
 RECORD_NAME = "fetched.json"
 SYNC_BYTES = 1 << 26  # a growing file is made sure about this often
@@ -61,7 +61,7 @@ class GrowingFile:
     def commit(self, state: dict[str, Any]) -> None:
         """Make all bytes so far sure, and remember what is needed to go on."""
         self._handle.flush()
-        os.fsync(self._handle.fileno())
+        fsync_path(self.path)
         self.size, self.state = self._handle.tell(), state
         part = self._state_path.with_suffix(".part")
         text = json.dumps({"size": self.size, "state": state})
@@ -180,5 +180,5 @@ def read_record(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / RECORD_NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise HeadwaterError(
-            f"{folder}: not a fetched folder ({error}); delete it and run again"
+            f"{folder}: not a fetched folder ({error}); {again(folder)}"
         ) from error

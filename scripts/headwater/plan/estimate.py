@@ -46,7 +46,9 @@ def _of_rule(folder: Path, rule: str, suffix: str) -> list[Path]:
 def found_window(folders: Folders) -> tuple[int, int] | None:
     """The window that an earlier run found; None without one."""
     try:
-        window = json.loads((folders.results / "heads/window.json").read_text())
+        window = json.loads(
+            (folders.results / "heads/window.json").read_text(encoding="utf-8")
+        )
         return int(window["window"]["start"]), int(window["window"]["end"])
     except (OSError, ValueError, KeyError):
         return None

@@ -61,7 +61,7 @@ class GradientWriter:
         self._buffer = np.zeros((self._chunk, *codes.shape[1:]), np.uint8)
         self._folder = path / CODES / "c"
         self._rows = read(self._group, ROWS)
-        self._done = self._written = int(self._progress.read_text())
+        self._done = self._written = int(self._progress.read_text(encoding="utf-8"))
         self._shard = self._reopened()
 
     @property

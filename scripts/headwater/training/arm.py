@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.checkpoints.schedule import RESUME, arm_schedule
-from headwater.publish import exclusive, part_of, publish_work
+from headwater.locks import exclusive
+from headwater.publish import part_of, publish_work
 from headwater.training.spec import Spec
 
 if TYPE_CHECKING:

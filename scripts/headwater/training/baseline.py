@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headwater.checkpoints.schedule import checkpoint_steps
-from headwater.publish import discard_work, exclusive, part_of, publish_links
+from headwater.locks import exclusive
+from headwater.publish import discard_work, part_of, publish_links
 from headwater.seeds import stable_seed
 from headwater.steps import step_name
 from headwater.training.spec import Spec

@@ -26,8 +26,9 @@ from typing import Any
 
 from headwater.errors import HeadwaterError
 from headwater.job import device, fix_threads
+from headwater.locks import is_written
 from headwater.logs import logger
-from headwater.publish import is_begun, is_written, write_json
+from headwater.publish import is_begun, write_json
 from headwater.training.spec import JOB, RESULT, SPEC, WRITER, Spec, read_json
 from headwater.training_jobs.launch import Launch, read_launch
 from headwater.training_jobs.watch import KINDS, TrainingJob
@@ -212,7 +213,11 @@ def _result(spec: Spec, job: TrainingJob, main: MainProcess) -> str | None:
 
 def _lost(spec: Spec, job: TrainingJob) -> str:
     outputs = sorted((spec.folder / "submitit").glob(f"{job.id}_*_log.out"))
-    lines = [line for path in outputs for line in path.read_text().splitlines()]
+    lines = [
+        line
+        for path in outputs
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     last = next((line.strip() for line in reversed(lines) if line.strip()), None)
     said = f"its last words: {last}" if last else "before it began: was it cancelled?"
     return (

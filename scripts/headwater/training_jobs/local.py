@@ -46,7 +46,11 @@ def _visible_gpus(count: int) -> tuple[int, ...]:
 def state(job: str) -> str | None:
     """`RUNNING`, or None when the process has ended."""
     found = subprocess.run(
-        ["ps", "-o", "command=", "-p", job], capture_output=True, text=True, check=False
+        ["ps", "-o", "command=", "-p", job],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     return "RUNNING" if "submitit.local" in found.stdout else None
 

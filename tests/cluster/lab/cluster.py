@@ -232,7 +232,7 @@ class Lab:
 
     def _run(self, *command: str) -> subprocess.CompletedProcess:
         # Daemons keep what they inherit: their output goes to a file, not to a pipe.
-        with tempfile.TemporaryFile("w+") as output:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
             done = subprocess.run(
                 command,
                 env=self._environment,

@@ -26,7 +26,7 @@ def wait_until(true: Callable[[], object], seconds: float, what: str) -> None:
 def process_of(pid_file: Path, program: str) -> int | None:
     """The live process that a pid file names, if it is one of that program."""
     try:
-        pid = int(pid_file.read_text().split()[0])
+        pid = int(pid_file.read_text(encoding="utf-8").split()[0])
     except (OSError, ValueError, IndexError):
         return None
     return pid if _program(pid).startswith(program) and not gone(pid) else None

@@ -1,6 +1,5 @@
 """A data set of the `datasets` library, with a column of text or of token ids."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from headwater.corpus.needs import RowNeeds
 from headwater.corpus.sources.base import ROWS, Piece, Section, Source
 from headwater.net.places import base_name
 from headwater.problems import Key, Problem
+from headwater.unreadable import stand_in
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -33,12 +33,12 @@ class Dataset(Source):
         return {f"{name}-{job:04d}": piece for job in range(settings["jobs"])}
 
     def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:
-        """Local files that are missing."""
+        """Local files that are missing, or are no data."""
         key: Key = (*where, self.key, "files")
         return [
-            Problem((*key, number), f'"{file}": no such file')
+            Problem((*key, number), f'"{file}": {found}')
             for number, file in enumerate(section[self.key].get("files", ()))
-            if not os.path.isfile(base / file)
+            if (found := stand_in(base / file))
         ]
 
     def fetch(
