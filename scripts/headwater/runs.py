@@ -1,15 +1,19 @@
 """Beginning and end of a Snakemake run: its lock, its summary, why it failed."""
 
+import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from headwater import console, interruption
 from headwater.cluster import failures, orphans, preflight, requests
 from headwater.errors import HeadwaterError
-from headwater.logs import errors_in
+from headwater.interruption import JOB_PREFIX
+from headwater.logs import QUIET, errors_in
 from headwater.publish import exclusive
 
 
@@ -29,11 +33,34 @@ class RunGuard:
         self._stack = ExitStack()
         self._remembered = False  # the run is written down, for the next one to find
         self._started = time.time()
+        self._console: console.Console | None = None
+        self._interrupted = False
+
+    def watch(self, workflow: Any) -> None:
+        """From the reading of the Snakefile on, keep the console short."""
+        self._console = console.take_over(workflow)
 
     def arrive(self, workflow: Any) -> None:
         """Leave the logs of other runs alone, even if this one ends at once."""
         if requests.uses_slurm(workflow):
             requests.keep_logs_in(workflow, requests.run_id(workflow))
+
+    def quieten(self, workflow: Any, work: Mapping[str, float]) -> None:
+        """Before the first job, say what jobs log, in place of themselves.
+
+        Args:
+            work: what one job of a rule costs, by the plan.
+        """
+        if self._console is not None:
+            counts = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
+            self._console.begin(counts, work)
+
+    def job_prefix(self, workflow: Any) -> str:
+        """What the shell does before each job of this machine, as `shell.prefix`."""
+        words = "set -euo pipefail; "
+        if self._console is not None:
+            words += f"export {QUIET}=1; "
+        return words if requests.uses_slurm(workflow) else words + JOB_PREFIX
 
     def begin(self, workflow: Any, config: Mapping[str, Any]) -> None:
         """Take the lock; on SLURM, check the jobs and end those of a killed run.
@@ -48,6 +75,8 @@ class RunGuard:
                 requests.keep_logs_in(workflow, self._results.name)
                 orphans.remember_run(self._record, requests.run_id(workflow))
                 self._remembered = True
+            else:
+                interruption.listen(workflow, self._interrupt)
         except HeadwaterError as error:
             print(error, file=sys.stderr)
             sys.exit(1)
@@ -64,6 +93,8 @@ class RunGuard:
     def explain(self, workflow: Any, snakemake_logs: Iterable[str]) -> None:
         """Release the lock and print why jobs failed, one line each."""
         self._stack.close()
+        if self._interrupted:
+            return
         lines = [
             f"{error}  (log: {log})"
             for log in self._recent_logs()
@@ -76,6 +107,18 @@ class RunGuard:
         if lines:
             print("\nHeadwater stopped:", *lines, sep="\n  ", file=sys.stderr)
         print(f"Logs of all jobs: {self._logs}/", file=sys.stderr)
+
+    def _interrupt(self, number: signal.Signals) -> None:
+        self._interrupted = True
+        done = ""
+        if self._console is not None:
+            self._console.close()
+            done = f", {self._console.count}"
+        print(
+            f"Interrupted ({number.name}){done}; the same command goes on from there",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _recent_logs(self) -> list[Path]:
         logs = sorted(self._logs.rglob("*.log"))
