@@ -23,6 +23,7 @@ from headwater.status.page import clock
 OURS = {"job_info", "job_finished", "job_error", "progress"}
 HEAD = {"workflow_started", "run_info", "resources_info"}  # more than a page
 HEAD_LINES = ("Assuming unrestricted", "Using shell", "Conda environments: ignored")
+TAIL_LINES = ("Complete log", "Elapsed time", "Trying to restart")
 # Of a script that failed: `job_error` says it, too.
 REPEATED = ("RuleException:\nCalledProcessError", "Error in group")
 NAMES = 3  # of jobs that end at once
@@ -97,7 +98,10 @@ class Console(logging.Filter):
                 return False
         if record.levelno >= logging.WARNING:
             return not str(record.msg).startswith(REPEATED)
-        return not (self._open or event in HEAD or _starts(record, HEAD_LINES))
+        said = str(record.msg)
+        if self._open:
+            return said.startswith(TAIL_LINES)
+        return not (event in HEAD or said.startswith(HEAD_LINES))
 
     def _job_info(self, record: Any) -> None:
         name = " ".join([record.rule_name, *map(str, record.wildcards.values())])
@@ -191,10 +195,6 @@ def _lines_of(job: Job, chosen: Callable[[list[str]], list[str]]) -> list[str]:
         with suppress(OSError):
             found += chosen(log.read_text(errors="replace").splitlines())
     return found
-
-
-def _starts(record: logging.LogRecord, beginnings: tuple[str, ...]) -> bool:
-    return str(record.msg).startswith(beginnings)
 
 
 def take_over(workflow: Any) -> Console | None:

@@ -11,7 +11,7 @@ the thread it interrupts may hold.
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -66,20 +66,37 @@ def end_children(again: "SimpleQueue[int]", patience: float = PATIENCE) -> None:
     told: set[psutil.Process] = set()
     while True:
         known |= set(psutil.Process().children(recursive=True))
-        late = patience <= 0
-        for process in known if late else set(_jobs(psutil.Process())) - told:
-            told.add(process)
-            with suppress(psutil.Error):
-                process.kill() if late else process.terminate()
+        if patience <= 0:
+            _send(signal.SIGKILL, known)
+        shells, jobs = _shells_and_jobs(psutil.Process())
+        _send(signal.SIGSTOP, shells)  # or they would go on to their next command
+        _send(signal.SIGTERM, jobs - told)
+        _send(signal.SIGKILL, shells)
+        told |= jobs
         patience -= PAUSE
         with suppress(Empty):
             again.get(timeout=PAUSE)
             patience = 0.0
 
 
-def _jobs(parent: psutil.Process) -> Iterator[psutil.Process]:
+def _send(number: signal.Signals, processes: set[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.send_signal(number)
+
+
+def _shells_and_jobs(
+    parent: psutil.Process,
+) -> tuple[set[psutil.Process], set[psutil.Process]]:
+    """The jobs below a process, and the shells that have not given way to them."""
+    shells: set[psutil.Process] = set()
+    jobs: set[psutil.Process] = set()
     with suppress(psutil.Error):
         for process in parent.children():
-            yield process
-            if process.name() in SHELLS:  # some have not given way to what they run
-                yield from _jobs(process)
+            if process.name() not in SHELLS:
+                jobs.add(process)
+                continue
+            shells.add(process)
+            inner = _shells_and_jobs(process)
+            shells, jobs = shells | inner[0], jobs | inner[1]
+    return shells, jobs

@@ -40,7 +40,9 @@ def start(snakemake: Any) -> Iterator[dict[str, Any]]:
         sys.exit(1)
     except Exception:
         logger.error("%s", traceback.format_exc())
-        sys.exit(1)
+        if QUIET in os.environ:
+            sys.exit(1)
+        raise
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 

@@ -45,12 +45,14 @@ class RunGuard:
         if requests.uses_slurm(workflow):
             requests.keep_logs_in(workflow, requests.run_id(workflow))
 
-    def quieten(self, workflow: Any, work: Mapping[str, float]) -> None:
-        """Before the first job, say what jobs log, in place of themselves.
+    def attend(self, workflow: Any, work: Mapping[str, float]) -> None:
+        """From now on, tell how far the run is, and end it at ctrl-C.
 
         Args:
             work: what one job of a rule costs, by the plan.
         """
+        if _is_here(workflow):
+            interruption.listen(workflow, self._interrupt)
         if self._console is not None:
             counts = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
             self._console.begin(counts, work)
@@ -60,7 +62,7 @@ class RunGuard:
         words = "set -euo pipefail; "
         if self._console is not None:
             words += f"export {QUIET}=1; "
-        return words if requests.uses_slurm(workflow) else words + JOB_PREFIX
+        return words + JOB_PREFIX if _is_here(workflow) else words
 
     def begin(self, workflow: Any, config: Mapping[str, Any]) -> None:
         """Take the lock; on SLURM, check the jobs and end those of a killed run.
@@ -75,8 +77,6 @@ class RunGuard:
                 requests.keep_logs_in(workflow, self._results.name)
                 orphans.remember_run(self._record, requests.run_id(workflow))
                 self._remembered = True
-            else:
-                interruption.listen(workflow, self._interrupt)
         except HeadwaterError as error:
             print(error, file=sys.stderr)
             sys.exit(1)
@@ -123,3 +123,8 @@ class RunGuard:
     def _recent_logs(self) -> list[Path]:
         logs = sorted(self._logs.rglob("*.log"))
         return [log for log in logs if log.stat().st_mtime >= self._started]
+
+
+def _is_here(workflow: Any) -> bool:
+    """Whether all jobs run on this machine."""
+    return bool(workflow.executor_plugin.name == "local")
