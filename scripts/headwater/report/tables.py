@@ -76,9 +76,9 @@ def titled(
         "Fidelity of the scores": (
             "Stored scores against exact ones of the same factors on sampled rows: "
             "Spearman correlation; and of the 10 % and 1 % with the highest exact "
-            "scores, overlap: share that the stored scores rank as high. ratio: mean of "
-            "stored to exact score. sign: share with the same. It says nothing about "
-            "how good EK-FAC is.",
+            "scores, overlap: share that the stored scores rank as high. ratio: mean "
+            "of stored to exact score. sign: share with the same. It says nothing "
+            "about how good EK-FAC is.",
             fidelity,
         ),
     }
