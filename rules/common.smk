@@ -21,6 +21,7 @@ from headwater.config import load_config, wanted_revisions
 from headwater.corpus.sources import needs_of, rows, texts, unused_modules
 from headwater.steps import step_name, training_rows
 from headwater.errors import HeadwaterError
+from headwater.freshness import settle
 from headwater.imports import script_digest as digest
 from headwater.plan.estimate import Folders, gradient_seconds
 from headwater.plan.limits import shard_warning
@@ -47,6 +48,9 @@ def section(*names):
 config.update(checked(config))
 
 RUN_GUARD = RunGuard(config["experiment"])
+if workflow.is_main_process:
+    for warning in settle(Path("results", config["experiment"])):
+        print(f"WARNING {warning}", file=sys.stderr)
 CORPUS = config["corpus"]
 TEXTS = texts(CORPUS, Path())  # sources of text; of a corpus of token ids, held out
 ROWS = rows(CORPUS, Path())  # token ids in training order; None for a corpus of text

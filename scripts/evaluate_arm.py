@@ -63,15 +63,9 @@ def measure(checkpoints, asked, config, update):
     return metrics_table(lines)
 
 
-def is_measured(table, made_from):
-    """Whether a killed job left a run's table, and nothing it is made of is newer."""
-    latest = max(path.stat().st_mtime for path in made_from)
-    return table.exists() and table.stat().st_mtime > latest
-
-
 def stamp_of(snakemake, config, arm):
     """What the tables depend on, for a killed job to be gone on with."""
-    code = {"code": snakemake.params.code}
+    code = {"code": snakemake.params.code, "made_of": snakemake.made_of}
     if arm == BASELINE:
         settings = config["evaluation"]
         return {**identity("window", config, evaluation=settings), **code}
@@ -82,13 +76,12 @@ def main(snakemake):
     with job.start(snakemake) as config:
         arm = snakemake.wildcards.arm
         runs, asked = runs_of(snakemake, arm), questions(snakemake, config)
-        inputs = [Path(path) for path in snakemake.input]
         stamp = stamp_of(snakemake, config, arm)
         with publish_folder(Path(snakemake.output[0]), stamp) as folder:
             rest = {
                 folder / f"{name}.tsv": checkpoints
                 for name, checkpoints in runs.items()
-                if not is_measured(folder / f"{name}.tsv", inputs)
+                if not (folder / f"{name}.tsv").exists()
             }
             total, left = (sum(map(len, of.values())) for of in (runs, rest))
             label = f"evaluate {arm}"

@@ -9,8 +9,9 @@ from headwater.corpus.sources.base import ROWS
 
 
 def main(snakemake):
-    with job.start(snakemake) as config:
-        encoder = Encoder.open(Path(snakemake.input.tokenizer), config)
+    tokenizer = snakemake.input.tokenizer  # another one fetches no gigabytes again
+    with job.start(snakemake, beside=[tokenizer]) as config:
+        encoder = Encoder.open(Path(tokenizer), config)
         needs = needs_of(config, encoder.vocabulary)
         source, target = source_of(config["corpus"]), Path(snakemake.output[0])
         source.fetch(target, ROWS, snakemake.params.origin, needs)

@@ -26,6 +26,7 @@ def main(snakemake):
             },
             config=config,
             identity=arm_identity("retraining", config, name, draw),
+            made_of=snakemake.made_of,
             options={"arm": name, "draw": draw},
         )
         drive(spec, snakemake.resources, arm.publish)

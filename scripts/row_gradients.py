@@ -70,7 +70,8 @@ def main(snakemake):
         names = config["targets"] if settings["heads"] == "targets" else []
         stamp = identity("gradients", config, names, shard=shard, point=point)
         label, size = f"gradients {point} {shard}", settings["batch_size"]
-        with publish_folder(Path(snakemake.output[0]), stamp) as target:
+        begun_with = {**stamp, "made_of": snakemake.made_of}
+        with publish_folder(Path(snakemake.output[0]), begun_with) as target:
             writer = GradientWriter(target, stamp, part.start, len(part), kept)
             done = writer.resume(size)
             rest = part[done:]

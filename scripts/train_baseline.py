@@ -25,6 +25,7 @@ def main(snakemake):
             },
             config=config,
             identity=identity("checkpoints", config),
+            made_of=snakemake.made_of,
             options={},
         )
         drive(spec, snakemake.resources, baseline.publish)

@@ -35,7 +35,10 @@ def _same_surroundings(monkeypatch):
 
 
 def a_job(log, **config: object) -> SimpleNamespace:
-    return SimpleNamespace(log=[str(log)], threads=1, config=config)
+    config["experiment"] = "x"
+    return SimpleNamespace(
+        log=[str(log)], threads=1, config=config, input=[], output=[]
+    )
 
 
 def python(code: str, *arguments: object, **options: object) -> subprocess.Popen:
@@ -57,7 +60,7 @@ def test_a_job_gets_the_config_and_a_fresh_log(tmp_path, capsys):
     log = tmp_path / "new" / "job.log"
     for word in ("first", "second"):
         with job.start(a_job(log, seed=3)) as config:
-            assert config == {"seed": 3}
+            assert config["seed"] == 3
             job.logger.info("the %s time", word)
     assert log.read_text().endswith(" the second time\n")
     assert "first" not in log.read_text()
@@ -91,7 +94,9 @@ import sys
 from types import SimpleNamespace
 from headwater import job
 from headwater.errors import HeadwaterError
-with job.start(SimpleNamespace(log=[sys.argv[1]], threads=1, config={})):
+config = {"experiment": "x"}
+one = SimpleNamespace(log=[sys.argv[1]], threads=1, config=config, input=[], output=[])
+with job.start(one):
     raise HeadwaterError("no corpus")
 """
 

@@ -17,7 +17,9 @@ SCRIPT = """
 import signal
 from types import SimpleNamespace
 from headwater import job
-with job.start(SimpleNamespace(log=["job.log"], threads=1, config={})):
+config = {"experiment": "x"}
+one = SimpleNamespace(log=["job.log"], threads=1, config=config, input=[], output=[])
+with job.start(one):
     print("working", flush=True)
     signal.pause()
 """

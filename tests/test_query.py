@@ -2,6 +2,7 @@
 
 import pytest
 
+from headwater import seals
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.heads.targets import Target, write_choice
@@ -20,6 +21,7 @@ def experiment(folder, coordinates) -> Experiment:
         found = Target(target["probe"], "L1H1", "auto", "prefix_matching", 0.5, None)
         path = folder / "heads" / "targets" / f"{name}.json"
         write_choice(path, found, identity("heads", config, [name]))
+        seals.write(path, {}, "heads/select_target")
     opened = object.__new__(Experiment)
     opened.results, opened.config = folder, config
     return opened

@@ -44,6 +44,7 @@ def spec(tmp_path, monkeypatch) -> Spec:
         inputs={},
         config={**CONFIG, "experiment": "test"},
         identity=STAMP,
+        made_of={},
         options={},
     )
 
@@ -89,6 +90,7 @@ def driver_command(resources: dict, **changes: object) -> list[str]:
         "inputs": {},
         "config": {**CONFIG, "experiment": "test"},
         "identity": STAMP,
+        "made_of": {},
         "options": {},
         **changes,
     }

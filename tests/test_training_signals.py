@@ -105,6 +105,7 @@ def spec(tmp_path, monkeypatch) -> Spec:
         inputs={},
         config={**CONFIG, "experiment": "test"},
         identity=STAMP,
+        made_of={},
         options={},
     )
 

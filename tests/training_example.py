@@ -30,7 +30,7 @@ def train(spec: Spec, ranks: Ranks, device: str) -> None:
                 time.sleep(0.05)
         return batch(step)
 
-    with shared_work(Path(spec.target), spec.identity, ranks) as part:
+    with shared_work(Path(spec.target), spec.begun_with, ranks) as part:
         run = Run("example", part, SCHEDULE, True, spec.identity, device)
         train_run(run, model_of_seed(), RECIPE, watched, CONFIG, ranks)
 

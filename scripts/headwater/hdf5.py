@@ -8,10 +8,11 @@ from typing import Any
 
 import h5py
 
+from headwater.errors import again
 from headwater.identity import Config, check_identity
 from headwater.locks import NO_FLOCK
 from headwater.publish import publish_file
-from headwater.unreadable import make_again, unreadable
+from headwater.unreadable import unreadable
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def open_file(path: Path, config: Config) -> Iterator[h5py.File]:
         file = _open(path)
         identity = json.loads(file.attrs["identity"])
     except (OSError, KeyError, ValueError) as error:
-        raise unreadable(path, error, make_again(path)) from error
+        raise unreadable(path, error, again(path)) from error
     with file:
         check_identity(identity, config, path)
         yield file

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 
 # The config of one experiment: whole, checked, and completed by the defaults. Stored
 # results are checked against it.
@@ -53,7 +53,7 @@ _BY_NAME = ("targets", "arms")
 
 SPEED = {"curvature": ("batch_size",), "gradients": ("batch_size",)}
 
-FORMAT = 3
+FORMAT = 4
 
 
 def identity(
@@ -136,7 +136,7 @@ def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None
     if found.get("format") != FORMAT:
         raise HeadwaterError(
             f"{path}: format version {found.get('format')}, this Headwater reads "
-            f"{FORMAT}; delete it and run again"
+            f"{FORMAT}; {again(path)}"
         )
     for section, stored in found["settings"].items():
         wanted = without_speed(section, config.get(section, {}))
@@ -146,8 +146,8 @@ def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None
         difference = _first_difference(section, stored, wanted)
         if difference:
             raise HeadwaterError(
-                f"{path}: made under another config: {difference}; delete it "
-                "(snakemake makes it again) or use another `experiment` name"
+                f"{path}: made under another config: {difference}; use another "
+                f"`experiment` name, or {again(path)}"
             )
 
 

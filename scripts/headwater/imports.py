@@ -29,6 +29,8 @@ _LOGGING = (
     "problems",
     "suggestions",
     "config",
+    "seals",
+    "digests",
 )
 _LAUNCHING = ("training_jobs.driver", "training.spec")
 # Rules that fetch have no digest at all.

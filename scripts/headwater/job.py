@@ -3,7 +3,8 @@
     with job.start(snakemake) as config:
         ...
 
-sets up logging (the rule's log file and stderr), fixes torch's threads, has a job of
+sets up logging (the rule's log file and stderr), fixes torch's threads, refuses inputs
+that are not what was written and records what the outputs hold (`seals`), has a job of
 SLURM that is pre-empted requeued, and turns a `HeadwaterError` into one line and exit
 code 1.
 """
@@ -13,27 +14,42 @@ import ctypes
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from headwater import seals
 from headwater.errors import HeadwaterError
 from headwater.logs import ERROR, configure_logging, logger
 from headwater.preemption import requeued
 
 
 @contextlib.contextmanager
-def start(snakemake: Any) -> Iterator[dict[str, Any]]:
+def start(snakemake: Any, beside: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
     """Run a rule's body; yields the whole validated config.
+
+    `snakemake.made_of` then has the digest of every input.
 
     Args:
         snakemake: the object Snakemake injects into scripts (or a stand-in).
+        beside: inputs on whose content the outputs do not depend.
     """
     configure_logging(Path(snakemake.log[0]))
     try:
         fix_threads(int(snakemake.threads))
+        outputs = [Path(path) for path in snakemake.output]
+        for path in outputs:
+            seals.seal_of(path).unlink(missing_ok=True)
+        results = Path("results", snakemake.config["experiment"])
+        made_of = seals.inputs(snakemake.input, results)
+        snakemake.made_of = dict(made_of)
         with requeued():
             yield snakemake.config
+        for name in beside:
+            del made_of[str(name)]
+        stage = Path(snakemake.log[0]).with_suffix("").parts[-2:]
+        for path in outputs:
+            seals.write(path, made_of, "/".join(stage))
     except HeadwaterError as error:
         logger.error("%s%s", ERROR, error)
         sys.exit(1)

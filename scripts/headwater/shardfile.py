@@ -4,19 +4,17 @@ zarr-python writes a shard in one piece, so that its buffer is as large as the f
 a store is many files or needs much memory. The format allows appending: encoded chunks
 in any order, then the index, the offset and length of every chunk (Zarr v3
 specification, codec `sharding_indexed`, with its default index: at the end, little
-endian, with a CRC-32C). Readers need nothing of this.
+endian, with a CRC-32C). Chunks end in a CRC-32C, too (codecs `bytes`, `crc32c`).
+Readers need nothing of this.
 """
 
 from pathlib import Path
-from typing import Any
 
+import google_crc32c
 import numpy as np
-import zarr
-from zarr.codecs import Crc32cCodec
-from zarr.core.buffer import Buffer
-from zarr.storage import MemoryStore
 
 SHARD_BYTES = 1 << 34  # of one file; its index is read with every chunk
+CHECKSUM_BYTES = 4
 
 _MISSING = np.iinfo(np.uint64).max
 
@@ -29,7 +27,7 @@ class ShardFile:
         grid: chunks along each axis.
         kept: how many chunks, in the grid's order, a killed writer left whole; what
             comes after them in the file is dropped.
-        size: bytes of each of those.
+        size: bytes of each of those, with its checksum.
     """
 
     def __init__(
@@ -43,10 +41,15 @@ class ShardFile:
         places = self._index.reshape(-1, 2)[:kept]
         places[:] = np.stack([np.arange(kept) * size, np.full(kept, size)], axis=1)
 
-    def append(self, place: tuple[int, ...], encoded: bytes | memoryview) -> None:
-        """Add a whole encoded chunk; `place` is its position in the grid."""
-        self._index[place] = self._file.tell(), len(encoded)
-        self._file.write(encoded)
+    def append(self, place: tuple[int, ...], chunk: np.ndarray) -> None:
+        """Add a whole chunk, C-contiguous; `place` is its position in the grid."""
+        self._index[place] = self._file.tell(), chunk.nbytes + CHECKSUM_BYTES
+        self._write(chunk)
+
+    def _write(self, values: np.ndarray) -> None:
+        data = values.reshape(-1).view(np.uint8)
+        self._file.write(data.data)
+        self._file.write(google_crc32c.value(data).to_bytes(CHECKSUM_BYTES, "little"))
 
     def flush(self) -> None:
         """Hand over to the system what was added."""
@@ -54,26 +57,5 @@ class ShardFile:
 
     def close(self) -> None:
         """Write the index."""
-        index = encode(self._index, [Crc32cCodec()])
-        assert index
-        self._file.write(index)
+        self._write(self._index)
         self._file.close()
-
-
-def encode(chunk: np.ndarray, compressors: Any = "auto") -> bytes | None:
-    """A chunk as zarr stores it; None if it is all zeros, which zarr leaves out.
-
-    Args:
-        compressors: as `zarr.create_array` takes them.
-    """
-    files: dict[str, Buffer] = {}
-    array = zarr.create_array(
-        MemoryStore(files),
-        shape=chunk.shape,
-        chunks=chunk.shape,
-        dtype=chunk.dtype,
-        compressors=compressors,
-    )
-    array[...] = chunk
-    chunks = [value for key, value in files.items() if key.startswith("c/")]
-    return chunks[0].to_bytes() if chunks else None

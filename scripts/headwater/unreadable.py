@@ -81,11 +81,6 @@ def unreadable(path: Path, error: object, again: str = "") -> HeadwaterError:
     return HeadwaterError(f"{path}: {why(path, error, again)}")
 
 
-def make_again(path: object) -> str:
-    """What to do about a result of Headwater's own."""
-    return f"make it again: snakemake --force {path}"
-
-
 def why(path: Path, error: object, again: str = "") -> str:
     """What is wrong with a file, and what to do, in one line without its name."""
     if found := _barred(path, error):

@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Encoding, Tokenizer, decoders
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.identity import Config, check_identity
-from headwater.unreadable import make_again
 
 TOKENIZER_NAME = "tokenizer.json"
 DESCRIPTION_NAME = "headwater.json"
@@ -109,8 +108,7 @@ class Encoder:
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_NAME))
         except Exception as error:  # `tokenizers` raises nothing more specific
             raise HeadwaterError(
-                f"{folder}: not a readable tokenizer folder ({error}); "
-                f"{make_again(folder)}"
+                f"{folder}: not a readable tokenizer folder ({error}); {again(folder)}"
             ) from error
         check_identity(description["headwater"], config, folder)
         return cls(tokenizer, description["end_of_document"])

@@ -14,7 +14,7 @@ from headwater.corpus.needs import RowNeeds
 from headwater.corpus.rowstore import token_dtype
 from headwater.corpus.tokenfiles import TokenFiles
 from headwater.corpus.tokenrows import check_ids
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.net.fetching import (
     SYNC_BYTES,
     GrowingFile,
@@ -25,7 +25,6 @@ from headwater.net.fetching import (
 from headwater.progress import Progress
 from headwater.publish import Identity, publish_folder
 from headwater.steps import past_the_end
-from headwater.unreadable import make_again
 
 TOKENS_NAME = "tokens.bin"
 
@@ -105,7 +104,7 @@ def open_fetched(folder: Path, needs: RowNeeds) -> TokenFiles:
         raise HeadwaterError(
             f"{folder}: holds {record['rows']:,} rows of {record['width']:,} tokens, "
             f"the config now needs {needs.all.stop:,} of {needs.width:,}; "
-            f"{make_again(folder)}"
+            f"{again(folder)}"
         )
     dtype = np.dtype(record["dtype"])
     files = TokenFiles([folder / TOKENS_NAME], needs.width, dtype)

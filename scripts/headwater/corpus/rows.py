@@ -13,10 +13,9 @@ import numpy as np
 from headwater import stores
 from headwater.corpus.domains import RECORDS
 from headwater.corpus.files import TEXT_SUFFIX
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.identity import Config
 from headwater.steps import training_rows
-from headwater.unreadable import make_again
 
 _CACHE_BYTES = 1 << 27
 
@@ -179,7 +178,8 @@ class Rows:
         if key not in self._blocks:
             first = number * self._block_rows
             array = self._arrays[shard]
-            self._blocks[key] = np.asarray(array[first : first + self._block_rows])
+            rows = slice(first, first + self._block_rows)
+            self._blocks[key] = stores.values(array, rows)
             if len(self._blocks) > self._most_blocks:
                 self._blocks.popitem(last=False)
         self._blocks.move_to_end(key)
@@ -193,12 +193,12 @@ def _check_place(
         raise HeadwaterError(
             f"{path}: begins at row {found['first_row']:,} of {found['total_rows']:,}, "
             f"expected row {start:,} of {rows:,}; the shards are not one whole "
-            f"training order; {make_again(path)}"
+            f"training order; {again(path)}"
         )
     wanted = training_rows(config)
     if found[stores.ATTRIBUTE].get("rows", wanted) != wanted:
         raise HeadwaterError(
             f"{path}: made for {found['total_rows']:,} training rows, the config now "
             f"asks for {wanted:,} (training.steps x training.batch_size); "
-            f"{make_again(path)}"
+            f"{again(path)}"
         )

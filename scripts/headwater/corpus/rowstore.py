@@ -127,10 +127,11 @@ class _Column:
         shape: tuple[int, ...] = (),
     ) -> None:
         block, blocks = layout(name, width)
-        self._array = group.create_array(
+        self._array = stores.create_array(
+            group,
             name,
-            shape=(0, *shape),
-            dtype=dtype,
+            (0, *shape),
+            dtype,
             chunks=(block, *shape),
             shards=(block * blocks, *shape),
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from headwater import seals
 from headwater.checkpoints.files import load_model
 from headwater.checkpoints.schedule import point_names
 from headwater.curvature.files import read_factors
@@ -44,14 +45,17 @@ class Experiment:
     def __init__(self, results: Path, config: Config, config_file: str) -> None:
         self.results, self.config = results, config
         path = results / "heads" / "window.json"
+        count = config["corpus"]["row_shards"]
+        shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
         for needed in (path, *self._store_paths()):
             if not needed.exists():
                 raise HeadwaterError(
                     f"{needed}: not there, or no longer; run `.venv/bin/snakemake "
                     f"--cores all gradients --configfile {config_file}` first"
                 )
-        count = config["corpus"]["row_shards"]
-        shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
+        tokenizer = results / "corpus" / "tokenizer"
+        for used in (path, tokenizer, *shards, *self._store_paths()):
+            seals.check(used)
         self.choice, self.window = open_window(path, shards, config)
 
     def top_rows(
@@ -118,6 +122,7 @@ class Experiment:
             return
         for name, known in self.config["targets"].items():
             path = self.results / "heads" / "targets" / f"{name}.json"
+            seals.check(path)
             chosen = Head.parse(read_target(path, self.config).head)
             same = {**known, "head": ""} == {**(target or {}), "head": ""}
             if same and chosen == head:
@@ -150,13 +155,16 @@ class Experiment:
         self, point: str, head: Head, target: Config, damping: float | None
     ) -> np.ndarray:
         config, corpus = self.config, self.results / "corpus"
-        data = probe_data(
-            target, str(corpus / "held_out.zarr"), str(corpus / "tokenizer"), config
-        )
-        model = load_model(self.results / "heads" / point, config)
+        held_out, tokenizer = corpus / "held_out.zarr", corpus / "tokenizer"
+        checkpoint = self.results / "heads" / point
+        curvature = self.results / "curvature" / f"{point}.h5"
+        for used in (held_out, checkpoint, curvature):
+            seals.check(used)
+        data = probe_data(target, str(held_out), str(tokenizer), config)
+        model = load_model(checkpoint, config)
         mode, probe = config["gradients"]["mode"], find_probe(target["probe"])
         gradient, _ = probe_gradient(model, probe, head, data, mode)
         warn_if_zero(gradient, target["probe"], head)
-        factors = read_factors(self.results / "curvature" / f"{point}.h5", config)
+        factors = read_factors(curvature, config)
         alpha = config["influence"]["damping"] if damping is None else damping
         return solve(factors, blocks_of([head], mode), gradient, alpha)

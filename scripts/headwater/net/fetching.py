@@ -14,11 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.net.remote import RemoteFile
 from headwater.progress import Progress
 from headwater.publish import fsync_path, write_json
-from headwater.unreadable import make_again
 
 RECORD_NAME = "fetched.json"
 SYNC_BYTES = 1 << 26  # a growing file is made sure about this often
@@ -181,5 +180,5 @@ def read_record(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / RECORD_NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise HeadwaterError(
-            f"{folder}: not a fetched folder ({error}); {make_again(folder)}"
+            f"{folder}: not a fetched folder ({error}); {again(folder)}"
         ) from error

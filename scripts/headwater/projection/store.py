@@ -21,10 +21,10 @@ import zarr
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.geometry import Head
 from headwater.projection.coordinates import Coordinates, Projection
-from headwater.stores import array, read
+from headwater.stores import array, read, store_of, values
 
 CODES, ROWS, COORDINATES = "codes", "rows", "coordinates"
 READ_BYTES = 1 << 22  # at a time
@@ -42,11 +42,11 @@ class HeadRows:
         heads = [str(h) for h in group.attrs["heads"]]  # type: ignore[union-attr]
         if str(head) not in heads:
             raise HeadwaterError(
-                f"{group.store_path}: head {head} is not in this store, which holds "
+                f"{store_of(group)}: head {head} is not in this store, which holds "
                 f"{', '.join(heads)}; see gradients.heads in the config"
             )
         position = heads.index(str(head))
-        index, whitening = np.asarray(array(group, COORDINATES)[:, position])
+        index, whitening = values(array(group, COORDINATES), np.s_[:, position])
         kept = Coordinates(index.astype(np.int64), whitening)
         bits, seed = int(group.attrs["bits"]), int(group.attrs["seed"])  # type: ignore[arg-type]
         self.projection = Projection(kept, bits, seed)
@@ -58,7 +58,7 @@ class HeadRows:
 
     def codes(self, rows: slice) -> UInt8[Tensor, "rows width"]:
         """Codes of some rows."""
-        return torch.from_numpy(np.asarray(self._codes[rows, self._position]))
+        return torch.from_numpy(values(self._codes, (rows, self._position)))
 
     def stream(self) -> Iterator[tuple[slice, UInt8[Tensor, "rows width"]]]:
         """(which rows, their codes), chunk by chunk, the next one read meanwhile."""
@@ -125,7 +125,7 @@ def check_rows(group: zarr.Group, rows: range) -> None:
     found = range(first, first + array(group, ROWS).shape[0])
     if found != rows:
         raise HeadwaterError(
-            f"{group.store_path}: holds rows {found.start} to {found.stop} of the "
-            f"window, but {rows.start} to {rows.stop} are asked for; delete it and run "
-            "again"
+            f"{store_of(group)}: holds rows {found.start} to {found.stop} of the "
+            f"window, but {rows.start} to {rows.stop} are asked for; "
+            f"{again(store_of(group))}"
         )

@@ -24,8 +24,8 @@ from headwater.neox import Model
 from headwater.projection.coordinates import Projection
 from headwater.projection.store import CODES, COORDINATES, ROWS
 from headwater.publish import fsync_tree, write_text
-from headwater.shardfile import SHARD_BYTES, ShardFile
-from headwater.stores import array, create_group, read, write_array
+from headwater.shardfile import CHECKSUM_BYTES, SHARD_BYTES, ShardFile
+from headwater.stores import array, create_array, create_group, read, write_array
 
 CHUNK_BYTES = 1 << 22  # of one head
 BUFFER_BYTES = 1 << 27  # of one chunk of every head, in memory
@@ -53,7 +53,8 @@ class GradientWriter:
         if not self._progress.exists():
             self._create(path, identity, first_row, rows)
         self._group = zarr.open_group(path, mode="r+", zarr_format=3)
-        codes = array(self._group, CODES)
+        codes = self._group[CODES]
+        assert isinstance(codes, zarr.Array)
         assert codes.shards
         self._chunk, self._chunks = codes.chunks[0], codes.shards[0] // codes.chunks[0]
         self._buffer = np.zeros((self._chunk, *codes.shape[1:]), np.uint8)
@@ -98,18 +99,19 @@ class GradientWriter:
         self._mark(0)
 
     def _create_codes(self, group: zarr.Group, rows: int, width: int) -> None:
-        heads, rows = len(self._projections), max(1, rows)
+        heads = len(self._projections)
         each = min(CHUNK_BYTES, BUFFER_BYTES // heads, SHARD_BYTES // heads)
-        chunk = min(max(1, each // width), rows)
+        chunk = max(1, min(each // width, rows))
         most = max(1, SHARD_BYTES // (chunk * heads * width))
-        chunks = min(most, -(-rows // chunk))
-        group.create_array(
+        chunks = max(1, min(most, -(-rows // chunk)))
+        create_array(
+            group,
             CODES,
-            shape=(rows, heads, width),
-            dtype=np.uint8,
+            (rows, heads, width),
+            np.dtype(np.uint8),
             chunks=(chunk, 1, width),
             shards=(chunk * chunks, heads, width),
-            compressors=None,
+            compress=False,
         )
 
     def append(
@@ -148,7 +150,7 @@ class GradientWriter:
         self._buffer[new.stop - new.start :] = 0  # the last chunk is whole, too
         for head in range(self._buffer.shape[1]):
             chunk = np.ascontiguousarray(self._buffer[:, head])
-            self._shard.append((place, head, 0), chunk.data.cast("B"))
+            self._shard.append((place, head, 0), chunk)
         if place == self._chunks - 1:
             self._close_shard()
         self._written = new.stop
@@ -168,7 +170,7 @@ class GradientWriter:
     def _file(self, number: int, chunks: int = 0) -> ShardFile:
         heads = len(self._projections)
         path = self._folder / str(number) / "0" / "0"
-        size = self._buffer[:, 0].nbytes
+        size = self._buffer[:, 0].nbytes + CHECKSUM_BYTES
         return ShardFile(path, (self._chunks, heads, 1), chunks * heads, size)
 
     def _close_shard(self) -> None:

@@ -28,7 +28,7 @@ def train(spec: Spec, ranks: "Ranks", device: str) -> None:
     choice, window = open_window(spec.path("window"), spec.inputs["rows"], config)
     arm = read_arm(spec.path("arm"), config)
     start, end = choice.window.start, choice.window.end
-    with shared_work(Path(spec.target), spec.identity, ranks) as folder:
+    with shared_work(Path(spec.target), spec.begun_with, ranks) as folder:
         run = Run(
             label="{arm} seed {draw}".format(**spec.options),
             folder=folder,

@@ -29,7 +29,7 @@ def train(spec: Spec, ranks: "Ranks", device: str) -> None:
     rows = Rows([Path(path) for path in spec.inputs["rows"]], config)
     batches = baseline_batches(rows, config["training"]["batch_size"])
     model = _start_model(spec)
-    with shared_work(Path(spec.target), spec.identity, ranks) as part:
+    with shared_work(Path(spec.target), spec.begun_with, ranks) as part:
         run = Run("baseline", part, _schedule(spec), True, spec.identity, device)
         train_run(run, model, recipe_of(config), batches, config, ranks)
 

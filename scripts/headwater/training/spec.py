@@ -36,6 +36,7 @@ class Spec:
         threads: CPU threads of each rank; results depend on them.
         inputs: the rule's inputs by name; each a list of paths.
         identity: of the results.
+        made_of: digest of every input, by its path.
         options: what else `train` needs.
     """
 
@@ -47,12 +48,18 @@ class Spec:
     inputs: dict[str, list[str]]
     config: dict[str, Any]
     identity: dict[str, Any]
+    made_of: dict[str, str]
     options: dict[str, Any]
 
     @property
     def folder(self) -> Path:
         """Where the specification and what concerns the job stand."""
         return Path(self.target + SUFFIX)
+
+    @property
+    def begun_with(self) -> dict[str, Any]:
+        """What a killed run must have been begun with, to be gone on with."""
+        return {**self.identity, "made_of": self.made_of}
 
     @property
     def training_log(self) -> Path:

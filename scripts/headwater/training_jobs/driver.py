@@ -141,7 +141,7 @@ def _known_job(spec: Spec) -> TrainingJob | None:
 def _is_finished(spec: Spec, job: TrainingJob) -> bool:
     result = read_json(spec.folder / RESULT)
     well = result == {"job": job.id, "error": None}
-    return well and is_begun(Path(spec.target), spec.identity)
+    return well and is_begun(Path(spec.target), spec.begun_with)
 
 
 def _taken_over(spec: Spec, job: TrainingJob | None) -> TrainingJob | None:
@@ -152,8 +152,9 @@ def _taken_over(spec: Spec, job: TrainingJob | None) -> TrainingJob | None:
     if job is None or not job.state():
         return None
     found = read_json(spec.folder / SPEC) or {}
+    same = all(found.get(key) == getattr(spec, key) for key in ("identity", "made_of"))
     ended = (read_json(spec.folder / RESULT) or {}).get("job") == job.id
-    if ended or found.get("identity") != spec.identity:
+    if ended or not same:
         _cancel(job)
         return None
     logger.info("%s: %s goes on; waiting for it", spec.name, job)
