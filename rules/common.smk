@@ -17,6 +17,7 @@ from headwater.checkpoints.needs import pass_mb, training_mb, training_minutes
 from headwater.checkpoints.schedule import point_names, saved_steps
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
+from headwater.command_line import stop, typed_config
 from headwater.config import load_config, wanted_revisions
 from headwater.corpus.sources import needs_of, rows, texts, unused_modules
 from headwater.steps import step_name, training_rows
@@ -24,20 +25,27 @@ from headwater.errors import HeadwaterError
 from headwater.freshness import settle
 from headwater.imports import script_digest as digest
 from headwater.plan.estimate import Folders, gradient_seconds
-from headwater.plan.limits import shard_warning
+from headwater.plan.experiment import Experiment, sources_of
+from headwater.plan.limits import shard_warning, size_problem
 from headwater.runs import RunGuard
 from headwater.identity import without_draws, without_speed
 
-CONFIG_FILE = (workflow.overwrite_configfiles or ["config/config.yaml"])[-1]
 
-
-def checked(raw):
+def checked():
     """The config with its defaults; otherwise one line a mistake, and exit code 1."""
     try:
-        return load_config(raw, os.path.relpath(CONFIG_FILE), Path.cwd())
+        raw, name = typed_config(workflow)
+        found = load_config(raw, name, Path.cwd())
     except HeadwaterError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+        stop(error)
+    if workflow.is_main_process and (text := too_large(found)):
+        stop(f"{name}: {text}")
+    return found
+
+
+def too_large(found):
+    """Why Snakemake could not plan so many jobs, if it could not."""
+    return size_problem(Experiment(found, sources_of(found, Path())))
 
 
 def section(*names):
@@ -45,7 +53,9 @@ def section(*names):
     return {name: without_speed(name, config[name]) for name in names}
 
 
-config.update(checked(config))
+given = checked()
+config.clear()  # Snakemake's own reading, in YAML 1.1
+config.update(given)
 
 RUN_GUARD = RunGuard(config["experiment"])
 if workflow.is_main_process:
@@ -91,6 +101,15 @@ START = [
 ]
 if "repo" in config["checkpoints"]:
     NEEDS_NETWORK += START
+WILDCARD_VALUES = {  # what a target on the command line may name
+    "source": list(SOURCES),
+    "shard": sorted({*SHARDS, *GRADIENT_SHARDS}),
+    "revision": wanted_revisions(config["checkpoints"]),
+    "target": TARGETS,
+    "point": ROLES,
+    "arm": ARMS,
+    "draw": [str(draw) for draw in range(MOST_DRAWS)],
+}
 
 # What `snakemake plan` and the beginning of a run know besides the config.
 

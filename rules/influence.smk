@@ -127,6 +127,7 @@ rule rank_rows:
 rule score_tokens:
     input:
         ranked="<results>/influence/{target}.tsv",
+        scores="<results>/influence/{target}.zarr",
         checkpoints=expand("<results>/heads/{point}", point=POINTS),
         factors=expand("<results>/curvature/{point}.h5", point=POINTS),
         products=expand(

@@ -56,10 +56,11 @@ rule show_top_rows:
         tokens=expand("<results>/influence/{target}.tokens.h5", target=TARGETS),
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         tokenizer="<results>/corpus/tokenizer",
+        published=START,
         templates=expand(
             "{folder}/{name}.html",
             folder=TEMPLATES,
-            name=["page", "top_rows"],
+            name=["page", "tables", "top_rows"],
         ),
     output:
         report(
@@ -129,10 +130,11 @@ if ARM_RUNS:
             effects="<results>/evaluation/effects.tsv",
             domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
             fidelity="<results>/influence/fidelity.tsv",
+            published=START,
             templates=expand(
                 "{folder}/{name}.html",
                 folder=TEMPLATES,
-                name=["page", "summary"],
+                name=["page", "summary", "tables"],
             ),
         output:
             text="<results>/report/summary.md",

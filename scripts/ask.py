@@ -23,6 +23,7 @@ from headwater.influence.query import Experiment
 from headwater.influence.ranking import EXTREMES
 from headwater.logs import escape_unprintable
 from headwater.report.visible import plain
+from headwater.tables import table_text
 
 WIDTH = 72
 
@@ -83,7 +84,7 @@ def main():
         table = experiment.top_rows(head, target, args.damping)
     if args.output:
         try:
-            table.to_csv(args.output, sep="\t", index=False)
+            Path(args.output).write_text(table_text(table), encoding="utf-8")
         except OSError as error:
             raise HeadwaterError(f"{args.output}: cannot write ({error})") from error
     tokenizer = Tokenizer.from_file(

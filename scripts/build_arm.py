@@ -1,5 +1,6 @@
 """Turn one arm into the row and the weight of every position of the window."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ from headwater import job
 from headwater.heads.targets import open_window
 from headwater.identity import arm_identity
 from headwater.influence.files import read_scores
-from headwater.interventions.arms import arm_rows, pick_rows
+from headwater.interventions.arms import arm_rows, overlap, pick_rows
 from headwater.interventions.files import write_arm
-from headwater.interventions.kinds import RowFacts
+from headwater.interventions.kinds import KINDS, RowFacts
 from headwater.seeds import stable_seed
 
 
@@ -27,18 +28,26 @@ def main(snakemake):
         generator = np.random.default_rng(seed)
         count = round(settings["fraction"] * len(window))
         domains = window.domains()
-        facts = RowFacts(domains, scores)
+        names = window.rows.domain_names
+        disjoint = settings.get("disjoint", True)
+        facts = RowFacts(domains, scores, names, disjoint)
         picked = pick_rows(settings["rows"], count, facts, generator)
-        made = arm_rows(settings["action"], picked, len(window), generator)
+        made = replace(
+            arm_rows(settings["action"], picked, len(window), generator),
+            overlap=overlap(settings["rows"], picked, facts),
+        )
         stamp = arm_identity("interventions", config, arm, draw)
         write_arm(Path(snakemake.output[0]), made, stamp)
-        names = window.rows.domain_names
         counts = np.bincount(domains[picked], minlength=len(names))
         job.logger.info(
             "%s: %s %d of %d rows: %s",
             *(arm, settings["action"], len(picked), len(window)),
-            ", ".join(f"{n} {c}" for n, c in zip(names, counts, strict=True)),
+            ", ".join(f"{n!r} {c}" for n, c in zip(names, counts, strict=True)),
         )
+        if made.overlap is not None:
+            text = "%s: %.1f %% of the rows are also among as many %s"
+            told = KINDS[KINDS[settings["rows"]].explains].noun
+            job.logger.info(text, arm, 100 * made.overlap, told)
 
 
 main(snakemake)  # noqa: F821

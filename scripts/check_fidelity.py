@@ -11,8 +11,8 @@ from headwater.checkpoints.files import load_for_pass
 from headwater.curvature.files import read_factors
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
-from headwater.influence.average import Average
-from headwater.influence.files import read_product, read_scores
+from headwater.influence.average import PointScores, mean_scores
+from headwater.influence.files import read_point_factors, read_product, read_scores
 from headwater.influence.ranking import agreement
 from headwater.influence.scores import stream_scores
 from headwater.publish import write_text
@@ -20,9 +20,9 @@ from headwater.seeds import stable_seed
 
 
 def exact_scores(snakemake, config, window, points, sample):
-    """Float32 scores of the sampled rows, [rows, targets]."""
+    """Scores of the sampled rows at every point."""
     inputs, targets = snakemake.input, snakemake.params.targets
-    average = Average(len(sample), len(targets))
+    found = PointScores(len(sample), len(targets), len(points))
     for position, step in enumerate(points):
         after = np.flatnonzero(window.is_after(step, sample))
         paths = inputs.products[position :: len(points)]
@@ -37,8 +37,8 @@ def exact_scores(snakemake, config, window, points, sample):
             config["gradients"]["mode"],
             options,
         )
-        average.add(after, scores)
-    return average.scores
+        found.add(position, after, scores)
+    return found.scores
 
 
 def main(snakemake):
@@ -50,8 +50,11 @@ def main(snakemake):
         exact = exact_scores(snakemake, config, window, choice.points, sample)
         lines = []
         for position, target in enumerate(snakemake.params.targets):
-            stored = read_scores([Path(inputs.scores[position])], config)[sample]
-            lines.append((target, len(sample), *agreement(stored, exact[:, position])))
+            path = Path(inputs.scores[position])
+            stored = read_scores([path], config)[sample]
+            factors = read_point_factors(path, config)
+            own = mean_scores(exact[:, position], factors)
+            lines.append((target, len(sample), *agreement(stored, own)))
             job.logger.info(
                 "%s: scores against exact ones on %d rows: Spearman %.4f, "
                 "overlap of the top 10 %% %.3f",

@@ -16,8 +16,8 @@ from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import open_window, read_target
 from headwater.influence.ranking import agreement
 from headwater.influence.variants import Question, Setting, variant_scores
-from headwater.publish import write_text
 from headwater.seeds import stable_seed
+from headwater.tables import write_table
 
 
 def setting_of(snakemake, config):
@@ -68,7 +68,7 @@ def main(snakemake):
                 )
         columns = ["target", "variant", "rows", "spearman", "overlap"]
         table = pd.DataFrame(lines, columns=columns)
-        write_text(Path(snakemake.output[0]), table.to_csv(sep="\t", index=False))
+        write_table(Path(snakemake.output[0]), table)
 
 
 main(snakemake)  # noqa: F821

@@ -11,9 +11,11 @@ import torch
 
 from headwater import job
 from headwater.checkpoints.files import load_model
+from headwater.corpus.domains import planted
+from headwater.corpus.encoding import Encoder
 from headwater.corpus.rows import Rows
 from headwater.evaluation.losses import HeldOut
-from headwater.evaluation.metrics import checkpoint_metrics, metrics_table
+from headwater.evaluation.metrics import check_finite, checkpoint_metrics, metrics_table
 from headwater.geometry import Head
 from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
 from headwater.heads.targets import read_target
@@ -21,9 +23,10 @@ from headwater.identity import arm_identity, identity
 from headwater.interventions.runs import BASELINE
 from headwater.probes import find_probe
 from headwater.progress import Progress
-from headwater.publish import publish_folder, write_text
+from headwater.publish import publish_folder
 from headwater.seeds import stable_seed
 from headwater.steps import step_numbers
+from headwater.tables import write_table
 
 
 def runs_of(snakemake, arm):
@@ -38,8 +41,14 @@ def questions(snakemake, config):
     """What every checkpoint is asked: sequences, held-out rows, the target's probe."""
     inputs, heads = snakemake.input, config["heads"]
     rows = Rows([Path(inputs.held_out)], config)
+    encoder = Encoder.open(Path(inputs.tokenizer), config)
     names = [rows.domain_names[i] for i in rows.domains(0, len(rows))]
-    held = HeldOut(torch.from_numpy(rows.tokens(0, len(rows))), np.array(names))
+    held = HeldOut(
+        torch.from_numpy(rows.tokens(0, len(rows))),
+        np.array(names, object),  # text of NumPy's own kind loses a NUL at its end
+        encoder.end_of_document,
+        planted(config),
+    )
     sequences = repeated_sequences(
         heads["sequences"],
         heads["half_length"],
@@ -58,7 +67,9 @@ def measure(checkpoints, asked, config, update):
     for step, folder in checkpoints:
         model = load_model(folder, config).to(job.device())
         early, late = settings["early_tokens"], settings["late_tokens"]
-        lines += checkpoint_metrics(step, model, sequences, held, early, late, probes)
+        found = checkpoint_metrics(step, model, sequences, held, early, late, probes)
+        check_finite(found, folder)
+        lines += found
         update()
     return metrics_table(lines)
 
@@ -87,8 +98,7 @@ def main(snakemake):
             label = f"evaluate {arm}"
             progress = Progress(label, total, "checkpoints", done=total - left)
             for table, checkpoints in rest.items():
-                found = measure(checkpoints, asked, config, progress.update)
-                write_text(table, found.to_csv(sep="\t", index=False))
+                write_table(table, measure(checkpoints, asked, config, progress.update))
 
 
 main(snakemake)  # noqa: F821

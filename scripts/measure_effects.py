@@ -7,10 +7,10 @@ import pandas as pd
 from headwater import job
 from headwater.checkpoints.schedule import arm_schedule
 from headwater.evaluation.effects import curves, effect, summarise
-from headwater.hdf5 import open_file
 from headwater.heads.targets import read_target, read_window
+from headwater.interventions.files import read_arm
 from headwater.interventions.runs import BASELINE, run_name, run_tables
-from headwater.publish import write_text
+from headwater.tables import read_table, write_table
 
 
 def main(snakemake):
@@ -21,29 +21,30 @@ def main(snakemake):
         start, end = choice.window.start, choice.window.end
         steps = arm_schedule(start, end, config["retraining"]["checkpoint_every"])
         tables = {
-            path.stem: pd.read_csv(path, sep="\t")
+            path.stem: read_table(path)
             for path in run_tables(map(Path, snakemake.input.runs))
         }
-        picked = {Path(p).stem: p for p in snakemake.input.arms}
+        arms = {Path(p).stem: Path(p) for p in snakemake.input.arms}
         runs = {
             run: curves(table, target.score, target.head, name, steps)
             for run, table in tables.items()
         }
         none = {"action": "none", "rows": "none", "draw": 0, "rows_changed": 0}
+        none["overlap"] = float("nan")
         base = effect(runs[BASELINE], runs[BASELINE])
         lines = [{"arm": BASELINE, **none, **base}]
         for arm, draw in snakemake.params.arm_runs:
             settings = config["arms"][arm]
             run = run_name(arm, draw)
-            with open_file(Path(picked[run]), config) as file:
-                changed = len(file["picked"])
+            plan = read_arm(arms[run], config)
             lines.append(
                 {
                     "arm": arm,
                     "action": settings["action"],
                     "rows": settings["rows"],
                     "draw": draw,
-                    "rows_changed": changed,
+                    "rows_changed": len(plan.picked),
+                    "overlap": float("nan") if plan.overlap is None else plan.overlap,
                     **effect(runs[run], runs[BASELINE]),
                 }
             )
@@ -52,7 +53,7 @@ def main(snakemake):
             (effects, snakemake.output.effects),
             (summarise(effects), snakemake.output.summary),
         ):
-            write_text(Path(path), table.to_csv(sep="\t", index=False))
+            write_table(Path(path), table)
 
 
 main(snakemake)  # noqa: F821

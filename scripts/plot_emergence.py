@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from headwater import job
+from headwater.corpus.domains import planted
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import run_tables
 from headwater.report import emergence, style
-from headwater.report.tables import read_table, read_tables
+from headwater.report.tables import read_tables
 from headwater.report.words import arm_labels
+from headwater.tables import read_table
 
 
 def main(snakemake):
@@ -24,6 +26,7 @@ def main(snakemake):
             domains=domains,
             scores=read_table(Path(snakemake.input.scores)),
             runs=read_tables(run_tables(map(Path, snakemake.input.runs))),
+            planted=planted(config),
         )
         figure = emergence.draw(data)
         outputs = snakemake.output

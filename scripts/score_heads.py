@@ -6,16 +6,19 @@ import pandas as pd
 
 from headwater import job
 from headwater.checkpoints.files import load_model
+from headwater.checkpoints.published import tell_equal_revisions
 from headwater.heads.scores import head_scores, scores_table
 from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
 from headwater.progress import Progress
-from headwater.publish import write_text
 from headwater.seeds import stable_seed
 from headwater.steps import step_numbers
+from headwater.tables import write_table
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
+        checkpoints = step_numbers(Path(p) for p in snakemake.input.checkpoints)
+        tell_equal_revisions(folder for _, folder in checkpoints)
         settings = config["heads"]
         sequences = repeated_sequences(
             settings["sequences"],
@@ -27,7 +30,6 @@ def main(snakemake):
             ),
             stable_seed(config["seed"], "heads"),
         )
-        checkpoints = step_numbers(Path(p) for p in snakemake.input.checkpoints)
         progress = Progress("head scores", len(checkpoints), "checkpoints")
         tables = []
         for step, folder in checkpoints:
@@ -35,7 +37,7 @@ def main(snakemake):
             tables.append(scores_table(step, head_scores(model, sequences)))
             progress.update()
         table = pd.concat(tables, ignore_index=True)
-        write_text(Path(snakemake.output[0]), table.to_csv(sep="\t", index=False))
+        write_table(Path(snakemake.output[0]), table)
 
 
 main(snakemake)  # noqa: F821

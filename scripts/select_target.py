@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from headwater import job
 from headwater.heads.targets import choose_target, write_choice
 from headwater.identity import identity
+from headwater.tables import read_table
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
         name = snakemake.wildcards.target
-        scores = pd.read_csv(snakemake.input.scores, sep="\t")
+        scores = read_table(Path(snakemake.input.scores))
         target = choose_target(config["targets"][name], scores)
         stamp = identity("heads", config, targets=[name])
         write_choice(Path(snakemake.output[0]), target, stamp)

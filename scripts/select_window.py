@@ -2,20 +2,19 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from headwater import job
 from headwater.checkpoints.schedule import point_names
 from headwater.heads.targets import choose_window, write_choice
 from headwater.identity import identity
 from headwater.publish import publish_links
 from headwater.steps import step_numbers
+from headwater.tables import read_table
 
 
 def main(snakemake):
     with job.start(snakemake) as config:
         steps = dict(step_numbers(map(Path, snakemake.input.checkpoints)))
-        scores = pd.read_csv(snakemake.input.scores, sep="\t")
+        scores = read_table(Path(snakemake.input.scores))
         choice = choose_window(config, scores, sorted(steps))
         roles = choice.roles(point_names(config["window"]))
         for target in map(Path, snakemake.output.roles):  # heads/start, heads/end, ...

@@ -26,6 +26,7 @@ from snakemake.settings.types import (
     ResourceSettings,
 )
 
+from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.suggestions import suggestion
 
@@ -84,8 +85,7 @@ def main():
     parser.add_argument("file", help="under results/, such as a job makes it")
     parser.add_argument("--configfile", default="config/config.yaml", type=Path)
     args = parser.parse_args()
-    if not args.configfile.is_file():
-        raise HeadwaterError(f"{args.configfile}: no such config file")
+    read_config_file(str(args.configfile))  # before Snakemake, to say what is wrong
     snakemake, script = job_of(args.file.rstrip("/"), args.configfile)
     missing = [path for path in snakemake.input if not os.path.exists(path)]
     lines = [

@@ -5,12 +5,13 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from headwater import job
+from headwater.corpus.domains import planted
 from headwater.corpus.rows import Rows
 from headwater.heads.targets import read_choice
 from headwater.influence.files import read_tokens
 from headwater.publish import write_text
 from headwater.report import pages
-from headwater.report.tables import read_tables
+from headwater.report.tables import published_table, read_tables
 
 
 def main(snakemake):
@@ -36,7 +37,13 @@ def main(snakemake):
             for name, table in ranked.items()
         ]
         page = pages.top_rows_page(
-            config["experiment"], targets, choice, config["corpus"]["seq_len"]
+            config["experiment"],
+            targets,
+            choice,
+            config["corpus"]["seq_len"],
+            planted(config),
+            config["window"]["checkpoints"],
+            published_table(map(Path, snakemake.input.published)),
         )
         write_text(Path(snakemake.output[0]), page)
 

@@ -8,7 +8,7 @@ from headwater.curvature.files import read_factors
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.identity import identity
-from headwater.influence.average import Average, within
+from headwater.influence.average import PointScores, within
 from headwater.influence.files import read_product, write_scores
 from headwater.influence.scores import stream_scores
 from headwater.shares import share_of
@@ -21,7 +21,7 @@ def main(snakemake):
         choice, window = open_window(inputs.window, inputs.rows, config)
         part = share_of(len(window), settings["shards"], int(shard))
         targets, precision = snakemake.params.targets, settings["precision"]
-        average = Average(len(part), len(targets))
+        found = PointScores(len(part), len(targets), len(choice.points))
         for position, step in enumerate(choice.points):
             after = window.after(step, part)
             paths = inputs.products[position :: len(choice.points)]
@@ -35,12 +35,13 @@ def main(snakemake):
                 settings["mode"],
                 options,
             )
-            average.add(within(after, part), scores, losses)
-        for target, column, path in zip(
-            targets, average.scores.T, snakemake.output, strict=True
+            found.add(position, within(after, part), scores, losses)
+        for column, (target, path) in enumerate(
+            zip(targets, snakemake.output, strict=True)
         ):
             stamp = identity("influence", config, [target], shard=shard, target=target)
-            write_scores(Path(path), part.start, column, average.losses, stamp)
+            own = found.scores[:, column]
+            write_scores(Path(path), part.start, own, found.losses, stamp)
 
 
 main(snakemake)  # noqa: F821

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from headwater import job
+from headwater.corpus.domains import planted
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import BASELINE
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
 from headwater.report.summary import Tables, summary_text
-from headwater.report.tables import read_table, read_tables, titled
+from headwater.report.tables import published_table, read_tables, titled
+from headwater.tables import read_table
 
 
 def main(snakemake):
@@ -24,12 +26,15 @@ def main(snakemake):
             summary=read_table(Path(inputs.summary)),
             domains=domains,
             fidelity=read_table(Path(inputs.fidelity)),
+            planted=planted(config),
+            checkpoints=config["window"]["checkpoints"],
         )
         folder = Path(snakemake.output.text).parent
         pages = snakemake.params.places.items()
         text = summary_text(tables, {str(folder / name): what for name, what in pages})
         effects = read_table(Path(inputs.effects))
         shown = titled(tables.summary, effects, domains, tables.fidelity)
+        shown |= published_table(map(Path, inputs.published))
         page = tables_page(config["experiment"], text, shown)
         write_text(Path(snakemake.output.page), page)
         write_text(Path(snakemake.output.text), text)

@@ -1,12 +1,17 @@
 """Shapes checked, the order of the tests, and the experiment that several look at."""
 
 import fcntl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants, file_download
 from jaxtyping import install_import_hook
 
+import hub_server
+import model_hub
 from clone import make_clone, run
+from headwater.net import failures
 
 # Each call in these, and its result, is checked against its annotations.
 SCIENCE = (
@@ -38,3 +43,19 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             assert result.returncode == 0, result.stdout[-4000:]
             (clone / "output.txt").write_text(result.stdout)
     return clone
+
+
+@pytest.fixture
+def model_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[hub_server.HubServer]:
+    """An empty hub; `huggingface_hub` is pointed at it."""
+    with model_hub.serve(tmp_path / "hub") as found:
+        monkeypatch.setattr(constants, "ENDPOINT", found.url)
+        template = found.url + "/{repo_id}/resolve/{revision}/{filename}"
+        for module in (constants, file_download):
+            if hasattr(module, "HUGGINGFACE_CO_URL_TEMPLATE"):
+                monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(failures, "_FIRST_WAIT", 0.0)
+        yield found

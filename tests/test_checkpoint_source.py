@@ -17,34 +17,26 @@ from safetensors.torch import load_file, save_file
 from transformers import GPTNeoXForCausalLM
 
 from headwater.checkpoints.files import load_model, load_state
-from headwater.checkpoints.source import SOURCE_FILE, fetch_checkpoint, load_pickled
+from headwater.checkpoints.published import SOURCE_FILE
+from headwater.checkpoints.source import fetch_checkpoint
+from headwater.checkpoints.weights import load_pickled
 from headwater.errors import HeadwaterError
 from headwater.identity import identity
 from headwater.net import failures
 from headwater.net.hub import hub_file, is_whole
 from headwater.suggestions import nearest
-from model_hub import REPO, SHAPE, pythia_tensors, serve, write_revision
+from model_hub import REPO, SHAPE, pythia_tensors, write_revision
 from test_corpus_support import small_config
 
 WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A hub with revisions of one model; `huggingface_hub` is pointed at it."""
-    root = tmp_path / "hub"
+def server(model_server):
+    """A hub with revisions of one model."""
     for step, seed in ((0, 0), (1, 1), (512, 2), (1000, 3), (2000, 4)):
-        write_revision(root / "models" / REPO / f"step{step}", seed)
-    with serve(root) as found:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", found.url)
-        template = found.url + "/{repo_id}/resolve/{revision}/{filename}"
-        for module in (huggingface_hub.constants, huggingface_hub.file_download):
-            if hasattr(module, "HUGGINGFACE_CO_URL_TEMPLATE"):
-                monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        cache = str(tmp_path / "cache")
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", cache)
-        monkeypatch.setattr(failures, "_FIRST_WAIT", 0.0)
-        yield found
+        write_revision(model_server.root / "models" / REPO / f"step{step}", seed)
+    return model_server
 
 
 def hub_config(**model) -> dict:
@@ -123,7 +115,7 @@ def test_faults_that_pass_are_tried_again(server, tmp_path, monkeypatch, faults)
     config = hub_config()
     folder = fetch(tmp_path / "step1", "step1", config)
     expected = pythia_tensors(1)["embed_out.weight"]
-    assert torch.equal(load_file(folder / WEIGHTS)["lm_head.weight"], expected)
+    assert torch.equal(load_file(folder / WEIGHTS)["embed_out.weight"], expected)
 
 
 def test_a_hub_that_stays_broken_is_one_line(server, tmp_path, monkeypatch):
@@ -259,7 +251,7 @@ def test_pickled_weights_serve_where_there_are_no_others(tmp_path):
     write_revision(tmp_path / "m" / "step0", 5, pickled=True)
     folder = fetch(tmp_path / "out", "step0", folder_config(tmp_path / "m"))
     expected = pythia_tensors(5)["embed_out.weight"]
-    assert torch.equal(load_file(folder / WEIGHTS)["lm_head.weight"], expected)
+    assert torch.equal(load_file(folder / WEIGHTS)["embed_out.weight"], expected)
     assert "pytorch_model.bin" in (folder / SOURCE_FILE).read_text()
     assert not (folder / "pytorch_model.bin").exists()
 
@@ -269,7 +261,7 @@ def test_safetensors_are_preferred(tmp_path):
     write_revision(tmp_path / "m" / "step0", 6)
     folder = fetch(tmp_path / "out", "step0", folder_config(tmp_path / "m"))
     expected = pythia_tensors(6)["embed_out.weight"]
-    assert torch.equal(load_file(folder / WEIGHTS)["lm_head.weight"], expected)
+    assert torch.equal(load_file(folder / WEIGHTS)["embed_out.weight"], expected)
 
 
 class Harmful:
@@ -318,7 +310,7 @@ def test_weights_in_several_files_are_put_together(tmp_path):
     index.write_text(json.dumps({"weight_map": where}))
     target = fetch(tmp_path / "out", "step0", folder_config(tmp_path / "m"))
     expected = tensors["embed_out.weight"]
-    assert torch.equal(load_file(target / WEIGHTS)["lm_head.weight"], expected)
+    assert torch.equal(load_file(target / WEIGHTS)["embed_out.weight"], expected)
     index.write_text("[]")
     message = refusal(tmp_path / "two", "step0", folder_config(tmp_path / "m"))
     assert message.startswith(f"{index}: damaged")
@@ -376,7 +368,10 @@ def set_nan(tensors: dict[str, torch.Tensor]) -> None:
     ("change", "message"),
     [
         (set_nan, "1 of the 9728 numbers of gpt_neox.embed_in.weight are NaN or"),
-        (lambda t: t.pop("embed_out.weight"), "lm_head.weight is missing, config.json"),
+        (
+            lambda t: t.pop("embed_out.weight"),
+            "embed_out.weight is missing, config.json",
+        ),
         (
             lambda t: t.update(extra=torch.ones(2)),
             "extra is (2,), config.json needs miss",

@@ -244,11 +244,11 @@ MISTAKES = [
     ),
     (
         ("training.learning_rate", "3e-3"),
-        'training.learning_rate: expected a number, found "3e-3"; write 3.0e-3',
+        'training.learning_rate: expected a number, found "3e-3"; write 0.003',
     ),
     (
         ("training.learning_rate", "1.5e4"),
-        'training.learning_rate: expected a number, found "1.5e4"; write 1.5e+4',
+        'training.learning_rate: expected a number, found "1.5e4"; write 15000.0',
     ),
     (
         ("training.learning_rate", "0.1"),
@@ -302,7 +302,8 @@ MISTAKES = [
     ),
     (
         ("corpus.tokenizer.vocab_size", 257),
-        "corpus.tokenizer.vocab_size: expected an integer >= 258, found 257",
+        "corpus.tokenizer.vocab_size: expected an integer >= 258 and "
+        "<= 10000000, found 257",
     ),
     (
         ("training.betas", [0.9]),
@@ -437,7 +438,7 @@ MISTAKES = [
     ),
     (
         ("window.checkpoints", 0),
-        "window.checkpoints: expected an integer >= 1, found 0",
+        "window.checkpoints: expected an integer >= 1 and <= 1000, found 0",
     ),
     (
         ("window", {"target": "induction", "score_at": "end", "checkpoints": 2}),
@@ -1005,6 +1006,24 @@ def test_every_kind_asks_for_what_it_needs_and_no_more(kind: str, base: Path) ->
         assert len(lines) == len(wanted)
         for line, start in zip(lines, wanted, strict=True):
             assert line.startswith(f"c.yaml: arms.own.{start}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("disjoint", [True, False])
+def test_only_kinds_that_explain_others_may_overlap(kind, disjoint, base) -> None:
+    arm = {"action": "remove", "rows": kind, "fraction": 0.1, "disjoint": disjoint}
+    if KINDS[kind].scored:
+        arm["target"] = "induction"
+    config = changed(("arms.own", arm))
+    if KINDS[kind].explains:
+        assert (
+            load_config(config, "c.yaml", base)["arms"]["own"]["disjoint"] is disjoint
+        )
+        return
+    assert problems(config, base) == [
+        f"c.yaml: arms.own.disjoint: {kind} rows are compared with no others; remove "
+        "this key"
+    ]
 
 
 def test_import_stays_light() -> None:

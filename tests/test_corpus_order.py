@@ -141,7 +141,9 @@ def test_every_row_is_its_packed_row_or_a_record(packed, row_paths):
             assert tokens.tolist() == generated.tokens[number].tolist()
             number += 1
             length = len(encoder.decode(tokens))
-            expected = [Span("records", number, 0, length, 0, "records")]
+            expected = [
+                Span("records", number, 0, length, 0, "records", generated=True)
+            ]
             assert rows.spans(row) == expected
             assert rows.domain_names[rows.domains(row, row + 1)[0]] == "records"
         else:
@@ -295,6 +297,21 @@ def test_no_records(tmp_path, shards):
     kept = Rows([build_held_out(tmp_path, config, inputs)], config)
     assert len(kept) == 15
     assert kept.domain_names == rows.domain_names
+
+
+def test_where_nothing_is_generated_records_is_a_name_like_any(tmp_path):
+    config = small_config(corpus__records__fraction=0.0)
+    lines = [line(f"{i} text " * 9, "records") for i in range(120)]
+    shard = write_shard(tmp_path / "records.jsonl.zst", lines)
+    inputs = build_packed(tmp_path, config, [shard])
+    rows = Rows(build_rows(tmp_path, config, inputs), config)
+    (span, *_) = rows.spans(0)
+    assert (span.source, span.domain, span.generated) == ("records", "records", False)
+    assert span.place.startswith("records.jsonl.zst, line ")
+    held_out = build_held_out(tmp_path, config, inputs)
+    summary = json.loads((held_out.parent / "summary.json").read_text())
+    assert summary["domains"]["records"]["generated"] is False
+    assert "documents" in summary["domains"]["records"]["training"]
 
 
 @pytest.mark.parametrize(("name", "domain"), [("records", "x"), ("a", "records")])

@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 
 from headwater.corpus.documents import Document, DocumentReader, zstd
+from headwater.corpus.domains import NO_LABEL
 from headwater.errors import HeadwaterError
 from test_corpus_support import line, write_shard
 
@@ -172,12 +173,25 @@ def test_empty_file_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "meta", [{}, None, 3, {"pile_set_name": None}, {"pile_set_name": ""}]
+    "meta",
+    [{}, None, 3, *({"pile_set_name": name} for name in (None, "", " \t\n", 7, ["x"]))],
 )
-def test_missing_domain_is_unknown(tmp_path, meta):
+def test_documents_without_a_label_have_one_domain(tmp_path, meta):
     bare = json.dumps({"text": "x", "meta": meta}).encode()
     path = write_shard(tmp_path / "a.jsonl.zst", [bare, b'{"text": "x"}'])
-    assert [d.domain for d in read(path)[0]] == ["unknown", "unknown"]
+    assert [d.domain for d in read(path)[0]] == [NO_LABEL, NO_LABEL]
+
+
+@pytest.mark.parametrize("name", ["unknown", "None", "nan", "no label", f"{NO_LABEL} "])
+def test_no_label_is_told_from_labels(tmp_path, name):
+    path = write_shard(tmp_path / "a.jsonl.zst", [line("x", name), b'{"text": "x"}'])
+    assert [d.domain for d in read(path)[0]] == [name, NO_LABEL]
+
+
+def test_the_name_of_no_label_is_refused_as_a_label(tmp_path):
+    path = write_shard(tmp_path / "a.jsonl.zst", [GOOD, line("x", NO_LABEL)])
+    with pytest.raises(HeadwaterError, match=r"line 2: .* reserved name .*no label"):
+        read(path)
 
 
 def test_empty_documents_are_counted_not_yielded(tmp_path):

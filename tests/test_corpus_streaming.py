@@ -14,6 +14,7 @@ import pytest
 from headwater.corpus import streaming
 from headwater.corpus.detectors import detected_domain
 from headwater.corpus.documents import DocumentReader
+from headwater.corpus.domains import NO_LABEL
 from headwater.corpus.sources.dataset import SOURCE as DATASET
 from headwater.errors import HeadwaterError
 from headwater.net.fetching import GrowingFile
@@ -79,6 +80,27 @@ def test_documents_without_label_get_a_detected_one(tmp_path: Path) -> None:
     found = [domain for _, domain in documents(tmp_path / "out")]
     assert found == ["latex (detected)", "prose (detected)"]
     assert found == [detected_domain(entry["text"]) for entry in entries]
+
+
+def test_an_empty_label_is_none(tmp_path: Path) -> None:
+    labels = ["None", None, "nan", "", " ", 0, "code"]
+    entries = [{"text": "x", "kind": label} for label in map(_text, labels)]
+    paths = write_jsonl(tmp_path / "data", entries, 1)
+    fetch_dataset(tmp_path / "out", settings_of(paths, domain="kind"), 0)
+    found = [domain for _, domain in documents(tmp_path / "out")]
+    assert found == ["None", NO_LABEL, "nan", NO_LABEL, NO_LABEL, "0", "code"]
+
+
+def test_a_missing_number_is_no_label(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,year\nx,1999\ny,\n")
+    fetch_dataset(tmp_path / "out", settings_of([tmp_path / "a.csv"], domain="year"), 0)
+    labels = [domain for _, domain in documents(tmp_path / "out")]
+    assert labels[1] == NO_LABEL
+    assert labels[0].startswith("1999")
+
+
+def _text(label: object) -> str | None:
+    return None if label is None else str(label)
 
 
 def test_jobs_share_the_documents_by_file_always_alike(tmp_path: Path) -> None:

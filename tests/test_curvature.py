@@ -330,6 +330,20 @@ def test_the_diagonal_hessian_is_the_fishers_diagonal_in_the_parameters_own_basi
             assert torch.equal(found.bases[side], torch.eye(len(found.bases[side])))
 
 
+@pytest.mark.parametrize("hessian", ["diagonal", "ekfac"])
+def test_without_a_seed_the_labels_are_the_rows_own(hessian):
+    """The empirical Fisher: as the loop over rows, and not that of drawn labels."""
+    model, rows = tiny_model(), random_rows(ROWS)
+    found = fit_factors(model, rows, HEADS, "qkvo", PassOptions(4), hessian)
+    loop = loop_gradients(tiny_model(), rows, rows[:, 1:], HEADS)
+    drawn = fit(model, HEADS, hessian=hessian)
+    for block in blocks_of(HEADS, "qkvo"):
+        norms = [float(row[block.head][block.name].square().mean()) for row in loop]
+        mean = float(found.lambdas[str(block)].mean())
+        assert mean == pytest.approx(sum(norms) / ROWS, rel=1e-9)
+        assert mean != pytest.approx(float(drawn.lambdas[str(block)].mean()), rel=1e-2)
+
+
 def test_without_a_hessian_the_product_is_the_gradient_itself():
     model, head = tiny_model(), Head(1, 0)
     factors = fit(model, [head], hessian="identity")

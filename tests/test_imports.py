@@ -285,7 +285,7 @@ IMPORTED = {
     "fetch_tokenizer": "",
     "fit_factors": PASS,
     "hold_out": "zarr",
-    "measure_effects": "pandas h5py",
+    "measure_effects": "pandas",
     "order_rows": "zarr",
     "plan": "",
     "probe_gradient": PASS,

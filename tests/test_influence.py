@@ -18,7 +18,6 @@ from headwater.gradients.blocks import blocks_of
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
-from headwater.influence.average import Average, within
 from headwater.influence.files import Product
 from headwater.influence.inverse import solve
 from headwater.influence.scores import (
@@ -292,16 +291,6 @@ def test_bf16_scores_stay_within_the_stated_bounds(case):
     assert spearmanr(*scores)[0] > 0.98
     assert np.linalg.norm(scores[1] - scores[0]) < 0.15 * np.linalg.norm(scores[0])
     assert not np.array_equal(*scores)
-
-
-def test_each_row_is_averaged_over_the_checkpoints_before_it():
-    average = Average(4, 2)
-    first, second = np.arange(8.0).reshape(4, 2), np.full((2, 2), 10.0)
-    average.add(slice(0, 4), first, np.ones(4))
-    average.add(within(range(7, 9), range(5, 9)), second, np.full(2, 3.0))
-    expected = [[0, 1], [2, 3], [7, 7.5], [8, 8.5]]
-    np.testing.assert_array_equal(average.scores, expected)
-    assert average.losses.tolist() == [1, 1, 3, 3]
 
 
 def test_variants_tell_the_released_code_and_simpler_hessians_apart(case):

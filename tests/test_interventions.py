@@ -1,14 +1,17 @@
 """Arms: which rows are picked, and what stands at every position then."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headwater.errors import HeadwaterError
 from headwater.identity import identity
-from headwater.interventions.arms import ACTIONS, arm_rows, pick_rows
-from headwater.interventions.files import ArmRows, read_arm, write_arm
+from headwater.interventions.arms import ACTIONS, arm_rows, overlap, pick_rows
+from headwater.interventions.files import read_arm, write_arm
 from headwater.interventions.kinds import KINDS, RowFacts, random_rows
 from test_corpus_support import small_config
 
@@ -117,6 +120,8 @@ SCORES[:2] = 100.0
 
 
 FACTS = RowFacts(DOMAINS, SCORES)
+ANY = RowFacts(DOMAINS, SCORES, disjoint=False)
+FOLLOW = [name for name in KINDS if KINDS[name].explains]
 
 
 def test_the_dominating_domain_is_that_of_most_top_rows():
@@ -124,8 +129,9 @@ def test_the_dominating_domain_is_that_of_most_top_rows():
         picked = pick_rows("domain", count, FACTS, generator())
         assert (DOMAINS[picked] == domain).all()
     with pytest.raises(HeadwaterError, match="only 150 to draw from"):  # of domain 1
-        pick_rows("domain", TOTAL, FACTS, generator())
-    tie = RowFacts(np.array([3, 1, 3, 1]), np.array([2.0, 2.0, 0.0, 0.0]))
+        pick_rows("domain", TOTAL, ANY, generator())
+    domains, scores = np.array([3, 1, 3, 1]), np.array([2.0, 2.0, 0.0, 0.0])
+    tie = RowFacts(domains, scores, disjoint=False)
     assert tie.domains[pick_rows("domain", 2, tie, generator())].tolist() == [1, 1]
 
 
@@ -139,35 +145,97 @@ def test_a_domain_arm_draws_from_the_dominating_domain_only(seed):
 
 def test_a_domain_arm_larger_than_its_domain_says_so():
     scores = np.where(DOMAINS == 0, 1.0, 0.0)  # 20 rows of domain 0 are on top
+    facts = RowFacts(DOMAINS, scores, disjoint=False)
     with pytest.raises(
         HeadwaterError, match="30 rows wanted, but only 20 to draw from"
     ):
-        pick_rows("domain", 30, RowFacts(DOMAINS, scores), generator())
+        pick_rows("domain", 30, facts, generator())
 
 
 @pytest.mark.parametrize("count", [1, 2, 12, 40, TOTAL])
 def test_a_matched_arm_has_the_top_rows_mix_of_domains(count):
     top = top_rows(SCORES, count)
-    picked = pick_rows("matched", count, FACTS, generator())
+    picked = pick_rows("matched", count, ANY, generator())
     assert len(set(picked.tolist())) == count
     assert (np.diff(picked) > 0).all()
     mixes = [np.bincount(DOMAINS[rows], minlength=3) for rows in (picked, top)]
     np.testing.assert_array_equal(*mixes)
 
 
-def test_a_matched_arm_draws_any_row_of_each_domain():
+def test_a_matched_arm_that_is_not_disjoint_draws_any_row_of_each_domain():
     top = top_rows(SCORES, 12)  # 2 of domain 0, none of domain 1, 10 of domain 2
-    draws = [pick_rows("matched", 12, FACTS, generator(seed)) for seed in range(80)]
+    draws = [pick_rows("matched", 12, ANY, generator(seed)) for seed in range(80)]
     assert len({tuple(draw) for draw in draws}) == 80
     seen = np.bincount(np.concatenate(draws), minlength=TOTAL)
     assert ((seen > 0) == (DOMAINS != 1)).all()  # the top rows too, neither more
     assert abs(seen[top[-10:]].mean() - 80 * 10 / 30) < 5  # nor less than others
 
 
+@pytest.mark.parametrize("kind", FOLLOW)
+def test_a_disjoint_arm_draws_any_row_but_the_ones_it_explains(kind):
+    top = top_rows(SCORES, 12)
+    draws = [pick_rows(kind, 12, FACTS, generator(seed)) for seed in range(80)]
+    seen = np.bincount(np.concatenate(draws), minlength=TOTAL) > 0
+    wanted = np.isin(DOMAINS, DOMAINS[top] if kind == "matched" else [2])
+    left = np.setdiff1d(np.flatnonzero(wanted), top)
+    np.testing.assert_array_equal(np.flatnonzero(seen), left)
+    for draw in draws:
+        assert len(set(draw.tolist())) == 12
+        assert overlap(kind, draw, FACTS) == 0
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    domains=st.lists(st.integers(0, 3), min_size=4, max_size=30),
+    share=st.floats(0.05, 0.6),
+    seed=st.integers(0, 9),
+    kind=st.sampled_from(FOLLOW),
+)
+def test_a_disjoint_draw_is_disjoint_or_refused(domains, share, seed, kind):
+    scores = generator(seed).normal(size=len(domains))
+    count = max(1, round(share * len(domains)))
+    facts = RowFacts(np.array(domains), scores, [*"abcd"])
+    top = facts.domains[top_rows(scores, count)]
+    has, taken = (np.bincount(rows, minlength=4) for rows in (domains, top))
+    needs = taken
+    if kind == "domain":
+        needs = np.where(np.arange(4) == taken.argmax(), count, 0)
+    short = np.flatnonzero(needs > has - taken)
+    if not len(short):
+        picked = pick_rows(kind, count, facts, generator(seed))
+        assert overlap(kind, picked, facts) == 0
+        mix = np.bincount(facts.domains[picked], minlength=4)
+        np.testing.assert_array_equal(mix, needs)
+        return
+    with pytest.raises(HeadwaterError) as caught:
+        pick_rows(kind, count, facts, generator(seed))
+    first = short[0]
+    assert str(caught.value) == (
+        f"arm: {needs[first]} rows of domain {'abcd'[first]!r} wanted beside the top "
+        f"rows, but only {has[first] - taken[first]} of its {has[first]} are none; "
+        "lower the arm's fraction, or set its disjoint to false"
+    )
+
+
+def test_the_overlap_is_the_share_of_rows_that_are_top_rows():
+    top = top_rows(SCORES, 12)
+    low = np.flatnonzero(DOMAINS == 1)
+    for shared in (0, 3, 12):
+        picked = np.sort(np.concatenate([top[:shared], low[: 12 - shared]]))
+        for kind in FOLLOW:
+            assert overlap(kind, picked, ANY) == shared / 12
+    assert overlap("top", top, ANY) is None
+    assert overlap("random", top, RowFacts(DOMAINS)) is None
+
+
 def test_a_matched_arm_follows_the_scores_of_its_target():
     ties, rising = np.zeros(TOTAL), np.arange(TOTAL, dtype=float)
-    first = pick_rows("matched", 30, RowFacts(DOMAINS, ties), generator())
-    last = pick_rows("matched", 30, RowFacts(DOMAINS, rising), generator())
+    first = pick_rows(
+        "matched", 30, RowFacts(DOMAINS, ties, disjoint=False), generator()
+    )
+    last = pick_rows(
+        "matched", 30, RowFacts(DOMAINS, rising, disjoint=False), generator()
+    )
     assert np.bincount(DOMAINS[first], minlength=3).tolist() == [20, 10, 0]
     assert np.bincount(DOMAINS[last], minlength=3).tolist() == [0, 0, 30]
 
@@ -222,7 +290,7 @@ def test_draws_come_from_one_stream_in_a_fixed_order():
         draws += stream.choice(rows, size=count, replace=False).tolist()
     assert np.bincount(DOMAINS[top]).tolist() == [2, 0, 10]
     own = generator(5)
-    picked = pick_rows("matched", 12, FACTS, own)
+    picked = pick_rows("matched", 12, ANY, own)
     assert picked.tolist() == sorted(draws)
     others = np.setdiff1d(np.arange(TOTAL), picked)
     places = np.sort(stream.choice(others, size=12, replace=False))
@@ -240,6 +308,7 @@ def test_a_kind_is_whole(name):
     assert bool(kind.explains) == bool(kind.verdict) == follows
     if follows:
         assert KINDS[kind.explains].role == "judged"
+        assert not KINDS[kind.explains].drawn  # `overlap` picks its rows again
         assert "{effect}" in kind.verdict
     if kind.role == "judged":  # "the top rows' effect", whatever the domains are
         assert kind.noun.endswith("s")
@@ -261,9 +330,12 @@ def test_an_unknown_kind_or_action_picks_and_makes_nothing():
 def test_a_plan_comes_back_from_disk_and_is_refused_by_another_config(tmp_path):
     config = small_config()
     plan = arm_rows("insert", PICKED, TOTAL, generator())
-    write_arm(tmp_path / "plan.h5", plan, identity("corpus", config))
-    found = read_arm(tmp_path / "plan.h5", json.loads(json.dumps(config)))
-    for name in ArmRows.__dataclass_fields__:
+    for share in (0.0, 1 / 3, None):
+        own = replace(plan, overlap=share)
+        write_arm(tmp_path / "plan.h5", own, identity("corpus", config))
+        found = read_arm(tmp_path / "plan.h5", json.loads(json.dumps(config)))
+        assert found.overlap == share
+    for name in ("rows", "weights", "picked"):
         wanted = getattr(plan, name)
         np.testing.assert_array_equal(getattr(found, name), wanted)
         assert getattr(found, name).dtype == wanted.dtype

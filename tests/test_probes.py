@@ -13,7 +13,6 @@ from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.scores import head_scores
 from headwater.neox import attention_patterns
 from headwater.probes import PROBES, ProbeData, find_probe
-from headwater.probes.dataset import read_rows
 from tiny import (
     attention_weights,
     head_gradient,
@@ -290,85 +289,11 @@ def test_a_zero_gradient_is_warned_of_with_target_and_head(caplog, monkeypatch):
     assert caplog.text == ""
 
 
-# --- The dataset probe.
-
-
-def spell(text: str) -> list[int]:
-    return [ord(letter) - ord("a") for letter in text]
-
-
-def written(tmp_path, *lines: str):
-    path = tmp_path / "rows.jsonl"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def test_dataset_rows_are_read_with_their_positions_and_targets(tmp_path):
-    path = written(
-        tmp_path,
-        '{"tokens": [3, 4, 5, 6], "positions": [1, 3], "targets": [9, 8]}',
-        '{"text": "abc"}',
-        '{"text": "abcd", "positions": [2]}',
-    )
-    data = read_rows(path, spell, 31, 10)
-    assert data.tokens.tolist() == [[3, 4, 5, 6], [0, 1, 2, 0], [0, 1, 2, 3]]
-    assert data.weights.tolist() == [[0, 0.5, 0, 0.5], [0.5, 0.5, 0, 0], [0, 0, 1, 0]]
-    assert data.targets[0].tolist() == [0, 9, 0, 8]
-    assert data.targets[1].tolist() == [1, 2, 0, 0]
-    assert data.targets[2].tolist() == [0, 0, 3, 0]
-
-
-def test_dataset_is_the_log_probability_of_the_wanted_tokens(tmp_path):
-    lines = (
-        '{"tokens": [3, 4, 5, 6], "positions": [1, 3], "targets": [9, 8]}',
-        '{"tokens": [7, 2]}',
-    )
-    model, data = tiny_model(), read_rows(written(tmp_path, *lines), spell, 31, 10)
-    found = PROBES["dataset"].function(model, HEAD, data)
-    first = model(input_ids=torch.tensor([[3, 4, 5, 6]])).logits[0].log_softmax(1)
-    second = model(input_ids=torch.tensor([[7, 2]])).logits[0].log_softmax(1)
-    expected = [(first[1, 9] + first[3, 8]) / 2, second[0, 2]]
-    torch.testing.assert_close(found, torch.stack(expected))
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("{", "Expecting property name"),
-        ("[1]", "not an object"),
-        ("{}", 'no "tokens" and no "text"'),
-        ('{"tokens": [1, 99]}', "token id 99 is not in 0..30"),
-        ('{"tokens": [1, "a"]}', "token id 'a' is not in 0..30"),
-        ('{"tokens": [1, 2], "positions": [2]}', '"positions" must lie in 0..1'),
-        ('{"tokens": [1, 2], "positions": []}', '"positions" must lie in 0..1'),
-        ('{"tokens": [1, 2], "positions": [1]}', "has no next token"),
-        ('{"tokens": [1, 2], "positions": [0, 0]}', "names a position twice"),
-        ('{"tokens": [1, 2], "positions": 1}', "must be lists"),
-        ("[" * 100_000, "recursion"),
-        ('{"tokens": [1, 2], "targets": [1, 2]}', '2 "targets" for 1 "positions"'),
-        ('{"text": "abcdefghijkl"}', "12 tokens, but the model has 10 positions"),
-    ],
-)
-def test_bad_dataset_rows_are_told_in_one_line(tmp_path, line, reason):
-    path = written(tmp_path, '{"tokens": [1, 2]}', line)
-    with pytest.raises(HeadwaterError) as caught:
-        read_rows(path, spell, 31, 10)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: line 2: ")
-    assert reason in message
-    assert "\n" not in message
-
-
-def test_text_may_hold_unicode_line_separators(tmp_path):
-    path = tmp_path / "rows.jsonl"
-    path.write_text('{"text": "a\u2028\u0085b"}\n', encoding="utf-8")
-    data = read_rows(path, lambda text: list(range(len(text))), 31, 10)
-    assert data.tokens.tolist() == [[0, 1, 2, 3]]
-
-
-def test_a_dataset_without_rows_or_file_is_refused(tmp_path):
-    empty = tmp_path / "empty.jsonl"
-    empty.write_text("")
-    for path, reason in ((empty, "no rows"), (tmp_path / "none", "cannot be read")):
-        with pytest.raises(HeadwaterError, match=reason):
-            read_rows(path, spell, 31, 10)
+@pytest.mark.parametrize("name", ["induction", "copying", "dataset"])
+def test_a_probe_that_is_not_finite_is_refused(name):
+    """Finite weights and hidden states; the logits overflow."""
+    model, data = tiny_model(), probe_data(name, 3)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(1e307)
+    with pytest.raises(HeadwaterError, match=rf"^probe {name} of L1H2: its value or"):
+        probe_gradient(model, PROBES[name], HEAD, data, "qkvo")

@@ -19,6 +19,7 @@ from headwater.influence.files import (
 )
 from headwater.influence.ranking import agreement, domain_table, ranked_table
 from headwater.shares import share_of
+from headwater.tables import read_table, write_table
 from test_corpus_support import small_config
 from test_heads import DOMAINS, NAMES, window_rows
 
@@ -102,6 +103,29 @@ def test_the_smallest_windows_have_a_top(window, monkeypatch):
     monkeypatch.setattr(window, "domains", lambda: np.array([0, 1, 1, 2]))
     table = domain_table(np.array([1.0, 4.0, 2.0, 3.0]), window).set_index("domain")
     assert table["share_top"].to_dict() == {"code": 0, "prose": 1, "records": 0}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["natural", "NA", "nan"], ["a\tb", 'say "x"', "x\ry"], ["x", "x\x00", "X"]],
+)
+def test_domains_keep_their_names_in_the_tables(window, tmp_path, names):
+    window.rows.domain_names = names
+    tables = domain_table(SCORES, window), ranked_table(SCORES, LOSSES, window)
+    found = []
+    for table in tables:
+        write_table(tmp_path / "a.tsv", table)
+        found.append(read_table(tmp_path / "a.tsv")["domain"].tolist())
+    assert sorted(found[0]) == sorted(names)
+    order = np.argsort(-SCORES, kind="stable")
+    assert found[1] == [names[domain] for domain in WINDOW_DOMAINS[order]]
+
+
+def test_the_table_says_over_how_many_checkpoints_a_score_is_the_mean(window):
+    counts = np.arange(ROWS) // 8 + 1
+    table = ranked_table(SCORES, LOSSES, window, counts)
+    assert table["checkpoints"].tolist() == [*counts[table["row"] - 24]]
+    assert set(ranked_table(SCORES, LOSSES, window)["checkpoints"]) == {1}
 
 
 # Agreement of stored with exact scores

@@ -1,23 +1,21 @@
 """Tables like an experiment's, for the tests of the report; and the words for arms."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from headwater.config import PROBES
 from headwater.corpus.window import Window
-from headwater.errors import HeadwaterError
 from headwater.evaluation.effects import curves, effect, summarise
+from headwater.evaluation.metrics import COLUMNS
 from headwater.heads.scores import SCORES
 from headwater.heads.targets import Choice, Target
 from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import words
-from headwater.report.tables import read_table, read_tables
 
 WINDOW = Window(1500, 2100)
 DOMAINS = ["code", "html", "latex", "prose", "xml", "records"]
@@ -145,15 +143,16 @@ def _run(
     score = _rise(numbers, delay, height, final, draw)
     wobble = 0.02 * np.sin(0.031 * numbers + draw + 0.1 * delay)
     metrics = {
-        ("prefix_matching", "L1H3"): score,
-        ("previous_token", "L1H3"): 0.1 + 0 * score,
-        ("icl", "natural"): -0.25 - 0.95 * score + wobble,
-        ("probe", "induction"): 4 * score - 8,
-        ("loss", "natural"): 3 - 0.2 * score,
+        ("prefix_matching", "head", "L1H3"): score,
+        ("previous_token", "head", "L1H3"): 0.1 + 0 * score,
+        ("icl", "group", "natural"): -0.25 - 0.95 * score + wobble,
+        ("icl", "domain", "natural"): 9 + 0 * score,  # no group, only called like one
+        ("probe", "target", "induction"): 4 * score - 8,
+        ("loss", "group", "natural"): 3 - 0.2 * score,
     }
     return pd.concat(
-        pd.DataFrame({"step": numbers, "metric": metric, "name": name, "value": value})
-        for (metric, name), value in metrics.items()
+        pd.DataFrame(dict(zip(COLUMNS, (numbers, *key, value), strict=True)))
+        for key, value in metrics.items()
     )
 
 
@@ -179,12 +178,14 @@ def _effects(
         for name, table in runs.items()
     }
     none = {"action": "none", "rows": "none", "draw": 0, "rows_changed": 0}
+    none["overlap"] = math.nan
     lines = [{"arm": BASELINE, **none, **effect(read[BASELINE], read[BASELINE])}]
     for name, arm in arms.items():
         for draw, run in enumerate(runs_of(name, runs)):
             what = {"action": arm["action"], "rows": arm["rows"], "draw": draw}
             measured = effect(read[run], read[BASELINE])
-            lines.append({"arm": name, **what, "rows_changed": 1920, **measured})
+            what |= {"rows_changed": 1920, "overlap": arm.get("overlap", math.nan)}
+            lines.append({"arm": name, **what, **measured})
     return pd.DataFrame(lines)
 
 
@@ -256,18 +257,3 @@ def test_what_was_chosen_after_seeing_the_baseline_is_said() -> None:
     assert words.how_chosen(given, choice).startswith("The window was chosen")
     plan = replace(choice, window_chosen="given")
     assert words.how_chosen(given, plan) == "Head and window are given in the config."
-
-
-def test_a_domain_called_na_is_a_name(tmp_path: Path) -> None:
-    path = tmp_path / "induction.domains.tsv"
-    path.write_text("domain\tshare\tenrichment\nNA\t0.5\t\nnan\t0.5\t1.0\n")
-    (table,) = read_tables([path], ".domains.tsv").values()
-    assert table["domain"].tolist() == ["NA", "nan"]
-    assert table["enrichment"].isna().tolist() == [True, False]
-
-
-def test_an_empty_table_is_one_line_for_people(tmp_path: Path) -> None:
-    path = tmp_path / "scores.tsv"
-    path.write_text("")
-    with pytest.raises(HeadwaterError, match=r"scores\.tsv: not a readable table"):
-        read_table(path)

@@ -15,7 +15,7 @@ from headwater.report import emergence, enrichment, style, words
 from test_report_example import DOMAINS, Example, domain_table, example
 
 
-def draw(tables: Example) -> Figure:
+def draw(tables: Example, planted: str | None = "records") -> Figure:
     """The figure of the curves."""
     with style.applied():
         return emergence.draw(
@@ -27,6 +27,7 @@ def draw(tables: Example) -> Figure:
                 domains=tables.domains,
                 scores=tables.scores,
                 runs=tables.runs,
+                planted=planted,
             )
         )
 
@@ -95,6 +96,26 @@ def test_it_says_what_it_shows() -> None:
         "steps 1,500 to 2,100",
     ):
         assert part in said
+
+
+def test_without_an_icl_score_the_panel_says_why() -> None:
+    tables = example()
+    for name, table in tables.runs.items():
+        own = (table["metric"] == "icl") & (table["kind"] == "group")
+        tables.runs[name] = table[~own]
+    figure = draw(tables)
+    (said,) = (text.get_text() for text in figure.axes[1].texts)
+    assert said.startswith("not measured, as no held-out row")
+    assert not any(len(values) for values in drawn_runs(figure, 1).values())
+    assert not draw(example()).axes[1].texts
+
+
+def test_a_domain_that_is_only_called_records_is_drawn_as_any() -> None:
+    tables = example()
+    assert "generated" not in texts(draw(tables, planted=None))
+    with style.applied():
+        figure = enrichment.draw(tables.domains, tables.choice, None)
+    assert "generated" not in texts(figure)
 
 
 def test_notes_explain_same_domains_and_what_is_planted() -> None:
@@ -210,7 +231,7 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
 def test_enrichment_shows_both_shares_and_the_factor() -> None:
     tables = example()
     with style.applied():
-        figure = enrichment.draw(tables.domains, tables.choice)
+        figure = enrichment.draw(tables.domains, tables.choice, "records")
     said = texts(figure)
     assert len(figure.axes) == 2
     assert "67 % (2.7x)" in said
@@ -227,7 +248,7 @@ def test_enrichment_survives_odd_names_and_empty_domains(tmp_path: Path) -> None
         np.nan,
     ]
     with style.applied():
-        figure = enrichment.draw({"induction": table}, example().choice)
+        figure = enrichment.draw({"induction": table}, example().choice, "records")
     save(figure, tmp_path)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert "a $x_1$ \\u202e" in labels

@@ -65,6 +65,8 @@ def page_of(
     second: str = "",
     domain: str = "code",
     scores: np.ndarray | None = None,
+    planted: str | None = "records",
+    checkpoints: int = 1,
 ) -> str:
     """The page of one top row made from two documents."""
     spans = [Span("00", 7, 120, 155, 0, domain)]
@@ -81,7 +83,7 @@ def page_of(
     top = pages.top_rows(ranked, cast(Rows, rows), LETTERS, tokens, 10)
     choice = example().choice
     targets = [pages.TopRows("induction", choice.targets["induction"], top)]
-    return pages.top_rows_page("laptop", targets, choice, 64)
+    return pages.top_rows_page("laptop", targets, choice, 64, planted, checkpoints)
 
 
 def test_hostile_text_stays_text() -> None:
@@ -121,6 +123,14 @@ def test_a_row_shows_its_facts_and_each_documents_source() -> None:
 def test_generated_rows_are_said_to_be_planted() -> None:
     assert "is no real text" in Page(page_of("a b a b", domain="records")).text
     assert "is no real text" not in Page(page_of("a b a b")).text
+    own = page_of("a b a b", domain="records", planted=None)
+    assert "generated" not in Page(own).text
+
+
+def test_scores_of_several_checkpoints_are_said_to_be_means() -> None:
+    assert "is the mean over those of" not in Page(page_of("a")).text
+    text = Page(page_of("a", checkpoints=3)).text
+    assert "is the mean over those of 3 checkpoints" in text
 
 
 def test_only_the_wanted_rows_are_shown() -> None:

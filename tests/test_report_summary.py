@@ -1,5 +1,6 @@
 """The summary: what it says of clear, absent, reversed and missing effects."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from headwater.corpus.window import Window
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS
+from headwater.report.amounts import between, half_way
 from headwater.report.findings import (
     AREA_FLOOR,
     Finding,
@@ -17,7 +19,6 @@ from headwater.report.findings import (
     judge,
     read_arms,
 )
-from headwater.report.sentences import between
 from headwater.report.summary import Tables, summary_text
 from test_report_example import CLEAR, Example, Shapes, example
 
@@ -36,6 +37,8 @@ def write(tables: Example, **changes: Any) -> str:
         summary=tables.summary,
         domains=tables.domains,
         fidelity=tables.fidelity,
+        planted="records",
+        checkpoints=1,
     )
     return summary_text(replace(inputs, **changes), PLACES)
 
@@ -66,7 +69,11 @@ def test_a_clear_effect_is_told_with_its_numbers() -> None:
         f"Removing the top 10 % of rows slowed the head's rise: "
         f"{100 * ratios['remove_top']:.0f} % of the baseline's area" in text
     )
-    assert "It never reached half of the baseline's peak" in text
+    bound = tables.summary.set_index("arm")["onset_at_least"]["remove_top"]
+    assert (
+        "It never made half of the baseline's rise in the window: at least "
+        f"{bound:.0f} steps later." in text
+    )
     assert "In-context learning was weaker" in text
     assert (
         f"Inserting copies of the top 10 % of rows hastened the head's rise: "
@@ -257,8 +264,85 @@ def test_the_table_shows_runs_that_never_get_half_way() -> None:
         if line[:4] == "    "
     }
     assert " never " in table["remove_top"]
-    assert ", 1 never " in table["remove_domain"]
+    assert re.search(r" \+\d+ to \+\d+, never in 1 of 3 ", table["remove_domain"])
     assert "never" not in table["remove_random"]
+
+
+def set_onsets(tables: Example, arm: str, **values: float) -> None:
+    """Give an arm of three draws other onsets."""
+    line = tables.summary["arm"] == arm
+    values = {"reached": 0, "never_reached": 0, "above_from_start": 0, **values}
+    shifts = [f"onset_shift_{how}" for how in ("mean", "min", "max")]
+    tables.summary.loc[line, [*shifts, "onset_at_least"]] = np.nan
+    for name, value in values.items():
+        tables.summary.loc[line, name] = value
+
+
+@pytest.mark.parametrize(
+    ("reached", "never", "above", "cell"),
+    [
+        (1, 2, 0, "+20 to +70, never in 2 of 3"),
+        (2, 0, 1, "+20 to +70, above from the start in 1 of 3"),
+        (0, 3, 0, "never"),
+        (0, 0, 3, "above from the start"),
+        (0, 1, 2, "never in 1 of 3, above from the start in 2 of 3"),
+        (0, 0, 0, "unknown"),
+        (3, 0, 0, "+20 to +70"),
+    ],
+)
+def test_half_way_says_how_many_draws_have_none(reached, never, above, cell) -> None:
+    tables = example()
+    shifts = {"onset_shift_min": 20.0, "onset_shift_max": 70.0} if reached else {}
+    counts = {"never_reached": never, "above_from_start": above}
+    set_onsets(tables, "remove_random", reached=reached, **counts, **shifts)
+    arms = read_arms(tables.summary, tables.arms)
+    assert half_way(arms["remove_random"]) == cell
+
+
+def test_a_mean_with_draws_that_never_come_half_way_is_a_bound() -> None:
+    top = [(310, 0.9), (280, 1.0), (300, 1.0)]
+    tables = example({"remove_top": top, "remove_random": [(11, 1.0)] * 3})
+    set_onsets(tables, "remove_top", reached=1, never_reached=2, onset_at_least=212.4)
+    text = prose(write(tables))
+    assert (
+        "It never made half of the baseline's rise in the window in 2 of 3 draws: at "
+        "least 212 steps later in the mean." in text
+    )
+    set_onsets(tables, "remove_top", never_reached=2, above_from_start=1)
+    assert "in 2 of 3 draws. The probe" in prose(write(tables))
+
+
+@pytest.mark.parametrize(
+    ("overlap", "words"),
+    [(0.0, "none"), (0.453, "45.3 %"), (0.004, "0.4 %"), (np.nan, None)],
+)
+def test_how_many_rows_of_a_control_are_top_rows_is_said(overlap, words) -> None:
+    tables = example()
+    line = tables.summary["arm"] == "remove_domain"
+    tables.summary.loc[line, "overlap"] = overlap
+    said = f"'records' rows ({words} of them top rows) gave"
+    assert (said if words else "'records' rows gave") in prose(write(tables))
+
+
+def test_without_long_documents_no_icl_is_told() -> None:
+    tables = example()
+    icl = [name for name in tables.summary if name.startswith("final_icl")]
+    tables.summary[icl] = np.nan
+    text = prose(write(tables))
+    assert "ICL: not measured, as no held-out row holds enough of one document" in text
+    assert "In-context learning" not in text
+
+
+def test_scores_of_several_checkpoints_are_said_to_be_means() -> None:
+    assert "is the mean over those of" not in prose(write(example()))
+    text = prose(write(example(), checkpoints=4))
+    assert "is the mean over those of 4 checkpoints" in text
+
+
+def test_a_domain_that_is_only_called_records_is_not_planted() -> None:
+    text = write(example(), planted=None)
+    assert "records 67 %" in text
+    assert "planted" not in text
 
 
 def test_unknown_numbers_are_said_to_be_unknown() -> None:

@@ -29,7 +29,7 @@ def test_arrays_and_fields_are_checked_too():
     with pytest.raises(TypeCheckError, match="agreement"):
         agreement(np.zeros(3, np.float32), np.zeros(4, np.float32))
     with pytest.raises(TypeCheckError, match="HeldOut"):
-        HeldOut(torch.zeros(4, 3, dtype=torch.long), np.array(["prose"] * 3))
+        HeldOut(torch.zeros(4, 3, dtype=torch.long), np.array(["prose"] * 3), 0)
 
 
 def test_a_result_of_another_shape_is_refused(monkeypatch):

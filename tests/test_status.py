@@ -198,4 +198,7 @@ def test_the_command_works_before_anything_ran_and_asks_slurm_for_runs_on_it(
     assert result.stderr == ""
     result = subprocess.run([*command, "config/none.yaml"], check=False, **where)
     assert result.returncode == 1
-    assert result.stderr == "error: config/none.yaml: no such config file\n"
+    assert result.stderr == (
+        "error: config/none.yaml: no such config file; "
+        "did you mean config/smoke.yaml?\n"
+    )

@@ -305,6 +305,18 @@ def test_a_head_knows_its_projection_from_the_store(tmp_path):
         )
 
 
+@pytest.mark.parametrize("scheme", [None, "something newer"])
+def test_codes_of_another_scheme_are_refused(tmp_path, scheme):
+    """Read as if they were this one's they would give scores, and wrong ones."""
+    write_gradients(tmp_path / "a.zarr", [ROWS])
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r+")
+    rest = {k: v for k, v in group.attrs.items() if k != "scheme"}
+    group.attrs.put(rest if scheme is None else {**rest, "scheme": scheme})
+    told = r"a\.zarr: its codes are (of an older scheme|something newer), .* run the"
+    with pytest.raises(HeadwaterError, match=told):
+        HeadRows(group, HEADS[0])
+
+
 def test_a_head_that_is_not_stored_is_refused_by_name(tmp_path):
     group = write_gradients(tmp_path / "a.zarr", [ROWS])
     with pytest.raises(HeadwaterError, match=r"L1H1 is not in .* holds L0H1, L1H0"):

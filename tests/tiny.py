@@ -25,6 +25,7 @@ def tiny_model(
     hidden: int = 24,
     heads: int = 3,
     spread: float = 0.35,
+    attention_bias: bool = True,
 ) -> GPTNeoXForCausalLM:
     """A random float64 model whose attention is far from uniform."""
     config = GPTNeoXConfig(
@@ -35,6 +36,7 @@ def tiny_model(
         intermediate_size=2 * hidden,
         rotary_pct=rotary_pct,
         max_position_embeddings=64,
+        attention_bias=attention_bias,
         use_cache=False,
     )
     model = GPTNeoXForCausalLM(config).double().eval()

@@ -28,6 +28,20 @@ def geometry(model: Model) -> Geometry:
     )
 
 
+def published_name(name: str) -> str:
+    """A weight's name in checkpoints: the one that published models have."""
+    return _renamed(name, "lm_head.", "embed_out.")
+
+
+def own_name(name: str) -> str:
+    """A weight's name in the model that `transformers` makes today."""
+    return _renamed(name, "embed_out.", "lm_head.")
+
+
+def _renamed(name: str, old: str, new: str) -> str:
+    return new + name.removeprefix(old) if name.startswith(old) else name
+
+
 def attention_of(model: Model, layer: int) -> nn.Module:
     """The attention module of a layer (with `query_key_value` and `dense`)."""
     attention = model.gpt_neox.layers[layer].attention

@@ -1,6 +1,5 @@
 """One problem in a config: where it is, and what to say about it."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -32,9 +31,10 @@ class Problem:
 
     def __str__(self) -> str:
         steps = (
-            f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.key
+            f"[{part}]" if isinstance(part, int) else f".{printable(part)}"
+            for part in self.key
         )
-        return f"{''.join(steps).removeprefix('.')}: {self.text}"
+        return f"{''.join(steps).removeprefix('.')}: {one_line(self.text)}"
 
 
 def touches(keys: Iterable[Key], key: Key) -> bool:
@@ -50,7 +50,23 @@ def show(value: Any) -> str:
         return "a section" if value else "an empty section"
     if isinstance(value, list):
         return f"a list of {len(value)}" if value else "an empty list"
-    if isinstance(value, str | bool):
-        text = json.dumps(value, ensure_ascii=False)
-        return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + '..."'
-    return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{printable(value)}"'
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_VALUE:
+        return f"a number of more than {LONGEST_VALUE} digits"
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """A name or value for a message, on one line and not too long."""
+    whole = len(text) <= LONGEST_VALUE
+    return one_line(text if whole else text[:LONGEST_VALUE] + "...")
+
+
+def one_line(text: str) -> str:
+    """Text in which every character prints: line ends and others are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -2,7 +2,7 @@
 
     step<N>/
       config.json            the model's config (Hugging Face)
-      model.safetensors      weights, under Hugging Face's names
+      model.safetensors      weights, under the names that published models have
       optimizer.safetensors  Adam's moments, `<parameter>.exp_avg` and `.exp_avg_sq`,
                              and the loss scale of half precision
       trainer.json           step, loss (null before the first update), identity
@@ -14,27 +14,21 @@ refused. Weights alone (`optimizer=None`) make a checkpoint that cannot be resum
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from headwater.checkpoints.shape import kind_problem, positions_problem, read_config
+from headwater.checkpoints.damage import one_line_if_damaged
+from headwater.checkpoints.modelconfig import read_model_config
+from headwater.checkpoints.shape import positions_problem
 from headwater.errors import HeadwaterError
 from headwater.identity import Config, check_identity
-from headwater.neox import Model
+from headwater.neox import Model, own_name, published_name
 from headwater.publish import fsync_tree
 
-if TYPE_CHECKING:
-    from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
-
-_DAMAGE = (SafetensorError, StrictDataclassError, OSError, ValueError, RuntimeError)
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MODEL_FILES = ("config.json", "model.safetensors", "trainer.json")
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -64,7 +58,7 @@ def save_checkpoint(
     temporary.mkdir(parents=True)
     model.config.to_json_file(temporary / "config.json")
     weights = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
-    save_file(weights, temporary / "model.safetensors")
+    save_weights(weights, temporary)
     if optimizer is not None:
         tensors = {**_moments(model, optimizer), **_scale(scaler)}
         save_file(tensors, temporary / OPTIMIZER_FILE)
@@ -73,6 +67,13 @@ def save_checkpoint(
     fsync_tree(temporary)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(temporary, folder)
+
+
+def save_weights(tensors: dict[str, torch.Tensor], folder: Path) -> None:
+    """Write a model's weights into a checkpoint's folder."""
+    named = {published_name(name): tensor for name, tensor in tensors.items()}
+    # Some readers of safetensors want to know the library.
+    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def load_state(folder: Path, config: Config) -> TrainerState:
@@ -114,8 +115,24 @@ def load_model(folder: Path, config: Config) -> Model:
     check_finite(path, tensors)
     model = GPTNeoXForCausalLM(model_config)
     with one_line_if_damaged(path):
-        model.load_state_dict(tensors)
+        model.load_state_dict({own_name(k): v for k, v in tensors.items()})
+    _check_first_batch(model, folder)
     return model.eval()
+
+
+def _check_first_batch(model: Model, folder: Path) -> None:
+    """Let the model's first pass refuse the checkpoint if its output is not finite."""
+
+    def check(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        handle.remove()
+        if not output.last_hidden_state.isfinite().all():
+            raise HeadwaterError(
+                f"{folder}: its weights are finite, but what it makes of its first "
+                "batch is NaN or infinite (its config.json does not fit them, or the "
+                "training diverged); take another checkpoint"
+            )
+
+    handle = model.gpt_neox.register_forward_hook(check)
 
 
 def load_for_pass(
@@ -129,20 +146,6 @@ def load_for_pass(
     for parameter in model.parameters():  # not buffers: rotary angles need float32
         parameter.data = parameter.data.to(PRECISIONS[precision])
     return model
-
-
-def read_model_config(path: Path) -> "GPTNeoXConfig":
-    """The model's config from `config.json`.
-
-    Raises:
-        HeadwaterError: damaged, or of a model that is no GPT-NeoX.
-    """
-    from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
-
-    with one_line_if_damaged(path):
-        if wrong := kind_problem(read_config(path)):
-            raise HeadwaterError(f"{path}: {wrong}")
-        return GPTNeoXConfig.from_json_file(path)
 
 
 def check_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -203,18 +206,6 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     """
     with one_line_if_damaged(path):
         return load_file(path)
-
-
-@contextmanager
-def one_line_if_damaged(path: Path) -> Iterator[Path]:
-    """Turn what reading a damaged file raises into one line that names it."""
-    try:
-        yield path
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split())
-        raise HeadwaterError(
-            f"{path}: damaged ({reason}); delete the checkpoint's folder and run again"
-        ) from error
 
 
 def _scale(scaler: torch.amp.GradScaler | None) -> dict[str, torch.Tensor]:

@@ -1,30 +1,14 @@
 """Whether a model's `config.json` fits the experiment. Read while rules are parsed."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from headwater.checkpoints.settings import settings_problem
 
 MODEL_TYPE = "gpt_neox"
 NEW_MODELS_ONLY = ("init", "initializer_range")
 
 Config = Mapping[str, Any]
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """What a `config.json` says.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no JSON object.
-    """
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")
-    return found
 
 
 def shape_problem(found: Mapping[str, Any], config: Config) -> str | None:
@@ -34,18 +18,18 @@ def shape_problem(found: Mapping[str, Any], config: Config) -> str | None:
         found: what `config.json` says. A key that it leaves out is not looked at.
     """
     return (
-        kind_problem(found)
+        model_problem(found)
         or positions_problem(found, config["corpus"]["seq_len"])
         or _difference(found, config["model"])
         or _tied(found)
     )
 
 
-def kind_problem(found: Mapping[str, Any]) -> str | None:
-    """Refuse a model that is no GPT-NeoX."""
+def model_problem(found: Mapping[str, Any]) -> str | None:
+    """Refuse a model that is no GPT-NeoX, or has settings that cannot be used."""
     kind = found.get("model_type")
     if kind == MODEL_TYPE:
-        return None
+        return settings_problem(found)
     return (
         f"a model of type {kind!r}; Headwater supports GPT-NeoX models only "
         f"(type {MODEL_TYPE!r}, such as Pythia)"

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from headwater.config import checks, target_checks  # noqa: F401 (they register)
+from headwater.config.bounds import checkpoint_problems, text_problems
 from headwater.config.files import (
     corpus_problems,
     held_out_problems,
@@ -23,12 +22,12 @@ from headwater.config.files import (
     tokenizer_problems,
     wanted_revisions,
 )
+from headwater.config.reading import read_config
 from headwater.config.registry import check_problems
 from headwater.config.schema import fill_defaults, schema_problems
 from headwater.config.target_checks import PROBES
 from headwater.corpus.sources import SOURCES
-from headwater.errors import HeadwaterError
-from headwater.problems import ConfigError, Problem, touches
+from headwater.problems import ConfigError, Key, Problem, touches
 
 __all__ = [
     "PROBES",
@@ -66,9 +65,11 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
         ConfigError: one line for each problem, all problems at once.
     """
     given = _plain(raw)
-    problems = [*schema_problems(given), *locale_problems(given)]
+    problems = [*text_problems(given), *schema_problems(given)]
+    problems = _named_once([*problems, *locale_problems(given)])
     config: dict[str, Any] = fill_defaults(given)
-    problems += _further_problems(config, problems, base)
+    problems += checkpoint_problems(config, _broken(problems))
+    problems += _further_problems(config, _broken(problems), base)
     if problems:
         raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems))
     return config
@@ -81,28 +82,34 @@ def read_config_file(name: str) -> dict[str, Any]:
         HeadwaterError: no such file, not YAML, or one line a mistake.
     """
     path = Path(name)
-    if not path.is_file():
-        raise HeadwaterError(f"{path}: no such config file")
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise HeadwaterError(f"{path}: not YAML ({reason})") from error
-    return load_config(raw, str(path), Path.cwd())
+    return load_config(read_config(path), str(path), Path.cwd())
+
+
+def _broken(known: list[Problem]) -> set[Key]:
+    # What was found wrong is not looked at again, so that one mistake makes one line.
+    meant = {problem.meant for problem in known if problem.meant}
+    return meant | {problem.key for problem in known}
 
 
 def _further_problems(
-    config: dict[str, Any], known: list[Problem], base: Path
+    config: dict[str, Any], broken: set[Key], base: Path
 ) -> list[Problem]:
-    # What the schema found wrong is not looked at again, so that one mistake makes
-    # one line.
-    broken = {problem.key for problem in known}
-    broken |= {problem.meant for problem in known if problem.meant}
     problems = check_problems(config, broken)
     for function, reads in ON_DISK:
         if not any(touches(broken, tuple(key.split("."))) for key in reads.split()):
-            problems += function(config, base)
+            try:
+                problems += function(config, base)
+            except OSError as error:
+                key: Key = tuple(reads.split()[0].split("."))
+                problems.append(Problem(key, f"cannot be looked at ({error})"))
     return problems
+
+
+def _named_once(problems: list[Problem]) -> list[Problem]:
+    named: dict[Key, Problem] = {}
+    for problem in problems:
+        named.setdefault(problem.key, problem)
+    return list(named.values())
 
 
 def _plain(value: Any) -> Any:

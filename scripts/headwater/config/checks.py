@@ -13,6 +13,14 @@ from headwater.problems import Problem
 from headwater.steps import rows_of_steps, training_rows
 
 
+@check("experiment")
+def _experiment_name_free(config: Config) -> Iterator[Problem]:
+    name = config["experiment"]
+    if name == "slurm":
+        text = "the name is reserved: logs/slurm/ has the jobs' logs; choose another"
+        yield problem("experiment", text)
+
+
 @check("corpus.records", "corpus.seq_len")
 def _records_fit(config: Config) -> Iterator[Problem]:
     records, row = config["corpus"]["records"], config["corpus"]["seq_len"] + 1

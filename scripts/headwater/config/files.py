@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from headwater.checkpoints.revisions import CONFIG, folder_problem
-from headwater.checkpoints.shape import read_config, shape_problem
+from headwater.checkpoints.shape import shape_problem
 from headwater.corpus.files import TOKENIZER_FILES, tokenizer_problem
 from headwater.corpus.sources import find, source_of
 from headwater.problems import Key, Problem, show
+from headwater.strictjson import read_object
 
 
 def locale_problems(value: Any, key: Key = ()) -> Iterator[Problem]:
@@ -65,7 +66,7 @@ def probe_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
     return [
         Problem(("targets", name, "data"), f"{target['data']}: no such file")
         for name, target in config["targets"].items()
-        if "data" in target and not (base / target["data"]).is_file()
+        if "data" in target and not os.path.isfile(base / target["data"])
     ]
 
 
@@ -85,7 +86,7 @@ def shape_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
         if not os.path.isfile(path):
             continue  # as `revision_problems` says
         try:
-            wrong = shape_problem(read_config(path), config)
+            wrong = shape_problem(read_object(path), config)
         except (OSError, ValueError) as error:
             wrong = f"cannot be read ({error}); copy it again"
         if wrong:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,9 @@ def _fill(schema: Schema, value: Any) -> Any:
         return [_fill(schema.get("items", {}), entry) for entry in value]
     if isinstance(value, float) and "integer" in _types(schema) and value.is_integer():
         return int(value)
-    if type(value) is int and "number" in _types(schema):
-        return float(value)
+    if type(value) in (int, float) and "number" in _types(schema):
+        with suppress(OverflowError):  # already found to be too large
+            return value + 0.0  # 0.0 for -0.0
     return value
 
 
@@ -84,7 +86,7 @@ def _is_finite_number(_checker: Any, value: Any) -> bool:
     # Not a number passes every comparison with a bound, so it must fail here.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value)
+    return isinstance(value, int) or math.isfinite(value)
 
 
 def _explain(error: Any) -> Iterator[Problem]:
@@ -95,12 +97,23 @@ def _explain(error: Any) -> Iterator[Problem]:
         yield from _missing_keys(key, error)
     elif error.validator == "dependentRequired":
         yield from _lonely_keys(key, error)
+    elif error.validator in COUNTED:
+        yield _too_many(key, error)
     elif error.validator == "not":
         yield Problem(key, error.schema["errorMessage"])
     elif error.validator != "oneOf":
         yield Problem(key, _unexpected(error))
-    elif isinstance(error.instance, dict) and not _extra_keys(error):
+    elif isinstance(error.instance, dict) and not _is_misspelt(error):
         yield Problem(key, error.schema["errorMessage"])
+
+
+def _is_misspelt(error: Any) -> bool:
+    # One of the keys to choose from stands there, as an unknown one.
+    choices = {
+        name for one in error.validator_value for name in one.get("required", ())
+    }
+    known = error.schema.get("properties", {})
+    return any(closest(name, known) in choices for name in _extra_keys(error))
 
 
 def _extra_keys(error: Any) -> list[str]:
@@ -111,6 +124,19 @@ def _extra_keys(error: Any) -> list[str]:
         for name in error.instance
         if name not in known and not any(re.search(p, name) for p in patterns)
     ]
+
+
+COUNTED = {"maxLength": "characters", "maxItems": "entries", "maxProperties": "entries"}
+
+
+def _too_many(key: Key, error: Any) -> Problem:
+    found, most = error.instance, error.validator_value
+    if "minItems" in error.schema and error.schema["minItems"] == most:
+        return Problem(key, _unexpected(error))
+    if "propertyNames" in error.absolute_schema_path:
+        key = (*key, found)
+    unit = COUNTED[error.validator]
+    return Problem(key, f"{len(found):,} {unit}, at most {most:,} can be")
 
 
 def _unknown_keys(key: Key, error: Any) -> Iterator[Problem]:
@@ -187,9 +213,6 @@ def _types(schema: Schema) -> list[str]:
     return [types] if isinstance(types, str) else types
 
 
-EXPONENT = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
-
-
 def _rewrite(schema: Schema, value: Any) -> str:
     """How to write a value that YAML took for another type, if that is clear."""
     types = _types(schema)
@@ -198,21 +221,14 @@ def _rewrite(schema: Schema, value: Any) -> str:
     if types == ["string"] and not isinstance(value, dict | list | bool | None):
         return f'; write "{value}"'
     if isinstance(value, str) and {"integer", "number"} & set(types):
-        number = _number_in_yaml(value, whole="number" not in types)
-        return f"; write {number}" if number else ""
+        return _unquoted(value, whole="number" not in types)
     return ""
 
 
-def _number_in_yaml(text: str, whole: bool) -> str | None:
-    # YAML 1.1 wants a dot and a signed exponent: 3e-3 is text to it, 3.0e-3 a number.
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    if whole:
-        return str(int(number)) if number.is_integer() else None
-    parts = EXPONENT.fullmatch(text.strip())
-    if not parts:
-        return text.strip() if math.isfinite(number) else None
-    mantissa, fraction, sign, exponent = parts.groups()
-    return f"{mantissa}{fraction or '.0'}e{sign or '+'}{exponent}"
+def _unquoted(text: str, whole: bool) -> str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            number = kind(text)
+            if _is_finite_number(None, number) and not (whole and number % 1):
+                return f"; write {int(number) if whole else number}"
+    return ""

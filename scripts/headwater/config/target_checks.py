@@ -103,6 +103,21 @@ def _head_problem(config: Config, key: Key, label: str) -> Iterator[Problem]:
         yield Problem(key, text)
 
 
+# Beside the targets' own files in results/<experiment>/influence/.
+TAKEN = {
+    "fidelity": "fidelity.tsv",
+    "ihvp": "the folder ihvp",
+    "variants": "variants.tsv",
+}
+
+
+@entry_check("targets")
+def _target_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]:
+    if key[-1] in TAKEN:
+        text = f"its files would be those of another table ({TAKEN[key[-1]]})"
+        yield Problem(key, f"the name is reserved: {text}; choose another")
+
+
 @entry_check("arms")
 def _arm_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]:
     if key[-1] == BASELINE:
@@ -126,6 +141,9 @@ def _kind_has_what_it_needs(
     elif "target" in arm:
         text = f"{name} rows have no target; remove this key"
         yield Problem((*key, "target"), text)
+    if "disjoint" in arm and not kind.explains:
+        text = f"{name} rows are compared with no others; remove this key"
+        yield Problem((*key, "disjoint"), text)
     if arm["draws"] > 1 and not kind.drawn:
         text = f"expected 1, since the {kind.noun} are always the same"
         yield Problem((*key, "draws"), f"{text}, found {arm['draws']}")

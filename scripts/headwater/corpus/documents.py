@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from headwater.corpus.domains import NO_LABEL
 from headwater.errors import HeadwaterError
 from headwater.progress import Progress
 from headwater.unreadable import unreadable
@@ -25,7 +26,6 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-UNKNOWN_DOMAIN = "unknown"
 LONGEST_LINE = 1 << 27  # bytes; so that a document fits into a job's memory many times
 BARREN_LINES, BARREN_BYTES = 1 << 20, 1 << 30
 
@@ -229,7 +229,8 @@ def _parse(line: bytes) -> tuple[str, str]:
     """Text and domain of a line.
 
     Raises:
-        _BadLineError: the line is not UTF-8, not JSON, or has no text.
+        _BadLineError: the line is not UTF-8, not JSON, or has no text, or its label is
+            the name that stands for none.
     """
     try:
         value = json.loads(line.decode("utf-8"))
@@ -245,7 +246,12 @@ def _parse(line: bytes) -> tuple[str, str]:
         raise _BadLineError('"text" is not a string', f"found {_kind(value['text'])}")
     meta = value.get("meta")
     name = meta.get("pile_set_name") if isinstance(meta, dict) else None
-    return value["text"], name if isinstance(name, str) and name else UNKNOWN_DOMAIN
+    if not isinstance(name, str) or not name.strip():
+        return value["text"], NO_LABEL
+    if name == NO_LABEL:
+        detail = f"{NO_LABEL!r} stands for documents without a label"
+        raise _BadLineError('"pile_set_name" is a reserved name', detail)
+    return value["text"], name
 
 
 def _kind(value: Any) -> str:

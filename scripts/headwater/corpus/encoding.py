@@ -6,12 +6,13 @@ Works with the plain `tokenizers` library; `transformers` costs seconds to impor
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer, decoders
+from tokenizers import AddedToken, Encoding, Tokenizer, decoders
 
 from headwater.errors import HeadwaterError, again
 from headwater.identity import Config, check_identity
@@ -23,6 +24,18 @@ DESCRIPTION_NAME = "headwater.json"
 _PIECE_CHARACTERS = 4_000
 _LARGEST_PIECE = 64_000
 _WORD_END = re.compile(r"(?<=\S)[ \t\n\r]")
+
+
+@contextmanager
+def in_words(what: str, advice: str) -> Iterator[None]:
+    """Say in one line what `tokenizers` cannot do; its panics are no `Exception`."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise HeadwaterError(f"{what} ({reason}); {advice}") from error
 
 
 def split_points(text: str) -> Iterator[tuple[int, int]]:
@@ -91,6 +104,9 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer, end_of_document: int) -> None:
         self.tokenizer, self.end_of_document = tokenizer, end_of_document
+        end = tokenizer.id_to_token(end_of_document)
+        # The file may hold it as an ordinary added token.
+        tokenizer.add_special_tokens([AddedToken(end, special=True, normalized=False)])
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
@@ -126,8 +142,14 @@ class Encoder:
         return sorted(special | {self.end_of_document})
 
     def encode(self, texts: Sequence[str]) -> list[EncodedPiece]:
-        """Tokens of each text, without any added token."""
-        encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        """Tokens of each text, without any added token.
+
+        Raises:
+            HeadwaterError: a text that the tokenizer has no tokens for.
+        """
+        advice = "take a tokenizer that has tokens for every text"
+        with in_words("corpus.tokenizer: a text cannot be tokenized", advice):
+            encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
         return [
             EncodedPiece(np.array(encoding.ids, np.uint32), encoding)
             for encoding in encodings

@@ -10,7 +10,7 @@ import numpy as np
 from headwater import stores
 from headwater.corpus import detectors
 from headwater.corpus.collection import Collection
-from headwater.corpus.domains import RECORDS
+from headwater.corpus.domains import planted
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.needs import RowNeeds
 from headwater.corpus.ordering import PackedOrder
@@ -77,7 +77,7 @@ def text_rows(held_out: Collection, encoder: Encoder, config: Config) -> list[Ro
         )
     found = set(held_out.domain[chosen].tolist())
     for index, name in enumerate(held_out.domains):
-        if index not in found and name != RECORDS:
+        if index not in found and name != planted(config):
             logger.warning("no row of domain %s is held out: no loss is known", name)
     kept = [held_out.gather(chosen)]
     order = PackedOrder(held_out, encoder, config)
@@ -147,8 +147,8 @@ def summarize(
     names: Any = group.attrs["domains"]
     kept = np.bincount(stores.read(group, "domain"), minlength=len(names)).tolist()
     used = {"training": training, "held_out": dict(zip(names, kept, strict=True))}
-    planted = RECORDS if config["corpus"]["records"]["fraction"] > 0 else None
-    everywhere = sorted({*training, *names}, key=lambda name: (name == planted, name))
+    made = planted(config)
+    everywhere = sorted({*training, *names}, key=lambda name: (name == made, name))
     width = config["corpus"]["seq_len"] + 1
     sources = {found["sources"][0]: _source_summary(found) for found in packed}
     return {
@@ -157,7 +157,7 @@ def summarize(
         "training_rows": sum(training.values()),
         **({"sources": sources} if packed else {}),
         "domains": {
-            name: _domain_summary(name, name == planted, used, packed, width)
+            name: _domain_summary(name, name == made, used, packed, width)
             for name in everywhere
         },
     }
@@ -165,17 +165,17 @@ def summarize(
 
 def _domain_summary(
     name: str,
-    planted: bool,
+    made: bool,
     used: Mapping[str, Mapping[str, int]],
     packed: Sequence[dict[str, Any]],
     width: int,
 ) -> dict[str, Any]:
-    summary: dict[str, Any] = {"generated": planted}
+    summary: dict[str, Any] = {"generated": made}
     if not packed:
         summary["detected"] = name.endswith(detectors.SUFFIX)
     for split, group in (("training", "train"), ("held_out", "held_out")):
         rows = used[split].get(name, 0)
-        if packed and not planted:
+        if packed and not made:
             counts = [found["counts"][group].get(name, {}) for found in packed]
             summary[split] = {**_text_summary(counts), "rows": rows}
         else:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from headwater import stores
-from headwater.corpus.domains import RECORDS
+from headwater.corpus.domains import planted
 from headwater.corpus.files import TEXT_SUFFIX
 from headwater.errors import HeadwaterError, again
 from headwater.identity import Config
@@ -25,7 +25,7 @@ class Span:
     """A stretch of a row and the text it was made from.
 
     Attributes:
-        source: name of the source; "records" for generated rows.
+        source: name of the source.
         line: line of the document in its source, from 1; the number of the record; or
             the number of the row, from 0, in a source of token ids.
         start: first character within the document's text; within the row's, in a source
@@ -34,6 +34,7 @@ class Span:
         token: offset in the row of the first token.
         domain: name of the domain.
         source_rows: whether the source holds rows of token ids.
+        generated: whether the row is a generated record.
     """
 
     source: str
@@ -43,12 +44,13 @@ class Span:
     token: int
     domain: str
     source_rows: bool = False
+    generated: bool = False
 
     @property
     def place(self) -> str:
         """Where to find it, for a person."""
         characters = f"characters {self.start:,} to {self.stop:,}"
-        if self.source == RECORDS:
+        if self.generated:
             return f"generated record {self.line:,}"
         if self.source_rows:
             return f"{self.source}, row {self.line:,}, {characters}"
@@ -79,6 +81,7 @@ class Rows:
         self.sources: list[str] = attributes[0]["sources"]
         self.domain_names: list[str] = attributes[0]["domains"]
         self._source_rows = bool(attributes[0].get("source_rows", False))
+        self._planted = planted(config)
         self._arrays = [stores.array(group, "tokens") for group in self._groups]
         sizes = [array.shape[0] for array in self._arrays]
         self._starts: list[int] = np.cumsum([0, *sizes]).tolist()
@@ -153,8 +156,9 @@ class Rows:
     def _span(
         self, source: int, line: int, start: int, stop: int, token: int, domain: int
     ) -> Span:
-        names = self.sources[source], self.domain_names[domain]
-        return Span(names[0], line, start, stop, token, names[1], self._source_rows)
+        name, kind = self.sources[source], self.domain_names[domain]
+        made = name == self._planted
+        return Span(name, line, start, stop, token, kind, self._source_rows, made)
 
     @cached_property
     def _domain(self) -> np.ndarray:

@@ -191,7 +191,8 @@ def _line(example: Mapping[str, Any], settings: Settings, number: int) -> bytes:
         )
     if "domain" in settings:
         label = column(example, settings["domain"], "domain")
-        domain = None if label is None else str(label)  # as the Pile's format has it
+        # Missing in a column of text is None, in one of numbers NaN.
+        domain = "" if label is None or label != label else str(label)
     else:
         domain = detected_domain(text or "")
     value = {"text": text, "meta": {"pile_set_name": domain}}

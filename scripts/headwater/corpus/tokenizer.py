@@ -7,9 +7,10 @@ Either way it ends in one folder: `tokenizer.json` and `tokenizer_config.json`, 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -21,11 +22,10 @@ from headwater.corpus.encoding import (
     split_points,
 )
 from headwater.corpus.files import tokenizer_problem
+from headwater.corpus.tokenizerfile import Get, end_of_text, open_tokenizer
 from headwater.errors import HeadwaterError
+from headwater.net.hub import absent, hub_file
 from headwater.publish import Identity, publish_folder, write_json
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 logger = logging.getLogger("headwater")
 
@@ -139,14 +139,8 @@ def train(texts: Iterator[str], vocab_size: int) -> Tokenizer:
 def save_trained(folder: Path, tokenizer: Tokenizer) -> int:
     """Write a trained tokenizer as `transformers` expects it; returns the end's id."""
     tokenizer.save(str(folder / TOKENIZER_NAME))
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": END_OF_DOCUMENT,
-        "eos_token": END_OF_DOCUMENT,
-        "unk_token": END_OF_DOCUMENT,
-        "clean_up_tokenization_spaces": False,
-    }
-    write_json(folder / "tokenizer_config.json", settings)
+    words = ("bos_token", "eos_token", "unk_token")
+    _write_settings(folder, **dict.fromkeys(words, END_OF_DOCUMENT))
     return _END_ID
 
 
@@ -154,45 +148,42 @@ def fetch(folder: Path, name: str, revision: str) -> int:
     """Copy a Hugging Face tokenizer, by hub name or local folder; returns the end's id.
 
     Raises:
-        HeadwaterError: not found, offline, without `tokenizer.json`, or without an
-            end-of-text token.
+        HeadwaterError: not found, offline, without a usable `tokenizer.json`, or
+            without an end-of-text token.
     """
     if wrong := tokenizer_problem(name, Path()):
         raise HeadwaterError(f"corpus.tokenizer.name: {wrong}")
-    tokenizer = _from_hugging_face(name, revision)
-    if not tokenizer.is_fast:
+    try:
+        return _copy(folder, _getter(name, revision), name, revision)
+    except HeadwaterError as error:
+        raise HeadwaterError(f"corpus.tokenizer.name: {error}") from error
+
+
+def _getter(name: str, revision: str) -> Get:
+    local = Path(name)
+    if not local.is_dir():
+        return lambda file: hub_file(name, revision, file)
+    return lambda file: local / file if (local / file).is_file() else None
+
+
+def _copy(folder: Path, get: Get, name: str, revision: str) -> int:
+    path = get(TOKENIZER_NAME)
+    if path is None:
+        raise absent(name, revision, TOKENIZER_NAME)
+    tokenizer = open_tokenizer(path)
+    end = end_of_text(get, tokenizer)
+    if end is None:
         raise HeadwaterError(
-            f"corpus.tokenizer.name: {name} has no fast version (tokenizer.json), "
-            "which is needed to trace tokens to characters; choose one that has"
-        )
-    if tokenizer.eos_token_id is None:
-        raise HeadwaterError(
-            f"corpus.tokenizer.name: {name} names no end-of-text token (eos_token in "
+            f"{name} names no end-of-text token (eos_token in "
             "tokenizer_config.json), which is needed to end documents"
         )
-    tokenizer.save_pretrained(folder)
-    return int(tokenizer.eos_token_id)
+    shutil.copyfile(path, folder / TOKENIZER_NAME)
+    _write_settings(folder, eos_token=end[0])
+    return end[1]
 
 
-def _from_hugging_face(name: str, revision: str) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(
-            name, revision=revision, trust_remote_code=False
-        )
-    except Exception as error:  # the hub's, the network's and the parser's own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise HeadwaterError(
-            f"corpus.tokenizer.name: cannot load {name!r} (revision {revision}): there "
-            f"is no such folder, and the hub's answer was: {reason} Give a folder with "
-            "tokenizer.json and tokenizer_config.json (which names the eos_token), or "
-            "a Hugging Face name that this machine can download or has in its cache"
-        ) from error
-
-
-def load(folder: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer as `transformers` knows it (importing that takes seconds)."""
-    from transformers import PreTrainedTokenizerFast
-
-    return PreTrainedTokenizerFast.from_pretrained(folder)
+def _write_settings(folder: Path, **words: str) -> None:
+    # The class that takes `tokenizer.json` as it is.
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", **words}
+    cleaning = {"clean_up_tokenization_spaces": False}
+    write_json(folder / "tokenizer_config.json", {**settings, **cleaning})

@@ -141,7 +141,8 @@ def fit_factors(
     Args:
         model: on its device; its parameters are frozen by this call.
         heads: input covariances are shared among those of a layer.
-        options: its seed is that of the labels, drawn afresh for each pass.
+        options: its seed is that of the labels, drawn afresh for each pass; without one
+            they are the rows' own tokens (the empirical Fisher).
         hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
     """
     if hessian not in HESSIANS:
@@ -164,6 +165,8 @@ def fit_factors(
 
 
 def _drawn(options: PassOptions, name: str) -> PassOptions:
+    if options.seed is None:
+        return options
     return replace(options, seed=stable_seed(options.seed, name))
 
 

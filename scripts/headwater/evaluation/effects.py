@@ -3,8 +3,12 @@
 All are read from the target head's score over the window. The area is taken above
 the score at the window's start and divided by the baseline's, so 1 means no effect, 0
 that the head did not rise at all, and more than 1 that it rose faster. The onset is the
-step, linearly interpolated, at which the score first reaches half of the baseline's
-maximum.
+step, linearly interpolated, at which the score first makes half of the baseline's rise,
+from its value at the window's start to its maximum.
+
+A run that never makes it has no onset, nor has one that is there from the start. The
+former is known to come later than the window's end: a bound, and in a mean as well. A
+mean over the runs that have an onset would be that of the lucky ones.
 
 Influence predicts the probe, which need not move with the head's score. So the change
 of the probe is measured too: its mean over the window, minus the baseline's.
@@ -19,6 +23,10 @@ from headwater.corpus.domains import NATURAL
 
 EFFECTS = ("area_ratio", "onset_shift", "probe_change", "final_score", "final_icl")
 
+# Whether a run has an onset: the column `onset` of the tables of effects.
+REACHED, NEVER, ABOVE = "reached", "never", "above from the start"
+UNKNOWN = "unknown"  # a score is not a number
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -27,7 +35,8 @@ class Curves:
     Attributes:
         steps: ascending.
         score: of the target's head, at each step.
-        icl: ICL score on natural held-out text, at each step.
+        icl: ICL score on natural held-out text, at each step; NaN if no held-out
+            document is long enough.
         probe: value of the target's probe, at each step.
     """
 
@@ -43,7 +52,7 @@ def curves(
     """A run's curves at the given steps, from its long table of metrics.
 
     Args:
-        table: columns step, metric, name, value.
+        table: columns step, metric, kind, name, value.
         score: name of the head score.
         head: the target's head.
         steps: ascending.
@@ -51,17 +60,22 @@ def curves(
     Raises:
         KeyError: a step is not in the table; areas over other steps cannot be compared.
     """
-    head_curve = _series(table, score, head).loc[steps]
-    icl = _series(table, "icl", NATURAL).loc[steps]
-    probe = _series(table, "probe", target).loc[steps]
+    icl = series(table, "icl", "group", NATURAL)
+    if icl.empty:
+        icl = pd.Series(float("nan"), index=steps)
     return Curves(
-        np.array(steps), head_curve.to_numpy(), icl.to_numpy(), probe.to_numpy()
+        np.array(steps),
+        series(table, score, "head", head).loc[steps].to_numpy(),
+        icl.loc[steps].to_numpy(),
+        series(table, "probe", "target", target).loc[steps].to_numpy(),
     )
 
 
-def _series(table: pd.DataFrame, metric: str, name: str) -> pd.Series:
-    rows = table[(table["metric"] == metric) & (table["name"] == name)]
-    return rows.set_index("step")["value"]
+def series(table: pd.DataFrame, metric: str, kind: str, name: str) -> pd.Series:
+    """One metric's values by step, ascending, from a run's long table of metrics."""
+    columns = {"metric": metric, "kind": kind, "name": name}
+    wanted = np.logical_and.reduce([table[key] == columns[key] for key in columns])
+    return table[wanted].set_index("step")["value"].astype(float).sort_index()
 
 
 def area(run: Curves) -> float:
@@ -74,30 +88,43 @@ def mean_probe(run: Curves) -> float:
     return float(np.trapezoid(run.probe, run.steps) / (run.steps[-1] - run.steps[0]))
 
 
-def onset(run: Curves, level: float) -> float:
-    """First step, interpolated, at which the score reaches `level`; NaN if never."""
+def onset(run: Curves, level: float) -> tuple[str, float]:
+    """Whether the score reaches a level, and the first step, interpolated, if it does.
+
+    Returns:
+        (`reached`, step); or `never`, `above from the start` or `unknown`, and NaN.
+    """
+    if not np.isfinite([*run.score, level]).all():
+        return UNKNOWN, float("nan")
     above = np.flatnonzero(run.score >= level)
     if not len(above):
-        return float("nan")
+        return NEVER, float("nan")
     after = int(above[0])
     if after == 0:
-        return float(run.steps[0])
+        return ABOVE, float("nan")
     left, right = run.score[after - 1], run.score[after]
     share = (level - left) / (right - left)
-    return float(
-        run.steps[after - 1] + share * (run.steps[after] - run.steps[after - 1])
-    )
+    first, last = run.steps[after - 1], run.steps[after]
+    return REACHED, float(first + share * (last - first))
 
 
-def effect(run: Curves, baseline: Curves) -> dict[str, float]:
-    """One run's effects against the baseline."""
-    level = baseline.score.max() / 2
+def effect(run: Curves, baseline: Curves) -> dict[str, float | str]:
+    """One run's effects against the baseline.
+
+    `onset_at_least` bounds the shift of the onset from below: the shift itself, or,
+    where the run never reaches the level, that of an onset at the window's end.
+    """
+    level = (baseline.score[0] + baseline.score.max()) / 2
     reference = area(baseline)
-    step = onset(run, level)
+    state, step = onset(run, level)
+    own = onset(baseline, level)[1]
+    bound = float(run.steps[-1]) if state == NEVER else step
     return {
         "area_ratio": area(run) / reference if reference > 0 else float("nan"),
+        "onset": state,
         "onset_step": step,
-        "onset_shift": step - onset(baseline, level),
+        "onset_shift": step - own,
+        "onset_at_least": bound - own,
         "probe_change": mean_probe(run) - mean_probe(baseline),
         "final_score": float(run.score[-1]),
         "final_icl": float(run.icl[-1]),
@@ -105,15 +132,29 @@ def effect(run: Curves, baseline: Curves) -> dict[str, float]:
 
 
 def summarise(effects: pd.DataFrame) -> pd.DataFrame:
-    """Mean, lowest and highest effect of each arm over its draws."""
+    """Mean, lowest and highest effect of each arm over its draws.
+
+    There is none where a draw has no value, but for the shift of the onset: its lowest
+    and highest are of the draws that have one. `onset_at_least` is a lower bound of its
+    mean over all draws.
+    """
     lines = []
     for arm, group in effects.groupby("arm", sort=False):
         first = group.iloc[0]
         line = {"arm": arm, "action": first["action"], "rows": first["rows"]}
         line["draws"] = len(group)
+        for state, count in (
+            (REACHED, "reached"),
+            (NEVER, "never_reached"),
+            (ABOVE, "above_from_start"),
+        ):
+            line[count] = int((group["onset"] == state).sum())
         for name in EFFECTS:
-            for how in ("mean", "min", "max"):
-                line[f"{name}_{how}"] = group[name].agg(how)
-        line["never_reached"] = int(group["onset_step"].isna().sum())
+            values, some = group[name], name == "onset_shift"
+            line[f"{name}_mean"] = values.mean(skipna=False)
+            line[f"{name}_min"] = values.min(skipna=some)
+            line[f"{name}_max"] = values.max(skipna=some)
+        for name in ("onset_at_least", "overlap"):
+            line[name] = group[name].mean(skipna=False)
         lines.append(line)
     return pd.DataFrame(lines)

@@ -1,13 +1,13 @@
 """Losses and in-context learning on held-out rows."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
-from headwater.corpus.domains import NATURAL, RECORDS
 from headwater.cross_entropy import token_losses
 from headwater.neox import Model, final_hidden
 
@@ -18,16 +18,43 @@ class HeldOut:
 
     Attributes:
         tokens: ids.
-        domains: name of each row's domain.
+        domains: name of each row's domain, str.
+        end_of_document: id of the token after each document.
+        planted: name of the generated domain, if there is one.
     """
 
     tokens: Int[Tensor, "rows tokens"]
     domains: Shaped[np.ndarray, " rows"]
+    end_of_document: int
+    planted: str | None = None
 
-    def groups(self) -> dict[str, Bool[np.ndarray, " rows"]]:
-        """Row masks: one a domain, and `natural`, all rows that were not generated."""
-        masks = {str(name): self.domains == name for name in np.unique(self.domains)}
-        return {NATURAL: self.domains != RECORDS, **masks}
+    def natural(self) -> Bool[np.ndarray, " rows"]:
+        """Which rows were not generated."""
+        return np.array([name != self.planted for name in self.domains], bool)
+
+    def by_domain(self) -> dict[str, Bool[np.ndarray, " rows"]]:
+        """Which rows each domain has; domains by name."""
+        names = sorted(set(self.domains))
+        return {name: np.array([d == name for d in self.domains]) for name in names}
+
+    @cached_property
+    def documents(self) -> Int[np.ndarray, "rows 2"]:
+        """The longest stretch of one document in each row: its first loss, and the end.
+
+        The loss of a document's first token is none of its own: it was predicted from
+        the document before. Nor is that of the token after it.
+        """
+        tokens = self.tokens.numpy()
+        rows, width = tokens.shape
+        ends = np.ones((rows, width + 2), bool)  # the row's own ends, and documents'
+        ends[:, 1:-1] = tokens == self.end_of_document
+        return np.array([_longest(np.flatnonzero(row)) for row in ends]).reshape(-1, 2)
+
+
+def _longest(ends: Int[np.ndarray, " ends"]) -> tuple[int, int]:
+    gap = int(np.diff(ends).argmax())
+    first = int(ends[gap])  # of its tokens: that after the end before it, minus one
+    return first, max(first, int(ends[gap + 1]) - 2)
 
 
 @torch.no_grad()
@@ -45,10 +72,31 @@ def held_out_losses(
     return np.concatenate(parts)
 
 
-def icl_score(losses: Float[np.ndarray, "rows length"], early: int, late: int) -> float:
-    """Mean loss of the last `late` tokens minus that of the first `early` (nats).
+def icl_score(
+    losses: Float[np.ndarray, "rows length"],
+    documents: Int[np.ndarray, "rows 2"],
+    early: int,
+    late: int,
+) -> float | None:
+    """Mean loss of a document's last `late` tokens minus that of its first `early`.
 
-    More negative = more is learned from the context (Olsson et al. 2022, with ranges
-    of positions in place of two single ones).
+    In nats; more negative = more is learned from the context (Olsson et al. 2022, with
+    ranges of positions in place of two single ones). A row counts if one document fills
+    more than half of it, and holds `early` + `late` tokens: what lies before another
+    document is no context of this one.
+
+    Args:
+        documents: see `HeldOut.documents`.
+
+    Returns:
+        None if no row counts.
     """
-    return float(losses[:, -late:].mean() - losses[:, :early].mean())
+    length = documents[:, 1] - documents[:, 0]
+    counts = (2 * length > losses.shape[1]) & (length >= early + late)
+    if not counts.any():
+        return None
+    losses, documents = losses[counts], documents[counts]
+    first, stop = documents[:, :1], documents[:, 1:]
+    lates = np.take_along_axis(losses, stop - late + np.arange(late), axis=1)
+    earlies = np.take_along_axis(losses, first + np.arange(early), axis=1)
+    return float(lates.mean() - earlies.mean())

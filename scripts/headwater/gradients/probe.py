@@ -1,9 +1,11 @@
 """Gradients of probes with respect to one head's parameters."""
 
+import math
 from contextlib import nullcontext
 
 import torch
 
+from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.blocks import Matrices, Mode, blocks_of
 from headwater.gradients.capture import captured, detached_heads
@@ -32,6 +34,9 @@ def probe_gradient(
     Returns:
         (gradient by block name `qk`, `v`, `o`, on the CPU; mean of f). A block the
         probe does not depend on has a zero gradient.
+
+    Raises:
+        HeadwaterError: the value or the gradient is not finite.
     """
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
@@ -72,6 +77,11 @@ def _probe_gradient(
             trace = traces[head.layer]
             gradient = layer_gradients(trace, [head], mode, sizes)[:, 0]
             flat = flat + gradient.double().sum(dim=0).cpu()
+    if not (math.isfinite(total) and flat.isfinite().all()):
+        raise HeadwaterError(
+            f"probe {probe.name} of {head}: its value or gradient is not finite; the "
+            "checkpoint diverged, or a row of the probe overflows the precision"
+        )
     blocks = split_blocks(flat / len(data), head, mode, sizes)
     names = {str(block): block.name for block in blocks_of([head], mode)}
     return {names[k]: v for k, v in blocks.items()}, total / len(data)

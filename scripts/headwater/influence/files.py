@@ -1,9 +1,11 @@
 """Inverse-Hessian-vector products and scores on disk.
 
 ihvp/<point>/<target>.h5   `product` float64, flat in the eigenbasis of the blocks
-<target>/<shard>.zarr      `scores` and `losses` float32 [rows]; attribute first_row
-                           (in the window)
-<target>.zarr              the same of all rows, gathered
+<target>/<shard>.zarr      `scores` float32 [rows, points], NaN where a row is not
+                           scored; `losses` float32 [rows]; attribute first_row (in the
+                           window)
+<target>.zarr              of all rows: `scores` float32 [rows], the mean over the
+                           points; `losses`; attribute point_factors (see `average`)
 <target>.tokens.h5         `rows` int64 [n], `scores` float32 [n, length]
 """
 
@@ -50,25 +52,35 @@ def read_product(path: Path, config: Config) -> Product:
 def write_scores(
     path: Path,
     first_row: int,
-    scores: Float32[np.ndarray, " rows"],
+    scores: Float32[np.ndarray, "rows ..."],
     losses: Float32[np.ndarray, " rows"],
     identity: dict[str, Any],
+    **attributes: Any,
 ) -> None:
-    """Publish one target's scores of a shard.
+    """Publish one target's scores of a shard, at every point; or of all rows, as one.
 
     Args:
         first_row: number of the first row in the window.
         losses: summed loss of each row, nats.
+        attributes: what else the store says of itself.
     """
     with publish_folder(path, identity) as folder:
-        group = create_group(folder, identity, first_row=first_row)
+        group = create_group(folder, identity, first_row=first_row, **attributes)
         write_array(group, "scores", scores)
         write_array(group, "losses", losses)
 
 
-def read_scores(paths: Sequence[Path], config: Config) -> Float32[np.ndarray, " rows"]:
+def read_scores(
+    paths: Sequence[Path], config: Config
+) -> Float32[np.ndarray, "rows ..."]:
     """One target's score of every row of the window; its shards in order."""
     return np.concatenate([read(open_group(p, config), "scores") for p in paths])
+
+
+def read_point_factors(path: Path, config: Config) -> Float64[np.ndarray, " points"]:
+    """What the scores of every point were multiplied by, from `<target>.zarr`."""
+    found: Any = open_group(path, config).attrs["point_factors"]
+    return np.array(found, np.float64)
 
 
 def read_losses(paths: Sequence[Path], config: Config) -> Float32[np.ndarray, " rows"]:

@@ -21,7 +21,13 @@ from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import open_window, read_target
 from headwater.identity import Config
-from headwater.influence.average import Average, within
+from headwater.influence.average import (
+    PointScores,
+    counted,
+    mean_scores,
+    point_factors,
+    within,
+)
 from headwater.influence.inverse import solve
 from headwater.influence.ranking import ranked_table
 from headwater.influence.scores import score_store
@@ -73,15 +79,17 @@ class Experiment:
                 only the coordinates that matter to other probes.
         """
         self._check_kept(head, target)
-        average = Average(len(self.window), 1)
-        names = point_names(self.config["window"])
-        for point, step in zip(names, self.choice.points, strict=True):
+        names, steps = point_names(self.config["window"]), self.choice.points
+        found = PointScores(len(self.window), 1, len(steps))
+        for number, (point, step) in enumerate(zip(names, steps, strict=True)):
             stores = list(self._stores(point, step, head))
             product = self._product(point, head, target, damping)
             for part, rows, losses in stores:
-                whole = range(len(self.window))
-                average.add(within(part, whole), score_store(rows, [product]), losses)
-        return ranked_table(average.scores[:, 0], average.losses, self.window)
+                place = within(part, range(len(self.window)))
+                found.add(number, place, score_store(rows, [product]), losses)
+        points = found.scores[:, 0]
+        scores = mean_scores(points, point_factors(points))
+        return ranked_table(scores, found.losses, self.window, counted(points))
 
     def rows_like(self, head: Head, row: int) -> pd.DataFrame:
         """The rows that act on a head like a given one: a ranked table.

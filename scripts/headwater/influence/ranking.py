@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from headwater.corpus.window import WindowRows
 
@@ -14,18 +14,20 @@ def ranked_table(
     scores: Float[np.ndarray, " rows"],
     losses: Float[np.ndarray, " rows"],
     window: WindowRows,
+    checkpoints: Int[np.ndarray, " rows"] | int = 1,
 ) -> pd.DataFrame:
-    """The highest and the lowest rows: rank (from 1), row, step, domain, score, loss.
+    """The highest and the lowest rows, the highest first, under `rank` from 1.
 
-    `row` is the global row number in training order; a positive score helps the head;
-    the loss is summed over the row's tokens, in nats.
+    `row` is the global row number in training order; a positive `score` helps the head;
+    it is a mean over so many `checkpoints`, on the scale of the window's first
+    (`average`); the `loss` is summed over the row's tokens, in nats.
     """
     order = np.argsort(-scores, kind="stable")
     ranks = np.arange(1, len(scores) + 1)
     if len(order) > 2 * EXTREMES:
         ends = np.r_[0:EXTREMES, len(order) - EXTREMES : len(order)]
         order, ranks = order[ends], ranks[ends]
-    names = np.array(window.rows.domain_names)
+    names = np.array(window.rows.domain_names, object)
     return pd.DataFrame(
         {
             "rank": ranks,
@@ -33,6 +35,7 @@ def ranked_table(
             "step": window.step_of(order),
             "domain": names[window.domains()[order]],
             "score": scores[order],
+            "checkpoints": np.broadcast_to(checkpoints, scores.shape)[order],
             "loss": losses[order],
         }
     )

@@ -93,6 +93,19 @@ def pick_rows(
     return KINDS[kind].pick(facts, count, generator)
 
 
+def overlap(kind: str, picked: Picked, facts: RowFacts) -> float | None:
+    """Share of the picked rows that are also of the kind that theirs explains, if any.
+
+    As many rows of that kind are meant as were picked.
+    """
+    explained = KINDS[kind].explains
+    if not explained:
+        return None
+    # Kinds that are explained do not draw: any generator gives the same rows.
+    others = KINDS[explained].pick(facts, len(picked), np.random.default_rng(0))
+    return len(np.intersect1d(picked, others)) / len(picked)
+
+
 def arm_rows(
     action: str,
     picked: Picked,

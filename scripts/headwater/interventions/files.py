@@ -1,4 +1,4 @@
-"""What an arm trains on, in memory and in HDF5: `rows`, `weights` and `picked`."""
+"""What an arm trains on, in memory and in HDF5: the fields of `ArmRows`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,8 @@ from jaxtyping import Float32, Int64
 
 from headwater.identity import Config
 
+_ARRAYS = ("rows", "weights", "picked")
+
 
 @dataclass(frozen=True)
 class ArmRows:
@@ -18,11 +20,14 @@ class ArmRows:
         rows: the row trained at each position, counted from the window's first row.
         weights: its weight.
         picked: the rows the arm picked, ascending.
+        overlap: share of them that the arm they are compared with, of the same size,
+            picks too; None for kinds that are compared with no other.
     """
 
     rows: Int64[np.ndarray, " positions"]
     weights: Float32[np.ndarray, " positions"]
     picked: Int64[np.ndarray, " picked"]
+    overlap: float | None = None
 
 
 def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:
@@ -30,8 +35,11 @@ def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:
     from headwater.hdf5 import publish_hdf5  # slow, and the config reads `ACTIONS`
 
     with publish_hdf5(path, identity) as file:
-        for name, values in arm.__dict__.items():
+        for name in _ARRAYS:
+            values = getattr(arm, name)
             file.create_dataset(name, data=values, compression="gzip", shuffle=True)
+        if arm.overlap is not None:
+            file["overlap"] = arm.overlap
 
 
 def read_arm(path: Path, config: Config) -> ArmRows:
@@ -39,6 +47,6 @@ def read_arm(path: Path, config: Config) -> ArmRows:
     from headwater.hdf5 import open_file
 
     with open_file(path, config) as file:
-        return ArmRows(
-            **{name: file[name][...] for name in ("rows", "weights", "picked")}
-        )
+        overlap = float(file["overlap"][()]) if "overlap" in file else None
+        arrays = {name: file[name][...] for name in _ARRAYS}
+        return ArmRows(**arrays, overlap=overlap)

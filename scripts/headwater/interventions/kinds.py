@@ -4,7 +4,7 @@ A row says what the kind picks, what it needs, and how it is told and drawn. The
 of the config, the arms, the figures and the summary ask it, so a new kind is a new row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,15 +22,40 @@ class RowFacts:
     Attributes:
         domains: its domain.
         scores: its score for the arm's target; None without a target.
+        names: of the domains, for messages.
+        disjoint: whether rows that are to explain others are drawn without them.
     """
 
     domains: Integer[np.ndarray, " rows"]
     scores: Float[np.ndarray, " rows"] | None = None
+    names: Sequence[str] = ()
+    disjoint: bool = True
 
     def ranking(self) -> Int[np.ndarray, " rows"]:
         """All rows from the highest score to the lowest, ties in their order."""
         assert self.scores is not None, "the config check requires a target for this"
         return np.argsort(-self.scores, kind="stable")
+
+    def draw(
+        self, domain: int, count: int, top: "Picked", generator: Generator
+    ) -> "Picked":
+        """A draw of rows of one domain, without the top ones if they shall be disjoint.
+
+        Raises:
+            HeadwaterError: too few such rows.
+        """
+        rows = np.flatnonzero(self.domains == domain)
+        if not self.disjoint:
+            return random_rows(rows, count, generator)
+        left = np.setdiff1d(rows, top)
+        if len(left) < count:
+            name = repr(self.names[domain]) if self.names else f"number {domain}"
+            raise HeadwaterError(
+                f"arm: {count} rows of domain {name} wanted beside the top rows, but "
+                f"only {len(left)} of its {len(rows)} are none; lower the arm's "
+                "fraction, or set its disjoint to false"
+            )
+        return random_rows(left, count, generator)
 
 
 # What arms of a kind are there for: to be compared with chance; to be chance, of any
@@ -105,17 +130,16 @@ def _random(facts: RowFacts, count: int, generator: Generator) -> Picked:
 
 
 def _domain(facts: RowFacts, count: int, generator: Generator) -> Picked:
-    most = np.bincount(facts.domains[facts.ranking()[:count]]).argmax()
-    return random_rows(np.flatnonzero(facts.domains == most), count, generator)
+    top = facts.ranking()[:count]
+    most = np.bincount(facts.domains[top]).argmax()
+    return facts.draw(int(most), count, top, generator)
 
 
 def _matched(facts: RowFacts, count: int, generator: Generator) -> Picked:
-    # Top rows are drawn like all others. Without them the draw would be one of each
-    # domain's lower rows, and compare high with low instead of high with any.
-    mix = np.bincount(facts.domains[facts.ranking()[:count]])
+    top = facts.ranking()[:count]
+    mix = np.bincount(facts.domains[top])
     draws = [
-        random_rows(np.flatnonzero(facts.domains == domain), int(many), generator)
-        for domain, many in enumerate(mix)
+        facts.draw(domain, int(many), top, generator) for domain, many in enumerate(mix)
     ]
     return np.sort(np.concatenate(draws))
 

@@ -1,7 +1,7 @@
 """Files of a model on the hub: found, fetched and verified with `huggingface_hub`.
 
 Its settings hold: `HF_TOKEN`, `HF_HOME` (the cache), `HF_HUB_OFFLINE`, `HF_ENDPOINT`.
-Only `fetch_checkpoint` uses this, which runs where the network is.
+Only `fetch_checkpoint` and `fetch_tokenizer` use this, which run where the network is.
 """
 
 import hashlib
@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 import httpx2
-from huggingface_hub import hf_hub_download
+from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.utils.sha import git_hash
 
 from headwater.errors import HeadwaterError
-from headwater.net.failures import NotThereError, TransientError, ask, reason
+from headwater.net.failures import ADVICE, NotThereError, TransientError, ask, reason
 from headwater.net.places import HubPlace
 
 
@@ -34,6 +34,16 @@ def hub_file(repo: str, revision: str, name: str) -> Path | None:
         return ask(place, lambda: _download(place))
     except NotThereError:
         return None
+
+
+def absent(repo: str, revision: str, what: str) -> HeadwaterError:
+    """What to say of a file that `hub_file` did not find."""
+    if constants.is_offline_mode():
+        return HeadwaterError(
+            f"{repo} (revision {revision}): {what} is not in the hub's cache, and "
+            f"HF_HUB_OFFLINE is set. {ADVICE}"
+        )
+    return HeadwaterError(f"{repo} (revision {revision}) has no {what}")
 
 
 def _download(place: HubPlace) -> Path:

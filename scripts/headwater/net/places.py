@@ -80,7 +80,10 @@ def remote_problem(place: str) -> str | None:
         return f"unknown kind of address {scheme}://; use https://, http:// or hf://"
     if scheme == "hf" and hub_place(place) is None:
         return "expected hf://datasets/<owner>/<name>[@<revision>]/<path>"
-    host = urlsplit(place).netloc
+    try:
+        host = urlsplit(place).netloc
+    except ValueError as error:
+        return f"no address ({error})"
     if scheme != "hf" and not host:
         return "expected a host after ://"
     if scheme != "hf" and "@" in host:

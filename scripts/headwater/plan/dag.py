@@ -92,7 +92,7 @@ ROWS = {
         jobs=lambda e: _stored(e) * e.points * e.shards,
     ),
     "solve_ihvp": Row(Load(), sizes.one_head),
-    "score_rows": Row(work.reading, lambda e: score_store(e.part)),
+    "score_rows": Row(work.reading, lambda e: score_store(e.part, e.points)),
     "stream_scores": Row(
         lambda e: passing(e, e.part * e.points, e.targets), sizes.all_scores
     ),

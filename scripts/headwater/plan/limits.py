@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from math import ceil
 
 from headwater.checkpoints.needs import pass_mb, training_mb
-from headwater.plan.dag import GRADIENT_RULES, TRAINING, rules, trains
+from headwater.plan.dag import (
+    GRADIENT_RULES,
+    TRAINING,
+    WILDCARD,
+    Rule,
+    count_jobs,
+    rules,
+    trains,
+)
 from headwater.plan.experiment import NO_SOURCES, Experiment
 from headwater.plan.ranges import Range
 from headwater.plan.shape import Config
 
+# Snakemake takes 1.5 ms and more for a job, and 5 us for each input of one.
+MOST_JOBS, MOST_INPUTS = 50_000, 20_000_000
 SHORTEST, LONGEST = 20, 120  # minutes of a GPU job that is worth scheduling
 GB = 1e9
 
@@ -27,6 +37,38 @@ class Limit:
     runtime: int | None = None
     mem_mb: int | None = None
     gpu: bool = False
+
+
+def size_problem(e: Experiment) -> str | None:
+    """More jobs, or inputs of jobs, than Snakemake can plan; with the keys to lower."""
+    counts = count_jobs(e)
+    jobs = sum(sum(of_stage.values()) for of_stage in counts.values())
+    if jobs > MOST_JOBS:
+        _, rule, stage = max((n, r, s) for s, c in counts.items() for r, n in c.items())
+        keys = _keys(rules()[rule])
+        return (
+            f"{jobs:,} jobs, at most {MOST_JOBS:,} can be planned; most are of {rule} "
+            f"({counts[stage][rule]:,}): lower {' or '.join(keys)}"
+        )
+    if jobs * e.row_shards > MOST_INPUTS:
+        return (
+            f"corpus.row_shards: {e.row_shards:,} shards as inputs of {jobs:,} jobs; "
+            f"at most {MOST_INPUTS // jobs:,} can be planned"
+        )
+    return None
+
+
+def _keys(rule: Rule) -> list[str]:
+    shards = "corpus.row_shards" if rule.stage == "corpus" else "gradients.shards"
+    named = {
+        "target": "targets",
+        "point": "window.checkpoints",
+        "shard": shards,
+        "arm": "arms and their draws",
+        "source": "the files of corpus",
+        "revision": "checkpoints.revisions",
+    }
+    return [named[name] for name in WILDCARD.findall(rule.path) if name in named]
 
 
 def time_warning(rule: str, longest: Range, limit: Limit) -> str | None:

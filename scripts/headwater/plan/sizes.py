@@ -79,9 +79,10 @@ def gradient_store(rows: Range, config: Config) -> Output:
     return Output(codes + others, Range(low, high) + Range.exactly(1 + 3 + 2 + 1))
 
 
-def score_store(rows: Range) -> Output:
+def score_store(rows: Range, points: int = 1) -> Output:
     """One target's scores and losses of so many rows (`influence.files`)."""
-    return Output(rows * (2 * FLOAT), Range.exactly(1 + 2 * 2 + LOCK_AND_STAMP))
+    bytes_a_row = (points + 1) * FLOAT
+    return Output(rows * bytes_a_row, Range.exactly(1 + 2 * 2 + LOCK_AND_STAMP))
 
 
 def token_bytes(config: Config) -> int:
@@ -168,7 +169,7 @@ def gradients(e: Experiment) -> Output:
 
 def all_scores(e: Experiment) -> Output:
     """Every target's scores of one part."""
-    one = score_store(e.part)
+    one = score_store(e.part, e.points)
     return Output(one.kept * e.targets, one.files * e.targets)
 
 

@@ -34,7 +34,9 @@ def copying(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"
     own[..., head.index, :] = z[..., head.index, :]
     dense = dense_of(model, head.layer)
     # Through the module, so that its hooks see the gradient of W_O as well.
-    added = dense(own.flatten(-2))[:, half:] - dense.bias
+    added = dense(own.flatten(-2))[:, half:]
+    if dense.bias is not None:
+        added = added - dense.bias
     unembedding = model.get_output_embeddings().weight
     readers = unembedding[tokens[:, half + 1 :]] - unembedding.mean(dim=0)
     return (added * readers).sum(dim=2).mean(dim=1)

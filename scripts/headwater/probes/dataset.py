@@ -1,6 +1,6 @@
 """The dataset probe: any rows, with positions and the tokens wanted there."""
 
-import json
+import reprlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,10 @@ from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.neox import Model, final_hidden
 from headwater.probes.registry import ProbeData, probe
+from headwater.strictjson import loads
+from headwater.suggestions import suggestion
+
+KEYS = ("tokens", "text", "positions", "targets")
 
 
 # No head score follows an arbitrary dataset: the config check wants the head given, and
@@ -45,7 +49,7 @@ def read_rows(
 
     A line holds `tokens` (ids) or `text`; `positions`, counted from 0, by default every
     one but the last; and `targets`, a token id for each of them, by default the row's
-    own next tokens.
+    own next tokens. Nothing else: a misspelt key would ask another question.
 
     Args:
         encode: text to token ids.
@@ -56,20 +60,30 @@ def read_rows(
         HeadwaterError: names the file, the line and the key.
     """
     rows = []
-    try:
-        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HeadwaterError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(lines if any(lines) else [], start=1):
+    for number, line in enumerate(_lines(path), start=1):
         try:
-            rows.append(_row(json.loads(line), encode, vocabulary, longest))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            absent = isinstance(error, KeyError)
-            reason = 'no "tokens" and no "text"' if absent else error
-            raise HeadwaterError(f"{path}: line {number}: {reason}") from error
+            rows.append(_row(loads(line), encode, vocabulary, longest))
+        except ValueError as error:
+            raise HeadwaterError(f"{path}: line {number}: {error}") from error
+    return _pad(rows)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file, of which at least one has something in it."""
+    data = b""
+    try:
+        data = path.read_bytes()
+        lines = data.decode("utf-8-sig").rstrip().split("\n")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise HeadwaterError(
+            f"{path}: line {number}: not UTF-8; save the file in that encoding"
+        ) from error
+    except OSError as error:
+        raise HeadwaterError(f"{path}: cannot be read ({error})") from error
     if not any(lines):
         raise HeadwaterError(f"{path}: no rows; a dataset probe needs at least one")
-    return _pad(rows)
+    return lines
 
 
 Row = tuple[list[int], list[int], list[int]]
@@ -80,26 +94,57 @@ def _row(
 ) -> Row:
     if not isinstance(value, dict):
         raise ValueError('not an object such as {"text": ..., "positions": [...]}')
-    tokens = value["tokens"] if "tokens" in value else encode(value["text"])
-    positions = value.get("positions", list(range(len(tokens) - 1)))
+    for key in value:
+        if key not in KEYS:
+            known = f"; known are {', '.join(KEYS)}"
+            raise ValueError(f'unknown key "{key}"' + suggestion(key, KEYS, known))
+    tokens = _tokens(value, encode)
+    positions = list(range(len(tokens) - 1))
+    if "positions" in value:
+        positions = _whole(value, "positions")
     if len(tokens) > longest:
         raise ValueError(f"{len(tokens)} tokens, but the model has {longest} positions")
-    if not isinstance(positions, list) or not isinstance(tokens, list):
-        raise ValueError('"tokens" and "positions" must be lists')
     if len(set(positions)) < len(positions):
         raise ValueError('"positions" names a position twice')
     if not positions or not all(0 <= p < len(tokens) for p in positions):
         raise ValueError(f'"positions" must lie in 0..{len(tokens) - 1}, at least one')
-    targets = value.get("targets") or list(_next(tokens, positions))
+    if "targets" in value:
+        targets = _whole(value, "targets")
+    else:
+        targets = list(_next(tokens, positions))
     if len(targets) != len(positions):
         raise ValueError(f'{len(targets)} "targets" for {len(positions)} "positions"')
     for name in (*tokens, *targets):
-        if not isinstance(name, int) or not 0 <= name < vocabulary:
-            raise ValueError(f"token id {name!r} is not in 0..{vocabulary - 1}")
+        if not 0 <= name < vocabulary:
+            raise ValueError(f"token id {name} is not in 0..{vocabulary - 1}")
     return tokens, positions, targets
 
 
-def _next(tokens: list[Any], positions: list[int]) -> Iterator[int]:
+def _tokens(value: dict[str, Any], encode: Callable[[str], list[int]]) -> list[int]:
+    if ("tokens" in value) == ("text" in value):
+        both = 'both "tokens" and "text"; give one of them'
+        raise ValueError(both if "text" in value else 'no "tokens" and no "text"')
+    if "text" not in value:
+        return _whole(value, "tokens")
+    text = value["text"]
+    if not isinstance(text, str):
+        raise ValueError(f'"text" is {reprlib.repr(text)}, no text')
+    text.encode()  # JSON can spell half a character, which no tokenizer takes
+    return encode(text)
+
+
+def _whole(value: dict[str, Any], key: str) -> list[int]:
+    found = value[key]
+    if not isinstance(found, list):
+        raise ValueError(f'"{key}" must be a list of whole numbers')
+    for entry in found:
+        if type(entry) is not int:  # neither 1.0 nor true
+            what = reprlib.repr(entry)
+            raise ValueError(f'"{key}" holds {what}; it must hold whole numbers')
+    return found
+
+
+def _next(tokens: list[int], positions: list[int]) -> Iterator[int]:
     for position in positions:
         if position + 1 == len(tokens):
             raise ValueError('the last position has no next token; give "targets"')

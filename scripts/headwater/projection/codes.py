@@ -1,27 +1,35 @@
 """Vectors in few bits: a random rotation, then equal steps.
 
-Whitened gradients are spiky: a few coordinates of a row are ten times its usual size,
-and steps that reach them waste bits on all others. A random rotation first makes every
-coordinate nearly normal, for which the best step is known. It keeps inner products, so
-a query is rotated once and read against the codes as they are; and it knows nothing of
-any probe, so every probe can be asked afterwards.
+Whitened gradients are spiky: a few coordinates of a row are ten times its usual size.
+Steps that reach them waste bits on all others; steps that do not cut them off, and the
+row's other coordinates are inflated in their place. A random rotation of the whole
+vector first makes every coordinate nearly normal, for which the best step is known. It
+keeps inner products, so a query is rotated once and read against the codes as they are;
+and it knows nothing of any probe, so every probe can be asked afterwards.
 
-The rotation flips signs by a seeded draw and mixes each coordinate with 63 others that
-lie far apart, by a Hadamard matrix. Codes are packed: byte j of a row holds, from its
-lowest bits up, coordinates j, j + n, j + 2n, ... for n bytes a row.
+A round of the rotation flips signs by a seeded draw and mixes groups of 64 coordinates
+by a Hadamard matrix; the next round's groups take a coordinate of each, until all have
+met. Rounding is dithered: where a coordinate's steps begin is drawn too, the same for
+all rows. So the error knows nothing of the vector, even where a rotation leaves few
+different values, as it does of a single spike.
+
+Codes are packed: byte j of a row holds, from its lowest bits up, coordinates j, j + n,
+j + 2n, ... for n bytes a row.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+# Stored with codes; another rotation or rounding has another name.
+SCHEME = "rotated whole, dithered"
 # The step, in standard deviations, with the least squared error for a normal variable
-# (Max 1960, table II; 8 bits: by numerical search).
-STEPS = {1: 1.596, 2: 0.9957, 4: 0.3352, 8: 0.03076}
+# that is rounded with dither (by numerical search).
+STEPS = {1: 1.5316, 2: 1.0121, 4: 0.3363, 8: 0.03071}
 MIX = 64
 _CACHED = 1 << 19  # unpacked coordinates of this many stay in the processor's cache
 
@@ -33,7 +41,7 @@ class Codec:
     Attributes:
         count: coordinates of a vector.
         bits: bits a coordinate: 1, 2, 4 or 8.
-        seed: of the rotation.
+        seed: of the rotation and the dither.
     """
 
     count: int
@@ -51,28 +59,32 @@ class Codec:
         return self.padded * self.bits // 8
 
     @cached_property
-    def _signs(self) -> Tensor:
-        stream = np.random.Generator(np.random.Philox(self.seed))
-        return torch.from_numpy(stream.integers(0, 2, self.padded) * 2.0 - 1)
-
-    @cached_property
-    def _mixer(self) -> Tensor:
-        from scipy.linalg import hadamard  # slow to import, and exact scores do without
-
-        return torch.from_numpy(hadamard(MIX) / np.sqrt(MIX))
+    def _lowest(self) -> Float32[Tensor, " padded"]:
+        """What code 0 stands for, in steps."""
+        return _draw(self.padded, self.seed)[1] - (2**self.bits - 1) / 2
 
     def rotate(
-        self,
-        values: Float[Tensor, "*rows count"],
-        weights: Float[Tensor, " count"] | None = None,
+        self, values: Float[Tensor, "*rows count"]
     ) -> Float[Tensor, "*rows padded"]:
-        """Vectors, multiplied by `weights` first, with the same inner products."""
-        signs = self._signs[: self.count]
-        signed = values * (signs if weights is None else signs * weights).to(values)
+        """Vectors with the same inner products, every coordinate spread over all."""
+        return self._rotate(values, self._rounds(values))
+
+    def _rounds(self, like: Tensor, weights: Tensor | None = None) -> list[Tensor]:
+        """Each round's signs; the first one's times `weights`."""
+        first, *later = _draw(self.padded, self.seed)[0].to(like.device)
+        first = first[: self.count]
+        first = first if weights is None else first * weights
+        return [signs.to(like) for signs in (first, *later)]
+
+    def _rotate(self, values: Tensor, rounds: list[Tensor]) -> Tensor:
+        mixer, (first, *later) = _mixer().to(values), rounds
+        turned = values * first
         if self.padded > self.count:
-            signed = torch.nn.functional.pad(signed, (0, self.padded - self.count))
-        groups = signed.unflatten(-1, (MIX, -1))
-        return (self._mixer.to(values) @ groups).flatten(-2)
+            turned = torch.nn.functional.pad(turned, (0, self.padded - self.count))
+        turned = _mix(turned, mixer)
+        for signs in later:
+            turned = _mix(turned.mul_(signs), mixer)
+        return turned
 
     def encode(
         self,
@@ -82,27 +94,28 @@ class Codec:
         """Code vectors, multiplied by `weights` first.
 
         Returns:
-            (codes, scale of each row): a coded coordinate u stands for
-            `scale * (u - (2^bits - 1) / 2)`.
+            (codes, scale of each row): code u of a coordinate stands for
+            `scale * (u - (2^bits - 1) / 2 + d)`, with the coordinate's dither d.
         """
+        rounds, lowest = self._rounds(values, weights), self._lowest.to(values)
         pieces = [
-            self._encode(v, weights)
+            self._encode(self._rotate(v, rounds), lowest)
             for v in values.split(max(1, _CACHED // self.padded))
         ]
         return torch.cat([c for c, _ in pieces]), torch.cat([s for _, s in pieces])
 
-    def _encode(self, values: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-        rotated = self.rotate(values, weights)
-        levels = 2**self.bits
+    def _encode(self, rotated: Tensor, lowest: Tensor) -> tuple[Tensor, Tensor]:
         norms = torch.linalg.vector_norm(rotated, dim=1)
         scale = norms * (STEPS[self.bits] / self.padded**0.5)
         safe = torch.where(scale > 0, scale, torch.ones_like(scale))[:, None]
         rotated.div_(safe)
         # To integers by cutting off, which is rounding down for what is not negative.
-        codes = (rotated + levels / 2).clamp_(0, levels - 1).to(torch.uint8)
-        # Rounding shrinks a vector. Its scale makes up for that, so that the inner
-        # product with the vector itself is exact, and with any other right on average.
-        kept = (rotated * (codes.to(values) - (levels - 1) / 2)).sum(dim=1)
+        nearest = (rotated + (0.5 - lowest)).clamp_(0, 2**self.bits - 1)
+        codes = nearest.to(torch.uint8)
+        # The outermost steps shrink a vector. Its scale makes up for that: the inner
+        # product with the vector itself is exact, and those with others are right on
+        # average over seeds, since after the rotation no direction is favoured.
+        kept = (rotated * (codes.to(rotated) + lowest)).sum(dim=1)
         kept = torch.where(kept > 0, kept, torch.ones_like(kept))
         return self._pack(codes), norms.square() / (safe[:, 0] * kept)
 
@@ -128,8 +141,7 @@ class Codec:
     ) -> Float32[Tensor, "rows queries"]:
         """Inner products of coded vectors with rotated queries, before their scale."""
         parts = query.split(self.width)
-        base = query.sum(dim=0) * (1 - 2**self.bits) / 2
-        result = base.repeat(len(packed), 1)
+        result = (self._lowest @ query).repeat(len(packed), 1)
         size = max(1, _CACHED // self.width)
         for rows, total in zip(packed.split(size), result.split(size), strict=True):
             for codes, part in zip(self.unpack(rows), parts, strict=True):
@@ -141,4 +153,27 @@ class Codec:
     ) -> Float32[Tensor, "rows padded"]:
         """Coded vectors, still rotated."""
         codes = torch.cat(self.unpack(packed), dim=1).float()
-        return (codes - (2**self.bits - 1) / 2) * scale[:, None].float()
+        return (codes + self._lowest) * scale[:, None].float()
+
+
+@lru_cache(maxsize=8)
+def _draw(padded: int, seed: int) -> tuple[Tensor, Tensor]:
+    """(signs of each round [rounds, padded], dither in steps [padded]) of a seed."""
+    # A round multiplies the coordinates that one has reached by 64. More than needed
+    # to reach all, in short vectors: what is nearly normal then is nearer.
+    rounds = max(3, -(-(padded - 1).bit_length() // (MIX - 1).bit_length()))
+    stream = np.random.Generator(np.random.Philox(seed))
+    signs = stream.integers(0, 2, (rounds, padded)) * 2.0 - 1
+    dither = stream.random(padded) - 0.5
+    return torch.from_numpy(signs).float(), torch.from_numpy(dither).float()
+
+
+@lru_cache(maxsize=1)
+def _mixer() -> Float32[Tensor, "_mix _mix"]:
+    from scipy.linalg import hadamard  # slow to import, and exact scores do without
+
+    return torch.from_numpy(hadamard(MIX) / MIX**0.5).float()
+
+
+def _mix(values: Tensor, mixer: Tensor) -> Tensor:
+    return (values.unflatten(-1, (MIX, -1)).mT @ mixer).flatten(-2)

@@ -1,6 +1,6 @@
 """The gradient store: one Zarr v3 store a shard of rows.
 
-    <shard>.zarr/           attributes: identity, first_row, heads, bits, seed
+    <shard>.zarr/           attributes: identity, first_row, heads, bits, seed, scheme
       codes  uint8   [rows, heads, width]   coded whitened coordinates (`codes`)
       rows   float32 [rows, heads + 1]      size of a step of the row's codes, by head;
                                             last, its summed loss in nats
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from headwater.errors import HeadwaterError, again
 from headwater.geometry import Head
+from headwater.projection.codes import SCHEME
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.stores import array, read, store_of, values
 
@@ -35,10 +36,15 @@ class HeadRows:
     """One head's rows in an open gradient store.
 
     Raises:
-        HeadwaterError: the store does not hold the head.
+        HeadwaterError: the store does not hold the head, or is coded by another scheme.
     """
 
     def __init__(self, group: zarr.Group, head: Head) -> None:
+        if (scheme := group.attrs.get("scheme")) != SCHEME:
+            raise HeadwaterError(
+                f"{group.store_path}: its codes are {scheme or 'of an older scheme'}, "
+                f"this Headwater reads {SCHEME}; run the gradients stage again"
+            )
         heads = [str(h) for h in group.attrs["heads"]]  # type: ignore[union-attr]
         if str(head) not in heads:
             raise HeadwaterError(

@@ -21,6 +21,7 @@ from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite
 from headwater.logs import logger
 from headwater.neox import Model
+from headwater.projection.codes import SCHEME
 from headwater.projection.coordinates import Projection
 from headwater.projection.store import CODES, COORDINATES, ROWS
 from headwater.publish import fsync_tree, write_text
@@ -91,6 +92,7 @@ class GradientWriter:
             heads=[str(head) for head in self._projections],
             bits=codec.bits,
             seed=codec.seed,
+            scheme=SCHEME,
         )
         coordinates = [[c.index for c in kept], [c.scale for c in kept]]
         write_array(group, COORDINATES, np.array(coordinates, np.float64))

@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from headwater.corpus.domains import NATURAL, RECORDS
+from headwater.corpus.domains import NATURAL
+from headwater.evaluation.effects import series
 from headwater.heads.targets import Choice, Target, curve_of
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import findings, style, words
-from headwater.report.tables import Arms, main_domain, series
+from headwater.report.tables import Arms, main_domain
 
 FEW_POINTS = 8  # curves with no more points than this show each of them
 LEGEND_LINE, LEGEND_LETTERS = 0.27, 52  # inches; letters of a label that fit
@@ -32,6 +33,7 @@ class CausalTest:
         domains: domain table of every target.
         scores: every head at every checkpoint of the baseline.
         runs: long table of every run, by name.
+        planted: name of the generated domain, if there is one.
     """
 
     choice: Choice
@@ -41,16 +43,18 @@ class CausalTest:
     domains: Mapping[str, pd.DataFrame]
     scores: pd.DataFrame
     runs: Mapping[str, pd.DataFrame]
+    planted: str | None
 
     @property
     def target(self) -> Target:
         """The target whose head the arms are measured on."""
         return self.choice.targets[self.window_target]
 
-    def curve(self, run: str, metric: str, name: str) -> pd.Series:
+    def curve(self, run: str, metric: str, kind: str, name: str) -> pd.Series:
         """A run's values over the window, by step."""
         window = self.choice.window
-        return series(self.runs[run], metric, name).loc[window.start : window.end]
+        found = series(self.runs[run], metric, kind, name)
+        return found.loc[window.start : window.end]
 
 
 def draw(data: CausalTest) -> Figure:
@@ -99,15 +103,16 @@ def _notes(data: CausalTest) -> list[str]:
     told = (ACTIONS | KINDS).items()
     notes += [row.note for name, row in told if name in used and row.note]
     domains = data.domains[data.window_target]
-    if main_domain(domains) == RECORDS:
+    if main_domain(domains) == data.planted:
         share = f"{100 * domains['share_top'].max():.0f} %"
-        of_them = f"{share} of the top rows are '{RECORDS}'"
+        of_them = f"{share} of the top rows are '{data.planted}'"
         notes.append(f"{of_them}: a generated, planted domain")
     return notes
 
 
 def _cautions(data: CausalTest) -> list[str]:
-    whole = series(data.runs[BASELINE], data.target.score, data.target.head)
+    target = data.target
+    whole = series(data.runs[BASELINE], target.score, "head", target.head)
     window = data.choice.window
     rise = findings.rise_of(whole, window.start, window.end)
     if rise.in_window:
@@ -118,7 +123,7 @@ def _cautions(data: CausalTest) -> list[str]:
 
 def _draw_score(axes: Axes, data: CausalTest) -> None:
     head, score = data.target.head, data.target.score
-    _draw_runs(axes, data, score, head)
+    _draw_runs(axes, data, score, "head", head)
     axes.set_title(_broken(f"How much head {head} {words.SCORE_MEANINGS[score]}"))
     axes.set_ylabel(f"{words.SCORE_NAMES[score]} ({words.SCORE_RANGES[score]})")
     _no_smaller(axes)
@@ -127,7 +132,9 @@ def _draw_score(axes: Axes, data: CausalTest) -> None:
 
 
 def _draw_learning(axes: Axes, data: CausalTest) -> None:
-    _draw_runs(axes, data, "icl", NATURAL)
+    _draw_runs(axes, data, "icl", "group", NATURAL)
+    if data.curve(BASELINE, "icl", "group", NATURAL).empty:
+        axes.text(0.03, 0.5, words.NO_ICL, transform=axes.transAxes, wrap=True)
     axes.set_title(
         "How much the model learns from context\n"
         "(held-out natural text; lower = learns more)"
@@ -153,12 +160,13 @@ def _broken(title: str, width: int = 48) -> str:
     return f"{title[:middle]}\n{title[middle + 1 :]}"
 
 
-def _draw_runs(axes: Axes, data: CausalTest, metric: str, name: str) -> None:
+def _draw_runs(axes: Axes, data: CausalTest, metric: str, kind: str, name: str) -> None:
     lines = style.arm_lines(data.arms)
     for order, arm in enumerate(sorted(data.arms, key=lambda arm: lines[arm].width)):
-        curves = {run: data.curve(run, metric, name) for run in runs_of(arm, data.runs)}
+        runs = runs_of(arm, data.runs)
+        curves = {run: data.curve(run, metric, kind, name) for run in runs}
         _draw_arm(axes, curves, lines[arm], f"{metric}-", 3 + order)
-    baseline = {BASELINE: data.curve(BASELINE, metric, name)}
+    baseline = {BASELINE: data.curve(BASELINE, metric, kind, name)}
     _draw_arm(axes, baseline, style.BASELINE_LINE, f"{metric}-", 3 + len(data.arms))
     window = data.choice.window
     axes.set_xlim(window.start, window.end)
@@ -232,6 +240,6 @@ def _draw_legend(axes: Axes, data: CausalTest, notes: Sequence[str]) -> None:
 def _final_score(arm: str, data: CausalTest) -> float:
     names = [BASELINE] if arm == BASELINE else runs_of(arm, data.runs)
     head, score = data.target.head, data.target.score
-    finals = [data.curve(name, score, head).iloc[-1:] for name in names]
+    finals = [data.curve(name, score, "head", head).iloc[-1:] for name in names]
     mean = float(pd.concat(finals).mean()) if finals else float("nan")
     return mean if np.isfinite(mean) else float("-inf")

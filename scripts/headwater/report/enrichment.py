@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headwater.corpus.domains import RECORDS
 from headwater.heads.targets import Choice
 from headwater.influence.ranking import TOP_FRACTION
 from headwater.report import style, words
@@ -19,11 +18,16 @@ TITLE_LETTERS = 40  # of a panel's title that fit
 TOP_COLOUR, WINDOW_COLOUR = "#2166ac", "#b5b5b5"
 
 
-def draw(domains: Mapping[str, pd.DataFrame], choice: Choice) -> Figure:
+def draw(
+    domains: Mapping[str, pd.DataFrame], choice: Choice, planted: str | None
+) -> Figure:
     """For each target, every domain's share of the top rows and of the window.
 
     Domains from the most to the least enriched, by the first table; those without rows
     last.
+
+    Args:
+        planted: name of the generated domain, if there is one.
     """
     first = next(iter(domains.values()))
     ordered = first.sort_values(["enrichment", "domain"], ascending=[False, True])
@@ -32,7 +36,7 @@ def draw(domains: Mapping[str, pd.DataFrame], choice: Choice) -> Figure:
     lines = -(-len(domains) // columns)
     height = DOMAIN_LINE * len(names) + 1.15
     figure = Figure(figsize=(style.WIDTH, 1.4 + lines * height))
-    style.heading(figure, *_words(names))
+    style.heading(figure, *_words(names, planted))
     shares = pd.concat(table[["share", "share_top"]] for table in domains.values())
     highest = float(shares.max().max())
     width = (style.WIDTH - 0.3) / columns - 1.6
@@ -41,13 +45,13 @@ def draw(domains: Mapping[str, pd.DataFrame], choice: Choice) -> Figure:
         left = 1.45 + column * (width + 1.6)
         top = 1.8 + line * height
         axes = style.axes_at(figure, left, top, width, DOMAIN_LINE * len(names))
-        _draw_target(axes, table.set_index("domain").reindex(names), highest)
+        _draw_target(axes, table.set_index("domain").reindex(names), highest, planted)
         title = f"Rows that help head {choice.targets[name].head} ({name})"
         axes.set_title(title, fontsize=min(11, 11 * TITLE_LETTERS / len(title)))
     return figure
 
 
-def _words(names: list[str]) -> tuple[str, str]:
+def _words(names: list[str], planted: str | None) -> tuple[str, str]:
     top = words.percent(TOP_FRACTION)
     text = (
         "MDA gives every training row of the window a score: how much it helps the "
@@ -55,15 +59,17 @@ def _words(names: list[str]) -> tuple[str, str]:
         "scores. Grey: its share of all rows. In brackets, blue divided by grey: more "
         "than 1x means that the domain is enriched."
     )
-    if RECORDS in names:
+    if planted in names:
         text += (
-            f" '{RECORDS}' is no real text: its rows are generated, and planted to "
+            f" '{planted}' is no real text: its rows are generated, and planted to "
             "make an induction head form. To find them is no discovery."
         )
     return f"Which domains do the top {top} of rows come from?", text
 
 
-def _draw_target(axes: Axes, table: pd.DataFrame, highest: float) -> None:
+def _draw_target(
+    axes: Axes, table: pd.DataFrame, highest: float, planted: str | None
+) -> None:
     places = np.arange(len(table))
     axes.barh(places - 0.19, table["share_top"], 0.36, color=TOP_COLOUR)
     axes.barh(places + 0.19, table["share"], 0.36, color=WINDOW_COLOUR)
@@ -73,7 +79,7 @@ def _draw_target(axes: Axes, table: pd.DataFrame, highest: float) -> None:
         factor = f"  ({words.factor(enrichment)})" if known else ""
         _write(axes, place - 0.19, line["share_top"], factor)
         _write(axes, place + 0.19, line["share"], "")
-    axes.set_yticks(places, [_label(name) for name in table.index])
+    axes.set_yticks(places, [_label(name, planted) for name in table.index])
     axes.tick_params(axis="y", length=0, labelcolor=style.INK, labelsize=10)
     axes.set_ylim(len(table) - 0.5, -0.5)
     axes.set_xlim(0, 1.32 * highest)
@@ -96,7 +102,7 @@ def _write(axes: Axes, place: float, share: float, factor: str) -> None:
     )
 
 
-def _label(name: str) -> str:
-    if name == RECORDS:
+def _label(name: str, planted: str | None) -> str:
+    if name == planted:
         return f"{name}\n(generated)"
     return textwrap.fill(plain(name), 17, max_lines=2, placeholder="…")

@@ -53,11 +53,17 @@ class Arm:
         fraction: of the window's rows.
         target: whose scores rank the rows; None for random rows.
         draws: runs.
-        never: runs that never reach half of the baseline's maximum.
+        reached: runs that have an onset: they make half of the baseline's rise.
+        never: runs that never make it.
+        above: runs that are there from the start.
         area: under the head-score curve, over the baseline's.
-        shift: of the onset, in steps; over the runs that reach it.
+        shift: of the onset, in steps; lowest and highest of the runs that have one, and
+            no mean if any has none.
+        at_least: lower bound of the shift's mean over all runs; NaN if there is none.
         probe: mean of the probe over the window, minus the baseline's.
         icl: ICL score at the window's end, nats.
+        overlap: share of the rows that the judged arm, of the same size, has too; NaN
+            for kinds that are compared with none.
     """
 
     name: str
@@ -66,11 +72,15 @@ class Arm:
     fraction: float
     target: str | None
     draws: int
+    reached: int
     never: int
+    above: int
     area: Spread
     shift: Spread
+    at_least: float
     probe: Spread
     icl: Spread
+    overlap: float
 
     def has(self, role: str) -> bool:
         """Whether its rows are there for that; the baseline's for nothing."""
@@ -96,11 +106,15 @@ def _arm(line: pd.Series, settings: Mapping[str, Any]) -> Arm:
         fraction=float(settings.get("fraction", 0)),
         target=settings.get("target"),
         draws=int(line["draws"]),
+        reached=int(line["reached"]),
         never=int(line["never_reached"]),
+        above=int(line["above_from_start"]),
         area=spread("area_ratio"),
         shift=spread("onset_shift"),
+        at_least=float(line["onset_at_least"]),
         probe=spread("probe_change"),
         icl=spread("final_icl"),
+        overlap=float(line["overlap"]),
     )
 
 
@@ -176,12 +190,15 @@ class Controls:
         area: of these runs.
         probe: of these runs.
         icl: of these runs.
+        overlap: mean share of their rows that the judged arm has too; NaN if none is
+            meant.
     """
 
     draws: int
     area: Spread
     probe: Spread
     icl: Spread
+    overlap: float
 
 
 def domain_controls(arm: Arm, arms: Mapping[str, Arm], rows: str) -> Controls | None:
@@ -202,6 +219,7 @@ def _merged(arms: Sequence[Arm]) -> Controls:
         area=_joined([arm.area for arm in arms], draws),
         probe=_joined([arm.probe for arm in arms], draws),
         icl=_joined([arm.icl for arm in arms], draws),
+        overlap=float(np.average([arm.overlap for arm in arms], weights=draws)),
     )
 
 

@@ -9,11 +9,12 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tokenizers import Tokenizer
 
-from headwater.corpus.domains import RECORDS
 from headwater.corpus.rows import Rows, Span
 from headwater.heads.targets import Choice, Target
 from headwater.report import TEMPLATES, words
 from headwater.report.visible import visible
+
+Titled = Mapping[str, tuple[str, pd.DataFrame]]  # title to explanation and table
 
 
 @dataclass(frozen=True)
@@ -122,22 +123,34 @@ def pieces(
 
 
 def top_rows_page(
-    experiment: str, targets: Sequence[TopRows], choice: Choice, seq_len: int
+    experiment: str,
+    targets: Sequence[TopRows],
+    choice: Choice,
+    seq_len: int,
+    planted: str | None,
+    checkpoints: int,
+    tables: Titled | None = None,
 ) -> str:
-    """The page of the highest rows of all targets."""
+    """The page of the highest rows of all targets, with tables at its end.
+
+    Args:
+        planted: name of the generated domain, if there is one.
+        checkpoints: at how many influence was measured.
+    """
     return _render(
         "top_rows.html",
         experiment=experiment,
         targets=targets,
         choice=choice,
         seq_len=seq_len,
-        planted=any(row.domain == RECORDS for part in targets for row in part.rows),
+        planted=planted,
+        mean=words.MEAN_SCORES.format(checkpoints=checkpoints) * (checkpoints > 1),
+        found=any(row.domain == planted for part in targets for row in part.rows),
+        tables=tables or {},
     )
 
 
-def tables_page(
-    experiment: str, summary: str, tables: Mapping[str, tuple[str, pd.DataFrame]]
-) -> str:
+def tables_page(experiment: str, summary: str, tables: Titled) -> str:
     """The summary and the tables behind it, see `tables.titled`."""
     return _render(
         "summary.html", experiment=experiment, summary=summary, tables=tables
@@ -164,7 +177,6 @@ def _render(template: str, **values: object) -> str:
     environment.filters["visible"] = visible
     environment.filters["cell"] = cell
     environment.globals.update(
-        RECORDS=RECORDS,
         meanings=words.SCORE_MEANINGS,
         how_chosen=words.how_chosen,
     )

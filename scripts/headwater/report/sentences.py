@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from headwater.corpus.domains import RECORDS
 from headwater.heads.targets import Choice, Target
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS, Kind
 from headwater.report import words
+from headwater.report.amounts import area, between, change, number
 from headwater.report.findings import (
     AREA_FLOOR,
     PROBE_FLOOR,
@@ -28,30 +28,6 @@ from headwater.report.visible import plain
 ENRICHED = 1.2  # times its share of the window
 CLOSE_FIDELITY, FAIR_FIDELITY = 0.95, 0.8
 CLEAR = (Finding.LOWER, Finding.HIGHER)
-
-
-def number(value: float) -> str:
-    """A score or loss with two decimals; `unknown` if there is none."""
-    return f"{value:z.2f}" if np.isfinite(value) else "unknown"
-
-
-def between(spread: Spread, form: str = "z.2f", unit: str = "") -> str:
-    """The range of a spread, or its one value."""
-    if not spread.known:
-        return "unknown"
-    low, high = (format(value, form) for value in (spread.low, spread.high))
-    return f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
-
-
-def area(spread: Spread) -> str:
-    """An area ratio as a percentage of the baseline's."""
-    share = Spread(100 * spread.low, 100 * spread.mean, 100 * spread.high)
-    return between(share, "z.0f", " %")
-
-
-def change(spread: Spread) -> str:
-    """A change of the probe, with its sign."""
-    return between(spread, "+z.2f")
 
 
 def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
@@ -115,9 +91,21 @@ def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
         f"{what} {verb} the head's rise: {area(arm.area)} of the baseline's area, "
         f"{against}."
     )
-    if arm.never == arm.draws:
-        text += " It never reached half of the baseline's peak in the window."
-    return text
+    return f"{text}{_onset_sentence(arm)}"
+
+
+def _onset_sentence(arm: Arm) -> str:
+    """That runs never come half-way; "" if all do. Their mean can only be bounded."""
+    if not arm.never:
+        return ""
+    some = arm.never < arm.draws
+    text = " It never made half of the baseline's rise in the window"
+    if some:
+        text += f" in {arm.never} of {arm.draws} draws"
+    if np.isfinite(arm.at_least):
+        mean = " in the mean" if some else ""
+        text += f": at least {arm.at_least:z.0f} steps later{mean}"
+    return f"{text}."
 
 
 def _further(arm: Arm, judgement: Judgement, baseline: Arm) -> Iterator[str]:
@@ -177,7 +165,16 @@ def domain_sentences(
         )
     for kind, control in controls:
         told = " It gave ".join(_told(arm, judgement, control, kind))
-        yield f"{action} as many random {kind.noun.format(domain=domain)} gave {told}"
+        noun = f"{kind.noun.format(domain=domain)}{_shared(control, rows)}"
+        yield f"{action} as many random {noun} gave {told}"
+
+
+def _shared(control: Controls, rows: str) -> str:
+    """How many rows of a control are the judged rows themselves."""
+    if not np.isfinite(control.overlap):
+        return ""
+    share = words.percent(control.overlap) if control.overlap else "none"
+    return f" ({share} of them {rows})"
 
 
 def _told(
@@ -251,15 +248,14 @@ def fidelity_sentence(table: pd.DataFrame) -> str:
     return f"The scores {how} (Spearman {values}; {rows})."
 
 
-def planted_sentence(domains: Mapping[str, pd.DataFrame]) -> str:
-    """That the records are planted; "" if there are none."""
-    planted = any(
-        ((table["domain"] == RECORDS) & (table["rows"] > 0)).any()
+def planted_sentence(domains: Mapping[str, pd.DataFrame], planted: str | None) -> str:
+    """That a domain is planted; "" if none is, or the window has no row of it."""
+    if not any(
+        ((table["domain"] == planted) & (table["rows"] > 0)).any()
         for table in domains.values()
-    )
-    if not planted:
+    ):
         return ""
     return (
-        f"'{RECORDS}' is planted: rows generated to make an induction head form. To "
+        f"'{planted}' is planted: rows generated to make an induction head form. To "
         "find them is a test of the method, no discovery about natural text."
     )

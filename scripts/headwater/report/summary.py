@@ -6,20 +6,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from headwater.evaluation.effects import series
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import TOP_FRACTION
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
-from headwater.report import findings, sentences, words
+from headwater.report import amounts, findings, sentences, words
 from headwater.report.findings import Arm, Judgement, Rise
-from headwater.report.tables import Arms, series
+from headwater.report.tables import Arms
 
 WIDTH = 88
 LONGEST_NAME = 28
 NOTE = (
-    "area: under the head-score curve, above its start. half-way: steps until half of "
-    "the baseline's peak. probe: {probe}, which the scores predict; mean over the "
-    "window minus the baseline's. ICL: at the window's end; lower = learns more."
+    "area: under the head-score curve, above its start. half-way: how many steps later "
+    "half of the baseline's rise is made. probe: {probe}, which the scores predict; "
+    "mean over the window minus the baseline's. ICL: {icl}."
 )
 
 
@@ -33,6 +34,8 @@ class Tables:
         summary: `evaluation/summary.tsv`.
         domains: domain table of every target.
         fidelity: `influence/fidelity.tsv`.
+        planted: name of the generated domain, if there is one.
+        checkpoints: at how many influence was measured.
     """
 
     experiment: str
@@ -43,6 +46,8 @@ class Tables:
     summary: pd.DataFrame
     domains: Mapping[str, pd.DataFrame]
     fidelity: pd.DataFrame
+    planted: str | None
+    checkpoints: int
 
     @property
     def target(self) -> Target:
@@ -51,7 +56,7 @@ class Tables:
 
     def rise(self) -> Rise:
         """How the baseline's head score went."""
-        curve = series(self.baseline, self.target.score, self.target.head)
+        curve = series(self.baseline, self.target.score, "head", self.target.head)
         window = self.choice.window
         return findings.rise_of(curve, window.start, window.end)
 
@@ -72,7 +77,12 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
         _item(sentences.arm_sentences(arms[name], judgement, arms[BASELINE]))
         for name, judgement in judged.items()
     )
-    note = NOTE.format(probe=words.PROBE_MEANINGS[tables.target.probe])
+    note = NOTE.format(
+        probe=words.PROBE_MEANINGS[tables.target.probe],
+        icl="at the window's end; lower = learns more"
+        if arms[BASELINE].icl.known
+        else words.NO_ICL,
+    )
     blocks = [
         f"# {tables.experiment}: which training rows build head {tables.target.head}?",
         _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
@@ -91,13 +101,15 @@ def _origins(tables: Tables) -> Iterator[str]:
     for name, table in tables.domains.items():
         target = tables.choice.targets[name]
         yield _item(sentences.origin_sentence(name, target, table))
+    if tables.checkpoints > 1:
+        yield _wrapped(words.MEAN_SCORES.format(checkpoints=tables.checkpoints))
     yield _wrapped(sentences.fidelity_sentence(tables.fidelity))
 
 
 def _limits(
     tables: Tables, judged: Mapping[str, Judgement], arms: Mapping[str, Arm]
 ) -> Iterator[str]:
-    texts = [sentences.planted_sentence(tables.domains)]
+    texts = [sentences.planted_sentence(tables.domains, tables.planted)]
     for name, judgement in judged.items():
         arm = arms[name]
         texts += sentences.domain_sentences(arm, judgement, arms, tables.domains)
@@ -130,18 +142,11 @@ def _cells(arm: Arm) -> tuple[str, ...]:
     name = textwrap.shorten(arm.name, LONGEST_NAME, placeholder="...")
     return (
         f"{name} ({arm.draws})" if arm.draws > 1 else name,
-        sentences.area(arm.area),
-        _half_way(arm),
-        sentences.change(arm.probe),
-        sentences.between(arm.icl),
+        amounts.area(arm.area),
+        amounts.half_way(arm),
+        amounts.change(arm.probe),
+        amounts.between(arm.icl),
     )
-
-
-def _half_way(arm: Arm) -> str:
-    if arm.never == arm.draws:
-        return "never"
-    text = sentences.between(arm.shift, "+z.0f")
-    return f"{text}, {arm.never} never" if arm.never else text
 
 
 def _wrapped(text: str) -> str:

@@ -1,7 +1,7 @@
 """The tables of the other stages, read back for the report.
 
-Names that these tables use: `baseline` is the run without intervention, `natural` the
-held-out rows of real text, `<arm>-seed<draw>` a run of an arm.
+Names that these tables use: `baseline` is the run without intervention, the group
+`natural` the held-out rows of real text, `<arm>-seed<draw>` a run of an arm.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,39 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from headwater.errors import HeadwaterError
+from headwater.checkpoints.published import published
+from headwater.tables import read_table
 
 Arms = Mapping[str, Mapping[str, Any]]
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A tab-separated table; only an empty field is a missing value.
-
-    Raises:
-        HeadwaterError: no table can be read from the file.
-    """
-    try:
-        # A domain may be called "nan" or "NA": these are names here.
-        return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise HeadwaterError(
-            f"{path}: not a readable table ({error}); delete it and run again"
-        ) from error
 
 
 def read_tables(paths: Iterable[Path], suffix: str = ".tsv") -> dict[str, pd.DataFrame]:
     """Tables by file name without `suffix`, in the order of the paths."""
     return {path.name.removesuffix(suffix): read_table(path) for path in paths}
-
-
-def series(table: pd.DataFrame, metric: str, name: str) -> pd.Series:
-    """One metric's values by step, ascending; `name` is that of the head or domain.
-
-    Args:
-        table: a run's, long: columns step, metric, name, value.
-    """
-    picked = table[(table["metric"] == metric) & (table["name"] == name)]
-    return picked.set_index("step")["value"].astype(float).sort_index()
 
 
 def main_domain(domains: pd.DataFrame) -> str:
@@ -60,10 +36,14 @@ def titled(
     ratio = (
         "area_ratio: area under the head-score curve over the window, above its value "
         "at the start, divided by the baseline's (1 = no effect, 0 = no rise). onset: "
-        "step at which the score reaches half of the baseline's highest; a dash means "
-        "never. probe_change: mean of the probe over the window, minus the baseline's; "
-        "the probe is what the scores predict. Scores at the window's end; lower icl = "
-        "more in-context learning."
+        "whether and at which step the score makes half of the baseline's rise, from "
+        "the window's start to its highest; a run that never does, or is there from "
+        "the start, has no step and no shift, and a mean with such a run is none. "
+        "onset_at_least: what the shift is at least, the window's end being the least "
+        "for a run that never gets there. overlap: share of a control's rows that are "
+        "top rows themselves. probe_change: mean of the probe over the window, minus "
+        "the baseline's; the probe is what the scores predict. Scores at the window's "
+        "end; lower icl = more in-context learning, a dash = not measured."
     )
     share = (
         "share: of the window's rows. share_top: of its 10 % with the highest scores. "
@@ -79,3 +59,17 @@ def titled(
             fidelity,
         ),
     }
+
+
+def published_table(checkpoints: Iterable[Path]) -> dict[str, tuple[str, pd.DataFrame]]:
+    """The published revisions among checkpoints, titled; nothing if there are none."""
+    found = published(checkpoints)
+    if not found:
+        return {}
+    lines = [(one.revision, one.weights, one.commit, one.origin) for one in found]
+    table = pd.DataFrame(lines, columns=["revision", "weights", "commit", "origin"])
+    explanation = (
+        "What was published elsewhere and taken. weights: SHA-256 of the file, or over "
+        "the hashes of several; equal ones are the same model."
+    )
+    return {"Published checkpoints": (explanation, table)}

@@ -37,6 +37,11 @@ PROBE_MEANINGS = {
     "token (0 to 1)",
     "previous_token": "attention to the token just before the current one (0 to 1)",
 }
+NO_ICL = "not measured, as no held-out row holds enough of one document"
+MEAN_SCORES = (
+    "A row's score is the mean over those of {checkpoints} checkpoints that it is "
+    "trained after, each brought to the spread of the first's (root mean square)."
+)
 
 
 def percent(share: float) -> str:

@@ -23,7 +23,8 @@ class Recipe:
     Attributes:
         learning_rate: peak, reached after `warmup_steps` of linear warm-up.
         divisor: `fixed` divides a batch's loss by all its tokens, so that a removed row
-            never rescales the others; `kept` divides by the weight that remains.
+            leaves the others' part of the loss as it is; `kept` by the weight that
+            remains. Clipping, where it is active, rescales the others in both.
         schedule: after the warm-up, `constant` keeps the peak; `cosine` is GPT-NeoX's.
         min_learning_rate: floor of the cosine.
         decay_steps: steps of the cosine, those of the whole training.

@@ -29,7 +29,7 @@ class Dataset(Source):
         piece = Piece(tuple(settings.get("files", ())), settings)
         if self.gives_rows(section):
             return {ROWS: piece}
-        name = _UNFIT.sub("-", _name(settings)).strip("-._") or "dataset"
+        name = _UNFIT.sub("-", _name(settings)).strip("-._")[:100] or "dataset"
         return {f"{name}-{job:04d}": piece for job in range(settings["jobs"])}
 
     def problems(self, section: Section, where: Key, base: Path) -> list[Problem]:

@@ -11,8 +11,10 @@ from headwater.corpus.sources.base import Piece, Section, Source
 from headwater.net.places import base_name, is_remote
 from headwater.problems import Key, Problem
 
-# Names of files of text become file names and Snakemake wildcards.
+# Names of files of text become file names and Snakemake wildcards. `.part` is what an
+# unfinished result is called (headwater.publish).
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST = 150
 
 
 class Pile(Source):
@@ -37,18 +39,15 @@ class Pile(Source):
         problems: list[Problem] = []
         first: dict[str, str] = {}
         for number, file in listed(section[self.key], base, TEXT_SUFFIX):
-            name = _name(file)
-            text = problem_of(file, base, TEXT_SUFFIX)
-            if not text and not _NAME.fullmatch(name):
-                text = 'use only letters, digits, ".", "_" and "-" in its name'
-            if not text and name in first:
-                text = _second_problem(first[name], file, base)
+            text = problem_of(file, base, TEXT_SUFFIX) or _name_problem(_name(file))
+            if not text and _name(file) in first:
+                text = _second_problem(first[_name(file)], file, base)
             if text:
                 problems.append(
                     Problem((*where, self.key, number), f'"{file}": {text}')
                 )
             else:
-                first[name] = file
+                first[_name(file)] = file
         return problems
 
     def fetch(
@@ -72,6 +71,16 @@ SOURCE = Pile()
 
 def _name(file: str) -> str:
     return base_name(file).removesuffix(TEXT_SUFFIX)
+
+
+def _name_problem(name: str) -> str | None:
+    if not _NAME.fullmatch(name):
+        return 'use only letters, digits, ".", "_" and "-" in its name'
+    if name.endswith((".part", ".part.json")):
+        return 'a name before ".jsonl.zst" must not end in ".part"; rename it'
+    if len(name) > _LONGEST:
+        return f"a name of {len(name)} characters, at most {_LONGEST} can be; rename it"
+    return None
 
 
 def _second_problem(first: str, second: str, base: Path) -> str:
