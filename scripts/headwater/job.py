@@ -12,6 +12,7 @@ code 1.
 import contextlib
 import ctypes
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from typing import Any
 
 from headwater import seals
 from headwater.errors import HeadwaterError
-from headwater.logs import ERROR, configure_logging, logger
+from headwater.logs import ERROR, QUIET, configure_logging, logger
 from headwater.preemption import requeued
 
 
@@ -34,7 +35,7 @@ def start(snakemake: Any, beside: Iterable[str] = ()) -> Iterator[dict[str, Any]
         snakemake: the object Snakemake injects into scripts (or a stand-in).
         beside: inputs on whose content the outputs do not depend.
     """
-    configure_logging(Path(snakemake.log[0]))
+    configure_logging(Path(snakemake.log[0]), quiet=QUIET in os.environ)
     try:
         fix_threads(int(snakemake.threads))
         outputs = [Path(path) for path in snakemake.output]
@@ -55,7 +56,11 @@ def start(snakemake: Any, beside: Iterable[str] = ()) -> Iterator[dict[str, Any]
         sys.exit(1)
     except Exception:
         logger.error("%s", traceback.format_exc())
+        if QUIET in os.environ:
+            sys.exit(1)
         raise
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 def fix_threads(count: int) -> None:

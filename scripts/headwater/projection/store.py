@@ -25,6 +25,7 @@ from headwater.errors import HeadwaterError, again
 from headwater.geometry import Head
 from headwater.projection.codes import SCHEME
 from headwater.projection.coordinates import Coordinates, Projection
+from headwater.projection.stored import check_held
 from headwater.stores import array, read, store_of, values
 
 CODES, ROWS, COORDINATES = "codes", "rows", "coordinates"
@@ -42,15 +43,11 @@ class HeadRows:
     def __init__(self, group: zarr.Group, head: Head) -> None:
         if (scheme := group.attrs.get("scheme")) != SCHEME:
             raise HeadwaterError(
-                f"{group.store_path}: its codes are {scheme or 'of an older scheme'}, "
-                f"this Headwater reads {SCHEME}; run the gradients stage again"
+                f"{store_of(group)}: its codes are {scheme or 'of an older scheme'}, "
+                f"this Headwater reads {SCHEME}; {again(store_of(group))}"
             )
         heads = [str(h) for h in group.attrs["heads"]]  # type: ignore[union-attr]
-        if str(head) not in heads:
-            raise HeadwaterError(
-                f"{store_of(group)}: head {head} is not in this store, which holds "
-                f"{', '.join(heads)}; see gradients.heads in the config"
-            )
+        check_held(str(store_of(group)), heads, head)
         position = heads.index(str(head))
         index, whitening = values(array(group, COORDINATES), np.s_[:, position])
         kept = Coordinates(index.astype(np.int64), whitening)
