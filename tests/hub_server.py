@@ -178,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         data = path.read_bytes()
         headers = {"ETag": f'"{etag(data)}"', "Accept-Ranges": "bytes", **headers}
+        if path.suffix == ".html":
+            headers["Content-Type"] = "text/html; charset=utf-8"
         asked = _RANGE.fullmatch(self.headers.get("Range", ""))
         if asked is None or fault == "no_range":
             self._bytes(200, data, headers, fault)

@@ -149,7 +149,7 @@ def test_weights_alone_cannot_be_resumed_from(trained, tmp_path):
 @pytest.mark.parametrize("name", MODEL_FILES)
 def test_a_missing_file_is_named(checkpoint, name):
     (checkpoint / name).unlink()
-    assert f"without {name}; delete the folder" in refusal(checkpoint)
+    assert f"without {name}; to make it again: " in refusal(checkpoint)
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):

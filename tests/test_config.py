@@ -391,11 +391,11 @@ MISTAKES = [
     ),
     (
         ("targets.mine", {"probe": "dataset", "head": "L1H3", "data": "gone.jsonl"}),
-        "targets.mine.data: gone.jsonl: no such file",
+        "targets.mine.data: gone.jsonl: no such file; check the path",
     ),
     (
         ("targets.mine", {"probe": "dataset", "head": "L1H3", "data": "text"}),
-        "targets.mine.data: text: no such file",  # it is a folder
+        "targets.mine.data: text: a folder, not a file; give the file's path",
     ),
     (
         ("targets.mine", {"probe": "dataset", "data": "rows.jsonl"}),

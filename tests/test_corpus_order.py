@@ -16,7 +16,7 @@ from headwater.corpus.encoding import Encoder
 from headwater.corpus.holdout import token_counts
 from headwater.corpus.ordering import RECORD, PackedOrder, training_order
 from headwater.corpus.rows import Rows, Span
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.identity import identity
 from headwater.stores import open_group
 from test_corpus_support import (
@@ -222,8 +222,7 @@ def test_missing_or_doubled_shards_are_refused(row_paths):
         Rows(row_paths[:1], CONFIG)
     assert str(error.value) == (
         f"{row_paths[0]}: begins at row 0 of 80, expected row 0 of 40; the shards are "
-        "not one whole training order; make it again: snakemake --force "
-        f"{row_paths[0]}"
+        f"not one whole training order; {again(row_paths[0])}"
     )
     with pytest.raises(HeadwaterError, match="begins at row 40 of 80, expected row 0"):
         Rows(row_paths[::-1], CONFIG)
@@ -237,8 +236,7 @@ def test_stale_shards_are_refused(row_paths):
         Rows(row_paths, longer)
     assert str(error.value) == (
         f"{row_paths[0]}: made for 80 training rows, the config now asks for 88 "
-        "(training.steps x training.batch_size); make it again: snakemake --force "
-        f"{row_paths[0]}"
+        f"(training.steps x training.batch_size); {again(row_paths[0])}"
     )
 
 

@@ -304,3 +304,11 @@ def test_places_are_taken_apart() -> None:
     assert remote_problem("https:///a") is not None
     assert remote_problem("https://me:key@host/a") is not None
     assert remote_problem("https://host/a") is None
+
+
+def test_a_page_in_place_of_a_file_is_told(server: HubServer) -> None:
+    (server.root / "login.html").write_text("<html>Sign in", encoding="utf-8")
+    with pytest.raises(
+        HeadwaterError, match=r"login\.html: the server sends a web page"
+    ):
+        open_remote(address(server, "login.html"))

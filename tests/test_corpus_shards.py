@@ -168,7 +168,7 @@ def test_empty_file_says_so(tmp_path):
     with pytest.raises(HeadwaterError) as error:
         read(path)
     assert str(error.value) == (
-        f"{path}: an empty file (0 bytes); copy or download it again"
+        f"{path}: damaged (an empty file, 0 bytes); copy or download it again"
     )
 
 

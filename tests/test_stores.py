@@ -8,7 +8,7 @@ import pytest
 import torch
 import zarr
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.geometry import Head
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.identity import identity
@@ -161,7 +161,7 @@ def test_what_is_no_hdf5_file_of_headwater_is_refused(tmp_path, kind):
         path.mkdir()
     told = refusal(open_file, path)
     assert told.startswith(f"{path}: ")
-    assert told.endswith(f"; make it again: snakemake --force {path}")
+    assert told.endswith(f"; {again(path)}")
 
 
 # Gradients

@@ -193,7 +193,7 @@ def _lines_of(job: Job, chosen: Callable[[list[str]], list[str]]) -> list[str]:
     found = []
     for log in job.logs:
         with suppress(OSError):
-            found += chosen(log.read_text(errors="replace").splitlines())
+            found += chosen(log.read_text("utf-8", "replace").splitlines())
     return found
 
 

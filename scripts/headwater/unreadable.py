@@ -177,7 +177,7 @@ def _placeholder(head: bytes) -> Found | None:
 
 def _by_head(head: bytes, name: str, error: object) -> Found:
     if not head:
-        return "an empty file (0 bytes)", AGAIN
+        return "damaged (an empty file, 0 bytes)", AGAIN
     if found := _placeholder(head):
         return found
     said = " ".join(str(error).split()) or type(error).__name__
@@ -189,7 +189,7 @@ def _by_head(head: bytes, name: str, error: object) -> Found:
     if suffix in _BINARY and _TEXT.fullmatch(head):
         return f"text, no {kind} (it begins {_quoted(head)})", AGAIN
     cut = "cut short: " if _CUT.search(said) else ""
-    return f"not a readable {kind} ({cut}{said})", AGAIN
+    return f"damaged ({cut}{said})", AGAIN
 
 
 def _head(path: Path) -> bytes:

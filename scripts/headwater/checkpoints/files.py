@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from headwater.checkpoints.damage import one_line_if_damaged
 from headwater.checkpoints.modelconfig import read_model_config
 from headwater.checkpoints.shape import positions_problem
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, again
 from headwater.identity import Config, check_identity
 from headwater.neox import Model, own_name, published_name
 from headwater.publish import fsync_tree
@@ -86,8 +86,7 @@ def load_state(folder: Path, config: Config) -> TrainerState:
     missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
     if missing:
         raise HeadwaterError(
-            f"{folder}: checkpoint without {', '.join(missing)}; delete the folder and "
-            "run again"
+            f"{folder}: checkpoint without {', '.join(missing)}; {again(folder)}"
         )
     with one_line_if_damaged(folder / "trainer.json") as path:
         state = TrainerState(**json.loads(path.read_text(encoding="utf-8")))
@@ -176,8 +175,7 @@ def load_optimizer(
     """
     if not (folder / OPTIMIZER_FILE).is_file():
         raise HeadwaterError(
-            f"{folder}: checkpoint without {OPTIMIZER_FILE}; delete the folder and "
-            "run again"
+            f"{folder}: checkpoint without {OPTIMIZER_FILE}; {again(folder)}"
         )
     moments = load_tensors(folder / OPTIMIZER_FILE)
     _set_scale(scaler, moments)

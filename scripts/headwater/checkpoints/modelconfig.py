@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwater.checkpoints.damage import MAKE_AGAIN, one_line_if_damaged
+from headwater.checkpoints.damage import one_line_if_damaged
 from headwater.checkpoints.shape import model_problem
 from headwater.errors import HeadwaterError
 from headwater.strictjson import read_object
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 
 
-def read_model_config(path: Path, advice: str = MAKE_AGAIN) -> "GPTNeoXConfig":
+def read_model_config(path: Path, own: bool = True) -> "GPTNeoXConfig":
     """The model's config from `config.json`.
 
     Args:
-        advice: what to do where it is damaged.
+        own: whether it is a result of Headwater's, and not the user's.
 
     Raises:
         HeadwaterError: damaged, of a model that is no GPT-NeoX, or with settings that
@@ -25,7 +25,7 @@ def read_model_config(path: Path, advice: str = MAKE_AGAIN) -> "GPTNeoXConfig":
     """
     from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 
-    with one_line_if_damaged(path, advice):
+    with one_line_if_damaged(path, own):
         wrong = model_problem(read_object(path))
         config = None if wrong else GPTNeoXConfig.from_json_file(path)
         wrong = wrong or _unknown_function(config)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headwater.checkpoints.damage import FETCH_AGAIN
 from headwater.checkpoints.files import check_finite, save_weights
 from headwater.checkpoints.modelconfig import read_model_config
 from headwater.checkpoints.published import SOURCE_FILE
@@ -41,7 +40,7 @@ def fetch_checkpoint(
     config_file = get("config.json")
     if config_file is None:
         raise _missing(place, revision, "config.json")
-    model_config = read_model_config(config_file, FETCH_AGAIN)
+    model_config = read_model_config(config_file, own=False)
     if wrong := shape_problem(model_config.to_dict(), config):
         raise HeadwaterError(f"{config_file}: {wrong}")
     # Training repeats bit by bit, and Pythia had no dropout.

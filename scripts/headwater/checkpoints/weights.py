@@ -17,6 +17,7 @@ from headwater.checkpoints.revisions import PICKLED, SAFE
 from headwater.errors import HeadwaterError
 from headwater.neox import published_name
 from headwater.strictjson import read_object
+from headwater.unreadable import stand_in
 
 if TYPE_CHECKING:
     from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
@@ -52,7 +53,7 @@ def read_weights(get: Get) -> tuple[Path, Tensors] | None:
 
 
 def _load_safe(path: Path) -> Tensors:
-    with one_line_if_damaged(path, FETCH_AGAIN):
+    with one_line_if_damaged(path, own=False):
         return load_file(path)
 
 
@@ -63,21 +64,23 @@ def load_pickled(path: Path) -> Tensors:
         HeadwaterError: damaged, or it holds more than tensors.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what a pickle makes of its reader has no bounds
+        if found := stand_in(path):
+            raise HeadwaterError(f"{path}: {found}") from error
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise HeadwaterError(
             f"{path}: damaged, or it holds more than tensors, which Headwater does not "
             f"load ({lines[0]}); use a revision with {SAFE}"
         ) from error
-    if not isinstance(found, dict) or not all(
+    if not isinstance(loaded, dict) or not all(
         isinstance(name, str) and torch.is_tensor(value)
-        for name, value in found.items()
+        for name, value in loaded.items()
     ):
         raise HeadwaterError(
             f"{path}: not a table of tensors by name; use a revision with {SAFE}"
         )
-    return dict(found)
+    return dict(loaded)
 
 
 def _parts_together(index: Path, get: Get, read: Callable[[Path], Tensors]) -> Tensors:
@@ -100,7 +103,7 @@ def _parts_together(index: Path, get: Get, read: Callable[[Path], Tensors]) -> T
 
 def _parts(index: Path) -> list[str]:
     """The files that an index names, all of the index's own folder."""
-    with one_line_if_damaged(index, FETCH_AGAIN):
+    with one_line_if_damaged(index, own=False):
         parts = read_object(index).get("weight_map")
         if not isinstance(parts, dict) or not parts:
             raise ValueError("no weight_map of tensors to files")
@@ -167,7 +170,7 @@ def _wanted_shapes(
 ) -> dict[str, tuple[int, ...]]:
     from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
-    with one_line_if_damaged(path.with_name("config.json"), FETCH_AGAIN):
+    with one_line_if_damaged(path.with_name("config.json"), own=False):
         with torch.device("meta"):
             model = GPTNeoXForCausalLM(model_config)
         weights = model.state_dict()

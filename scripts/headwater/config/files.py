@@ -14,6 +14,7 @@ from headwater.corpus.files import TOKENIZER_FILES, tokenizer_problem
 from headwater.corpus.sources import find, source_of
 from headwater.problems import Key, Problem, show
 from headwater.strictjson import read_object
+from headwater.unreadable import stand_in, why
 
 
 def locale_problems(value: Any, key: Key = ()) -> Iterator[Problem]:
@@ -62,11 +63,11 @@ def tokenizer_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
 
 
 def probe_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
-    """Files of dataset probes that are not there."""
+    """Files of dataset probes that are not there, or are none."""
     return [
-        Problem(("targets", name, "data"), f"{target['data']}: no such file")
+        Problem(("targets", name, "data"), f"{target['data']}: {wrong}")
         for name, target in config["targets"].items()
-        if "data" in target and not os.path.isfile(base / target["data"])
+        if "data" in target and (wrong := stand_in(base / target["data"]))
     ]
 
 
@@ -88,7 +89,7 @@ def shape_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
         try:
             wrong = shape_problem(read_object(path), config)
         except (OSError, ValueError) as error:
-            wrong = f"cannot be read ({error}); copy it again"
+            wrong = why(path, error)
         if wrong:
             place = Path(config["checkpoints"]["folder"]) / name / CONFIG
             return [_folder_problem(place, wrong)]

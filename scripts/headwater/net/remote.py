@@ -211,6 +211,11 @@ def _ask_hub(hub: HubPlace) -> RemoteFile:
 def _first_byte(place: str, url: str) -> RemoteFile:
     """Ask for the first byte: it comes with the length and the tag of the file."""
     with _answer(place, url, 0, 1, {}) as response:
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise HeadwaterError(
+                f"{place}: the server sends a web page (HTML), perhaps of a login; "
+                "give the address of the file itself, or download it and give its path"
+            )
         found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         length = found[3] if found else response.headers.get("Content-Length", "*")
         if length == "*":

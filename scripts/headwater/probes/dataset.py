@@ -16,6 +16,7 @@ from headwater.neox import Model, final_hidden
 from headwater.probes.registry import ProbeData, probe
 from headwater.strictjson import loads
 from headwater.suggestions import suggestion
+from headwater.unreadable import unreadable
 
 KEYS = ("tokens", "text", "positions", "targets")
 
@@ -80,7 +81,7 @@ def _lines(path: Path) -> list[str]:
             f"{path}: line {number}: not UTF-8; save the file in that encoding"
         ) from error
     except OSError as error:
-        raise HeadwaterError(f"{path}: cannot be read ({error})") from error
+        raise unreadable(path, error) from error
     if not any(lines):
         raise HeadwaterError(f"{path}: no rows; a dataset probe needs at least one")
     return lines

@@ -118,7 +118,8 @@ class Projection:
         if len(product) <= self.kept.index[-1]:
             raise HeadwaterError(
                 f"the store keeps coordinate {self.kept.index[-1]}, the product has "
-                f"{len(product)}: they differ in gradients.mode; delete one of them"
+                f"{len(product)}: they differ in gradients.mode; make one of "
+                "them again (snakemake --force)"
             )
         kept = product[self.kept.index] * self.kept.scale
         return self.codec.rotate(torch.from_numpy(kept)).float()
