@@ -13,15 +13,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
 from headwater.config import read_config_file
 from headwater.config.target_checks import PROBES
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.influence.query import Experiment
-from headwater.influence.ranking import EXTREMES
-from headwater.report.visible import plain
+from headwater.influence import EXTREMES
+from headwater.projection.stored import check_head, check_stored
 
 WIDTH = 72
 
@@ -66,18 +63,26 @@ def arguments():
 
 def main():
     args = arguments()
-    config = read_config_file(args.configfile)
+    config, head = read_config_file(args.configfile), Head.parse(args.head)
     results = Path("results") / config["experiment"]
-    experiment, head = (
-        Experiment(results, config, args.configfile),
-        Head.parse(args.head),
-    )
+    if (args.probe == "dataset") != bool(args.data):
+        raise HeadwaterError("--data goes with --probe dataset, and it alone")
+    if args.data and not Path(args.data).is_file():
+        raise HeadwaterError(f"{args.data}: no such file")
+    check_stored(results, config, args.configfile)
+    check_head(results, config, head)
+
+    # Slow to import, and nothing for a command that was misspelt.
+    from tokenizers import Tokenizer
+
+    from headwater.influence.query import Experiment
+    from headwater.report.visible import plain
+
+    experiment = Experiment(results, config, args.configfile)
     if args.like is not None:
         table = experiment.rows_like(head, args.like)
     else:
         target = {"probe": args.probe, **({"data": args.data} if args.data else {})}
-        if (args.probe == "dataset") != bool(args.data):
-            raise HeadwaterError("--data goes with --probe dataset, and it alone")
         table = experiment.top_rows(head, target, args.damping)
     if args.output:
         try:

@@ -1,6 +1,7 @@
 """Say what the experiment will cost before it runs: jobs, hours, gigabytes, files."""
 
 import shutil
+import sys
 from pathlib import Path
 
 from headwater import job
@@ -52,4 +53,6 @@ def main(snakemake):
         print(f"\nEvery rule by itself: {target}\n", flush=True)
 
 
+if "snakemake" not in globals():
+    sys.exit("a rule's script; type: .venv/bin/snakemake --cores 1 plan")
 main(snakemake)  # noqa: F821

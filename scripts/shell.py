@@ -17,15 +17,6 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from snakemake.api import SnakemakeApi
-from snakemake.settings.types import (
-    ConfigSettings,
-    DAGSettings,
-    OutputSettings,
-    Quietness,
-    ResourceSettings,
-)
-
 from headwater.errors import HeadwaterError
 from headwater.suggestions import suggestion
 
@@ -35,6 +26,15 @@ INJECTED = ("input", "output", "params", "wildcards", "threads", "resources", "l
 
 def jobs_for(file, configfile):
     """All jobs on the way to a file, and the workflow's config."""
+    from snakemake.api import SnakemakeApi  # slow to import
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        Quietness,
+        ResourceSettings,
+    )
+
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         made = api.workflow(
             resource_settings=ResourceSettings(cores=1),

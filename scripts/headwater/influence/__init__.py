@@ -1,1 +1,3 @@
 """Influence scores: inverse-Hessian-vector products and their products with rows."""
+
+EXTREMES = 1000  # rows listed from each end; the stores keep the score of every row

@@ -26,6 +26,7 @@ from headwater.influence.ranking import ranked_table
 from headwater.influence.scores import score_store
 from headwater.probes import find_probe
 from headwater.projection.store import HeadRows, check_rows, row_losses
+from headwater.projection.stored import check_stored, store_paths
 from headwater.shares import share_of
 from headwater.stores import open_group
 
@@ -43,13 +44,8 @@ class Experiment:
 
     def __init__(self, results: Path, config: Config, config_file: str) -> None:
         self.results, self.config = results, config
+        check_stored(results, config, config_file)
         path = results / "heads" / "window.json"
-        for needed in (path, *self._store_paths()):
-            if not needed.exists():
-                raise HeadwaterError(
-                    f"{needed}: not there, or no longer; run `.venv/bin/snakemake "
-                    f"--cores all gradients --configfile {config_file}` first"
-                )
         count = config["corpus"]["row_shards"]
         shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
         self.choice, self.window = open_window(path, shards, config)
@@ -127,18 +123,10 @@ class Experiment:
             "for the config's targets; other questions need gradients.coordinates: all"
         )
 
-    def _store_paths(self, *points: str) -> list[Path]:
-        """The stores of some points, in order; by default of all."""
-        return [
-            self.results / "gradients" / point / f"{number:04d}.zarr"
-            for point in points or point_names(self.config["window"])
-            for number in range(self.config["gradients"]["shards"])
-        ]
-
     def _stores(
         self, point: str, step: int, head: Head
     ) -> Iterator[tuple[range, HeadRows, np.ndarray]]:
-        paths = self._store_paths(point)
+        paths = store_paths(self.results, self.config, point)
         for number, path in enumerate(paths):
             group = open_group(path, self.config)
             part = share_of(len(self.window), len(paths), number)

@@ -5,8 +5,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from headwater.corpus.window import WindowRows
+from headwater.influence import EXTREMES
 
-EXTREMES = 1000  # rows listed from each end; the stores keep the score of every row
 TOP_FRACTION = 0.1
 
 

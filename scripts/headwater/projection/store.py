@@ -24,6 +24,7 @@ from torch import Tensor
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.projection.coordinates import Coordinates, Projection
+from headwater.projection.stored import check_held
 from headwater.stores import array, read
 
 CODES, ROWS, COORDINATES = "codes", "rows", "coordinates"
@@ -40,11 +41,7 @@ class HeadRows:
 
     def __init__(self, group: zarr.Group, head: Head) -> None:
         heads = [str(h) for h in group.attrs["heads"]]  # type: ignore[union-attr]
-        if str(head) not in heads:
-            raise HeadwaterError(
-                f"{group.store_path}: head {head} is not in this store, which holds "
-                f"{', '.join(heads)}; see gradients.heads in the config"
-            )
+        check_held(str(group.store_path), heads, head)
         position = heads.index(str(head))
         index, whitening = np.asarray(array(group, COORDINATES)[:, position])
         kept = Coordinates(index.astype(np.int64), whitening)
