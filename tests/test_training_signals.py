@@ -11,7 +11,7 @@ from headwater.checkpoints.files import load_state
 from headwater.errors import HeadwaterError
 from headwater.training import run
 from headwater.training.ranks import Ranks
-from headwater.training.run import RESUME, Stopped, train_run
+from headwater.training.run import RESUME, Stopped, saved_at_sigterm, train_run
 from headwater.training.spec import RESULT, Spec, read_json
 from headwater.training_jobs import worker
 from headwater.training_jobs.worker import FRUITLESS, Training
@@ -40,10 +40,15 @@ def _same_handlers():
         signal.signal(number, handler)
 
 
-def train_with(folder, number: signal.Signals, killed_at: int | None = None) -> None:
+def train_with(
+    folder,
+    number: signal.Signals,
+    killed_at: int | None = None,
+    cluster: str = "slurm",
+) -> None:
     """Train with a signal to this process at `STEP`, as SLURM would send it."""
     ranks = Ranks()
-    worker._listen(ranks)
+    worker._listen(ranks, cluster)
 
     def watched(step: int):
         if step == STEP:
@@ -77,6 +82,34 @@ def test_sigterm_saves_once(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "save_checkpoint", noted)
     train_with(tmp_path, signal.SIGTERM)
     assert saved == ["step0", "step1", "step2", RESUME, "step4", "step6"]
+
+
+def test_a_cancelled_run_of_this_machine_saves_and_stops(tmp_path):
+    do(tmp_path / "calm", True)
+    with pytest.raises(Stopped):
+        train_with(tmp_path / "run", signal.SIGTERM, cluster="local")
+    assert load_state(tmp_path / "run" / RESUME, CONFIG).step == STEP + 1
+    do(tmp_path / "run", True)
+    assert folder_bytes(tmp_path / "run") == folder_bytes(tmp_path / "calm")
+
+
+def test_a_run_in_its_rules_process_saves_and_dies_of_sigterm(tmp_path):
+    died, before = [], signal.signal(signal.SIGTERM, lambda *_: died.append(1))
+
+    def watched(step: int):
+        if step == STEP:
+            signal.raise_signal(signal.SIGTERM)
+        return batch(step)
+
+    what = a_run(tmp_path / "run", keep_optimizer=True)
+    with saved_at_sigterm() as ranks:
+        train_run(what, model_of_seed(), RECIPE, watched, CONFIG, ranks)
+    signal.signal(signal.SIGTERM, before)
+    assert died == [1]
+    assert load_state(tmp_path / "run" / RESUME, CONFIG).step == STEP + 1
+    do(tmp_path / "calm", True)
+    do(tmp_path / "run", True)
+    assert folder_bytes(tmp_path / "run") == folder_bytes(tmp_path / "calm")
 
 
 def test_the_time_limits_signal_saves_and_stops(tmp_path):

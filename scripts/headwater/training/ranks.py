@@ -16,7 +16,9 @@ from torch import Tensor
 from headwater.errors import HeadwaterError
 from headwater.neox import Model
 
-GO_ON, SAVE, STOP = 0, 1, 2  # what a signal may ask for at the end of a step
+# What a signal may ask for at the end of a step: to save; to stop as well, and to be
+# started anew by who runs the job, or not.
+GO_ON, SAVE, STOP, END = range(4)
 WAIT = timedelta(minutes=30)  # for a rank that reads rows, or whose network stalls
 
 
@@ -26,7 +28,7 @@ class Ranks:
     Attributes:
         rank: this process's number; rank 0 saves and logs.
         count: processes of the run.
-        wish: set by signal handlers, at any time: `GO_ON`, `SAVE` or `STOP`.
+        wish: set by signal handlers, at any time: one of the four.
         agreed: rank 0's wish, known to all ranks since the last `add_up`.
     """
 

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from headwater.progress import Progress
 from headwater.publish import part_of, work_folder
 from headwater.steps import step_name
 from headwater.training.initial import initialise
-from headwater.training.ranks import GO_ON, SAVE, STOP, Ranks
+from headwater.training.ranks import END, GO_ON, SAVE, STOP, Ranks
 from headwater.training.recipe import Recipe, make_optimizer, make_scaler
 from headwater.training.trainer import Batches, train
 
@@ -72,6 +73,25 @@ def shared_work(target: Path, identity: dict[str, Any], ranks: Ranks) -> Iterato
     with work_folder(target, identity) as part:
         ranks.check_same(0)
         yield part
+
+
+@contextmanager
+def saved_at_sigterm() -> Iterator[Ranks]:
+    """This process, as the only rank; at SIGTERM it ends its step, saves, and dies."""
+    ranks = Ranks()
+
+    def stop(number: int, frame: Any) -> None:
+        ranks.wish = END
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield ranks
+    except Stopped:
+        logger.info("stopped, and saved")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if ranks.wish == END:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def recipe_of(config: Config, divisor: str = "fixed") -> Recipe:
@@ -145,7 +165,7 @@ def train_run(
         saver.save(finished, loss)
         if ranks.rank == 0:
             progress.update(note=f"loss {loss:.3f}")
-        if ranks.agreed == STOP and finished < end:
+        if ranks.agreed >= STOP and finished < end:
             raise Stopped
 
     train(model, optimizer, recipe, batch, range(step, end), after, scaler, ranks)
@@ -192,7 +212,7 @@ class _Saver:
         late = time.monotonic() - self.last >= SAVE_SECONDS
         if finished in self.run.schedule:
             self.keep(finished, loss)
-        elif late or self.ranks.agreed in (SAVE, STOP):
+        elif late or self.ranks.agreed >= SAVE:
             self._write(RESUME, finished, loss)
         if self.ranks.wish == self.ranks.agreed == SAVE:
             self.ranks.wish = GO_ON

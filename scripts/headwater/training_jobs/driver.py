@@ -7,8 +7,9 @@ driver, and the next driver takes it over:
     ------------------------------------  ----------------------------  -----------
     ctrl-C (SIGINT)                       cancels the job, waits, ends  ends
     Snakemake ends, this process does not cancels the job, waits, ends  ends
-    Snakemake is killed                   ends, publishes nothing       goes on
-    SIGTERM to this process, or a kill    ends, publishes nothing       goes on
+    SIGTERM, a job of this machine        cancels the job, waits, ends  saves, ends
+    SIGTERM, a job of SLURM               ends, publishes nothing       goes on
+    Snakemake or this process is killed   ends, publishes nothing       goes on
     the job ends without a result         ends with an error            -
 """
 
@@ -69,16 +70,17 @@ def _train_here(spec: Spec) -> None:
             f"{spec.target}: {job} is training it; run with the profile that started "
             "it, or cancel it"
         )
-    from headwater.training.ranks import Ranks  # imports torch
+    from headwater.training.run import saved_at_sigterm  # imports torch
 
     fix_threads(spec.threads)
-    importlib.import_module(spec.module).train(spec, Ranks(), str(device()))
+    with saved_at_sigterm() as ranks:
+        importlib.import_module(spec.module).train(spec, ranks, str(device()))
 
 
 def _train_elsewhere(spec: Spec, launch: Launch) -> None:
     main = MainProcess(spec.config["experiment"])
     with suppress(ValueError):  # not the main thread, as in a test
-        signal.signal(signal.SIGTERM, _detach)
+        signal.signal(signal.SIGTERM, _detach if launch.partition else _interrupt)
     job = _known_job(spec)
     if job is not None and _is_finished(spec, job):
         logger.info("%s: %s has trained it", spec.name, job)
@@ -90,6 +92,8 @@ def _train_elsewhere(spec: Spec, launch: Launch) -> None:
         logger.info("%s: %s; its job goes on", spec.name, reason)
         sys.exit(1)
     except KeyboardInterrupt:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)  # it is being done
         job = _known_job(spec)
         if job is not None:
             _cancel(job)
@@ -100,6 +104,10 @@ def _train_elsewhere(spec: Spec, launch: Launch) -> None:
 
 def _detach(number: int, frame: object) -> None:
     raise Detached("asked to end")
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 class MainProcess:
@@ -180,11 +188,15 @@ def _submit(spec: Spec, launch: Launch) -> TrainingJob:
 
 
 def _defer(waiting: list[int]) -> dict[signal.Signals, Any]:
-    """Only note SIGINT and SIGTERM from now on; returns the handlers before."""
+    """Only note SIGINT and SIGTERM from now on; returns the handlers before.
+
+    What is ignored stays so, for the job inherits that.
+    """
     before: dict[signal.Signals, Any] = {}
     with suppress(ValueError):
         for each in (signal.SIGINT, signal.SIGTERM):
-            before[each] = signal.signal(each, lambda n, _: waiting.append(n))
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                before[each] = signal.signal(each, lambda n, _: waiting.append(n))
     return before
 
 

@@ -1,17 +1,17 @@
 """Training jobs of several ranks on this machine, started by submitit."""
 
 import os
-import signal
-import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 
+import psutil
 import submitit
 
 from headwater.imports import ROOT
 from headwater.training.spec import Spec
 from headwater.training_jobs.launch import Launch
 
+PATIENCE = 4.0  # seconds; the run that is being ended waits for this
 MINUTES, SIGNAL_SECONDS = 10_000_000, 30  # submitit wants a time limit
 
 
@@ -45,13 +45,18 @@ def _visible_gpus(count: int) -> tuple[int, ...]:
 
 def state(job: str) -> str | None:
     """`RUNNING`, or None when the process has ended."""
-    found = subprocess.run(
-        ["ps", "-o", "command=", "-p", job], capture_output=True, text=True, check=False
-    )
-    return "RUNNING" if "submitit.local" in found.stdout else None
+    with suppress(psutil.Error):
+        if any("submitit.local" in word for word in psutil.Process(int(job)).cmdline()):
+            return "RUNNING"
+    return None
 
 
 def cancel(job: str) -> None:
-    """End a run's ranks; what watches them ends them, then itself."""
-    with suppress(ProcessLookupError):
-        os.kill(int(job), signal.SIGINT)
+    """End a run's ranks: they end their step and save, or are killed."""
+    with suppress(psutil.NoSuchProcess):
+        watching = psutil.Process(int(job))
+        processes = [watching, *watching.children(recursive=True)]
+        watching.terminate()  # which it passes on
+        for late in psutil.wait_procs(processes, timeout=PATIENCE)[1]:
+            with suppress(psutil.NoSuchProcess):
+                late.kill()

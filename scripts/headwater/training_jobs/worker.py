@@ -27,6 +27,7 @@ from headwater.training_jobs.watch import TrainingJob
 if TYPE_CHECKING:
     from headwater.training.ranks import Ranks
 
+CANCELLED = "cancelled; it goes on from its saved state when it is started again"
 FRUITLESS = 3  # lives in a row that may end before the training has begun
 
 
@@ -80,6 +81,7 @@ class Training(submitit.helpers.Checkpointable):
         """Train; whether the run was stopped before its end."""
         import torch
 
+        from headwater.training.ranks import END
         from headwater.training.run import Stopped
 
         job.fix_threads(spec.threads)
@@ -92,15 +94,17 @@ class Training(submitit.helpers.Checkpointable):
             )
             torch.cuda.set_device(device)
         with _joined(environment, device) as ranks:
-            _listen(ranks)
+            _listen(ranks, environment.cluster)
             self.fruitless = 0
-            train = importlib.import_module(spec.module).train
+            train, stopped = importlib.import_module(spec.module).train, False
             try:
                 train(spec, ranks, str(device))
             except Stopped:
                 logger.info("%s: stopped, and saved", spec.name)
-                return True
-        return False
+                stopped = True
+        if ranks.agreed == END:
+            raise HeadwaterError(CANCELLED)
+        return stopped
 
 
 def _end(spec: Spec, error: str | None) -> None:
@@ -151,9 +155,12 @@ def _address(environment: submitit.JobEnvironment) -> str:
     return name
 
 
-def _listen(ranks: "Ranks") -> None:
-    """Save at SIGTERM (pre-emption), save and stop at SIGUSR2 (time limit)."""
-    from headwater.training.ranks import SAVE, STOP
+def _listen(ranks: "Ranks", cluster: str) -> None:
+    """Save and stop at SIGUSR2 (time limit).
+
+    At SIGTERM save; on SLURM (pre-emption) go on, on this machine (cancelled) end.
+    """
+    from headwater.training.ranks import END, SAVE, STOP
 
     def wish(what: int) -> Callable[[int, Any], None]:
         def handler(number: int, frame: Any) -> None:
@@ -161,7 +168,7 @@ def _listen(ranks: "Ranks") -> None:
 
         return handler
 
-    signal.signal(signal.SIGTERM, wish(SAVE))
+    signal.signal(signal.SIGTERM, wish(END if cluster == "local" else SAVE))
     signal.signal(signal.SIGUSR2, wish(STOP))
 
 
