@@ -22,8 +22,13 @@ from headwater.corpus.sources import needs_of, rows, texts, unused_modules
 from headwater.steps import step_name, training_rows
 from headwater.errors import HeadwaterError
 from headwater.imports import script_digest as digest
-from headwater.plan.estimate import Folders, gradient_seconds
-from headwater.plan.limits import shard_warning
+from headwater.plan.estimate import (
+    Folders,
+    experiment_of,
+    gradient_seconds,
+    plan_rows,
+)
+from headwater.plan.limits import rule_limits, shard_warning
 from headwater.runs import RunGuard
 from headwater.identity import without_draws, without_speed
 
@@ -47,6 +52,8 @@ def section(*names):
 config.update(checked(config))
 
 RUN_GUARD = RunGuard(config["experiment"])
+if workflow.is_main_process:
+    RUN_GUARD.watch(workflow)
 CORPUS = config["corpus"]
 TEXTS = texts(CORPUS, Path())  # sources of text; of a corpus of token ids, held out
 ROWS = rows(CORPUS, Path())  # token ids in training order; None for a corpus of text
@@ -133,6 +140,15 @@ def on_cluster():
 def has_gpu(wildcards):
     """Whether jobs that ask for a GPU will have one: on a cluster, or with a driver."""
     return on_cluster() or shutil.which("nvidia-smi") is not None
+
+
+def work_of_rules():
+    """Hours of one job of every rule, as the plan has them; rough, but in proportion."""
+    folders, limits = Folders.of(config["experiment"]), rule_limits(requests(None))
+    rows = plan_rows(experiment_of(config, Path()), limits, has_gpu(None), folders)
+    return {
+        row.rule: (row.cpu_hours.low + row.cpu_hours.high) / row.jobs for row in rows
+    }
 
 
 def warn_of_shards():

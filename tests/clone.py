@@ -1,6 +1,7 @@
 """A fresh clone of the project, and Snakemake run in it as a user would."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -65,7 +66,10 @@ def run_and_kill(clone: Path, seconds: float) -> bool:
 
 
 def jobs(output: str) -> dict[str, int]:
-    """Job counts by rule, from the statistics that Snakemake prints."""
+    """Job counts by rule, from the statistics in what Snakemake printed or logged."""
+    logged = re.search(r"Complete log\(s\): (.*)", output)
+    if logged and "Job stats:" not in output:
+        output = Path(logged[1]).read_text()
     counts = {}
     lines = iter(output.splitlines())
     for line in lines:

@@ -11,6 +11,7 @@ code 1.
 import contextlib
 import ctypes
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater.errors import HeadwaterError
-from headwater.logs import ERROR, configure_logging, logger
+from headwater.logs import ERROR, QUIET, configure_logging, logger
 from headwater.preemption import requeued
 
 
@@ -29,7 +30,7 @@ def start(snakemake: Any) -> Iterator[dict[str, Any]]:
     Args:
         snakemake: the object Snakemake injects into scripts (or a stand-in).
     """
-    configure_logging(Path(snakemake.log[0]))
+    configure_logging(Path(snakemake.log[0]), quiet=QUIET in os.environ)
     try:
         fix_threads(int(snakemake.threads))
         with requeued():
@@ -39,7 +40,11 @@ def start(snakemake: Any) -> Iterator[dict[str, Any]]:
         sys.exit(1)
     except Exception:
         logger.error("%s", traceback.format_exc())
+        if QUIET in os.environ:
+            sys.exit(1)
         raise
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 def fix_threads(count: int) -> None:

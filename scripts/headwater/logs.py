@@ -6,21 +6,33 @@ from pathlib import Path
 logger = logging.getLogger("headwater")
 
 ERROR = "ERROR: "  # before a message that is meant for people
+WARNING = "WARNING: "
 BUG = "a bug in Headwater: "
 TRACEBACK = "Traceback (most recent call last):"
+QUIET = "HEADWATER_QUIET"  # in the environment of jobs: their run tells what they log
 TAIL = 1 << 14  # bytes of a log that are looked at
 
 
-def configure_logging(path: Path | None, mode: str = "w") -> None:
-    """Log to `path`, from its beginning or (mode `a`) its end, and to stderr."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
+class _Formatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        mark = WARNING if record.levelno == logging.WARNING else ""
+        return f"{record.asctime} {mark}{record.message}"
+
+
+def configure_logging(path: Path | None, mode: str = "w", quiet: bool = False) -> None:
+    """Log to `path`, from its beginning or (mode `a`) its end.
+
+    Args:
+        quiet: not to stderr as well.
+    """
+    handlers: list[logging.Handler] = [] if quiet else [logging.StreamHandler()]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(path, mode=mode))
     logger.handlers.clear()
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    formatter = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    formatter = _Formatter("%(asctime)s %(message)s", "%H:%M:%S")
     for handler in handlers:
         handler.setFormatter(formatter)
         logger.addHandler(handler)
@@ -32,6 +44,11 @@ def errors_in(lines: list[str]) -> list[str]:
     if not said and any(line.endswith(TRACEBACK) for line in lines):
         return [BUG + next(line for line in reversed(lines) if line.strip())]
     return said
+
+
+def warnings_in(lines: list[str]) -> list[str]:
+    """What a job warns of, by the lines of its log."""
+    return [line.split(WARNING, 1)[1] for line in lines if WARNING in line]
 
 
 def tail(log: Path, size: int = TAIL) -> list[str]:

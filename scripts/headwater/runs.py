@@ -1,15 +1,20 @@
 """Beginning and end of a Snakemake run: its lock, its summary, why it failed."""
 
+import signal
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from headwater import console, interruption
 from headwater.cluster import failures, orphans, preflight, requests
 from headwater.errors import HeadwaterError
-from headwater.logs import errors_in
+from headwater.interruption import JOB_PREFIX
+from headwater.logs import QUIET, errors_in
 from headwater.publish import exclusive
 
 
@@ -29,11 +34,37 @@ class RunGuard:
         self._stack = ExitStack()
         self._remembered = False  # the run is written down, for the next one to find
         self._started = time.time()
+        self._console: console.Console | None = None
+        self._interrupted = False
+        self._ended = threading.Event()
+
+    def watch(self, workflow: Any) -> None:
+        """From the reading of the Snakefile on, keep the console short."""
+        self._console = console.take_over(workflow)
 
     def arrive(self, workflow: Any) -> None:
         """Leave the logs of other runs alone, even if this one ends at once."""
         if requests.uses_slurm(workflow):
             requests.keep_logs_in(workflow, requests.run_id(workflow))
+
+    def attend(self, workflow: Any, work: Mapping[str, float]) -> None:
+        """From now on, tell how far the run is, and end it at ctrl-C.
+
+        Args:
+            work: what one job of a rule costs, by the plan.
+        """
+        if _is_here(workflow):
+            self._ended = interruption.listen(workflow, self._interrupt)
+        if self._console is not None:
+            counts = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
+            self._console.begin(counts, work)
+
+    def job_prefix(self, workflow: Any) -> str:
+        """What the shell does before each job of this machine, as `shell.prefix`."""
+        words = "set -euo pipefail; "
+        if self._console is not None:
+            words += f"export {QUIET}=1; "
+        return words + JOB_PREFIX if _is_here(workflow) else words
 
     def begin(self, workflow: Any, config: Mapping[str, Any]) -> None:
         """Take the lock; on SLURM, check the jobs and end those of a killed run.
@@ -64,6 +95,9 @@ class RunGuard:
     def explain(self, workflow: Any, snakemake_logs: Iterable[str]) -> None:
         """Release the lock and print why jobs failed, one line each."""
         self._stack.close()
+        if self._interrupted:
+            self._ended.wait(interruption.PATIENCE)
+            return
         lines = [
             f"{error}  (log: {log})"
             for log in self._recent_logs()
@@ -77,6 +111,23 @@ class RunGuard:
             print("\nHeadwater stopped:", *lines, sep="\n  ", file=sys.stderr)
         print(f"Logs of all jobs: {self._logs}/", file=sys.stderr)
 
+    def _interrupt(self, number: signal.Signals) -> None:
+        self._interrupted = True
+        done = ""
+        if self._console is not None:
+            self._console.close()
+            done = f", {self._console.count}"
+        print(
+            f"Interrupted ({number.name}){done}; the same command goes on from there",
+            file=sys.stderr,
+            flush=True,
+        )
+
     def _recent_logs(self) -> list[Path]:
         logs = sorted(self._logs.rglob("*.log"))
         return [log for log in logs if log.stat().st_mtime >= self._started]
+
+
+def _is_here(workflow: Any) -> bool:
+    """Whether all jobs run on this machine."""
+    return bool(workflow.executor_plugin.name == "local")

@@ -47,7 +47,7 @@ def warn_if_zero(gradient: Matrices, target: str, head: Head) -> None:
     """Log a warning if a probe's gradient is zero, since then no row can matter."""
     if not any(matrix.any() for matrix in gradient.values()):
         logger.warning(
-            "WARNING: target %s: its probe does not depend on the parameters of %s: "
+            "target %s: its probe does not depend on the parameters of %s: "
             "a zero gradient makes all scores zero, and their ranking means nothing",
             *(target, head),
         )

@@ -5,6 +5,7 @@ said so in its log. One whose log grows is running; one that fell silent is lost
 waits in a long step.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,15 +82,24 @@ def _unfinished(folders: Folders, now: float) -> Iterator[UnfinishedJob]:
         if name.endswith(TRAINING):
             continue
         benchmark = folders.results / "benchmarks" / stage / f"{name}.tsv"
-        training = log.with_name(f"{name}{TRAINING}.log")
-        changed = max(_changed(log), _changed(training))
+        changed = max(_changed(log), _changed(_training(log)))
         if not changed or _changed(benchmark) >= changed - 1.0:
             continue
-        job = _job(log, training, max(0.0, now - changed))
+        job = _job(log, max(0.0, now - changed))
         # Fetching leaves no benchmark: what ended well is only silent.
         forgotten = name.startswith("fetch_") or job.age > FORGOTTEN
         if job.state != QUIET or not forgotten:
             yield job
+
+
+def look_at(log: Path, began: float) -> UnfinishedJob | None:
+    """A job that runs, by its log; None if nothing is in it since the job began."""
+    now, changed = time.time(), max(_changed(log), _changed(_training(log)))
+    return _job(log, now - changed) if changed >= began else None
+
+
+def _training(log: Path) -> Path:
+    return log.with_name(f"{log.stem}{TRAINING}.log")
 
 
 def _changed(path: Path) -> float:
@@ -99,12 +109,12 @@ def _changed(path: Path) -> float:
         return 0.0
 
 
-def _job(log: Path, training: Path, age: float) -> UnfinishedJob:
+def _job(log: Path, age: float) -> UnfinishedJob:
     lines = [line.rstrip() for line in tail(log) if line.strip()]
     errors = errors_in(lines)
     state = FAILED if errors else RUNNING if age <= SILENT else QUIET
     # A driver tells the state of its job: lines of an earlier life are older.
-    latest = max(log, training, key=_changed)
+    latest = max(log, _training(log), key=_changed)
     known = list(last_lines(latest).values())
     progress = known[-1] if known else None
     last = progress.text if progress else (lines[-1] if lines else "started")
