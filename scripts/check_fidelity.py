@@ -1,4 +1,7 @@
-"""Compare the scores of all rows with exact ones on a sample."""
+"""Compare the scores of all rows with exact ones on a sample.
+
+Exact are those of the same factors: what is measured is the store, not EK-FAC.
+"""
 
 from pathlib import Path
 
@@ -13,7 +16,12 @@ from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.influence.average import PointScores, mean_scores
 from headwater.influence.files import read_point_factors, read_product, read_scores
-from headwater.influence.ranking import agreement
+from headwater.influence.ranking import (
+    FIDELITY_TOPS,
+    agreement,
+    three_digits,
+    top_agreement,
+)
 from headwater.influence.scores import stream_scores
 from headwater.publish import write_text
 from headwater.seeds import stable_seed
@@ -41,6 +49,16 @@ def exact_scores(snakemake, config, window, points, sample):
     return found.scores
 
 
+def measures(stored, exact):
+    """The fidelity of one target, by column; tops in per cent."""
+    found = {"spearman": agreement(stored, exact)[0]}
+    for name, fraction in FIDELITY_TOPS.items():
+        values = top_agreement(stored, exact, fraction)
+        labels = (f"{what}_{name}" for what in ("overlap", "ratio", "sign"))
+        found |= dict(zip(labels, values, strict=True))
+    return found
+
+
 def main(snakemake):
     with job.start(snakemake) as config:
         inputs = snakemake.input
@@ -52,15 +70,16 @@ def main(snakemake):
         for position, target in enumerate(snakemake.params.targets):
             path = Path(inputs.scores[position])
             stored = read_scores([path], config)[sample]
-            factors = read_point_factors(path, config)
-            own = mean_scores(exact[:, position], factors)
-            lines.append((target, len(sample), *agreement(stored, own)))
+            own = mean_scores(exact[:, position], read_point_factors(path, config))
+            found = measures(stored, own)
+            lines.append({"target": target, "rows": len(sample), **found})
             job.logger.info(
-                "%s: scores against exact ones on %d rows: Spearman %.4f, "
-                "overlap of the top 10 %% %.3f",
-                *lines[-1],
+                "%s: scores against exact ones on %d rows: %s",
+                target,
+                len(sample),
+                ", ".join(f"{k} {three_digits(v)}" for k, v in found.items()),
             )
-        table = pd.DataFrame(lines, columns=["target", "rows", "spearman", "overlap"])
+        table = pd.DataFrame(lines)
         write_text(Path(snakemake.output[0]), table.to_csv(sep="\t", index=False))
 
 

@@ -88,12 +88,13 @@ VOLATILE = ("benchmarks",)
 
 
 def contents(clone: Path, experiment: str = "smoke") -> dict[str, bytes]:
-    """Every result file's bytes, without timings and Snakemake's time stamps."""
+    """Every result file's bytes, without timings, time stamps and records of inputs."""
     root = clone / "results" / experiment
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
         if path.is_file()
         and path.name != ".snakemake_timestamp"
+        and path.suffix != ".seal"
         and path.relative_to(root).parts[0] not in VOLATILE
     }

@@ -25,12 +25,17 @@ opened = threading.Semaphore(0)
 scheduler = SimpleNamespace(_open_jobs=opened, _user_kill=None)
 workflow = SimpleNamespace(scheduler=scheduler)
 jobs = [subprocess.Popen(["bash", "-c", command]) for command in sys.argv[2:]]
-interruption.listen(workflow, lambda number: print("ends at", number.name, flush=True))
+
+def tell(number):
+    print("ends at", number.name, flush=True)
+
+ended = interruption.listen(workflow, tell)
 print("runs", flush=True)
 opened.acquire()
 assert scheduler._user_kill == "graceful"
 for job in jobs:
     job.wait()
+ended.wait()
 print("ended", flush=True)
 """
 SLEEP = f"{JOB_PREFIX}sleep 60"

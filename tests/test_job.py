@@ -14,7 +14,7 @@ import headwater.progress
 from headwater import job
 from headwater.errors import HeadwaterError
 from headwater.imports import ROOT
-from headwater.logs import BUG, ERROR, TRACEBACK, errors_in
+from headwater.logs import BUG, ERROR, QUIET, TRACEBACK, errors_in, warnings_in
 from headwater.progress import GPU_NOTE, Progress, last_lines
 from headwater.runs import RunGuard
 
@@ -99,6 +99,31 @@ one = SimpleNamespace(log=[sys.argv[1]], threads=1, config=config, input=[], out
 with job.start(one):
     raise HeadwaterError("no corpus")
 """
+
+
+def test_a_job_is_silent_where_its_run_speaks(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv(QUIET, "1")
+    log = tmp_path / "a.log"
+
+    def work() -> None:
+        job.logger.info("begun")
+        job.logger.warning("3 lines skipped")
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(SystemExit) as caught, job.start(a_job(log)):
+        work()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == ""
+    lines = log.read_text().splitlines()
+    assert warnings_in(lines) == ["3 lines skipped"]
+    assert errors_in(lines) == [f"{BUG}ZeroDivisionError: a bug"]
+
+
+def test_an_interrupted_job_leaves_no_traceback(tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught, job.start(a_job(tmp_path / "a.log")):
+        raise KeyboardInterrupt
+    assert caught.value.code == 130
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_failing_job_exits_with_one_and_without_a_traceback(tmp_path):

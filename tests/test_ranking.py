@@ -1,7 +1,11 @@
 """Tables made from scores, scores on disk, and the division of rows among jobs."""
 
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
@@ -17,7 +21,13 @@ from headwater.influence.files import (
     write_scores,
     write_tokens,
 )
-from headwater.influence.ranking import agreement, domain_table, ranked_table
+from headwater.influence.ranking import (
+    agreement,
+    domain_table,
+    ranked_table,
+    three_digits,
+    top_agreement,
+)
 from headwater.shares import share_of
 from headwater.tables import read_table, write_table
 from test_corpus_support import small_config
@@ -149,6 +159,28 @@ def test_agreement_of_known_vectors():
 
 def test_a_small_sample_still_has_a_top_row():
     assert agreement(np.array([1.0, 2, 3]), np.array([1.0, 2, 4]))[1] == 1
+
+
+def test_the_top_tells_what_a_rank_correlation_hides():
+    """The highest row twice too high, and one of the top with another sign."""
+    exact = np.arange(1.0, 101)
+    stored = exact.copy()
+    stored[99], stored[92] = 200, -1
+    assert agreement(stored, exact)[0] > 0.94
+    assert top_agreement(stored, exact, 0.01) == (1, 2, 1)
+    overlap, ratio, sign = top_agreement(stored, exact, 0.1)
+    assert (overlap, sign) == (0.9, 0.9)
+    assert ratio == pytest.approx((8 + 2 - 1 / 93) / 10)
+    assert np.isnan(top_agreement(np.zeros(5), np.zeros(5), 0.1)[1])
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.floats(-1, 2))
+def test_only_one_and_more_read_as_one(value):
+    text = three_digits(value)
+    assert re.fullmatch(r"-?\d\.\d{3}", text)
+    assert (float(text) >= 1) == (value >= 1)
+    assert float(text) == pytest.approx(value, abs=0.001)
 
 
 # On disk

@@ -105,7 +105,12 @@ def example(
                 "target": ["induction", "previous_token"],
                 "rows": [512, 512],
                 "spearman": [0.991, 0.984],
-                "overlap": [0.96, 0.94],
+                "overlap_10": [0.96, 0.94],
+                "ratio_10": [1.0012, 0.9996],
+                "sign_10": [1.0, 1.0],
+                "overlap_1": [0.8, 1.0],
+                "ratio_1": [1.02, 0.99],
+                "sign_1": [1.0, 1.0],
             }
         ),
     )

@@ -80,7 +80,7 @@ def test_a_clear_effect_is_told_with_its_numbers() -> None:
         f"{100 * ratios['insert_top']:.0f} % of the baseline's area" in text
     )
     assert "induction (L1H3): records 67 % (2.7x)" in text
-    assert "agree closely with exact ones (Spearman 0.99, 0.98; 512" in text
+    assert "agree closely with exact ones (Spearman 0.991, 0.984; 512" in text
     assert "probe: log-probability of the right token where random tokens" in text
     assert "report/curves.png the curves" in text
 
@@ -357,10 +357,29 @@ def test_unknown_numbers_are_said_to_be_unknown() -> None:
     assert not any(claim in text for claim in CLAIMS)
 
 
-def test_a_poor_fidelity_is_a_warning() -> None:
+@pytest.mark.parametrize(
+    "poor",
+    [
+        {"spearman": [0.99, 0.5]},
+        {"ratio_1": [1.0, 2.17]},  # what a rank correlation over all rows does not show
+        {"ratio_10": [0.7, 1.0]},
+        {"sign_1": [0.75, 1.0]},
+        {"sign_10": [1.0, 0.5]},
+    ],
+)
+def test_a_poor_fidelity_is_a_warning(poor) -> None:
     tables = example()
-    tables.fidelity["spearman"] = [0.99, 0.5]
+    assert "agree closely with exact ones" in prose(write(tables))
+    tables.fidelity = tables.fidelity.assign(**poor)
     assert "do not trust the ranking" in prose(write(tables))
+
+
+def test_fidelity_says_what_happens_in_the_top_and_what_it_does_not_say() -> None:
+    text = prose(write(example()))
+    assert "(Spearman 0.991, 0.984; 512 sampled rows)" in text
+    assert "of the top 10 % at least 0.940 are the same rows" in text
+    assert "0.999 to 1.001 times their exact scores; of the top 1 %" in text
+    assert "those of the same factors: this says nothing about how good EK-FAC" in text
 
 
 @pytest.mark.parametrize(

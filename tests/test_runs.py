@@ -1,6 +1,8 @@
 """Beginning and end of a run, on this machine and on SLURM."""
 
+import io
 import json
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +12,10 @@ import pytest
 from fake_slurm import FakeSlurm, install
 from headwater.cluster import preflight
 from headwater.cluster.orphans import RUN_VARIABLE
+from headwater.console import Console
 from headwater.errors import HeadwaterError
+from headwater.interruption import JOB_PREFIX
+from headwater.logs import QUIET
 from headwater.runs import RunGuard
 
 RECORD = Path("results/.smoke.slurm.json")
@@ -103,3 +108,21 @@ def test_failed_jobs_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().err
     assert "row_gradients start_0001: its time limit came" in told
     assert f"(log: {log})" in told
+
+
+def test_an_interrupted_run_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    guard = RunGuard("smoke")
+    guard._interrupt(signal.SIGINT)
+    guard._ended.set()
+    guard.explain(workflow("local"), [])
+    told = "Interrupted (SIGINT); the same command goes on from there\n"
+    assert capsys.readouterr().err == told
+
+
+def test_jobs_are_shielded_from_the_terminal_where_the_run_ends_them() -> None:
+    guard = RunGuard("smoke")
+    assert guard.job_prefix(workflow("local")).endswith(JOB_PREFIX)
+    assert JOB_PREFIX not in guard.job_prefix(workflow("slurm"))
+    assert QUIET not in guard.job_prefix(workflow("local"))  # Snakemake's own console
+    guard._console = Console(io.StringIO())
+    assert f"export {QUIET}=1" in guard.job_prefix(workflow("slurm"))

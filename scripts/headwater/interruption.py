@@ -25,7 +25,7 @@ PAUSE = 0.2
 SHELLS = ("bash", "sh")
 
 
-def listen(workflow: Any, tell: Callable[[signal.Signals], None]) -> None:
+def listen(workflow: Any, tell: Callable[[signal.Signals], None]) -> threading.Event:
     """From now on, end the run at one of the signals; at a second, without patience.
 
     A signal that is ignored (nohup, a background job of a script) stays so.
@@ -33,35 +33,41 @@ def listen(workflow: Any, tell: Callable[[signal.Signals], None]) -> None:
     Args:
         workflow: Snakemake's, whose jobs run on this machine.
         tell: called at the first signal, before anything is ended.
+
+    Returns:
+        Set when nothing that ran at the signal is left; to be waited for by the main
+        thread, which has to stay until then.
     """
+    ended = threading.Event()
     received: SimpleQueue[int] = SimpleQueue()  # its `put` may interrupt itself
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: received.put(number))
-    arguments = (received, workflow.scheduler, tell)
+    arguments = (received, workflow.scheduler, tell, ended)
     threading.Thread(target=_end_at, args=arguments, daemon=True).start()
+    return ended
 
 
 def _end_at(
     received: "SimpleQueue[int]",
     scheduler: Any,
     tell: Callable[[signal.Signals], None],
+    ended: threading.Event,
 ) -> None:
     number = received.get()
     scheduler._user_kill = "graceful"  # starts no job any more
     tell(signal.Signals(number))
     scheduler._open_jobs.release()  # looks at it now
-    end_children(received)
+    _end_children(received, ended)
 
 
-def end_children(again: "SimpleQueue[int]", patience: float = PATIENCE) -> None:
+def _end_children(again: "SimpleQueue[int]", ended: threading.Event) -> None:
     """End all jobs of this process, and those that still start; never returns.
 
-    Args:
-        again: the next signal; then nothing is waited for.
-        patience: seconds from SIGTERM to SIGKILL. Only jobs get the first, what they
-            have started also the second: a training's driver ends its ranks by itself.
+    At the next signal nothing is waited for. Only jobs are told by SIGTERM: a
+    training's driver ends its ranks by itself.
     """
+    patience = PATIENCE
     known: set[psutil.Process] = set()
     told: set[psutil.Process] = set()
     while True:
@@ -73,10 +79,19 @@ def end_children(again: "SimpleQueue[int]", patience: float = PATIENCE) -> None:
         _send(signal.SIGTERM, jobs - told)
         _send(signal.SIGKILL, shells)
         told |= jobs
+        if not any(map(_is_alive, known)):
+            ended.set()
         patience -= PAUSE
         with suppress(Empty):
             again.get(timeout=PAUSE)
             patience = 0.0
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    # psutil's own `wait` would take the exit code that Snakemake waits for.
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _send(number: signal.Signals, processes: set[psutil.Process]) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -35,6 +36,7 @@ class RunGuard:
         self._started = time.time()
         self._console: console.Console | None = None
         self._interrupted = False
+        self._ended = threading.Event()
 
     def watch(self, workflow: Any) -> None:
         """From the reading of the Snakefile on, keep the console short."""
@@ -52,7 +54,7 @@ class RunGuard:
             work: what one job of a rule costs, by the plan.
         """
         if _is_here(workflow):
-            interruption.listen(workflow, self._interrupt)
+            self._ended = interruption.listen(workflow, self._interrupt)
         if self._console is not None:
             counts = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
             self._console.begin(counts, work)
@@ -94,6 +96,7 @@ class RunGuard:
         """Release the lock and print why jobs failed, one line each."""
         self._stack.close()
         if self._interrupted:
+            self._ended.wait(interruption.PATIENCE)
             return
         lines = [
             f"{error}  (log: {log})"

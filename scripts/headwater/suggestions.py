@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from headwater.steps import step_name, step_of
 
+MOST_NAMED = 20
+
 
 def closest(word: object, known: Iterable[str]) -> str | None:
     """The known word most like `word`, if any is like it."""
@@ -21,7 +23,8 @@ def suggestion(word: object, known: Iterable[str], otherwise: str = "") -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Text for a name that nothing has, e.g. a target that is not in the config."""
     known = list(known)
-    otherwise = f"; known: {', '.join(known)}"
+    more = ", ..." if len(known) > MOST_NAMED else ""
+    otherwise = f"; known: {', '.join(known[:MOST_NAMED])}{more}"
     return f'no {kind} "{name}"' + suggestion(name, known, otherwise)
 
 

@@ -24,7 +24,6 @@ from headwater.corpus.encoding import (
 from headwater.corpus.files import tokenizer_problem
 from headwater.corpus.tokenizerfile import Get, end_of_text, open_tokenizer
 from headwater.errors import HeadwaterError
-from headwater.net.hub import absent, hub_file
 from headwater.publish import Identity, publish_folder, write_json
 
 logger = logging.getLogger("headwater")
@@ -160,6 +159,8 @@ def fetch(folder: Path, name: str, revision: str) -> int:
 
 
 def _getter(name: str, revision: str) -> Get:
+    from headwater.net.hub import hub_file  # brings the hub's client
+
     local = Path(name)
     if not local.is_dir():
         return lambda file: hub_file(name, revision, file)
@@ -169,6 +170,8 @@ def _getter(name: str, revision: str) -> Get:
 def _copy(folder: Path, get: Get, name: str, revision: str) -> int:
     path = get(TOKENIZER_NAME)
     if path is None:
+        from headwater.net.hub import absent
+
         raise absent(name, revision, TOKENIZER_NAME)
     tokenizer = open_tokenizer(path)
     end = end_of_text(get, tokenizer)

@@ -8,6 +8,7 @@ from headwater.corpus.window import WindowRows
 from headwater.influence import EXTREMES
 
 TOP_FRACTION = 0.1
+FIDELITY_TOPS = {"10": TOP_FRACTION, "1": 0.01}  # per cent, as columns are named
 
 
 def ranked_table(
@@ -73,6 +74,30 @@ def agreement(
     """(Spearman correlation, overlap of the two top 10 %) of two score vectors."""
     from scipy.stats import spearmanr  # slow, and the reports do without
 
-    count = max(1, round(TOP_FRACTION * len(exact)))
-    tops = [set(np.argsort(-s, kind="stable")[:count]) for s in (stored, exact)]
-    return float(spearmanr(stored, exact).statistic), len(tops[0] & tops[1]) / count
+    overlap, _, _ = top_agreement(stored, exact, TOP_FRACTION)
+    return float(spearmanr(stored, exact).statistic), overlap
+
+
+def top_agreement(
+    stored: Float[np.ndarray, " rows"],
+    exact: Float[np.ndarray, " rows"],
+    fraction: float,
+) -> tuple[float, float, float]:
+    """How two score vectors agree on the rows that the exact ones rank highest.
+
+    Returns:
+        (overlap with the stored ones' top, mean ratio of stored to exact scores, share
+        of scores of the same sign).
+    """
+    count = max(1, round(fraction * len(exact)))
+    top, other = (np.argsort(-s, kind="stable")[:count] for s in (exact, stored))
+    found, wanted = stored[top].astype(float), exact[top].astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = float(np.mean(found / wanted))
+    same = float(np.mean(np.sign(found) == np.sign(wanted)))
+    return len(np.intersect1d(top, other)) / count, ratio, same
+
+
+def three_digits(value: float) -> str:
+    """A share or correlation; what is below 1 never reads as 1."""
+    return f"{0.999 if 0.999 < value < 1 else value:z.3f}"

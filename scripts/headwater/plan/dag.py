@@ -218,14 +218,14 @@ class Rule:
 @cache
 def rules() -> dict[str, Rule]:
     """Every rule that makes results, by name, in the order of the stages."""
-    main = (RULES.parent / "workflow/Snakefile").read_text(encoding="utf-8")
+    main = (RULES.parent / "workflow/Snakefile").read_text("utf-8")
     stages = re.findall(r'^include: "../rules/(\w+).smk"', main, re.M)
     return {rule.name: rule for stage in stages for rule in _read(stage)}
 
 
 def rule_names() -> set[str]:
     """Every rule that the rule files define under any config."""
-    texts = [file.read_text(encoding="utf-8") for file in RULES.glob("*.smk")]
+    texts = [file.read_text("utf-8") for file in RULES.glob("*.smk")]
     found = (match["name"] for text in texts for match in HEADER.finditer(text))
     return {name for name in found if name}
 
@@ -246,7 +246,7 @@ def count_jobs(e: Experiment) -> Counts:
 
 def _read(stage: str) -> Iterator[Rule]:
     condition = ""
-    for found in HEADER.finditer((RULES / f"{stage}.smk").read_text(encoding="utf-8")):
+    for found in HEADER.finditer((RULES / f"{stage}.smk").read_text("utf-8")):
         name, text = found["name"], found["text"]
         if name is None:
             condition = found["condition"] or f"not {condition}"
@@ -258,9 +258,6 @@ def _read(stage: str) -> Iterator[Rule]:
 
 @cache
 def _constraints() -> dict[str, str]:
-    text = (
-        (RULES / "common.smk")
-        .read_text(encoding="utf-8")
-        .partition("\nwildcard_constraints:\n")[2]
-    )
+    common = (RULES / "common.smk").read_text("utf-8")
+    text = common.partition("\nwildcard_constraints:\n")[2]
     return dict(re.findall(r'^    (\w+)=r?"(.+)",$', text, re.M))

@@ -8,9 +8,9 @@ keeps inner products, so a query is rotated once and read against the codes as t
 and it knows nothing of any probe, so every probe can be asked afterwards.
 
 A round of the rotation flips signs by a seeded draw and mixes groups of 64 coordinates
-by a Hadamard matrix; the next round's groups take a coordinate of each, until all have
-met. Rounding is dithered: where a coordinate's steps begin is drawn too, the same for
-all rows. So the error knows nothing of the vector, even where a rotation leaves few
+by a Hadamard matrix; the next round's groups take a coordinate from each, until all
+have met. Rounding is dithered: where a coordinate's steps begin is drawn too, the same
+for all rows. So the error knows nothing of the vector, even where a rotation leaves few
 different values, as it does of a single spike.
 
 Codes are packed: byte j of a row holds, from its lowest bits up, coordinates j, j + n,

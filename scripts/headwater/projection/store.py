@@ -37,7 +37,7 @@ class HeadRows:
     """One head's rows in an open gradient store.
 
     Raises:
-        HeadwaterError: the store does not hold the head, or is coded by another scheme.
+        HeadwaterError: the store lacks the head, or was coded by another scheme.
     """
 
     def __init__(self, group: zarr.Group, head: Head) -> None:

@@ -44,9 +44,8 @@ def check_head(results: Path, config: Config, head: Head) -> None:
     """
     store = store_paths(results, config)[0]
     with suppress(OSError, ValueError, LookupError, TypeError):
-        heads = json.loads((store / "zarr.json").read_text("utf-8"))["attributes"][
-            "heads"
-        ]
+        metadata = json.loads((store / "zarr.json").read_text("utf-8"))
+        heads = metadata["attributes"]["heads"]
         check_held(str(store), heads, head)
 
 

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from headwater.corpus.rows import Rows, Span
 from headwater.heads.targets import Choice, Target
+from headwater.influence.ranking import three_digits
 from headwater.report import TEMPLATES, words
 from headwater.report.visible import visible
 
@@ -158,12 +159,12 @@ def tables_page(experiment: str, summary: str, tables: Titled) -> str:
 
 
 def cell(value: Any) -> str:
-    """A table's cell as text: three decimals, none from 100 on, `–` for nothing."""
+    """A table's cell as text: `three_digits`, none from 100 on, `–` for nothing."""
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)
     if np.isnan(value):
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else three_digits(value)
 
 
 def _render(template: str, **values: object) -> str:

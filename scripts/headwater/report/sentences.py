@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from headwater.heads.targets import Choice, Target
+from headwater.influence.ranking import FIDELITY_TOPS, three_digits
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS, Kind
 from headwater.report import words
@@ -234,18 +235,36 @@ def origin_sentence(name: str, target: Target, table: pd.DataFrame) -> str:
 
 
 def fidelity_sentence(table: pd.DataFrame) -> str:
-    """How well the stored scores agree with exact ones."""
-    lowest = table["spearman"].min(skipna=False)
-    how = "could not be compared with exact ones"
-    if lowest >= CLOSE_FIDELITY:
-        how = "agree closely with exact ones"
-    elif lowest >= FAIR_FIDELITY:
-        how = "agree fairly with exact ones"
-    elif np.isfinite(lowest):
-        how = "agree poorly with exact ones: do not trust the ranking"
-    values = ", ".join(number(value) for value in table["spearman"])
+    """How well stored scores agree with exact ones, over all rows and in the top."""
+    signs, ratios = (table.filter(regex=f"^{what}_") for what in ("sign", "ratio"))
+    measured = pd.concat([table["spearman"], signs, 1 - (ratios - 1).abs()], axis=1)
+    lowest = measured.min(axis=None, skipna=False)
     rows = f"{table['rows'].max():,} sampled rows"
-    return f"The scores {how} (Spearman {values}; {rows})."
+    if not np.isfinite(lowest):
+        return f"The scores could not be compared with exact ones ({rows})."
+    how = "poorly with exact ones: do not trust the ranking"
+    if lowest >= CLOSE_FIDELITY:
+        how = "closely with exact ones"
+    elif lowest >= FAIR_FIDELITY:
+        how = "fairly with exact ones"
+    values = ", ".join(map(three_digits, table["spearman"]))
+    tops = "; ".join(_top_sentence(table, top) for top in FIDELITY_TOPS)
+    return (
+        f"The scores agree {how} (Spearman {values}; {rows}): {tops}. Exact scores are "
+        "those of the same factors: this says nothing about how good EK-FAC is."
+    )
+
+
+def _top_sentence(table: pd.DataFrame, top: str) -> str:
+    overlap, sign = (
+        three_digits(table[f"{what}_{top}"].min()) for what in ("overlap", "sign")
+    )
+    ratio = table[f"ratio_{top}"]
+    ends = dict.fromkeys(map(three_digits, (ratio.min(), ratio.max())))
+    return (
+        f"of the top {top} % at least {overlap} are the same rows and {sign} have the "
+        f"same sign, at {' to '.join(ends)} times their exact scores"
+    )
 
 
 def planted_sentence(domains: Mapping[str, pd.DataFrame], planted: str | None) -> str:
