@@ -1,14 +1,18 @@
 """Shards as other tools write them, and shards that unpack to no end."""
 
+import json
 import logging
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.corpus import documents
+from headwater.corpus import documents, streaming
 from headwater.corpus.documents import DocumentReader, zstd
+from headwater.corpus.domains import NO_LABEL
+from headwater.corpus.files import text_file
 from headwater.corpus.rows import Rows
+from headwater.corpus.sources.dataset import SOURCE as DATASET
 from headwater.errors import HeadwaterError
 from test_corpus_support import (
     build_held_out,
@@ -206,3 +210,35 @@ def test_a_window_larger_than_memory_is_one_line(tmp_path):
     found, _ = start_python(LIMITED, path).communicate()
     assert found.startswith(f"{path}: not enough memory to unpack it; ")
     assert found.count("\n") == 1
+
+
+def test_nulls_of_a_data_set_mean_what_they_mean_in_a_shard(tmp_path):
+    entries = [
+        {"text": "one", "meta": {"kind": None}},
+        {"text": None, "meta": {"kind": "a"}},
+        {"text": "two", "meta": None},
+        {"text": "three", "meta": {"kind": "a"}},
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(e) + "\n" for e in entries), encoding="utf-8")
+    for number, more in enumerate(({"domain": "meta.kind"}, {})):
+        settings = {"files": [str(path)], "split": "train", "text": "text", "jobs": 1}
+        folder = tmp_path / str(number)
+        DATASET.fetch(folder, "a-0000", {**settings, **more}, None)
+        reader = DocumentReader(text_file(folder), "skip")
+        found = [(d.line, d.text, d.domain) for d in reader]
+        assert [line[:2] for line in found] == [(1, "one"), (3, "two"), (4, "three")]
+        if more:
+            assert [domain for *_, domain in found] == [NO_LABEL, NO_LABEL, "a"]
+        assert reader.tally.skipped == {'"text" is not a string': 1}
+        assert "line 2: " in told(text_file(folder), "fail")
+
+
+def test_a_null_among_token_ids_is_one_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    for entry in ([1, None, 3], None):
+        path.write_text(json.dumps({"ids": entry}) + "\n", encoding="utf-8")
+        settings = {"files": [str(path)], "split": "train", "tokens": "ids"}
+        stream = streaming.open_stream(settings)
+        with pytest.raises(HeadwaterError, match=r"entry 0 of column .* found a null"):
+            list(streaming.token_rows(stream, {}, settings, 3))
