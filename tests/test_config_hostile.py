@@ -16,7 +16,7 @@ from headwater.checkpoints.schedule import checkpoint_steps
 from headwater.config import ConfigError, load_config
 from headwater.config.bounds import LONGEST_TEXT, MOST_CHECKPOINTS
 from headwater.config.notation import parse
-from headwater.config.schema import load_schema
+from headwater.config.schema import MOST_PROBLEMS, load_schema
 from headwater.config.target_checks import TAKEN
 from headwater.corpus.sources.pile import SOURCE as PILE
 from headwater.interventions.runs import BASELINE
@@ -304,3 +304,10 @@ def test_sources_whose_names_are_too_long_or_those_of_parts(tmp_path: Path) -> N
         'a name before ".jsonl.zst" must not end in ".part"; rename it',
         'a name before ".jsonl.zst" must not end in ".part"; rename it',
     ]
+
+
+@pytest.mark.parametrize("section", ["arms", "targets", "report"])
+def test_of_very_many_mistakes_the_first_are_told(section: str) -> None:
+    lines = problems(changed((section, {f"N{i}": ARM for i in range(5_000)})))
+    assert len(lines) == MOST_PROBLEMS + 1
+    assert lines[-1] == f"c.yaml: more is wrong; mend these {MOST_PROBLEMS} first"

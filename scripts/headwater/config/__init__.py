@@ -24,7 +24,7 @@ from headwater.config.files import (
 )
 from headwater.config.reading import read_config
 from headwater.config.registry import check_problems
-from headwater.config.schema import fill_defaults, schema_problems
+from headwater.config.schema import MOST_PROBLEMS, fill_defaults, schema_problems
 from headwater.config.target_checks import PROBES
 from headwater.corpus.sources import SOURCES
 from headwater.problems import ConfigError, Key, Problem, touches
@@ -62,16 +62,20 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
         base: the folder that relative paths in the config start from.
 
     Raises:
-        ConfigError: one line for each problem, all problems at once.
+        ConfigError: one line for each problem, all at once, up to `MOST_PROBLEMS`.
     """
     given = _plain(raw)
     problems = [*text_problems(given), *schema_problems(given)]
     problems = _named_once([*problems, *locale_problems(given)])
     config: dict[str, Any] = fill_defaults(given)
-    problems += checkpoint_problems(config, _broken(problems))
-    problems += _further_problems(config, _broken(problems), base)
-    if problems:
-        raise ConfigError("\n".join(f"{file}: {problem}" for problem in problems))
+    if len(problems) <= MOST_PROBLEMS:
+        problems += checkpoint_problems(config, _broken(problems))
+        problems += _further_problems(config, _broken(problems), base)
+    lines = [f"{file}: {problem}" for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"{file}: more is wrong; mend these {MOST_PROBLEMS} first")
+    if lines:
+        raise ConfigError("\n".join(lines))
     return config
 
 

@@ -14,7 +14,7 @@ from headwater.errors import HeadwaterError
 from headwater.problems import one_line, printable, show
 from headwater.suggestions import closest
 
-MOST_BYTES = 1_000_000
+MOST_BYTES = 300_000
 SHIPPED = Path("config")
 ENDINGS = (".yaml", ".yml")
 TEMPLATE = "__use_yte__"

@@ -17,6 +17,7 @@ from headwater.suggestions import closest, suggestion
 SCHEMA_FILE = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 
 Schema = dict[str, Any]
+MOST_PROBLEMS = 50  # that are told; nobody reads more at a time
 
 
 @cache
@@ -29,11 +30,13 @@ def load_schema() -> Schema:
 
 
 def schema_problems(config: dict[str, Any]) -> list[Problem]:
-    """Everything the schema finds wrong, at most one problem for each key."""
+    """What the schema finds wrong, one problem for each key, up to `MOST_PROBLEMS`."""
     problems: dict[Key, Problem] = {}
-    for error in _validator().iter_errors(config):
-        for problem in _explain(error):
-            problems.setdefault(problem.key, problem)
+    found = (p for error in _validator().iter_errors(config) for p in _explain(error))
+    for problem in found:
+        problems.setdefault(problem.key, problem)
+        if len(problems) > MOST_PROBLEMS:
+            break
     # A misspelt key is also a missing one: say it once.
     meant = {problem.meant for problem in problems.values()}
     return [problem for key, problem in problems.items() if key not in meant]
