@@ -31,8 +31,9 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder, self.stream = folder, io.StringIO()
         self.console = Console(self.stream)
-        self.console._watch = lambda: None
-        self.console.begin({"fit": 9, "all": 1}, {"fit": 2.0})
+        self.console._watch = lambda *_: None
+        self.console.begin({"fit": 9, "all": 1}, dict)
+        self.console._work, self.console._whole = {"fit": 2.0}, 18.0
 
     def passes(self, text: str, level: int = logging.INFO, **extra: object) -> bool:
         record = logging.LogRecord("snakemake", level, "", 0, text, (), None)

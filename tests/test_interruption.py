@@ -115,3 +115,29 @@ def test_a_job_hears_of_nothing_that_a_terminal_sends(tmp_path: Path):
         os.killpg(job.pid, number)
     assert job.wait(20) == 0
     assert told.exists()
+
+
+EARLY = """
+import signal, sys
+from types import SimpleNamespace
+from headwater import interruption
+interruption.end_early(SimpleNamespace())
+print("reads", flush=True)
+signal.pause()
+"""
+
+
+def test_before_the_first_job_ctrl_c_is_one_line():
+    main = subprocess.Popen(
+        [sys.executable, "-c", EARLY],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert main.stdout.readline() == "reads\n"
+    main.send_signal(signal.SIGINT)
+    assert (
+        main.communicate(timeout=20)[0] == "Interrupted (SIGINT) before the first job\n"
+    )
+    assert main.returncode == 130

@@ -1,5 +1,6 @@
 """Beginning and end of a run, on this machine and on SLURM."""
 
+import gc
 import io
 import json
 import signal
@@ -23,6 +24,7 @@ RECORD = Path("results/.smoke.slurm.json")
 
 @pytest.fixture(autouse=True)
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    gc.collect()  # guards of earlier tests: they remove their locks by a relative path
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(RUN_VARIABLE, "")  # put back after the test
     return install(tmp_path, monkeypatch)

@@ -10,12 +10,14 @@ less of them (`--verbose`, `--printshellcmds`, `--quiet`, a dry run ...) has the
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from headwater.errors import HeadwaterError
 from headwater.logs import errors_in, warnings_in
 from headwater.status.jobs import look_at
 from headwater.status.page import clock
@@ -29,6 +31,9 @@ REPEATED = ("RuleException:\nCalledProcessError", "Error in group")
 NAMES = 3  # of jobs that end at once
 LOOKED_AT = 8  # running jobs
 KNOWN = 0.05  # of the work, before the time that is left can be told
+
+
+Work = Mapping[str, float]
 
 
 @dataclass
@@ -59,22 +64,24 @@ class Console(logging.Filter):
         self._ended: list[tuple[Job, float]] = []
         self._done = self._total = 0
         self._began = self._last = time.time()
-        self._work: Mapping[str, float] = {}
-        self._worked = self._whole = 0.0
+        self._over: Counter[str] = Counter()  # jobs that ended, by rule
+        self._work: Work = {}
+        self._whole = 0.0
         self._open = self._closed = False
 
-    def begin(self, counts: Mapping[str, int], work: Mapping[str, float]) -> None:
+    def begin(self, counts: Mapping[str, int], work: Callable[[], Work]) -> None:
         """From the first job on, only our lines and Snakemake's warnings and errors.
 
         Args:
             counts: jobs of every rule that will run.
             work: what one job of a rule costs, in any unit; unknown rules cost nothing.
+                Asked beside the first job, since it may take seconds.
         """
-        self._total, self._work = sum(counts.values()), work
-        self._whole = sum(n * work.get(rule, 0.0) for rule, n in counts.items())
+        self._total = sum(counts.values())
         self._began = self._last = time.time()
         self._open = True
-        threading.Thread(target=self._watch, daemon=True).start()
+        arguments = (counts, work)
+        threading.Thread(target=self._watch, args=arguments, daemon=True).start()
 
     def close(self) -> None:
         """Say nothing more, and let Snakemake say nothing."""
@@ -112,7 +119,7 @@ class Console(logging.Filter):
         job = self._running.pop(record.job_id, None)
         if job is None:
             return
-        self._worked += self._work.get(job.rule, 0.0)
+        self._over[job.rule] += 1
         if job.logs:
             self._ended.append((job, time.time() - job.began))
         for text in _lines_of(job, warnings_in):
@@ -129,7 +136,10 @@ class Console(logging.Filter):
     def _progress(self, record: Any) -> None:
         self._done, self._total = record.done, record.total
 
-    def _watch(self) -> None:
+    def _watch(self, counts: Mapping[str, int], work: Callable[[], Work]) -> None:
+        with suppress(HeadwaterError, OSError):  # then no time left is told
+            self._work = work()
+            self._whole = sum(n * self._work.get(rule, 0) for rule, n in counts.items())
         while not self._closed:
             time.sleep(1.0)
             with self._lock:
@@ -172,7 +182,9 @@ class Console(logging.Filter):
 
     def _left(self, part: float) -> str:
         """The time left, by the plan's work and this run's pace so far."""
-        worked = self._worked + part
+        worked = part + sum(
+            n * self._work.get(rule, 0) for rule, n in self._over.items()
+        )
         if worked <= KNOWN * self._whole or self._done == self._total:
             return ""
         seconds = (time.time() - self._began) * (self._whole - worked) / worked

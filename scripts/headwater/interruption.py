@@ -9,6 +9,7 @@ on the terminal to tell them of SIGINT. Its handler of SIGTERM also takes a lock
 the thread it interrupts may hold.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -23,6 +24,26 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 7.0  # seconds for a training to end its step and save
 PAUSE = 0.2
 SHELLS = ("bash", "sh")
+
+
+def end_early(workflow: Any) -> None:
+    """Until the first job, at ctrl-C leave with one line: there is nothing to end."""
+
+    def leave(number: int, frame: object) -> None:
+        scheduler = getattr(workflow, "scheduler", None)
+        if scheduler is not None and scheduler.running:
+            raise KeyboardInterrupt  # without hooks nobody else listens
+        os.write(2, b"Interrupted (SIGINT) before the first job\n")
+        os._exit(128 + number)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)
+
+
+def leave_to_snakemake() -> None:
+    """From now on, ctrl-C is Snakemake's to handle."""
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def listen(workflow: Any, tell: Callable[[signal.Signals], None]) -> threading.Event:

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class RunGuard:
 
     def watch(self, workflow: Any) -> None:
         """From the reading of the Snakefile on, keep the console short."""
+        interruption.end_early(workflow)
         self._console = console.take_over(workflow)
 
     def arrive(self, workflow: Any) -> None:
@@ -47,7 +48,7 @@ class RunGuard:
         if requests.uses_slurm(workflow):
             requests.keep_logs_in(workflow, requests.run_id(workflow))
 
-    def attend(self, workflow: Any, work: Mapping[str, float]) -> None:
+    def attend(self, workflow: Any, work: Callable[[], console.Work]) -> None:
         """From now on, tell how far the run is, and end it at ctrl-C.
 
         Args:
@@ -55,6 +56,8 @@ class RunGuard:
         """
         if _is_here(workflow):
             self._ended = interruption.listen(workflow, self._interrupt)
+        else:
+            interruption.leave_to_snakemake()
         if self._console is not None:
             counts = Counter(job.rule.name for job in workflow.dag.needrun_jobs())
             self._console.begin(counts, work)
