@@ -18,7 +18,7 @@ from headwater.report.tables import published_table
 from model_hub import REPO, write_revision
 from test_checkpoint_source import WEIGHTS, fetch, folder_config, hub_config
 from test_checkpoint_strangers import in_parts
-from test_corpus_support import SCRIPTS
+from test_corpus_support import SCRIPTS, Named
 from test_report_example import example
 
 
@@ -101,10 +101,14 @@ def test_a_trained_baseline_has_nothing_to_tell(tmp_path, warnings):
 def test_the_scoring_job_tells_before_it_computes(tmp_path):
     """There is no model in these folders, and no held-out text: neither is missed."""
     folders = sources(tmp_path / "c", list("aba"))
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
     job = SimpleNamespace(
-        input=SimpleNamespace(checkpoints=folders, held_out="none", tokenizer="none"),
+        input=Named(
+            {"checkpoints": folders, "held_out": nothing, "tokenizer": nothing}
+        ),
         output=[tmp_path / "scores.tsv"],
-        config={"heads": {}},
+        config={"experiment": "x", "heads": {}},
         threads=1,
         log=[str(tmp_path / "log")],
     )
@@ -130,7 +134,7 @@ def test_the_report_names_every_revision(model_server, tmp_path):
         write_revision(model_server.root / "models" / REPO / f"step{step}", step)
         folders.append(fetch(tmp_path / f"step{step}", f"step{step}", config))
     tables = published_table(folders)
-    page = pages.top_rows_page("laptop", [], example().choice, 64, tables)
+    page = pages.top_rows_page("laptop", [], example().choice, 64, None, 1, tables)
     summary = pages.tables_page("laptop", "", tables)
     for folder in folders:
         record = json.loads((folder / SOURCE_FILE).read_text())

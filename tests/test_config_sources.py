@@ -399,8 +399,9 @@ def test_a_folder_that_is_a_revision_itself_is_told(base: Path) -> None:
         ({"model_type": "llama"}, "a model of type 'llama'; Headwater supports"),
         ({"max_position_embeddings": 32}, "the model has 32 positions, corpus.seq_len"),
         ({"tie_word_embeddings": True}, "tied embeddings are not supported"),
-        ({"num_hidden_layers": "x"}, "num_hidden_layers is 'x' in this model"),
-        ({"rope_parameters": "x", "max_position_embeddings": None}, None),
+        ({"num_hidden_layers": "x"}, "num_hidden_layers is 'x', but must be a whole"),
+        ({"max_position_embeddings": None}, "max_position_embeddings is None, but"),
+        ({"rope_parameters": "x"}, None),
     ],
 )
 def test_a_local_model_of_another_shape_is_told(

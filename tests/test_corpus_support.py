@@ -144,7 +144,7 @@ def tokenizer_folder(folder: Path, config: dict[str, Any]) -> Path:
     return path
 
 
-class _Named(list):
+class Named(list):
     """Inputs or outputs of a job: a list with names, like Snakemake's."""
 
     def __init__(self, named: dict[str, Any]) -> None:
@@ -167,8 +167,8 @@ def run_script(
             origin=_origin(rule, config["corpus"]),
             all_held_out=gives_rows(config["corpus"]),
         ),
-        input=_Named({"packed": [], "source": [], "rows": [], **inputs}),
-        output=_Named(outputs),
+        input=Named({"packed": [], "source": [], "rows": [], **inputs}),
+        output=Named(outputs),
         wildcards=SimpleNamespace(**wildcards),
         config=config,
         threads=1,
