@@ -19,7 +19,7 @@ from headwater.plan.ranges import Range
 from headwater.plan.shape import Config
 
 # Snakemake takes 1.5 ms and more for a job, and 5 us for each input of one.
-MOST_JOBS, MOST_INPUTS = 50_000, 20_000_000
+MOST_JOBS, MOST_INPUTS = 20_000, 20_000_000
 SHORTEST, LONGEST = 20, 120  # minutes of a GPU job that is worth scheduling
 GB = 1e9
 
