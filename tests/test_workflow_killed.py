@@ -104,9 +104,9 @@ class Strike:
         assert after[0].endswith("the same command goes on from there")
 
 
-def same(clone: Path, finished: Path) -> None:
+def same(clone: Path, finished: Path, *words: str) -> None:
     """A last run ends well, with the bytes of one that nothing befell."""
-    result = run(clone)
+    result = run(clone, *words)
     assert result.returncode == 0, result.stdout[-4000:]
     ours, theirs = contents(clone), contents(finished)
     assert ours.keys() == theirs.keys()
@@ -137,7 +137,7 @@ def test_a_signal_ends_a_training_with_one_line(
         struck.strike(number, whom, job)
         struck.ends()
     if not words:
-        same(clone, smoke_run)
+        same(clone, smoke_run, "retraining")
 
 
 def kinds_of_strikes() -> Iterator[tuple[signal.Signals, str]]:

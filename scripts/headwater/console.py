@@ -89,6 +89,11 @@ class Console(logging.Filter):
             self._flush()
             self._open, self._closed = False, True
 
+    def flush(self) -> None:
+        """Say what is still to be said, before others speak."""
+        with self._lock:
+            self._flush()
+
     @property
     def count(self) -> str:
         """How many of the jobs are done, and of how many."""

@@ -88,6 +88,8 @@ class RunGuard:
 
     def finish(self) -> None:
         """Release the lock and print the experiment's summary if this run made it."""
+        if self._console is not None:
+            self._console.flush()
         if self._remembered:
             orphans.forget_run(self._record)
         self._stack.close()
@@ -101,6 +103,8 @@ class RunGuard:
         if self._interrupted:
             self._ended.wait(interruption.PATIENCE)
             return
+        if self._console is not None:
+            self._console.flush()
         lines = [
             f"{error}  (log: {log})"
             for log in self._recent_logs()
