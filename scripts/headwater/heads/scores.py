@@ -82,5 +82,8 @@ def copying_score(
     output = dense_weight(model, head.layer)[:, head.index].double()  # [hidden, d_head]
     if overlap is None:
         overlap = vocabulary_overlap(model)
-    eigenvalues = torch.linalg.eigvals(value @ overlap @ output)
+    circuit = value @ overlap @ output
+    if not circuit.isfinite().all():
+        return float("nan")  # LAPACK would end the process
+    eigenvalues = torch.linalg.eigvals(circuit)
     return float(eigenvalues.real.sum() / eigenvalues.abs().sum().clamp(min=1e-300))
