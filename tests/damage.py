@@ -23,6 +23,7 @@ from typing import Any
 
 import h5py
 import matplotlib.pyplot  # noqa: F401 (these for the children)
+import numpy as np
 import scipy.stats  # noqa: F401
 import torch
 import transformers  # noqa: F401
@@ -71,19 +72,30 @@ def flipped(path: Path) -> None:
 def edited(path: Path) -> None:
     """As a person would, with the tool for it: one value becomes another."""
     if path.suffix == ".zarr":
-        group = zarr.open_group(path, mode="r+")
-        array = next(a for _, a in sorted(group.arrays()) if a.size)
+        arrays = [p.parent for p in sorted(path.rglob("zarr.json")) if is_array(p)]
+        array = zarr.open_array(arrays[0], mode="r+")
         array[(0,) * array.ndim] = array[(0,) * array.ndim] + 1
     elif path.suffix == ".h5":
         with h5py.File(path, "r+") as file:
-            name = next(n for n in file if file[n].size)
-            values = file[name][...]
-            values.reshape(-1)[0] = -values.reshape(-1)[0] + 1
-            file[name][...] = values
+            names: list[str] = []
+            file.visit(names.append)
+            first = next(file[name] for name in names if is_full(file[name]))
+            values = first[...]
+            values.reshape(-1)[0] = 1 - values.reshape(-1)[0]
+            first[...] = values
     else:
         victim = one_file(path, "edited")
         data = victim.read_bytes()
         victim.write_bytes(data.replace(b"1", b"2", 1) if b"1" in data else data + b" ")
+
+
+def is_array(metadata: Path) -> bool:
+    found = json.loads(metadata.read_text(encoding="utf-8"))
+    return found["node_type"] == "array" and bool(np.prod(found["shape"]))
+
+
+def is_full(item: Any) -> bool:
+    return isinstance(item, h5py.Dataset) and item.size > 0 and item.dtype.kind in "iuf"
 
 
 DAMAGES: tuple[Callable[[Path], None], ...] = (
