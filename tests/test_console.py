@@ -76,6 +76,17 @@ def test_a_job_that_ended_is_a_line(run: Run) -> None:
     assert run.said() == [" 1/10  fit 0001 0 s · about 0 s left in all"]
 
 
+def test_a_console_that_is_gone_stops_nothing(run: Run) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    run.console._stream = Gone()
+    run.begins(1)
+    run.ends(1)
+    run.console.flush()
+
+
 def test_jobs_that_end_together_share_a_line(run: Run) -> None:
     for number in range(1, 6):
         run.begins(number)

@@ -28,6 +28,7 @@ jobs = [subprocess.Popen(["bash", "-c", command]) for command in sys.argv[2:]]
 
 def tell(number):
     print("ends at", number.name, flush=True)
+    raise OSError("the terminal is gone")
 
 ended = interruption.listen(workflow, tell)
 print("runs", flush=True)

@@ -75,8 +75,8 @@ class Strike:
             time.sleep(0.02)
         raise AssertionError(self.said.read_text())
 
-    def strike(self, number: signal.Signals, whom: str, job: int) -> None:
-        """Send a signal to the job, its parent or their group."""
+    def strike(self, number: signal.Signals, whom: str, job: int) -> bool:
+        """Send a signal to the job, its parent or their group; whether it was there."""
         if whom == "group":
             os.killpg(self.main.pid, number)
         elif whom == "parent":
@@ -85,7 +85,8 @@ class Strike:
             try:
                 os.kill(job, number)
             except ProcessLookupError:
-                return  # it has just ended well
+                return False  # it has just ended well
+        return True
 
     def ends(self) -> None:
         """Every process ends in time, with one line and an exit code that is not 0."""
@@ -173,7 +174,8 @@ def test_signals_of_every_kind_in_every_stage(smoke_run: Path, tmp_path: Path) -
         time.sleep(random.uniform(0, 3))
         if struck.main.poll() is not None:
             break
-        struck.strike(number, whom, job)
+        if not struck.strike(number, whom, job):
+            continue
         if whom == "job":  # by SIGKILL and SIGTERM it has failed, by others not
             if number in (signal.SIGKILL, signal.SIGTERM):
                 struck.main.wait()

@@ -199,11 +199,12 @@ class Console(logging.Filter):
         self._last = time.time()
         total = f"{self._total:,}"
         count = f"{self._done:{len(total)},}/{total}"
-        print(
-            f"{time.strftime('%H:%M:%S')} {count}  {text}",
-            file=self._stream,
-            flush=True,
-        )
+        with suppress(OSError):  # a terminal that was closed, or `| head`
+            print(
+                f"{time.strftime('%H:%M:%S')} {count}  {text}",
+                file=self._stream,
+                flush=True,
+            )
 
 
 def _lines_of(job: Job, chosen: Callable[[list[str]], list[str]]) -> list[str]:

@@ -77,7 +77,8 @@ def _end_at(
 ) -> None:
     number = received.get()
     scheduler._user_kill = "graceful"  # starts no job any more
-    tell(signal.Signals(number))
+    with suppress(OSError):  # a terminal that was closed
+        tell(signal.Signals(number))
     scheduler._open_jobs.release()  # looks at it now
     _end_children(received, ended)
 
