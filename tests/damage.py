@@ -120,6 +120,7 @@ def attempt(job: Any, config: dict, most_bytes: int | None = None) -> tuple[int,
     if not child:
         os.dup2(said, 1)
         os.dup2(said, 2)
+        sys.stdout = sys.stderr = os.fdopen(said, "w", encoding="utf-8")
         if most_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
         os._exit(_run(job, config))
