@@ -1,6 +1,7 @@
 """Shapes checked, the order of the tests, and the experiment that several look at."""
 
 import fcntl
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,14 @@ SCIENCE = (
     *("interventions.arms", "interventions.kinds"),
 )
 install_import_hook([f"headwater.{name}" for name in SCIENCE], "type_check.check")
+
+# In the background of a script these are ignored, by all children too; tests send them.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -221,8 +221,8 @@ def full_disk(job: Any, config: dict) -> dict:
     """What a job says on a full disk and leaves there, and what it makes later."""
     outputs = [Path(output) for output in job.output]
     before = contents(outputs)
-    inside = [p for o in outputs for p in (o, *o.rglob("*")) if p.is_file()]
-    largest = max(path.stat().st_size for path in inside)
+    inside = [p.stat() for o in outputs for p in (o, *o.rglob("*")) if p.is_file()]
+    largest = max(found.st_size for found in inside if found.st_nlink == 1)
     with restored(*outputs):
         for path in outputs:
             removed(path)

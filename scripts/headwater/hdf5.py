@@ -1,6 +1,7 @@
 """HDF5 files with an identity: small, structured results."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import h5py
 
-from headwater.errors import again
+from headwater.errors import HeadwaterError, again
 from headwater.identity import Config, check_identity
 from headwater.locks import NO_FLOCK
 from headwater.publish import publish_file
@@ -20,12 +21,17 @@ def publish_hdf5(
     path: Path, identity: dict[str, Any], **attributes: Any
 ) -> Iterator[h5py.File]:
     """Yield a new HDF5 file, published under `path` when the block ends well."""
-    # No lock of HDF5's: not every file system has one, and the part is ours alone.
-    with publish_file(path) as part, h5py.File(part, "w", locking=False) as file:
-        file.attrs["identity"] = json.dumps(identity, sort_keys=True)
-        for name, value in attributes.items():
-            file.attrs[name] = value
-        yield file
+    try:
+        # No lock of HDF5's: not every file system has one, and the part is ours alone.
+        with publish_file(path) as part, h5py.File(part, "w", locking=False) as file:
+            file.attrs["identity"] = json.dumps(identity, sort_keys=True)
+            for name, value in attributes.items():
+                file.attrs[name] = value
+            yield file
+    except HeadwaterError:
+        # A full disk has been told; h5py would tell it again for each of its objects.
+        sys.unraisablehook = lambda _: None
+        raise
 
 
 @contextmanager

@@ -35,7 +35,12 @@ def start(snakemake: Any, beside: Iterable[str] = ()) -> Iterator[dict[str, Any]
         snakemake: the object Snakemake injects into scripts (or a stand-in).
         beside: inputs on whose content the outputs do not depend.
     """
-    configure_logging(Path(snakemake.log[0]), quiet=QUIET in os.environ)
+    log = Path(snakemake.log[0])
+    try:
+        configure_logging(log, quiet=QUIET in os.environ)
+    except OSError as error:
+        reason = f"cannot write ({error.strerror}); free space or mend the folder"
+        sys.exit(f"{ERROR}{log}: {reason}, then run the same command again")
     try:
         fix_threads(int(snakemake.threads))
         outputs = [Path(path) for path in snakemake.output]
@@ -48,7 +53,7 @@ def start(snakemake: Any, beside: Iterable[str] = ()) -> Iterator[dict[str, Any]
             yield snakemake.config
         for name in beside:
             del made_of[str(name)]
-        stage = Path(snakemake.log[0]).with_suffix("").parts[-2:]
+        stage = log.with_suffix("").parts[-2:]
         for path in outputs:
             seals.write(path, made_of, "/".join(stage))
     except HeadwaterError as error:

@@ -28,6 +28,16 @@ class _Formatter(logging.Formatter):
         return f"{record.asctime} {mark}{record.message}"
 
 
+class _Log(logging.FileHandler):
+    """A log which says on stderr what a full disk does not take, if none else does."""
+
+    alone = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if self.alone:
+            print(self.format(record), file=sys.stderr)
+
+
 def configure_logging(path: Path | None, mode: str = "w", quiet: bool = False) -> None:
     """Log to `path`, from its beginning or (mode `a`) its end.
 
@@ -39,7 +49,8 @@ def configure_logging(path: Path | None, mode: str = "w", quiet: bool = False) -
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A file name may hold what no encoding has (surrogates).
-        log = logging.FileHandler(path, mode, "utf-8", errors="backslashreplace")
+        log = _Log(path, mode, "utf-8", errors="backslashreplace")
+        log.alone = quiet
         handlers.append(log)
     logger.handlers.clear()
     logger.setLevel(logging.INFO)

@@ -18,6 +18,7 @@ from pathlib import Path
 from headwater.digests import Entry, content_of, digest_of
 from headwater.errors import HeadwaterError, again
 from headwater.publish import write_text
+from headwater.unreadable import unreadable
 
 SUFFIX = ".seal"
 _PATIENCE = (2, 10, 30)  # seconds until another node's record is seen, see `check`
@@ -140,12 +141,14 @@ def inputs(paths: Iterable[str], results: Path) -> dict[str, str]:
     Raises:
         HeadwaterError: a result is not what was written, see `check`.
     """
-    return {
-        path: check(Path(path))
-        if Path(path).is_relative_to(results)
-        else digest_of(Path(path))
-        for path in sorted(set(paths))
-    }
+    found = {}
+    for path in map(Path, sorted(set(paths))):
+        ours = path.is_relative_to(results)
+        try:
+            found[str(path)] = check(path) if ours else digest_of(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
+    return found
 
 
 def _from(folder: Path, path: str) -> str:
