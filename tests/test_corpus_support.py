@@ -148,7 +148,7 @@ class Named(list):
     """Inputs or outputs of a job: a list with names, like Snakemake's."""
 
     def __init__(self, named: dict[str, Any]) -> None:
-        listed = [v if isinstance(v, list) else [v] for v in named.values()]
+        listed = [v if isinstance(v, list | tuple) else [v] for v in named.values()]
         super().__init__(str(path) for paths in listed for path in paths)
         self.__dict__.update(named)
 

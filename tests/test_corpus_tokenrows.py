@@ -463,7 +463,7 @@ def test_parquet_is_fetched_by_row_groups_and_resumed(
 
     with monkeypatch.context() as patch:
         patch.setattr(GrowingFile, "commit", stop)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit):
             fetched(tmp_path, config)
     assert states[-1] == {"rows": 3 * BATCH}
     target = fetched(tmp_path, config)

@@ -59,7 +59,7 @@ def window_rows(config: dict) -> int:
 def scores_of(clone: Path, target: str) -> np.ndarray:
     """A target's scores of all shards, in order."""
     folder = clone / "results/smoke/influence" / target
-    groups = [zarr.open_group(path, mode="r") for path in sorted(folder.iterdir())]
+    groups = [zarr.open_group(path, mode="r") for path in sorted(folder.glob("*.zarr"))]
     scores = [np.asarray(group["scores"][...]) for group in groups]
     return np.concatenate(scores)[:, 0]  # at the one checkpoint
 

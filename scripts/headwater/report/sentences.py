@@ -250,8 +250,8 @@ def fidelity_sentence(table: pd.DataFrame) -> str:
     values = ", ".join(map(three_digits, table["spearman"]))
     tops = "; ".join(_top_sentence(table, top) for top in FIDELITY_TOPS)
     return (
-        f"The scores agree {how} (Spearman {values}; {rows}): {tops}. Exact scores are "
-        "those of the same factors: this says nothing about how good EK-FAC is."
+        f"The scores agree {how} (Spearman {values}; {rows}): {tops}. Both are of the "
+        "same factors: nothing is said about EK-FAC."
     )
 
 
@@ -262,8 +262,8 @@ def _top_sentence(table: pd.DataFrame, top: str) -> str:
     ratio = table[f"ratio_{top}"]
     ends = dict.fromkeys(map(three_digits, (ratio.min(), ratio.max())))
     return (
-        f"of the top {top} % at least {overlap} are the same rows and {sign} have the "
-        f"same sign, at {' to '.join(ends)} times their exact scores"
+        f"of the top {top} % at least {overlap} are the same, {sign} of the same sign, "
+        f"{' to '.join(ends)} times the exact score"
     )
 
 
