@@ -149,7 +149,7 @@ def test_a_dataset_without_rows_is_refused(tmp_path, content):
 
 @pytest.mark.parametrize("name", ["none", "."])
 def test_a_dataset_without_a_file_is_refused(tmp_path, name):
-    with pytest.raises(HeadwaterError, match="no such file|a folder"):
+    with pytest.raises(HeadwaterError, match=r"no such file|a folder"):
         read_rows(tmp_path / name, spell, 31, 10)
 
 
