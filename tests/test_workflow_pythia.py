@@ -145,7 +145,7 @@ def test_the_whole_experiment_from_a_hub(clone: Path, hub) -> None:
 
     store = zarr.open_group(results / "influence/induction/0000.zarr")
     scores = np.asarray(store["scores"])
-    assert scores.shape == (8 * 8,)
+    assert scores.shape == (8 * 8, 1)
     assert np.isfinite(scores).all()
     assert scores.std() > 0
     effects = pd.read_csv(results / "evaluation/effects.tsv", sep="\t")

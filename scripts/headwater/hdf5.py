@@ -9,10 +9,10 @@ from typing import Any
 
 import h5py
 
-from headwater.errors import HeadwaterError, again
+from headwater.errors import again
 from headwater.identity import Config, check_identity
 from headwater.locks import NO_FLOCK
-from headwater.publish import publish_file
+from headwater.publish import is_disk_error, publish_file
 from headwater.unreadable import unreadable
 
 
@@ -21,17 +21,31 @@ def publish_hdf5(
     path: Path, identity: dict[str, Any], **attributes: Any
 ) -> Iterator[h5py.File]:
     """Yield a new HDF5 file, published under `path` when the block ends well."""
+    # No lock of HDF5's: not every file system has one, and the part is ours alone.
+    with (
+        publish_file(path) as part,
+        _told_once(),
+        h5py.File(part, "w", locking=False) as file,
+    ):
+        file.attrs["identity"] = json.dumps(identity, sort_keys=True)
+        for name, value in attributes.items():
+            file.attrs[name] = value
+        yield file
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    # On a full disk h5py prints a traceback for each object that it cannot close.
+    hooks = sys.excepthook, sys.unraisablehook
+    sys.excepthook = lambda *_: None
+    sys.unraisablehook = lambda _: None
     try:
-        # No lock of HDF5's: not every file system has one, and the part is ours alone.
-        with publish_file(path) as part, h5py.File(part, "w", locking=False) as file:
-            file.attrs["identity"] = json.dumps(identity, sort_keys=True)
-            for name, value in attributes.items():
-                file.attrs[name] = value
-            yield file
-    except HeadwaterError:
-        # A full disk has been told; h5py would tell it again for each of its objects.
-        sys.unraisablehook = lambda _: None
+        yield
+    except Exception as error:
+        if not is_disk_error(error):
+            sys.excepthook, sys.unraisablehook = hooks
         raise
+    sys.excepthook, sys.unraisablehook = hooks
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def _one_line_disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, HeadwaterError) or not _is_disk_error(error):
+        if isinstance(error, HeadwaterError) or not is_disk_error(error):
             raise
         reason = " ".join(str(error).split())  # HDF5's has a line break
         raise HeadwaterError(
@@ -196,7 +196,8 @@ def _one_line_disk_errors(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _is_disk_error(error: Exception) -> bool:
+def is_disk_error(error: Exception) -> bool:
+    """Whether the disk does not take what is written, whoever says so."""
     # h5py and safetensors wrap the operating system's error in their own text.
     if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
         return True

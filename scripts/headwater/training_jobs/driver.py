@@ -100,6 +100,9 @@ def _train_elsewhere(spec: Spec, launch: Launch) -> None:
             _cancel(job)
         sys.exit(1)
     if error:
+        if launch.partition is None:  # ranks that are left wait for those that failed
+            with suppress(HeadwaterError):
+                _cancel(job)
         raise HeadwaterError(f"{error}  (log: {spec.training_log})")
 
 
