@@ -76,9 +76,10 @@ def _end_at(
     ended: threading.Event,
 ) -> None:
     number = received.get()
-    scheduler._user_kill = "graceful"  # starts no job any more
     with suppress(OSError):  # a terminal that was closed
         tell(signal.Signals(number))
+    # Not before: the main thread may see it at once, and end without a word.
+    scheduler._user_kill = "graceful"  # starts no job any more
     scheduler._open_jobs.release()  # looks at it now
     _end_children(received, ended)
 
