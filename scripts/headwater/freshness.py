@@ -16,7 +16,7 @@ from pathlib import Path
 
 from headwater import seals
 from headwater.digests import digest_of
-from headwater.errors import HeadwaterError, again
+from headwater.errors import HeadwaterError
 from headwater.seals import Seal
 
 TIMESTAMP = ".snakemake_timestamp"  # in a folder: its time, for Snakemake
@@ -57,10 +57,7 @@ class _Run:
         younger = [name for name in there if _time(name) > oldest]
         others = [n for n in there if n in self._known and not self._is(n, there[n])]
         if others and not younger:
-            return (
-                f"{path}: made from another {others[0]} than the one that stands "
-                f"there; {again(path)}"
-            )
+            return seals.made_from_another(path, others[0])
         whole = len(there) == len(inputs) and not others and younger
         same = whole and all(self._holds(n, there[n]) for n in younger)
         if same and self._intact(path):

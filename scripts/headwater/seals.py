@@ -101,11 +101,16 @@ def _check(path: Path) -> str:
         made_from = path.parent / name
         known = seal_of(made_from).exists() and made_from.exists()
         if known and read(made_from).content != digest:
-            raise HeadwaterError(
-                f"{path}: made from another {os.path.relpath(made_from)} than the one "
-                f"that stands there; {again(path)}"
-            )
+            raise HeadwaterError(made_from_another(path, os.path.relpath(made_from)))
     return seal.content
+
+
+def made_from_another(path: Path, made_from: object) -> str:
+    """What to say of a result that an input was replaced under."""
+    return (
+        f"{path}: made from another {made_from} than the one that stands there; "
+        f"{again(path)}"
+    )
 
 
 def damage(path: Path, seal: Seal) -> str | None:

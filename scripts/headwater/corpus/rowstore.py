@@ -161,18 +161,19 @@ def take_stored(group: zarr.Group, rows: np.ndarray) -> Iterator[RowBlock]:
     Args:
         rows: int64 [k], sorted row numbers.
     """
-    size = stores.array(group, "tokens").chunks[0]
-    count = stored_rows(group)
+    names = "tokens", "domain", "span_offsets", "spans"
+    tokens, domain, offsets, spans = (stores.array(group, name) for name in names)
+    size, count = tokens.chunks[0], tokens.shape[0]
     for number in np.unique(rows // size):
         low, high = np.searchsorted(rows, (number * size, (number + 1) * size))
         first = int(number) * size
         here = slice(first, min(first + size, count))
-        bounds = stores.read(group, "span_offsets", slice(here.start, here.stop + 1))
+        bounds = stores.values(offsets, slice(here.start, here.stop + 1))
         block = RowBlock(
-            stores.read(group, "tokens", here),
-            stores.read(group, "domain", here),
+            stores.values(tokens, here),
+            stores.values(domain, here),
             np.diff(bounds),
-            stores.read(group, "spans", slice(int(bounds[0]), int(bounds[-1]))),
+            stores.values(spans, slice(int(bounds[0]), int(bounds[-1]))),
         )
         yield block.take(rows[low:high] - first)
 
