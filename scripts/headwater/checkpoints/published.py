@@ -60,7 +60,7 @@ def tell_equal_revisions(folders: Iterable[Path]) -> None:
     equal = [" = ".join(group) for group in names.values() if len(group) > 1]
     if equal:
         logger.warning(
-            "WARNING: checkpoints.revisions: the same weights under several names: %s; "
+            "checkpoints.revisions: the same weights under several names: %s; "
             "curves are flat between them",
             ", ".join(equal),
         )

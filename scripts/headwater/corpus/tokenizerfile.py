@@ -127,7 +127,7 @@ def _check_ids(path: Path, words: Mapping[str, int]) -> None:
         )
     if size > len(owners):
         logger.warning(
-            "WARNING: %s: %s of its %s ids have no token; the embeddings of these are "
+            "%s: %s of its %s ids have no token; the embeddings of these are "
             "never trained",
             *(path, f"{size - len(owners):,}", f"{size:,}"),
         )
