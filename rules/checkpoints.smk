@@ -26,6 +26,7 @@ if TRAINED:
             start=START,
             rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
             tokenizer="<results>/corpus/tokenizer",
+            held_out="<results>/corpus/held_out.zarr" if STOPS else [],
         output:
             directory(CHECKPOINTS),
         log:
@@ -43,5 +44,6 @@ if TRAINED:
         params:
             code=digest("train_baseline"),
             settings=section("seed", "model", "training", "checkpoints"),
+            ends=[section("heads"), WINDOW_TARGET] if STOPS else None,
         script:
             "../scripts/train_baseline.py"

@@ -97,6 +97,8 @@ ARMS = [BASELINE_RUN, *config["arms"]]
 MOST_DRAWS = max([arm["draws"] for arm in config["arms"].values()], default=1)
 CHECKPOINT_STEPS = saved_steps(config)
 TRAINED = "revisions" not in config["checkpoints"]  # else published ones are taken
+STOPS = "stop" in config["training"]  # the run ends when the head has been found
+WINDOW_TARGET = config["targets"][config["window"]["target"]]
 BASELINE = "<results>/checkpoints" if TRAINED else "<results>/checkpoints/source"
 CHECKPOINTS = [f"{BASELINE}/{step_name(step)}" for step in CHECKPOINT_STEPS]
 # The window's checkpoints that are used: arms start from one, rows are scored at some.

@@ -46,7 +46,7 @@ rule select_window:
     params:
         code=digest("select_window"),
         settings=section("window"),
-        target=config["targets"][config["window"]["target"]],
+        target=WINDOW_TARGET,
     script:
         "../scripts/select_window.py"
 

@@ -22,6 +22,7 @@ def main(snakemake):
                 "start": list(inputs.start),
                 "rows": list(inputs.rows),
                 "tokenizer": [str(inputs.tokenizer)],
+                "held_out": list(inputs.held_out),
             },
             config=config,
             identity=identity("checkpoints", config),

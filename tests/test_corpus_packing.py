@@ -37,8 +37,12 @@ def all_rows(group):
     return {name: group[name][...] for name in names}
 
 
-def slow_rows(documents, domains, tokenizer, end, width):
+def slow_rows(documents, domains, tokenizer, end, width, packing="stream"):
     """Tokens, domain and spans of every row, one token at a time."""
+    if packing == "document":
+        for document in documents:
+            yield from slow_rows([document], domains, tokenizer, end, width)
+        return
     stream = []  # (token, line, first character, last plus one, domain)
     for document in documents:
         encoding = tokenizer.encode(document.text, add_special_tokens=False)
@@ -70,11 +74,12 @@ def long_documents():
 
 @pytest.mark.parametrize("batch", [500, 1_000_000])
 @pytest.mark.parametrize("kind", ["trained", "pythia"])
-def test_rows_equal_those_of_the_slow_twin(tmp_path, monkeypatch, kind, batch):
+@pytest.mark.parametrize("how", ["stream", "document"])
+def test_rows_equal_those_of_the_slow_twin(tmp_path, monkeypatch, how, kind, batch):
     monkeypatch.setattr(packer, "_BATCH_CHARACTERS", batch)
     encoder = small_encoder() if kind == "trained" else Encoder(pythia_like(), 0)
     shard = write_shard(tmp_path / "a.jsonl.zst", some_documents(60) + long_documents())
-    root = pack(tmp_path, shard, encoder)
+    root = pack(tmp_path, shard, encoder, small_config(corpus__packing=how))
     domains = root.attrs["domains"]
     documents = list(DocumentReader(shard, "fail"))
     for split in packing.SPLITS:
@@ -84,7 +89,7 @@ def test_rows_equal_those_of_the_slow_twin(tmp_path, monkeypatch, kind, batch):
             if packing.is_held_out("a", d.line, CONFIG) == (split == "held_out")
         ]
         assert chosen
-        expected = list(slow_rows(chosen, domains, encoder.tokenizer, 0, 17))
+        expected = list(slow_rows(chosen, domains, encoder.tokenizer, 0, 17, how))
         found = all_rows(root[split])
         assert len(found["tokens"]) == len(expected)
         for row, (tokens, domain, spans) in enumerate(expected):
@@ -130,10 +135,11 @@ def test_every_character_of_every_document_is_in_a_row(tmp_path):
     assert all(count < 17 * 10 for count in lost.values())
 
 
-def test_tokens_are_the_documents_and_their_ends(tmp_path):
+@pytest.mark.parametrize("how", ["stream", "document"])
+def test_tokens_are_the_documents_and_their_ends(tmp_path, how):
     encoder = small_encoder()
     shard = write_shard(tmp_path / "a.jsonl.zst", some_documents(30))
-    root = pack(tmp_path, shard, encoder)
+    root = pack(tmp_path, shard, encoder, small_config(corpus__packing=how))
     total = sum(
         len(encoder.tokenizer.encode(d.text).ids) + 1
         for d in DocumentReader(shard, "fail")
@@ -142,7 +148,8 @@ def test_tokens_are_the_documents_and_their_ends(tmp_path):
     for split in packing.SPLITS:
         tokens = sum(domain["tokens"] for domain in counts[split].values())
         assert tokens == root[split]["tokens"].size + dropped[split]
-        assert 0 <= dropped[split] < 17
+        ends = 30 if how == "document" else 1
+        assert 0 <= dropped[split] < 17 * ends
         rows = sum(domain["rows"] for domain in counts[split].values())
         assert rows == root[split]["tokens"].shape[0]
     tokens = [d["tokens"] for split in counts.values() for d in split.values()]

@@ -88,6 +88,7 @@ def small_config(**changes: Any) -> dict[str, Any]:
             "shards": ["text"],
             "on_bad_line": "fail",
             "seq_len": 16,
+            "packing": "stream",
             "tokenizer": {"vocab_size": 300},
             "held_out": {"fraction": 0.2, "rows_per_domain": 5},
             "records": {

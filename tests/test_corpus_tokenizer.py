@@ -63,6 +63,14 @@ def test_trained_tokenizer_loses_nothing(tmp_path, shard):
     assert encoder.decode(np.array([0])) == "<|endoftext|>"
 
 
+def test_digits_can_be_split():
+    texts = ["call 555 1234 now, 555 1234 at 1234"] * 50
+    for split, pieces in ((False, ["Ġ1234"]), (True, ["Ġ", "1", "2", "3", "4"])):
+        tokenizer = making.train(iter(texts), 300, split)
+        assert tokenizer.encode(" 1234").tokens == pieces
+        assert tokenizer.decode(tokenizer.encode(" 1234").ids) == " 1234"
+
+
 def test_transformers_loads_the_trained_folder(tmp_path, shard):
     folder = make(tmp_path / "t", {"vocab_size": 300}, [shard])
     loaded = PreTrainedTokenizerFast.from_pretrained(folder)

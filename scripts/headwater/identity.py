@@ -53,7 +53,7 @@ _BY_NAME = ("targets", "arms")
 
 SPEED = {"curvature": ("batch_size",), "gradients": ("batch_size",)}
 
-FORMAT = 4
+FORMAT = 5
 
 
 def identity(
@@ -67,6 +67,9 @@ def identity(
         extra: what else tells this result from its siblings (shard, arm, ...).
     """
     names = {**SECTIONS, **_BESIDE}[stage]
+    if stage == "checkpoints" and "stop" in config["training"]:
+        # Where the run ends depends on how the window's head is found.
+        names, targets = (*names, "heads"), [config["window"]["target"]]
     settings = _settings(names, config, targets)
     return {"stage": stage, "format": FORMAT, "settings": settings, **extra}
 

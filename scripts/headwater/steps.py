@@ -17,6 +17,9 @@ from typing import Any
 from headwater.errors import HeadwaterError
 
 
+ENDED = "ended.json"  # stands where the checkpoint of a step would, had it been trained
+
+
 def rows_of_steps(config: Mapping[str, Any], steps: int) -> int:
     """Rows that so many steps of the config's training read."""
     return steps * int(config["training"]["batch_size"])
@@ -39,8 +42,9 @@ def step_of(revision: str) -> int | None:
 
 
 def step_numbers(folders: Iterable[Path]) -> list[tuple[int, Path]]:
-    """(step, folder) of `step<N>` folders, ascending."""
-    return sorted((int(path.name.removeprefix("step")), path) for path in folders)
+    """(step, folder) of `step<N>` folders, ascending; none after the run's end."""
+    reached = (path for path in folders if not (path / ENDED).exists())
+    return sorted((int(path.name.removeprefix("step")), path) for path in reached)
 
 
 def step_of_row(row: int, batch_size: int) -> int:

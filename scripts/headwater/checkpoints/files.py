@@ -5,7 +5,7 @@
       model.safetensors      weights, under the names that published models have
       optimizer.safetensors  Adam's moments, `<parameter>.exp_avg` and `.exp_avg_sq`,
                              and the loss scale of half precision
-      trainer.json           step, loss (null before the first update), identity
+      trainer.json           `TrainerState`; the loss is null before the first update
 
 Written under another name and renamed when whole. A folder without one of its files is
 refused. Weights alone (`optimizer=None`) make a checkpoint that cannot be resumed from.
@@ -38,11 +38,16 @@ PRECISIONS = {"exact": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass
 class TrainerState:
-    """What `trainer.json` holds."""
+    """What `trainer.json` holds.
+
+    Attributes:
+        found: the step at which a run that ends some steps later has found its head.
+    """
 
     step: int
     loss: float | None
     identity: dict[str, Any]
+    found: int | None = None
 
 
 def save_checkpoint(

@@ -5,7 +5,11 @@ training changes fast. The same here, with the interval free.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from headwater.publish import write_json
+from headwater.steps import ENDED
 
 LAST_POWER = 512
 RESUME = "resume"  # folder of the state to resume from, beside those of the steps
@@ -54,3 +58,9 @@ def point_names(window: Mapping[str, Any]) -> list[str]:
     if window["score_at"] == "end":
         return ["end"]
     return ["start", *(f"point{i}" for i in range(1, window["checkpoints"]))]
+
+
+def mark_ended(folder: Path, end: int) -> None:
+    """Say in the place of a step's checkpoint that the run ended before it."""
+    folder.mkdir(exist_ok=True)
+    write_json(folder / ENDED, {"ended_at_step": end})

@@ -22,6 +22,7 @@ from headwater.config.files import (
     tokenizer_problems,
     wanted_revisions,
 )
+from headwater.config.processor import settle_precision
 from headwater.config.reading import read_config
 from headwater.config.registry import check_problems
 from headwater.config.schema import MOST_PROBLEMS, fill_defaults, schema_problems
@@ -76,6 +77,7 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
         lines.append(f"{file}: more is wrong; mend these {MOST_PROBLEMS} first")
     if lines:
         raise ConfigError("\n".join(lines))
+    settle_precision(config)
     return config
 
 

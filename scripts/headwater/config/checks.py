@@ -206,6 +206,14 @@ def _found_window_has_rows(config: Config) -> Iterator[Problem]:
         yield problem("checkpoints.revisions", text)
 
 
+@check("training.stop", "window.start", "window.end")
+def _a_found_end_has_a_found_window(config: Config) -> Iterator[Problem]:
+    for name in ("start", "end") if "stop" in config["training"] else ():
+        if config["window"][name] != "auto":
+            text = f"{config['window'][name]} may lie after the run's end, which "
+            yield problem(f"window.{name}", text + "training.stop finds; write auto")
+
+
 @check("checkpoints", "model.vocab_size")
 def _embedding_is_known(config: Config) -> Iterator[Problem]:
     if config["checkpoints"] and "vocab_size" not in config["model"]:

@@ -1,7 +1,8 @@
 """A stream of documents to rows of tokens, each with the characters it was made from.
 
 The tokens of all documents, each followed by the end-of-document token, form one long
-stream; a row is the next `seq_len + 1` tokens of it.
+stream; a row is the next `seq_len + 1` tokens of it. Or every document begins a row, so
+that no row holds two; what is left at a document's end, less than a row, is dropped.
 """
 
 from collections import Counter
@@ -33,10 +34,16 @@ class Packer:
     A *cut* is a place in the token stream where a span begins: the first token of a
     document or of a row. Its columns are position, line, first character, domain, and
     the last-plus-one character of the span that it ends.
+
+    Args:
+        apart: whether every document begins a row.
     """
 
-    def __init__(self, encoder: Encoder, width: int, writer: RowWriter) -> None:
+    def __init__(
+        self, encoder: Encoder, width: int, writer: RowWriter, apart: bool = False
+    ) -> None:
         self._encoder, self._width, self._writer = encoder, width, writer
+        self._apart, self._dropped = apart, 0
         self.token_counts = np.zeros(encoder.vocabulary, np.int64)
         self.domain_tokens: Counter[int] = Counter()
         self.domain_rows: Counter[int] = Counter()
@@ -56,16 +63,24 @@ class Packer:
             self._characters += stop - start
             if self._characters >= _BATCH_CHARACTERS:
                 self._encode()
+        if self._apart:
+            self._close()
 
     def finish(self) -> int:
-        """Write what is left; returns the tokens dropped at the end (under one row)."""
+        """Write what is left; returns the tokens dropped, under a row at each end."""
+        self._close()
+        self._writer.close()
+        return self._dropped
+
+    def _close(self) -> None:
+        """Write the whole rows of what is left, and drop the rest."""
         self._encode()
         end = self._first + len(self._tokens)
         closing = np.array([[end, 0, 0, 0, self._last_stop]], np.int64)
         self._cuts = np.concatenate([self._cuts, closing])
         self._emit(end // self._width)
-        self._writer.close()
-        return len(self._tokens)
+        self._dropped += len(self._tokens)
+        self._tokens, self._cuts = self._tokens[:0], self._cuts[:0]
 
     def _encode(self) -> None:
         if not self._pieces:

@@ -47,7 +47,8 @@ def pack_source(
     with publish_folder(target, identity) as part:
         root = stores.create_group(part, identity, sources=[source])
         width = config["corpus"]["seq_len"] + 1
-        train, held_out = (_Split(root, name, encoder, width) for name in SPLITS)
+        apart = config["corpus"]["packing"] == "document"
+        train, held_out = (_Split(root, name, encoder, width, apart) for name in SPLITS)
         reader = DocumentReader(path, config["corpus"]["on_bad_line"])
         domains: dict[str, int] = {}
         for document in _with_progress(reader, source):
@@ -73,11 +74,11 @@ class _Split:
     """The training half or the held-out half of a source."""
 
     def __init__(
-        self, root: zarr.Group, name: str, encoder: Encoder, width: int
+        self, root: zarr.Group, name: str, encoder: Encoder, width: int, apart: bool
     ) -> None:
         dtype = token_dtype(encoder.vocabulary)
         writer = RowWriter(root.create_group(name), width, dtype)
-        self.packer = Packer(encoder, width, writer)
+        self.packer = Packer(encoder, width, writer, apart)
         self._documents: Counter[int] = Counter()
         self._characters: Counter[int] = Counter()
 

@@ -45,7 +45,8 @@ def make_tokenizer(
     """Publish the tokenizer folder that a config asks for.
 
     Args:
-        tokenizer: `{vocab_size}` to train one, or `{name, revision}` to fetch one.
+        tokenizer: `{vocab_size, split_digits}` to train one, or `{name, revision}` to
+            fetch one.
         sources: the corpus, `.jsonl.zst` files in order.
         model_vocabulary: rows of the model's embedding, if the config says.
 
@@ -61,7 +62,8 @@ def make_tokenizer(
         else:
             label = "trained tokenizer"
             texts = sample_texts(sources, on_bad_line, SAMPLE_CHARACTERS)
-            end = save_trained(part, train(texts, tokenizer["vocab_size"]))
+            split = tokenizer.get("split_digits", False)
+            end = save_trained(part, train(texts, tokenizer["vocab_size"], split))
         size = count_ids(Tokenizer.from_file(str(part / TOKENIZER_NAME)))
         check_vocabulary(label, size, model_vocabulary)
         logger.info("%s: %s token ids, end of document %s", label, f"{size:,}", end)
@@ -109,7 +111,9 @@ def sample_texts(
         passed += reader.bytes_read
 
 
-def train(texts: Iterator[str], vocab_size: int) -> Tokenizer:
+def train(
+    texts: Iterator[str], vocab_size: int, split_digits: bool = False
+) -> Tokenizer:
     """Train a byte-level BPE; the same texts give the same tokenizer.
 
     All 256 bytes are tokens, so no text is ever lost; `<|endoftext|>` is id 0.
@@ -123,7 +127,11 @@ def train(texts: Iterator[str], vocab_size: int) -> Tokenizer:
             f"needs {_SMALLEST_VOCABULARY} or more (256 bytes, the end of a document)"
         )
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if split_digits:  # as Llama's: a number is its digits, not a word of its own
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        bytewise = pre_tokenizers.Sequence([digits, bytewise])
+    tokenizer.pre_tokenizer = bytewise
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

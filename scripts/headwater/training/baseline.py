@@ -7,16 +7,17 @@ imported where it is used.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwater.checkpoints.schedule import checkpoint_steps
+from headwater.checkpoints.schedule import checkpoint_steps, mark_ended
 from headwater.locks import exclusive
 from headwater.publish import discard_work, part_of, publish_links
 from headwater.seeds import stable_seed
-from headwater.steps import step_name
+from headwater.steps import step_name, step_numbers
 from headwater.training.spec import Spec
 
 if TYPE_CHECKING:
     from headwater.neox import Model
     from headwater.training.ranks import Ranks
+    from headwater.training.stopping import StopRule
 
 
 def train(spec: Spec, ranks: "Ranks", device: str) -> None:
@@ -30,7 +31,8 @@ def train(spec: Spec, ranks: "Ranks", device: str) -> None:
     batches = baseline_batches(rows, config["training"]["batch_size"])
     model = _start_model(spec)
     with shared_work(Path(spec.target), spec.begun_with, ranks) as part:
-        run = Run("baseline", part, _schedule(spec), True, spec.identity, device)
+        schedule, stop = _schedule(spec), _stop_rule(spec)
+        run = Run("baseline", part, schedule, True, spec.identity, device, stop)
         train_run(run, model, recipe_of(config), batches, config, ranks)
 
 
@@ -38,15 +40,31 @@ def publish(spec: Spec) -> None:
     """Publish the finished work folder's checkpoints."""
     target = Path(spec.target)
     with exclusive(target):
+        part = part_of(target)
+        end = step_numbers(part.glob("step*"))[-1][0]
         for step in _schedule(spec):
             name = step_name(step)
-            publish_links(part_of(target) / name, target.with_name(name))
+            if step > end:
+                mark_ended(part / name, end)
+            publish_links(part / name, target.with_name(name))
         discard_work(target)
 
 
 def _schedule(spec: Spec) -> list[int]:
     training = spec.config["training"]
     return checkpoint_steps(training["steps"], training["checkpoint_every"])
+
+
+def _stop_rule(spec: Spec) -> "StopRule | None":
+    from headwater.heads.finding import head_finder
+    from headwater.training.stopping import StopRule
+
+    config = spec.config
+    rule = config["training"].get("stop")
+    if not rule:
+        return None
+    find = head_finder(spec.path("held_out"), spec.path("tokenizer"), config)
+    return StopRule(find, rule["after"], _schedule(spec))
 
 
 def _start_model(spec: Spec) -> "Model":

@@ -46,6 +46,10 @@ class Ranks:
         self.agreed = self.wish
         return loss
 
+    def any(self, value: bool) -> bool:
+        """Whether any rank says so: the same answer for all."""
+        return value
+
     def check_same(self, step: int) -> None:
         """Wait for all ranks, and see that they begin at the same step."""
 
@@ -103,6 +107,12 @@ class Group(Ranks):
                 f"ranks read checkpoints of steps {steps.tolist()}: the nodes do not "
                 "see the same files yet; run again"
             )
+
+    def any(self, value: bool) -> bool:
+        """Whether any rank says so: the same answer for all."""
+        votes = torch.tensor([int(value)], device=self._device)
+        self._reduce(votes)
+        return bool(votes)
 
     def close(self) -> None:
         """Leave the group."""

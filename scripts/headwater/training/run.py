@@ -31,6 +31,7 @@ from headwater.steps import step_name
 from headwater.training.initial import initialise
 from headwater.training.ranks import END, GO_ON, SAVE, STOP, Ranks
 from headwater.training.recipe import Recipe, make_optimizer, make_scaler
+from headwater.training.stopping import StopRule
 from headwater.training.trainer import Batches, train
 
 SAVE_SECONDS = 600  # of work are lost at most when a node dies
@@ -53,6 +54,7 @@ class Run:
             saved between checkpoints always stand there.
         identity: stamped into every checkpoint.
         device: where to train.
+        stop: ends the run before the schedule's end; None never does.
     """
 
     label: str
@@ -61,6 +63,12 @@ class Run:
     keep_optimizer: bool
     identity: dict[str, Any]
     device: str = "cpu"
+    stop: StopRule | None = None
+
+    @property
+    def end(self) -> int:
+        """Its last step, as far as it is known."""
+        return self.stop.end if self.stop else self.schedule[-1]
 
 
 @contextmanager
@@ -150,25 +158,28 @@ def train_run(
     ranks = ranks or Ranks()
     model, optimizer, scaler, step = _state(run, start, recipe, config)
     ranks.check_same(step)
-    end = run.schedule[-1]
-    progress = Progress(run.label, end, "steps", done=step)
+    progress = Progress(run.label, run.end, "steps", done=step)
     saver = _Saver(run, model, optimizer, scaler, ranks)
     if step == run.schedule[0]:
         saver.keep(step, None)
 
-    def after(finished: int, loss: float) -> None:
+    def after(finished: int, loss: float) -> bool:
         if not math.isfinite(loss):
             raise HeadwaterError(
                 f"{run.label}: the loss is not finite at step {finished}; lower "
                 "training.learning_rate"
             )
+        if run.stop:
+            run.stop.look(finished, model, ranks)
         saver.save(finished, loss)
         if ranks.rank == 0:
             progress.update(note=f"loss {loss:.3f}")
-        if ranks.agreed >= STOP and finished < end:
+        ended = finished >= run.end
+        if ranks.agreed >= STOP and not ended:
             raise Stopped
+        return ended
 
-    train(model, optimizer, recipe, batch, range(step, end), after, scaler, ranks)
+    train(model, optimizer, recipe, batch, range(step, run.end), after, scaler, ranks)
 
 
 def _state(
@@ -183,7 +194,10 @@ def _state(
     if not isinstance(start, Path):
         return model, optimizer, scaler, 0
     load_optimizer(start, model, optimizer, scaler)
-    step = load_state(start, config).step
+    state = load_state(start, config)
+    step = state.step
+    if run.stop:
+        run.stop.found = state.found
     if resumable is not None:
         logger.info("%s: resuming from %s (step %d)", run.label, start.name, step)
     return model, optimizer, scaler, step
@@ -230,7 +244,8 @@ class _Saver:
         self, name: str, finished: int, loss: float | None, moments: bool = True
     ) -> None:
         if self.ranks.rank == 0:
-            state = TrainerState(finished, loss, self.run.identity)
+            found = self.run.stop.found if self.run.stop else None
+            state = TrainerState(finished, loss, self.run.identity, found)
             optimizer = self.optimizer if moments else None
             folder = self.run.folder / name
             save_checkpoint(folder, self.model, optimizer, state, self.scaler)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from headwater.causal_attention import by_products
 from headwater.cross_entropy import weighted_token_loss
 from headwater.neox import Model, final_hidden
 from headwater.training.ranks import Ranks
@@ -18,7 +19,7 @@ from headwater.training.recipe import Recipe, make_scaler
 TokenRows = Int[Tensor, "batch tokens"]  # one token more than the model sees
 Weights = Float[Tensor, " batch"]  # of rows: 0 removed, 1 as trained, 2 seen twice
 Batches = Callable[[int], tuple[TokenRows, Weights]]
-Hook = Callable[[int, float], None]
+Hook = Callable[[int, float], bool | None]  # True ends the training
 
 
 def weighted_loss(
@@ -29,7 +30,8 @@ def weighted_loss(
     compute: torch.dtype | None = None,
 ) -> Float[Tensor, ""]:
     """Weighted next-token loss of rows, in nats a token of `count` rows."""
-    with torch.autocast(rows.device.type, compute, enabled=compute is not None):
+    autocast = torch.autocast(rows.device.type, compute, enabled=compute is not None)
+    with autocast, by_products(model, compute):
         hidden = final_hidden(model, rows[:, :-1])
     unembedding = model.get_output_embeddings().weight
     total = weighted_token_loss(
@@ -55,6 +57,8 @@ def train(
 ) -> None:
     """Train over `steps`, calling `after(step + 1, loss)` when a step is done.
 
+    It ends where that returns True.
+
     Args:
         model: state at `steps.start`, changed in place; its weights are float32.
         optimizer: its state at `steps.start`, changed in place.
@@ -78,7 +82,8 @@ def train(
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
         scaler.step(optimizer)
         scaler.update()
-        after(step + 1, float(loss))
+        if after(step + 1, float(loss)):
+            break
 
 
 def add_gradient(

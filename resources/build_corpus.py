@@ -1,15 +1,17 @@
-"""Build the small real-text corpus that ships with Headwater.
+"""Build a real-text corpus that ships with Headwater.
 
-The script downloads the packages in ``sources.toml``, checks their SHA-256 sums,
-extracts the files named there, cuts them into documents, and writes four shards
-in the format of the Pile (one JSON object a line, zstd).  The same packages and
-the same release of libzstd always give the same bytes.
+    python resources/build_corpus.py resources/natural
+
+The script downloads the packages in the folder's ``sources.toml``, checks their SHA-256
+sums, extracts the files named there, cuts them into documents, and writes shards in the
+format of the Pile (one JSON object a line, zstd).  The same packages and the same
+release of libzstd always give the same bytes.
 
 Needs ``apt-get`` and ``dpkg-deb`` (Debian 12, amd64), ``pip`` and, before Python
 3.14, the package ``backports.zstd`` (libzstd 1.5.7 makes the shipped shards).  A
 package version that the distribution has replaced can be put into the
 ``--downloads`` folder by hand (Debian keeps old versions in its snapshot archive).
-See NOTICE.md for the licences.
+See each folder's NOTICE.md for the licences.
 """
 
 from __future__ import annotations
@@ -34,18 +36,38 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-HERE = Path(__file__).resolve().parent
-SEED = "headwater-corpus-1"
-SHARDS = 4
-LEVEL = 19
-MAX_CHARS = 12_000
-MIN_CHARS = 300
-MAX_NON_ASCII = 0.02
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a corpus is cut and packed: the table ``corpus`` of its sources.toml.
+
+    Attributes:
+        seed: chooses the documents and their order.
+        shards: files.
+        level: of zstd.
+        longest: most characters of a document.
+        shortest: documents with fewer are left out.
+    """
+
+    seed: str
+    shards: int
+    level: int
+    longest: int
+    shortest: int
 
 
 @dataclass(frozen=True)
 class Source:
-    """One pinned package, and what it gives to one domain."""
+    """One pinned package, and what it gives to one domain.
+
+    Attributes:
+        characters: how much, about.
+        files: globs inside the unpacked package.
+        skip: regular expression of paths to leave out.
+        require: of files, what their first 6,000 characters must match (a licence).
+        non_ascii: most of a document's characters that may be no ASCII.
+        note: what each of its lines must say, where a licence asks for it.
+    """
 
     domain: str
     characters: int
@@ -55,6 +77,9 @@ class Source:
     sha256: str
     files: list[str]
     skip: str = r"(?!)"
+    require: str = ""
+    non_ascii: float = 0.02
+    note: str = ""
 
     @property
     def label(self) -> str:
@@ -79,11 +104,11 @@ class Document:
     path: str
     part: int
     text: str
+    note: str = ""
 
-    @property
-    def key(self) -> str:
+    def key(self, seed: str) -> str:
         """A hash that puts documents in a fixed random order."""
-        name = f"{SEED}\0{self.source}\0{self.path}\0{self.part}"
+        name = f"{seed}\0{self.source}\0{self.path}\0{self.part}"
         return hashlib.sha256(name.encode()).hexdigest()
 
     def to_json(self) -> str:
@@ -94,6 +119,8 @@ class Document:
             "path": self.path,
             "part": self.part,
         }
+        if self.note:
+            meta["note"] = self.note
         return json.dumps({"text": self.text, "meta": meta}, ensure_ascii=False)
 
 
@@ -175,50 +202,54 @@ def clean(text: str, path: Path) -> str:
     return text
 
 
-def cut_point(text: str, start: int) -> int:
+def cut_point(text: str, start: int, longest: int) -> int:
     """Where the document that begins at ``start`` ends."""
-    limit = start + MAX_CHARS
+    limit = start + longest
     if limit >= len(text):
         return len(text)
-    for mark, least in (("\n\n", MAX_CHARS // 2), ("\n", MAX_CHARS // 4), (" ", 0)):
+    for mark, least in (("\n\n", longest // 2), ("\n", longest // 4), (" ", 0)):
         found = text.rfind(mark, start + least, limit)
         if found > start:
             return found + len(mark)
     return limit
 
 
-def cut(text: str) -> Iterator[str]:
+def cut(text: str, longest: int) -> Iterator[str]:
     """Cut a text into documents at paragraph, line or word boundaries."""
     start = 0
     while start < len(text):
-        end = cut_point(text, start)
+        end = cut_point(text, start, longest)
         yield text[start:end]
         start = end
 
 
-def wanted(text: str) -> bool:
+def wanted(text: str, shortest: int, most_non_ascii: float) -> bool:
     """Whether a document is long, ASCII and free enough to keep."""
-    if len(text.strip()) < MIN_CHARS or _UNWANTED.search(text):
+    if len(text.strip()) < shortest or _UNWANTED.search(text):
         return False
     non_ascii = sum(1 for char in text if not char.isascii())
-    return non_ascii <= MAX_NON_ASCII * len(text)
+    return non_ascii <= most_non_ascii * len(text)
 
 
-def documents(source: Source, root: Path) -> Iterator[Document]:
+def documents(source: Source, root: Path, recipe: Recipe) -> Iterator[Document]:
     """All documents that a source could give."""
     for path in source_files(source, root):
-        name = path.relative_to(root).as_posix()
-        for part, text in enumerate(cut(clean(read_text(path), path))):
-            if wanted(text):
-                yield Document(source.domain, source.label, name, part, text)
+        name, whole = path.relative_to(root).as_posix(), read_text(path)
+        if not re.search(source.require, whole[:6000]):
+            continue
+        for part, text in enumerate(cut(clean(whole, path), recipe.longest)):
+            if wanted(text, recipe.shortest, source.non_ascii):
+                own = source.domain, source.label, name, part, text, source.note
+                yield Document(*own)
 
 
-def select(source: Source, root: Path) -> list[Document]:
+def select(source: Source, root: Path, recipe: Recipe) -> list[Document]:
     """Random different documents of a source, up to its number of characters."""
     seen: set[str] = set()
     chosen: list[Document] = []
     total = 0
-    for doc in sorted(documents(source, root), key=lambda doc: doc.key):
+    found = documents(source, root, recipe)
+    for doc in sorted(found, key=lambda doc: doc.key(recipe.seed)):
         if total < source.characters and doc.text not in seen:
             seen.add(doc.text)
             chosen.append(doc)
@@ -226,22 +257,23 @@ def select(source: Source, root: Path) -> list[Document]:
     return chosen
 
 
-def collect(downloads: Path, work: Path) -> list[Document]:
+def collect(
+    sources: list[Source], recipe: Recipe, downloads: Path, work: Path
+) -> list[Document]:
     """Download and unpack every package, and choose the documents."""
-    table = tomllib.loads((HERE / "sources.toml").read_text(encoding="utf-8"))
     chosen: list[Document] = []
-    for source in (Source(**row) for row in table["source"]):
-        root = work / source.name
+    for number, source in enumerate(sources):
+        root = work / f"{number}-{source.name}"
         extract(source, download(source, downloads), root)
-        chosen += select(source, root)
+        chosen += select(source, root, recipe)
     return chosen
 
 
-def deal(docs: list[Document]) -> list[list[Document]]:
+def deal(docs: list[Document], recipe: Recipe) -> list[list[Document]]:
     """Deal documents to shards so that each gets its share of each source."""
-    shards: list[list[Document]] = [[] for _ in range(SHARDS)]
-    sizes: dict[str, list[int]] = defaultdict(lambda: [0] * SHARDS)
-    for doc in sorted(docs, key=lambda doc: doc.key):
+    shards: list[list[Document]] = [[] for _ in range(recipe.shards)]
+    sizes: dict[str, list[int]] = defaultdict(lambda: [0] * recipe.shards)
+    for doc in sorted(docs, key=lambda doc: doc.key(recipe.seed)):
         held = sizes[doc.source]
         index = held.index(min(held))
         held[index] += len(doc.text)
@@ -249,13 +281,13 @@ def deal(docs: list[Document]) -> list[list[Document]]:
     return shards
 
 
-def write_shards(shards: list[list[Document]], out: Path) -> None:
+def write_shards(shards: list[list[Document]], level: int, out: Path) -> None:
     """Write each shard as zstd-compressed JSON lines."""
     out.mkdir(parents=True, exist_ok=True)
     for index, docs in enumerate(shards):
         data = "".join(f"{doc.to_json()}\n" for doc in docs).encode()
         path = out / f"{index:02d}.jsonl.zst"
-        path.write_bytes(zstd.compress(data, LEVEL))
+        path.write_bytes(zstd.compress(data, level))
         print(f"{path.name}: {len(docs)} documents, {path.stat().st_size} bytes")
         print(f"  SHA-256 of the plain text: {hashlib.sha256(data).hexdigest()}")
 
@@ -275,8 +307,9 @@ def report(docs: list[Document]) -> None:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Build the shipped text corpus.")
-    parser.add_argument("--out", type=Path, default=HERE, help="folder for shards")
+    parser = argparse.ArgumentParser(description="Build a shipped text corpus.")
+    parser.add_argument("folder", type=Path, help="folder with sources.toml")
+    parser.add_argument("--out", type=Path, help="folder for the shards, if another")
     parser.add_argument(
         "--downloads", type=Path, help="folder that keeps the packages between runs"
     )
@@ -286,11 +319,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the corpus."""
     args = parse_args()
+    table = tomllib.loads((args.folder / "sources.toml").read_text(encoding="utf-8"))
+    recipe = Recipe(**table["corpus"])
+    sources = [Source(**row) for row in table["source"]]
     with tempfile.TemporaryDirectory() as temp:
         downloads = (args.downloads or Path(temp, "downloads")).resolve()
         downloads.mkdir(parents=True, exist_ok=True)
-        docs = collect(downloads, Path(temp, "work"))
-    write_shards(deal(docs), args.out)
+        docs = collect(sources, recipe, downloads, Path(temp, "work"))
+    write_shards(deal(docs, recipe), recipe.level, args.out or args.folder)
     report(docs)
 
 
