@@ -4,12 +4,12 @@
 rule evaluate_arm:
     input:
         checkpoints=arm_checkpoints,
-        target=expand(
-            "<results>/heads/targets/{target}.json",
-            target=config["window"]["target"],
-        ),
+        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
+        data=[
+            target["data"] for target in config["targets"].values() if "data" in target
+        ],
     output:
         directory("<results>/evaluation/{arm}"),
     log:

@@ -1,4 +1,4 @@
-"""Head scores, losses and ICL at every checkpoint of an arm's runs, or the baseline's.
+"""The metrics of every checkpoint of an arm's runs, or the baseline's.
 
 All draws of an arm in one process: to import the model takes longer than to measure a
 small one. Each run has a table of its own; a killed job goes on with the next run.
@@ -15,9 +15,16 @@ from headwater.corpus.domains import planted
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.rows import Rows
 from headwater.evaluation.losses import HeldOut
-from headwater.evaluation.metrics import check_finite, checkpoint_metrics, metrics_table
+from headwater.evaluation.metrics import (
+    Questions,
+    check_finite,
+    checkpoint_metrics,
+    metrics_table,
+)
+from headwater.evaluation.natural_repeats import natural_repeats
 from headwater.geometry import Head
-from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
+from headwater.heads.probe_data import dataset_rows
+from headwater.heads.sequences import JUDGING, draw_sequences
 from headwater.heads.targets import read_target
 from headwater.identity import arm_identity, identity
 from headwater.interventions.runs import BASELINE
@@ -37,37 +44,50 @@ def runs_of(snakemake, arm):
     return {run.name: step_numbers(run.glob("step*")) for run in folders}
 
 
-def questions(snakemake, config):
-    """What every checkpoint is asked: sequences, held-out rows, the target's probe."""
-    inputs, heads = snakemake.input, config["heads"]
-    rows = Rows([Path(inputs.held_out)], config)
-    encoder = Encoder.open(Path(inputs.tokenizer), config)
+def held_out_rows(snakemake, config):
+    """The held-out rows, and what their domains are called."""
+    rows = Rows([Path(snakemake.input.held_out)], config)
+    encoder = Encoder.open(Path(snakemake.input.tokenizer), config)
     names = [rows.domain_names[i] for i in rows.domains(0, len(rows))]
-    held = HeldOut(
+    return HeldOut(
         torch.from_numpy(rows.tokens(0, len(rows))),
         np.array(names, object),  # text of NumPy's own kind loses a NUL at its end
         encoder.end_of_document,
         planted(config),
     )
-    sequences = repeated_sequences(
-        heads["sequences"],
-        heads["half_length"],
-        load_probe_vocabulary(Path(inputs.held_out), Path(inputs.tokenizer), config),
-        stable_seed(config["seed"], "evaluation"),
+
+
+def questions(snakemake, config):
+    """What every checkpoint is asked: sequences, held-out rows, the targets' probes."""
+    inputs, shape, device = snakemake.input, config["heads"], job.device()
+    stores = Path(inputs.held_out), Path(inputs.tokenizer)
+    sequences = draw_sequences(JUDGING, shape["sequences"], *stores, config).to(device)
+    held = held_out_rows(snakemake, config)
+    seed = stable_seed(config["seed"], JUDGING, "natural")
+    natural = natural_repeats(held, shape["sequences"], shape, seed)
+    probes = {}
+    for path in map(Path, inputs.targets):
+        target, settings = read_target(path, config), config["targets"][path.stem]
+        data = sequences
+        if target.probe == "dataset":
+            data = dataset_rows(settings, inputs.tokenizer, config).to(device)
+        probes[path.stem] = find_probe(target.probe), Head.parse(target.head), data
+    return Questions(
+        sequences=sequences,
+        natural=natural.to(device) if natural else None,
+        held_out=held,
+        early=config["evaluation"]["early_tokens"],
+        late=config["evaluation"]["late_tokens"],
+        probes=probes,
     )
-    target = read_target(Path(inputs.target[0]), config)
-    probe = find_probe(target.probe), Head.parse(target.head)
-    return sequences.to(job.device()), held, {config["window"]["target"]: probe}
 
 
 def measure(checkpoints, asked, config, update):
     """The table of one run."""
-    sequences, held, probes = asked
-    settings, lines = config["evaluation"], []
+    lines = []
     for step, folder in checkpoints:
         model = load_model(folder, config).to(job.device())
-        early, late = settings["early_tokens"], settings["late_tokens"]
-        found = checkpoint_metrics(step, model, sequences, held, early, late, probes)
+        found = checkpoint_metrics(step, model, asked)
         check_finite(found, folder)
         lines += found
         update()
@@ -79,7 +99,8 @@ def stamp_of(snakemake, config, arm):
     code = {"code": snakemake.params.code, "made_of": snakemake.made_of}
     if arm == BASELINE:
         settings = config["evaluation"]
-        return {**identity("window", config, evaluation=settings), **code}
+        targets = config["targets"]
+        return {**identity("window", config, targets, evaluation=settings), **code}
     return {**arm_identity("evaluation", config, arm, 0), **code}
 
 

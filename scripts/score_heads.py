@@ -8,9 +8,8 @@ from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.checkpoints.published import tell_equal_revisions
 from headwater.heads.scores import head_scores, scores_table
-from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
+from headwater.heads.sequences import CHOOSING, draw_sequences
 from headwater.progress import Progress
-from headwater.seeds import stable_seed
 from headwater.steps import step_numbers
 from headwater.tables import write_table
 
@@ -19,17 +18,9 @@ def main(snakemake):
     with job.start(snakemake) as config:
         checkpoints = step_numbers(Path(p) for p in snakemake.input.checkpoints)
         tell_equal_revisions(folder for _, folder in checkpoints)
-        settings = config["heads"]
-        sequences = repeated_sequences(
-            settings["sequences"],
-            settings["half_length"],
-            load_probe_vocabulary(
-                Path(snakemake.input.held_out),
-                Path(snakemake.input.tokenizer),
-                config,
-            ),
-            stable_seed(config["seed"], "heads"),
-        )
+        count, inputs = config["heads"]["sequences"], snakemake.input
+        stores = Path(inputs.held_out), Path(inputs.tokenizer)
+        sequences = draw_sequences(CHOOSING, count, *stores, config)
         progress = Progress("head scores", len(checkpoints), "checkpoints")
         tables = []
         for step, folder in checkpoints:

@@ -26,9 +26,9 @@ from headwater.influence.files import (
 )
 from headwater.influence.inverse import solve
 from headwater.influence.scores import stream_scores, token_scores
-from headwater.probes import PROBES, ProbeData
+from headwater.probes import PROBES
 from test_corpus_support import small_config
-from tiny import random_rows, repeated_rows, tiny_model
+from tiny import random_rows, repeats, tiny_model
 
 nan = np.nan
 
@@ -118,7 +118,7 @@ def test_the_factors_come_back_from_disk_exactly(tmp_path):
 
 def test_the_parts_of_a_rows_tokens_add_up_to_its_mean_score():
     head, rows, points = Head(1, 2), random_rows(12), 3
-    data, probe = ProbeData(repeated_rows(4)), PROBES["induction"]
+    data, probe = repeats(4), PROBES["induction"]
     whole, tokens = PointScores(12, 1, points), PointScores(12, 9, points)
     for point in range(points):
         model = tiny_model(seed=point)

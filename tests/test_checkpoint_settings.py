@@ -18,7 +18,7 @@ from headwater.geometry import Head
 from headwater.gradients.passes import PassOptions, run_pass
 from headwater.gradients.probe import probe_gradient
 from headwater.heads.scores import head_scores
-from headwater.probes import PROBES, ProbeData
+from headwater.probes import PROBES, Repeats
 from headwater.training.trainer import weighted_loss
 from model_hub import pythia_config, pythia_tensors, write_revision
 from test_checkpoint_source import WEIGHTS, fetch, folder_config, hf_weights, refusal
@@ -120,9 +120,10 @@ def overflowing(tmp_path):
 def test_a_model_that_gives_nan_is_refused_by_the_first_that_runs_it(overflowing):
     folder, config = overflowing
     rows = torch.arange(8).repeat(2, 2)
-    data, probe = ProbeData(rows), PROBES["copying"]
+    period = torch.full((2,), 8)
+    data, probe = Repeats(rows, 0 * period, period, period), PROBES["copying"]
     uses = (
-        lambda model: head_scores(model, rows),
+        lambda model: head_scores(model, data),
         lambda model: held_out_losses(model, rows),
         lambda model: probe_gradient(model, probe, Head(0, 1), data, "qkvo"),
         lambda model: list(run_pass(model, rows, [0], PassOptions(1))),
@@ -143,7 +144,8 @@ def test_the_check_ends_with_the_first_batch(tmp_path):
     config = folder_config(tmp_path / "m")
     model = load_model(fetch(tmp_path / "out", "step0", config), config)
     rows = torch.arange(8).repeat(2, 2)
-    head_scores(model, rows)
+    period = torch.full((2,), 8)
+    head_scores(model, Repeats(rows, 0 * period, period, period))
     assert not model.gpt_neox._forward_hooks
     with torch.no_grad():
         model.gpt_neox.layers[0].mlp.dense_h_to_4h.bias.fill_(3e38)

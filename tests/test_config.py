@@ -518,8 +518,16 @@ MISTAKES = [
         "corpus.row_shards: 8001 shards for the 8000 rows of the training",
     ),
     (
-        ("heads.half_length", 33),
-        "heads.half_length: 2 * 33 tokens are more than corpus.seq_len (64)",
+        ("heads", {"length": 65}),
+        "heads.length: 65 is more than corpus.seq_len (64)",
+    ),
+    (
+        ("heads", {"length": 64, "max_period": 33}),
+        "heads.max_period: 2 * 33 tokens are more than heads.length (64)",
+    ),
+    (
+        ("heads", {"min_period": 25, "max_period": 24}),
+        "heads.min_period: 25 is more than heads.max_period (24)",
     ),
     (
         ("evaluation", {"early_tokens": 40, "late_tokens": 30}),

@@ -13,7 +13,7 @@ from headwater.corpus.packing import pack_source
 from headwater.corpus.rows import Rows
 from headwater.corpus.tokenizer import make_tokenizer
 from headwater.errors import HeadwaterError
-from headwater.heads.sequences import load_probe_vocabulary
+from headwater.heads.sequences import CHOOSING, draw_sequences
 from headwater.identity import FORMAT
 from headwater.report.pages import passages
 from megatron_writer import write_dataset
@@ -113,7 +113,7 @@ def experiment(tmp_path: Path, tokenizer: Tokenizer) -> dict[str, Any]:
         held_out={"rows": 2},
         row_shards=1,
     )
-    config["heads"] = {"half_length": 16}
+    config["heads"] = {"length": 16, "min_period": 4, "max_period": 6}
     folder = neox_folder(tmp_path / "tokenizer", config)
     inputs = {"source": [data], "tokenizer": folder}
     store, log = tmp_path / "0000.zarr", tmp_path / "log"
@@ -143,12 +143,12 @@ def test_rows_are_shown_as_text(
 def test_padding_ids_are_never_sampled(
     tmp_path: Path, tokenizer: Tokenizer, experiment: dict[str, Any]
 ) -> None:
-    drawn = load_probe_vocabulary(
-        tmp_path / "held.zarr", tmp_path / "tokenizer", experiment
-    )
-    assert drawn.max() < VOCABULARY
-    assert not set(drawn) & {0, 1}  # the end of a document, and `<|padding|>`
-    assert set(drawn) == set(np.ravel(pythia_rows(tokenizer)[:4])) - {0}
+    stores = tmp_path / "held.zarr", tmp_path / "tokenizer"
+    sequences = draw_sequences(CHOOSING, 600, *stores, experiment).tokens
+    drawn = set(sequences.flatten().tolist())
+    assert max(drawn) < VOCABULARY
+    assert not drawn & {0, 1}  # the end of a document, and `<|padding|>`
+    assert drawn == set(np.ravel(pythia_rows(tokenizer)[:4])) - {0}
 
 
 @pytest.mark.parametrize("padding", [50_277, 50_303])

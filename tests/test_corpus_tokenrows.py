@@ -21,7 +21,7 @@ from headwater.corpus.needs import RowNeeds
 from headwater.corpus.rows import Rows
 from headwater.corpus.sources import needs_of, source_of
 from headwater.errors import HeadwaterError
-from headwater.heads.sequences import load_probe_vocabulary
+from headwater.heads.sequences import CHOOSING, draw_sequences
 from headwater.net import failures
 from headwater.net.fetching import GrowingFile
 from hub_server import HubServer, serve
@@ -158,11 +158,12 @@ def test_token_counts_are_those_of_the_training_rows(tmp_path: Path) -> None:
     counts = token_counts(tmp_path / "held_out.zarr", config)
     training = np.array(random_sequences(60, WIDTH, 200))[:40]
     assert (counts == np.bincount(training.reshape(-1), minlength=VOCABULARY)).all()
-    config["heads"] = {"half_length": 4}
-    drawn = load_probe_vocabulary(
-        tmp_path / "held_out.zarr", tmp_path / "tokenizer", config
-    )
-    assert set(drawn) == set(training.reshape(-1)) - {0}  # never padding, never the end
+    config["heads"] = {"length": 8, "min_period": 4, "max_period": 4}
+    stores = tmp_path / "held_out.zarr", tmp_path / "tokenizer"
+    drawn = draw_sequences(CHOOSING, 600, *stores, config).tokens
+    assert set(drawn.flatten().tolist()) == set(training.reshape(-1)) - {
+        0
+    }  # never padding, never the end
 
 
 def test_text_can_be_held_out_instead(tmp_path: Path) -> None:

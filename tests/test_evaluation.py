@@ -16,17 +16,20 @@ from headwater.evaluation.effects import series
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
 from headwater.evaluation.metrics import (
     COLUMNS,
+    Questions,
     check_finite,
     checkpoint_metrics,
     metrics_table,
 )
 from headwater.geometry import Head
+from headwater.heads.copy_gain import copy_gain
+from headwater.heads.scores import SCORES
 from headwater.interventions.arms import arm_rows
 from headwater.probes import PROBES
 from headwater.tables import read_table, write_table
 from headwater.training.batches import arm_batches
 from test_heads import ALL, window_rows
-from tiny import random_rows, repeated_rows, row_loss, tiny_model
+from tiny import random_rows, repeats, row_loss, scattered, tiny_model
 
 HEAD, ATTENTION = Head(1, 2), PROBES["previous_token"]
 
@@ -139,14 +142,24 @@ def test_natural_is_all_that_is_not_generated():
     assert held_out([[1, 2, 3]] * 4, domains).natural().all()  # only called like it
 
 
+def questions(held: HeldOut, probes=None, **changed) -> Questions:
+    """What a checkpoint is asked about some held-out rows."""
+    asked = Questions(scattered(3), None, held, 2, 3, probes or {})
+    return replace(asked, **changed)
+
+
 def test_metrics_of_a_checkpoint_are_named_by_domain_and_by_head():
-    model, rows = tiny_model(), random_rows(6)
+    model, rows = tiny_model(), random_rows(6) % 3
     domains = np.array(["b", "a", "records", "a", "b", "b"], object)
-    sequences = repeated_rows(3)
-    targets = {"one": (PROBES["induction"], HEAD), "two": (ATTENTION, HEAD)}
+    sequences, other = scattered(3), repeats(4)
+    targets = {
+        "one": (PROBES["induction"], HEAD, sequences),
+        "two": (ATTENTION, Head(0, 1), sequences),
+        "three": (ATTENTION, HEAD, other),
+    }
     held_out = HeldOut(rows, domains, -1, "records")
-    lines = checkpoint_metrics(8, model, sequences, held_out, 2, 3, targets)
-    table = metrics_table(lines)
+    asked = questions(held_out, targets, natural=other)
+    table = metrics_table(checkpoint_metrics(8, model, asked))
     assert list(table.columns) == COLUMNS
     assert set(table["step"]) == {8}
     assert not table.duplicated(["metric", "kind", "name"]).any()
@@ -155,13 +168,14 @@ def test_metrics_of_a_checkpoint_are_named_by_domain_and_by_head():
         *(("domain", name) for name in ("a", "b", "records")),
     }
     heads = {("head", f"L{layer}H{head}") for layer in range(3) for head in range(3)}
-    scores = ("prefix_matching", "previous_token", "copying")
     pairs = zip(table["kind"], table["name"], strict=True)
     assert pd.Series(pairs).groupby(table["metric"]).agg(set).to_dict() == {
-        "loss": groups,
-        "icl": groups,
+        **dict.fromkeys(("loss", "loss_copyable", "loss_rest", "icl"), groups),
+        "copy_gain": {("group", "random")},
+        "natural_copy_gain": {("group", "natural")},
+        "ablation": {("head", str(HEAD)), ("head", "L0H1")},
         "probe": {("target", name) for name in targets},
-        **dict.fromkeys(scores, heads),
+        **dict.fromkeys(SCORES, heads),
     }
     losses = held_out_losses(model, rows)
     value = table.set_index(["metric", "kind", "name"])["value"]
@@ -170,9 +184,18 @@ def test_metrics_of_a_checkpoint_are_named_by_domain_and_by_head():
     assert value["loss", "group", "natural"] == pytest.approx(natural.mean())
     icl = icl_score(natural, whole(5, 9), 2, 3)
     assert value["icl", "group", "natural"] == pytest.approx(icl)
-    repeated = held_out_losses(model, sequences)[:, sequences.shape[1] // 2 :]
-    assert value["probe", "target", "one"] == pytest.approx(-repeated.mean())
-    attention = value["previous_token", "head", str(HEAD)]
+    copied = held_out.copyable & (domains == "b")[:, None]
+    assert value["loss_copyable", "domain", "b"] == pytest.approx(losses[copied].mean())
+    rest = ~held_out.copyable & (domains == "b")[:, None]
+    assert value["loss_rest", "domain", "b"] == pytest.approx(losses[rest].mean())
+    gain = copy_gain(model, sequences)
+    assert value["copy_gain", "group", "random"] == pytest.approx(gain)
+    gain = copy_gain(model, other)
+    assert value["natural_copy_gain", "group", "natural"] == pytest.approx(gain)
+    for name, (probe, head, data) in targets.items():
+        expected = float(probe.function(model, head, data).detach().mean())
+        assert value["probe", "target", name] == pytest.approx(expected)
+    attention = value["previous_token", "head", "L0H1"]
     assert value["probe", "target", "two"] == pytest.approx(attention)
 
 
@@ -194,7 +217,7 @@ def test_no_domain_is_taken_for_anything_else(tmp_path):
     """Whatever it is called, also in the table on disk."""
     rows = random_rows(len(OWN))
     held = HeldOut(rows, np.array(OWN, object), -1)
-    lines = checkpoint_metrics(0, tiny_model(), repeated_rows(2), held, 2, 3, {})
+    lines = checkpoint_metrics(0, tiny_model(), questions(held))
     write_table(tmp_path / "a.tsv", metrics_table(lines))
     table = read_table(tmp_path / "a.tsv")
     losses = held_out_losses(tiny_model(), rows)
@@ -208,14 +231,12 @@ def test_no_domain_is_taken_for_anything_else(tmp_path):
 def test_what_is_not_measured_has_no_line():
     names = np.array(["records", "records"], object)
     held = HeldOut(random_rows(2), names, -1, "records")
-    table = metrics_table(
-        checkpoint_metrics(0, tiny_model(), repeated_rows(2), held, 2, 3, {})
-    )
+    table = metrics_table(checkpoint_metrics(0, tiny_model(), questions(held)))
     assert set(table["name"][table["metric"] == "loss"]) == {"records"}
     short = replace(held, tokens=torch.full((2, 10), END), end_of_document=END)
-    lines = checkpoint_metrics(0, tiny_model(), repeated_rows(2), short, 2, 3, {})
-    assert {line[1] for line in lines} >= {"loss", "copying"}
-    assert "icl" not in {line[1] for line in lines}
+    found = {line[1] for line in checkpoint_metrics(0, tiny_model(), questions(short))}
+    assert found >= {"loss", "loss_rest", "copying", "copy_gain"}
+    assert not found & {"icl", "loss_copyable", "natural_copy_gain", "ablation"}
 
 
 def test_a_metric_that_is_not_finite_is_refused_with_its_checkpoint():
@@ -224,7 +245,7 @@ def test_a_metric_that_is_not_finite_is_refused_with_its_checkpoint():
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(1e308)
     held = HeldOut(random_rows(2), np.array(["prose", "code"]), -1)
-    lines = checkpoint_metrics(4, model, repeated_rows(2), held, 2, 3, {})
+    lines = checkpoint_metrics(4, model, questions(held))
     with pytest.raises(HeadwaterError, match=r"^runs/step4: its loss of natural is "):
         check_finite(lines, Path("runs/step4"))
 

@@ -1,9 +1,7 @@
-"""Head scores, repeated sequences, the choice of heads and window, its rows."""
+"""The choice of heads and window, its rows."""
 
 import copy
 import json
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,22 +12,16 @@ from headwater.corpus.rowstore import RowBlock, RowWriter
 from headwater.corpus.window import Window, WindowRows
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.heads import scores as scoring
-from headwater.heads import sequences as sequencing
-from headwater.heads.scores import SCORES, copying_score, head_scores, scores_table
-from headwater.heads.sequences import (
-    load_probe_vocabulary,
-    probe_vocabulary,
-    repeated_sequences,
-)
+from headwater.heads.scores import SCORES, scores_table
 from headwater.heads.targets import (
+    CONTROLS,
     Choice,
     Target,
     WindowChoice,
-    choose_head,
     choose_target,
     choose_window,
     curve_of,
+    find_head,
     read_choice,
     read_target,
     read_window,
@@ -40,184 +32,6 @@ from headwater.heads.targets import (
 from headwater.identity import identity
 from headwater.stores import create_group
 from test_corpus_support import small_config
-from tiny import repeated_rows, tiny_model
-
-# Scores from hand-made attention. The model has 3 layers of 3 heads.
-
-HALF, COUNT = 6, 4
-
-
-def all_attention_to(key_of) -> torch.Tensor:
-    """[count, heads, query, key]: query t looks at `key_of(t)`, else at token 0."""
-    pattern = torch.zeros(2 * HALF, 2 * HALF)
-    for query in range(2 * HALF):
-        key = key_of(query)
-        pattern[query, key if 0 <= key <= query else 0] = 1
-    return pattern.expand(COUNT, 3, -1, -1).clone()
-
-
-def scores_of(monkeypatch, *layers: torch.Tensor) -> dict[str, dict[Head, float]]:
-    monkeypatch.setattr(scoring, "attention_patterns", lambda *_: list(layers))
-    return head_scores(tiny_model(), repeated_rows(COUNT, HALF))
-
-
-def test_perfect_heads_score_one_and_others_zero(monkeypatch):
-    """Layer 0 looks one back, layer 1 after the earlier occurrence, layer 2 on it."""
-    found = scores_of(
-        monkeypatch,
-        all_attention_to(lambda t: t - 1),
-        all_attention_to(lambda t: t - HALF + 1),
-        all_attention_to(lambda t: t - HALF),
-    )
-    assert set(found) == set(SCORES)
-    for head in (Head(layer, index) for layer in range(3) for index in range(3)):
-        assert found["prefix_matching"][head] == (1 if head.layer == 1 else 0)
-        # Token 1 looks at token 0 in every layer, as there is no other.
-        one_back = 1 if head.layer == 0 else 1 / (HALF - 1)
-        assert found["previous_token"][head] == pytest.approx(one_back)
-        assert -1 <= found["copying"][head] <= 1
-
-
-def test_scores_are_means_over_sequences_and_belong_to_their_head(monkeypatch):
-    induction = all_attention_to(lambda t: t - HALF + 1)
-    elsewhere = all_attention_to(lambda t: 0)
-    mixed = elsewhere.clone()
-    mixed[1, 2] = induction[1, 2]  # one of four sequences, head 2
-    found = scores_of(monkeypatch, elsewhere, mixed, elsewhere)["prefix_matching"]
-    assert found.pop(Head(1, 2)) == pytest.approx(1 / COUNT)
-    assert not any(found.values())
-
-
-def test_the_previous_token_score_does_not_count_the_second_half(monkeypatch):
-    found = scores_of(
-        monkeypatch,
-        all_attention_to(lambda t: t - 1 if t >= HALF else t),
-        all_attention_to(lambda t: t - 1 if t < HALF else t),
-        all_attention_to(lambda t: t),
-    )["previous_token"]
-    assert [found[Head(layer, 0)] for layer in range(3)] == [0, 1, 0]
-
-
-def test_every_token_of_the_second_half_counts_once(monkeypatch):
-    """The stripe has one entry a query of the second half, and no other."""
-    for counted in range(2 * HALF):
-        wanted = counted - HALF + 1
-        pattern = torch.zeros(COUNT, 3, 2 * HALF, 2 * HALF)
-        pattern[:, :, counted, max(wanted, 0)] = 1
-        found = scores_of(monkeypatch, pattern, pattern, pattern)["prefix_matching"]
-        expected = 1 / HALF if counted >= HALF else 0
-        assert found[Head(0, 0)] == pytest.approx(expected)
-
-
-def test_scores_come_from_the_models_own_attention():
-    model, sequences = tiny_model(), repeated_rows(COUNT, HALF)
-    found = head_scores(model, sequences)
-    patterns = model.gpt_neox(sequences, output_attentions=True).attentions
-    for head in (Head(0, 0), Head(2, 1)):
-        pattern = patterns[head.layer][:, head.index].detach().numpy()
-        queries = range(HALF, 2 * HALF)
-        stripe = [pattern[:, t, t - HALF + 1].mean() for t in queries]
-        assert found["prefix_matching"][head] == pytest.approx(np.mean(stripe))
-        back = [pattern[:, t, t - 1].mean() for t in range(1, HALF)]
-        assert found["previous_token"][head] == pytest.approx(np.mean(back))
-
-
-# Copying
-
-
-@torch.no_grad()
-def copying(model, layer: int = 0, index: int = 0) -> float:
-    return copying_score(model, Head(layer, index))
-
-
-def copier(value: np.ndarray, output: np.ndarray):
-    """Head L0H0 with these OV weights; tokens are the axes of the hidden space."""
-    model = tiny_model(layers=1, hidden=8, heads=2)
-    model.resize_token_embeddings(8)
-    with torch.no_grad():
-        model.gpt_neox.embed_in.weight.copy_(torch.eye(8))
-        model.get_output_embeddings().weight.copy_(torch.eye(8))
-        attention = model.gpt_neox.layers[0].attention
-        attention.query_key_value.weight[8:12] = torch.tensor(value).double()
-        attention.dense.weight[:, :4] = torch.tensor(output).double()
-    return model
-
-
-def test_a_copying_head_scores_one_and_an_anti_copying_head_minus_one():
-    basis = np.random.default_rng(0).normal(size=(4, 8))
-    assert copying(copier(basis, basis.T)) == pytest.approx(1)
-    assert copying(copier(basis, -basis.T)) == pytest.approx(-1)
-
-
-def test_a_head_that_turns_tokens_into_others_scores_zero():
-    """Tokens 0, 1, 2, 3 become 1, 2, 3, 0: eigenvalues 1, i, -1, -i."""
-    value, output = np.eye(4, 8), np.zeros((8, 4))
-    for token in range(4):
-        output[(token + 1) % 4, token] = 1
-    assert copying(copier(value, output)) == pytest.approx(0)
-
-
-def test_a_head_without_output_scores_zero():
-    assert copying(copier(np.zeros((4, 8)), np.zeros((8, 4)))) == 0
-
-
-@pytest.mark.parametrize("head", [Head(0, 0), Head(1, 2), Head(2, 1)])
-def test_copying_equals_the_eigenvalues_of_the_full_circuit(head):
-    model = tiny_model(seed=head.layer)
-    attention, width = model.gpt_neox.layers[head.layer].attention, 8
-    first = 3 * width * head.index + 2 * width
-    value = attention.query_key_value.weight[first : first + width]
-    output = attention.dense.weight[:, width * head.index : width * (head.index + 1)]
-    embedding = model.get_input_embeddings().weight
-    unembedding = model.get_output_embeddings().weight
-    # Logits of every next token (columns) from every token attended to (rows).
-    circuit = embedding @ value.T @ output.T @ unembedding.T
-    assert circuit.shape == (31, 31)
-    eigenvalues = np.linalg.eigvals(circuit.detach().numpy())
-    expected = eigenvalues.sum().real / np.abs(eigenvalues).sum()
-    assert abs(expected) > 0.01
-    assert copying(model, head.layer, head.index) == pytest.approx(expected, abs=1e-9)
-
-
-# Sequences
-
-VOCABULARY = np.array([3, 5, 8, 13, 21, 34, 55, 89, 144])
-
-
-def test_sequences_repeat_distinct_tokens_of_the_vocabulary():
-    found = repeated_sequences(50, 6, VOCABULARY, seed=0)
-    assert found.dtype == torch.int64
-    assert found.shape == (50, 12)
-    assert torch.equal(found[:, :6], found[:, 6:])
-    assert all(len(set(row)) == 6 for row in found[:, :6].tolist())
-    assert set(found.flatten().tolist()) == set(VOCABULARY.tolist())
-    assert len({tuple(row) for row in found.tolist()}) == 50
-
-
-def test_sequences_do_not_depend_on_their_number_but_on_the_seed():
-    few, many = (repeated_sequences(n, 6, VOCABULARY, seed=7) for n in (3, 20))
-    assert torch.equal(few, many[:3])
-    assert not torch.equal(few, repeated_sequences(3, 6, VOCABULARY, seed=8))
-    largest = repeated_sequences(3, 6, VOCABULARY, seed=(1 << 63) - 1)
-    assert largest.shape == (3, 12)
-
-
-def test_untrained_and_special_tokens_are_not_drawn():
-    counts = np.array([9, 0, 4, 1, 0, 7])
-    assert probe_vocabulary(counts, [0]).tolist() == [2, 3, 5]
-    assert probe_vocabulary(counts, [5, 4]).tolist() == [0, 2, 3]
-
-
-def test_a_vocabulary_too_small_for_a_sequence_says_what_to_change(monkeypatch):
-    encoder = SimpleNamespace(special_ids=[0])
-    monkeypatch.setattr(sequencing.Encoder, "open", lambda *_: encoder)
-    monkeypatch.setattr(sequencing, "token_counts", lambda *_: np.array([9, 1, 1, 0]))
-    config = {"heads": {"half_length": 2}}
-    assert load_probe_vocabulary(Path(), Path(), config).tolist() == [1, 2]
-    config["heads"]["half_length"] = 3
-    with pytest.raises(HeadwaterError, match=r"heads\.half_length: 3 .* only 2 occur"):
-        load_probe_vocabulary(Path(), Path(), config)
-
 
 # The window of a rise
 
@@ -295,6 +109,7 @@ def table(**curves: list[float]) -> pd.DataFrame:
             "step": 10 * place,
             "head": head,
             "prefix_matching": value,
+            **dict.fromkeys(CONTROLS["prefix_matching"], 0.01),
             "previous_token": 1 - value,
             "copying": 0.0,
         }
@@ -343,14 +158,44 @@ def chosen_target(name: str) -> Target:
     return choose_target(CONFIG["targets"][name], TABLE)
 
 
-def test_the_chosen_head_is_the_highest_at_the_last_checkpoint():
-    assert choose_head(TABLE, "prefix_matching") == "L1H0"
-    assert choose_head(TABLE, "previous_token") == "L0H0"
+def last_of(scores: pd.DataFrame) -> pd.DataFrame:
+    return scores[scores["step"] == scores["step"].max()]
+
+
+def test_the_best_head_has_the_highest_score():
+    best = find_head(last_of(TABLE), "prefix_matching")
+    assert (best.head, best.score, best.found) == ("L1H0", 0.8, True)
+    assert best.controls == dict.fromkeys(CONTROLS["prefix_matching"], 0.01)
+    back = find_head(last_of(TABLE), "previous_token")
+    assert (back.head, back.score, back.controls) == ("L0H0", 0.9, {})
 
 
 def test_a_tie_goes_to_the_lower_head():
     heads = {f"L{layer}H{head}": [0.0, 0.5] for layer in (2, 10) for head in (2, 10)}
-    assert choose_head(table(L0H3=[1.0, 0.1], **heads), "prefix_matching") == "L2H2"
+    last = last_of(table(L0H3=[1.0, 0.1], **heads))
+    assert find_head(last, "prefix_matching").head == "L2H2"
+
+
+@pytest.mark.parametrize("name", CONTROLS["prefix_matching"])
+@pytest.mark.parametrize(("control", "found"), [(0.26, True), (0.27, False)])
+def test_a_head_must_do_it_more_than_each_of_its_controls(name, control, found):
+    """Of two heads the one that tells the right key from others is the better."""
+    scores = last_of(table(L0H0=[0.8], L0H1=[0.31]))
+    scores.loc[scores["head"] == "L0H0", name] = control
+    best = find_head(scores, "prefix_matching")
+    assert best.found
+    assert best.head == ("L0H0" if found else "L0H1")
+    judged = find_head(scores, "prefix_matching", "L0H0")
+    assert (judged.head, judged.found) == ("L0H0", found)
+    assert judged.controls[name] == control
+
+
+def test_without_a_head_the_highest_is_told_and_not_found():
+    low = find_head(last_of(table(L0H0=[0.1], L1H1=[0.29])), "prefix_matching")
+    assert (low.head, low.score, low.found) == ("L1H1", 0.29, False)
+    high = last_of(table(L0H0=[0.1], L1H1=[0.9])).assign(prefix_matching_after=0.5)
+    blind = find_head(high, "prefix_matching")
+    assert (blind.head, blind.found) == ("L1H1", False)
 
 
 def test_a_curve_ascends_in_step():
@@ -364,6 +209,8 @@ def test_targets_are_found():
     assert (copies.head, copies.chosen, copies.final) == ("L1H0", "auto", 0.8)
     assert (copies.probe, copies.score) == ("induction", "prefix_matching")
     assert copies.emergence == Window(10, 40)
+    assert (copies.found, asked.found) == (True, False)
+    assert copies.controls == dict.fromkeys(CONTROLS["prefix_matching"], 0.01)
     assert (back.head, back.score, back.final) == ("L0H0", "previous_token", 0.9)
     assert (asked.head, asked.chosen, asked.emergence) == ("L0H0", "given", None)
 

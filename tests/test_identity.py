@@ -223,6 +223,14 @@ def test_an_arm_depends_on_its_own_target_and_the_windows_only():
     assert stale_arms(changed("targets.induction.head", "L1H0")) == everything
 
 
+def test_the_evaluation_of_an_arm_depends_on_every_target():
+    everything = set(CONFIG["arms"])
+    assert (
+        stale_arms(changed("targets.copies.head", "L1H0"), "evaluation") == everything
+    )
+    assert stale_arms(with_target(CONFIG), "evaluation") == set()
+
+
 @pytest.mark.parametrize(
     ("key", "value", "stale"),
     [

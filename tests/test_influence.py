@@ -28,7 +28,7 @@ from headwater.influence.scores import (
 )
 from headwater.influence.variants import VARIANTS, Question, Setting, variant_scores
 from headwater.neox import geometry
-from headwater.probes import PROBES, ProbeData
+from headwater.probes import PROBES
 from headwater.projection.coordinates import (
     Projection,
     all_coordinates,
@@ -43,6 +43,7 @@ from tiny import (
     loop_gradients,
     random_rows,
     repeated_rows,
+    repeats,
     row_loss,
     tiny_model,
 )
@@ -102,7 +103,7 @@ class Case:
 def case() -> Case:
     model, rows = tiny_model(), random_rows(40)
     factors = fit_factors(model, rows, [HEAD], "qkvo", PassOptions(16, 3))
-    probe, data = PROBES["induction"], ProbeData(repeated_rows(8))
+    probe, data = PROBES["induction"], repeats(8)
     gradient, _ = probe_gradient(model, probe, HEAD, data, "qkvo")
     return Case(model, rows, factors, gradient)
 
@@ -169,7 +170,7 @@ def test_targets_are_scored_together_as_alone(case):
     blocks = blocks_of([head], "qkvo")
     options = PassOptions(16, 3)
     other = fit_factors(case.model, case.rows, [head], "qkvo", options)
-    probe, data = PROBES["previous_token"], ProbeData(repeated_rows(4))
+    probe, data = PROBES["previous_token"], repeats(4)
     gradient, _ = probe_gradient(case.model, probe, head, data, "qkvo")
     both = Factors(
         {**case.factors.bases, **other.bases},
@@ -308,7 +309,7 @@ def test_bf16_scores_stay_within_the_stated_bounds(case):
 def test_variants_tell_the_released_code_and_simpler_hessians_apart(case):
     fit, score = PassOptions(16, 3), PassOptions(16)
     setting = Setting(case.model, case.rows, case.rows, "qkvo", 0.1, fit, score)
-    data = ProbeData(repeated_rows(8))
+    data = repeats(8)
     found = dict(variant_scores(setting, Question("induction", HEAD, data)))
     assert list(found) == list(VARIANTS)
     np.testing.assert_allclose(found["correct"], case.exact(0.1), rtol=1e-4)
@@ -353,7 +354,7 @@ class Experiment:
     def __init__(self) -> None:
         rows = random_rows(48) % HIDDEN
         rows[::2] = repeated_rows(48, 5)[::2] % HIDDEN
-        self.rows, self.probes = rows, ProbeData(repeated_rows(20, 5, seed=99))
+        self.rows, self.probes = rows, repeats(20, 5, seed=99)
         self.run = HeadTraining(train_whole_model(rows), rows, TARGET)
         self.model, self.theta = self.run.model, self.run.start
         for _ in range(2):  # damping depends on the factors, and they on the optimum

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from headwater.geometry import Head
 from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.scores import head_scores
 from headwater.neox import attention_patterns
-from headwater.probes import PROBES, ProbeData, find_probe
+from headwater.probes import PROBES, ProbeData, Repeats, find_probe
+from headwater.probes.prefix_matching import matched_attention
 from tiny import (
     attention_weights,
     head_gradient,
@@ -20,34 +22,75 @@ from tiny import (
     probe_data,
     random_rows,
     repeated_rows,
+    repeats,
+    scattered,
     tiny_model,
 )
 
 HEAD = Head(1, 2)
 
 
-def induction_loop(model, row: Tensor, shift: int) -> float:
+def spans(data: Repeats):
+    """Tokens and places of each sequence: (row, first, second, period)."""
+    places = torch.stack([data.first, data.second, data.period], dim=1).tolist()
+    for row, (first, second, period) in zip(data.tokens, places, strict=True):
+        copies = row[first : first + period], row[second : second + period]
+        assert torch.equal(*copies)
+        yield row, first, second, period
+
+
+def induction_loop(model, data: Repeats, shift: int) -> list[float]:
     """Mean log-probability of each repeated token, read `shift` positions before it."""
-    half = len(row) // 2
-    with torch.no_grad():
-        log_probability = model(input_ids=row[None]).logits[0].log_softmax(dim=-1)
-    values = []
-    for position in range(half + 1, 2 * half):
-        assert row[position] == row[position - half]
-        values.append(float(log_probability[position - shift, row[position]]))
-    return sum(values) / len(values)
+    found = []
+    for row, _, second, period in spans(data):
+        with torch.no_grad():
+            log_probability = model(input_ids=row[None]).logits[0].log_softmax(dim=-1)
+        places = range(second + 1, second + period)
+        values = [float(log_probability[t - shift, row[t]]) for t in places]
+        found.append(sum(values) / len(values))
+    return found
 
 
-def test_induction_is_the_log_probability_of_the_right_continuation():
-    model, tokens = tiny_model(), repeated_rows(4)
-    data = ProbeData(tokens)
+@pytest.mark.parametrize("data", [scattered(12), repeats(4)])
+def test_induction_is_the_log_probability_of_the_right_continuation(data):
+    model = tiny_model()
     found = PROBES["induction"].function(model, HEAD, data).tolist()
-    right = [induction_loop(model, row, shift=1) for row in tokens]
-    early = [induction_loop(model, row, shift=2) for row in tokens]
+    right = induction_loop(model, data, shift=1)
+    early = induction_loop(model, data, shift=2)
     assert found == pytest.approx(right, rel=1e-10)
-    assert all(abs(f - e) > 1e-2 for f, e in zip(found, early, strict=True))
+    assert all(abs(f - e) > 1e-3 for f, e in zip(found, early, strict=True))
     released = find_probe("induction", as_released=True).function(model, HEAD, data)
     assert released.tolist() == pytest.approx(early, rel=1e-10)
+
+
+@pytest.mark.parametrize("data", [scattered(12), repeats(4)])
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_prefix_matching_is_the_models_own_attention_place_by_place(data, shift):
+    model = tiny_model()
+    model.set_attn_implementation("eager")
+    pattern = attention_patterns(model, data.tokens)[HEAD.layer].detach()
+    found = matched_attention(pattern, data, shift)
+    for number, (_, first, second, period) in enumerate(spans(data)):
+        for head in range(3):
+            expected = sum(
+                float(pattern[number, head, second + i, first + i + shift])
+                for i in range(period)
+            )
+            assert float(found[number, head]) == pytest.approx(expected / period)
+    if shift == 1:
+        probe = PROBES["prefix_matching"].function(model, HEAD, data)
+        torch.testing.assert_close(probe.detach(), found[:, HEAD.index])
+
+
+def test_data_is_cut_and_moved_with_its_places():
+    data = scattered(7)
+    part = data[2:5].to(torch.device("cpu"))
+    assert type(part) is Repeats
+    assert len(part) == 3
+    for name in ("tokens", "first", "second", "period"):
+        assert torch.equal(getattr(part, name), getattr(data, name)[2:5])
+    wanted = probe_data("dataset", 4)
+    assert torch.equal(wanted[1:3].weights, wanted.weights[1:3])
 
 
 def test_only_the_induction_probe_differs_in_the_released_code():
@@ -85,27 +128,27 @@ def pattern_by_hand(model, head: Head, tokens: Tensor, dims: int) -> Tensor:
 
 @pytest.mark.parametrize(("rotary_pct", "dims"), [(0.25, 2), (0.5, 4)])
 def test_previous_token_is_the_hand_made_attention_one_back(rotary_pct, dims):
-    model, tokens = tiny_model(rotary_pct=rotary_pct).eval(), repeated_rows(3)
+    model, data = tiny_model(rotary_pct=rotary_pct).eval(), scattered(5)
     model.set_attn_implementation("eager")
     for head in (Head(0, 0), HEAD, Head(2, 1)):
-        found = (
-            PROBES["previous_token"].function(model, head, ProbeData(tokens)).detach()
-        )
+        found = PROBES["previous_token"].function(model, head, data).detach()
         assert found.std() > 1e-3, "attention is uniform; the test says nothing"
-        for value, row in zip(found, tokens, strict=True):
+        for value, (row, _, second, _) in zip(found, spans(data), strict=True):
             with torch.no_grad():
-                pattern = pattern_by_hand(model, head, row[:6], dims)
-            expected = sum(float(pattern[t, t - 1]) for t in range(1, 6)) / 5
-            assert float(value) == pytest.approx(expected, abs=1e-6)
+                pattern = pattern_by_hand(model, head, row[:second], dims)
+            expected = sum(float(pattern[t, t - 1]) for t in range(1, second))
+            assert float(value) == pytest.approx(expected / (second - 1), abs=1e-6)
 
 
-def test_previous_token_looks_at_the_first_half_only():
-    model, tokens = tiny_model(), repeated_rows(2)
+def test_previous_token_looks_at_what_is_not_repeated_only():
+    model, data = tiny_model(), scattered(5)
     model.set_attn_implementation("eager")
-    other = torch.cat([tokens[:, :6], random_rows(2, 5, seed=9)], dim=1)
+    tokens = data.tokens.clone()
+    for row, second in zip(tokens, data.second.tolist(), strict=True):
+        row[second:] = random_rows(1, len(row) - second - 1, seed=9)[0]
     function = PROBES["previous_token"].function
-    found = [function(model, HEAD, ProbeData(t)) for t in (tokens, other)]
-    assert torch.equal(*found)
+    found = [function(model, HEAD, d) for d in (data, replace(data, tokens=tokens))]
+    torch.testing.assert_close(*found)
 
 
 def test_attention_patterns_equal_the_models_own():
@@ -190,10 +233,10 @@ def stencil(model, name: str, data: ProbeData, weights, moves, step: float = 0.0
 
 
 def test_prefix_matching_is_the_head_score_of_that_name():
-    model, tokens = tiny_model(), repeated_rows(4)
-    expected = head_scores(model, tokens)["prefix_matching"]
+    model, data = tiny_model(), scattered(4)
+    expected = head_scores(model, data)["prefix_matching"]
     for head in (Head(0, 0), HEAD):
-        found = PROBES["prefix_matching"].function(model, head, ProbeData(tokens))
+        found = PROBES["prefix_matching"].function(model, head, data)
         assert float(found.detach().mean()) == pytest.approx(expected[head], rel=1e-9)
 
 
@@ -232,14 +275,14 @@ def test_probe_gradient_restores_the_attention_implementation():
 
 def test_copying_is_the_heads_own_part_of_the_right_logit():
     """By hand: the head's output through W_O and the unembedding, token by token."""
-    model, tokens = tiny_model(), repeated_rows(3)
+    model, data = tiny_model(), scattered(4)
     model.set_attn_implementation("eager")
     unembedding = model.get_output_embeddings().weight
     for head in (Head(0, 1), HEAD):
-        found = PROBES["copying"].function(model, head, ProbeData(tokens))
+        found = PROBES["copying"].function(model, head, data)
         layer = model.gpt_neox.layers[head.layer]
         mine = slice(8 * head.index, 8 * head.index + 8)
-        for value, row in zip(found, tokens, strict=True):
+        for value, (row, _, second, period) in zip(found, spans(data), strict=True):
             pattern = pattern_by_hand(model, head, row[:-1], 2)
             states = model(input_ids=row[None, :-1], output_hidden_states=True)
             inputs = layer.input_layernorm(states.hidden_states[head.layer][0])
@@ -249,9 +292,11 @@ def test_copying_is_the_heads_own_part_of_the_right_logit():
             logits = z @ layer.attention.dense.weight[:, mine].T @ unembedding.T
             logits = logits.detach()
             gains = [
-                float(logits[t, row[t + 1]] - logits[t].mean()) for t in range(6, 11)
+                float(logits[t, row[t + 1]] - logits[t].mean())
+                for t in range(second, second + period - 1)
             ]
-            assert float(value.detach()) == pytest.approx(sum(gains) / 5, abs=1e-5)
+            expected = sum(gains) / (period - 1)
+            assert float(value.detach()) == pytest.approx(expected, abs=1e-5)
         assert found.abs().min() > 1e-3, "a vanishing test case"
 
 

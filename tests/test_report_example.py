@@ -13,7 +13,7 @@ from headwater.corpus.window import Window
 from headwater.evaluation.effects import curves, effect, summarise
 from headwater.evaluation.metrics import COLUMNS
 from headwater.heads.scores import SCORES
-from headwater.heads.targets import Choice, Target
+from headwater.heads.targets import CONTROLS, FOUND, Choice, Target
 from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import words
 
@@ -200,10 +200,14 @@ def _choice(final: float, window: Window) -> Choice:
         window_chosen="auto",
         targets={
             "induction": Target(
-                "induction", "L1H3", "auto", "prefix_matching", final, window
+                *("induction", "L1H3", "auto", "prefix_matching", final, window),
+                controls=dict.fromkeys(CONTROLS["prefix_matching"], 0.02),
+                found=final >= FOUND,
             ),
             "previous_token": Target(
-                "previous_token", "L0H1", "auto", "previous_token", 0.8, None
+                *("previous_token", "L0H1", "auto", "previous_token", 0.8, None),
+                controls={},
+                found=True,
             ),
         },
     )
@@ -250,7 +254,7 @@ def test_the_domain_is_not_named_where_the_table_does_not_tell() -> None:
 
 def test_every_score_and_probe_has_words() -> None:
     for known in (words.SCORE_NAMES, words.SCORE_MEANINGS, words.SCORE_RANGES):
-        assert known.keys() == {*SCORES}
+        assert known.keys() == {*SCORES} - {*sum(CONTROLS.values(), ())}
     assert words.PROBE_MEANINGS.keys() == {*PROBES}
 
 

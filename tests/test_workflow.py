@@ -222,13 +222,15 @@ def test_every_point_of_the_window_has_its_own_gradients(finished: Path) -> None
     assert everything == once
 
 
-def test_a_new_target_makes_nothing_again(finished: Path) -> None:
+def test_a_new_target_trains_nothing_again(finished: Path) -> None:
     config = edited_config(finished, "asked", targets={"copying": COPYING})
     rerun = planned(finished, config=config)
     own = ("select_target", "probe_gradient", "solve_ihvp", "rank_rows", "score_tokens")
     assert [rerun[rule] for rule in own] == [1] * len(own)
     assert rerun["score_rows"] == smoke_config(finished)["gradients"]["shards"]
-    together = {"check_fidelity", "show_top_rows", "write_summary"}
+    assert rerun["evaluate_arm"] == len(smoke_config(finished)["arms"]) + 1
+    together = {"evaluate_arm", "measure_effects", "check_fidelity", "show_top_rows"}
+    together |= {"write_summary"}
     figures = {"plot_emergence", "plot_enrichment"}
     assert set(rerun) == {*own, "score_rows", *together, *figures, "all"}
 

@@ -120,7 +120,7 @@ def tiny_pythia(clone: Path) -> dict[str, Any]:
         "checkpoint_every": 4,
         "threads": 1,
     }
-    config["heads"] = {"sequences": 4, "half_length": 8}
+    config["heads"] = {"sequences": 4, "length": 16, "min_period": 4, "max_period": 7}
     del config["targets"]["previous_token"]
     config["window"] |= {"start": 4, "end": 12}
     config["curvature"] = {"rows": 32}

@@ -1,5 +1,6 @@
 """A tiny random GPT-NeoX in float64, and slow, plain twins of what the library does."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -10,7 +11,8 @@ from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater import cross_entropy as loss
 from headwater.geometry import Head
-from headwater.probes import ProbeData
+from headwater.heads.sequences import repeated_sequences
+from headwater.probes import ProbeData, Repeats, Wanted
 from headwater.training import trainer
 
 torch.set_num_threads(1)
@@ -61,17 +63,29 @@ def repeated_rows(count: int, half: int = 6, seed: int = 2) -> Tensor:
     return torch.cat([first, first], dim=1)
 
 
-def probe_data(name: str, count: int, half: int = 6, seed: int = 2) -> ProbeData:
-    """What a probe of this name can be asked on: repeated rows, with random targets."""
-    tokens = repeated_rows(count, half, seed)
+def repeats(count: int, half: int = 6, seed: int = 2) -> Repeats:
+    """`repeated_rows`, with the places of both copies."""
+    period = torch.full((count,), half)
+    return Repeats(repeated_rows(count, half, seed), 0 * period, period, period)
+
+
+def scattered(count: int, seed: int = 2) -> Repeats:
+    """Sequences of 14 tokens with other periods and other filler each."""
+    shape = {"length": 14, "min_period": 2, "max_period": 6}
+    return repeated_sequences(count, shape, np.arange(VOCABULARY), seed)
+
+
+def probe_data(name: str, count: int, seed: int = 2) -> ProbeData:
+    """What a probe of this name can be asked on; random targets for `dataset`."""
+    data = scattered(count, seed)
     if name != "dataset":
-        return ProbeData(tokens)
-    generator = torch.Generator().manual_seed(seed)
+        return data
+    generator, tokens = torch.Generator().manual_seed(seed), data.tokens
     targets = torch.randint(0, VOCABULARY, tokens.shape, generator=generator)
     weights = torch.rand(tokens.shape, generator=generator).double()
     weights *= torch.rand(tokens.shape, generator=generator) < 0.4
     weights[:, -2] += 0.1
-    return ProbeData(tokens, targets, weights / weights.sum(dim=1, keepdim=True))
+    return Wanted(tokens, targets, weights / weights.sum(dim=1, keepdim=True))
 
 
 @torch.no_grad()

@@ -111,11 +111,14 @@ def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, A
     settings = config["arms"][arm]
     scored = "target" in settings
     sections = (*_ARM_BASE[scored], *_ARM_OWN[stage])
+    targets = [settings["target"]] if scored else []
+    if stage == "evaluation":  # which measures the heads of all targets
+        targets = list(config["targets"])
     return {
         "stage": stage,
         "format": FORMAT,
         "settings": {
-            **_settings(sections, config, [settings["target"]] if scored else []),
+            **_settings(sections, config, targets),
             "arms": {arm: without_draws(settings)},
         },
         "arm": arm,

@@ -131,12 +131,27 @@ def _floor_below_peak(config: Config) -> Iterator[Problem]:
         yield problem("training.min_learning_rate", text)
 
 
-@check("heads.half_length", "corpus.seq_len")
-def _repeated_sequence_fits(config: Config) -> Iterator[Problem]:
-    half, length = config["heads"]["half_length"], config["corpus"]["seq_len"]
-    if 2 * half > length:
-        text = f"2 * {half} tokens are more than corpus.seq_len ({length})"
-        yield problem("heads.half_length", text)
+@check("heads.length", "corpus.seq_len")
+def _sequence_fits(config: Config) -> Iterator[Problem]:
+    length, most = config["heads"]["length"], config["corpus"]["seq_len"]
+    if length > most:
+        yield problem("heads.length", f"{length} is more than corpus.seq_len ({most})")
+
+
+@check("heads.max_period", "heads.length")
+def _both_copies_fit(config: Config) -> Iterator[Problem]:
+    period, length = config["heads"]["max_period"], config["heads"]["length"]
+    if 2 * period > length:
+        text = f"2 * {period} tokens are more than heads.length ({length})"
+        yield problem("heads.max_period", text)
+
+
+@check("heads.min_period", "heads.max_period")
+def _periods_are_a_range(config: Config) -> Iterator[Problem]:
+    least, most = config["heads"]["min_period"], config["heads"]["max_period"]
+    if least > most:
+        text = f"{least} is more than heads.max_period ({most})"
+        yield problem("heads.min_period", text)
 
 
 @check("evaluation.early_tokens", "evaluation.late_tokens", "corpus.seq_len")

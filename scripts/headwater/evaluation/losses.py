@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
@@ -49,6 +50,24 @@ class HeldOut:
         ends = np.ones((rows, width + 2), bool)  # the row's own ends, and documents'
         ends[:, 1:-1] = tokens == self.end_of_document
         return np.array([_longest(np.flatnonzero(row)) for row in ends]).reshape(-1, 2)
+
+    @cached_property
+    def copyable(self) -> Bool[np.ndarray, "rows length"]:
+        """Which tokens are what followed the last earlier occurrence of the one before.
+
+        Both occurrences lie in the same document. Of every token that has a loss.
+        """
+        tokens = self.tokens.numpy()
+        ends = tokens == self.end_of_document
+        columns = {
+            "row": np.arange(len(tokens))[:, None] + 0 * tokens,
+            "document": np.cumsum(ends, axis=1) - ends,  # an end is of what it ends
+            "token": tokens,
+        }
+        keys = {name: values[:, :-1].ravel() for name, values in columns.items()}
+        table = pd.DataFrame({**keys, "next": tokens[:, 1:].ravel()})
+        earlier = table.groupby(list(keys))["next"].shift()
+        return (earlier == table["next"]).to_numpy().reshape(len(tokens), -1)
 
 
 def _longest(ends: Int[np.ndarray, " ends"]) -> tuple[int, int]:

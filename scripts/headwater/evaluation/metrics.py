@@ -1,91 +1,117 @@
 """All metrics of one checkpoint, as lines of a long table.
 
 A line's `kind` says what its `name` is the name of, since a domain is called what the
-training data calls it: `head`; `target`; `domain`; or `group`, of which there is one,
-`natural`: all held-out rows that were not generated.
+training data calls it: `head`; `target`; `domain`; or `group`, of which there are two:
+`natural`, all held-out rows that were not generated, and `random`, the random
+sequences.
 """
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float64
-from torch import Tensor
 
 from headwater.corpus.domains import NATURAL
 from headwater.errors import HeadwaterError
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
 from headwater.geometry import Head
+from headwater.heads.copy_gain import ablation, copy_gain
 from headwater.heads.scores import head_scores
 from headwater.neox import Model
-from headwater.probes import Probe, ProbeData
+from headwater.probes import Probe, ProbeData, Repeats
 
 COLUMNS = ["step", "metric", "kind", "name", "value"]
+RANDOM = "random"
 Measurement = tuple[int, str, str, str, float]
 
 
-def checkpoint_metrics(
-    step: int,
-    model: Model,
-    sequences: Tensor,
-    held_out: HeldOut,
-    early: int,
-    late: int,
-    probes: Mapping[str, tuple[Probe, Head]],
-) -> list[Measurement]:
-    """Head scores, losses, ICL scores and probe values of one checkpoint.
+@dataclass(frozen=True)
+class Questions:
+    """What every checkpoint is asked.
+
+    Attributes:
+        sequences: random ones, drawn to judge with, on the model's device.
+        natural: held-out text with a repeated span, on that device; None if no document
+            is long enough.
+        held_out: the held-out rows.
+        early: tokens at the beginning of a document that count as early.
+        late: tokens at its end that count as late.
+        probes: probe, head and the probe's data of every target, by its name.
+    """
+
+    sequences: Repeats
+    natural: Repeats | None
+    held_out: HeldOut
+    early: int
+    late: int
+    probes: Mapping[str, tuple[Probe, Head, ProbeData]]
+
+
+def checkpoint_metrics(step: int, model: Model, asked: Questions) -> list[Measurement]:
+    """Head scores, losses, ICL scores, copy gains and probe values of one checkpoint.
 
     Args:
         model: on its device; switched to eager attention.
-        sequences: random repeated sequences [count, 2 * half].
-        early: tokens at the beginning of a document that count as early.
-        late: tokens at its end that count as late.
-        probes: probe and head of every target, by its name.
 
     Returns:
-        Lines (step, metric, kind, name, value): scores of heads; `loss` and `icl` of
-        domains and of `natural`, those that there are; `probe`, the value that the
-        scores of rows predict, of targets.
+        Lines (step, metric, kind, name, value): scores of heads; `ablation` of the
+        targets' heads; `loss`, `loss_copyable`, `loss_rest` and `icl` of domains and of
+        `natural`, those that there are; `copy_gain` of `random`; `natural_copy_gain` of
+        `natural`; `probe`, the value that the scores of rows predict, of targets.
     """
-    losses = held_out_losses(model, held_out.tokens)
+    losses = held_out_losses(model, asked.held_out.tokens)
     lines: list[Measurement] = []
     for kind, masks in (
-        ("group", {NATURAL: held_out.natural()}),
-        ("domain", held_out.by_domain()),
+        ("group", {NATURAL: asked.held_out.natural()}),
+        ("domain", asked.held_out.by_domain()),
     ):
         for name, mask in masks.items():
-            found = _language(losses, held_out, mask, early, late)
+            found = _language(losses, asked, mask)
             lines += [(step, metric, kind, name, value) for metric, value in found]
-    for metric, scores in head_scores(model, sequences).items():
+    for metric, scores in head_scores(model, asked.sequences).items():
         lines += [(step, metric, "head", str(h), value) for h, value in scores.items()]
-    for name, (probe, head) in probes.items():
-        value = probe_value(model, probe, head, sequences)
+    gain = copy_gain(model, asked.sequences)
+    lines.append((step, "copy_gain", "group", RANDOM, gain))
+    if asked.natural is not None:
+        value = copy_gain(model, asked.natural)
+        lines.append((step, "natural_copy_gain", "group", NATURAL, value))
+    for head in sorted({head for _, head, _ in asked.probes.values()}):
+        value = ablation(model, head, asked.sequences, gain)
+        lines.append((step, "ablation", "head", str(head), value))
+    for name, (probe, head, data) in asked.probes.items():
+        value = probe_value(model, probe, head, data)
         lines.append((step, "probe", "target", name, value))
     return lines
 
 
 def _language(
     losses: Float64[np.ndarray, "rows length"],
-    held_out: HeldOut,
+    asked: Questions,
     mask: Bool[np.ndarray, " rows"],
-    early: int,
-    late: int,
 ) -> Iterator[tuple[str, float]]:
-    """Loss and ICL score of some rows: none without rows, or without long documents."""
-    if mask.any():
-        yield "loss", float(losses[mask].mean())
-        icl = icl_score(losses[mask], held_out.documents[mask], early, late)
-        if icl is not None:
-            yield "icl", icl
+    """Losses and ICL score of some rows: none without rows, or without such tokens."""
+    if not mask.any():
+        return
+    held, own = asked.held_out, losses[mask]
+    copyable = held.copyable[mask]
+    yield "loss", float(own.mean())
+    for metric, some in (("loss_copyable", copyable), ("loss_rest", ~copyable)):
+        if some.any():
+            yield metric, float(own[some].mean())
+    icl = icl_score(own, held.documents[mask], asked.early, asked.late)
+    if icl is not None:
+        yield "icl", icl
 
 
 @torch.no_grad()
-def probe_value(model: Model, probe: Probe, head: Head, sequences: Tensor) -> float:
-    """Mean of a probe over sequences, in the probe's own unit."""
-    return float(probe.function(model, head, ProbeData(sequences)).double().mean())
+def probe_value(model: Model, probe: Probe, head: Head, data: ProbeData) -> float:
+    """Mean of a probe over its data, in the probe's own unit."""
+    return float(probe.function(model, head, data).double().mean())
 
 
 def check_finite(lines: list[Measurement], checkpoint: Path) -> None:

@@ -3,17 +3,16 @@
 from pathlib import Path
 
 from headwater.corpus.encoding import Encoder
-from headwater.heads.sequences import load_probe_vocabulary, repeated_sequences
+from headwater.heads.sequences import SCORING, draw_sequences
 from headwater.identity import Config
 from headwater.probes.dataset import read_rows
-from headwater.probes.registry import ProbeData
-from headwater.seeds import stable_seed
+from headwater.probes.registry import ProbeData, Wanted
 
 
 def probe_data(
     target: Config, held_out: str, tokenizer: str, config: Config
 ) -> ProbeData:
-    """The data of a target's probe.
+    """The data that a target's rows are scored for.
 
     Args:
         target: its section of the config.
@@ -23,17 +22,21 @@ def probe_data(
         HeadwaterError: the rows of a dataset probe cannot be read.
     """
     if target["probe"] == "dataset":
-        encoder = Encoder.open(Path(tokenizer), config)
-        return read_rows(
-            Path(target["data"]),
-            lambda text: encoder.encode([text])[0].ids.tolist(),
-            encoder.vocabulary,
-            config["corpus"]["seq_len"],
-        )
-    sequences = repeated_sequences(
-        config["gradients"]["probe_sequences"],
-        config["heads"]["half_length"],
-        load_probe_vocabulary(Path(held_out), Path(tokenizer), config),
-        stable_seed(config["seed"], "probe", target["probe"]),
+        return dataset_rows(target, tokenizer, config)
+    count = config["gradients"]["probe_sequences"]
+    return draw_sequences(SCORING, count, Path(held_out), Path(tokenizer), config)
+
+
+def dataset_rows(target: Config, tokenizer: str, config: Config) -> Wanted:
+    """The rows of a target whose probe is `dataset`.
+
+    Raises:
+        HeadwaterError: they cannot be read.
+    """
+    encoder = Encoder.open(Path(tokenizer), config)
+    return read_rows(
+        Path(target["data"]),
+        lambda text: encoder.encode([text])[0].ids.tolist(),
+        encoder.vocabulary,
+        config["corpus"]["seq_len"],
     )
-    return ProbeData(sequences)

@@ -1,43 +1,64 @@
-"""What every head does at a checkpoint: three standard scores."""
+"""What every head does at a checkpoint: standard scores, and controls beside them."""
 
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float64
 from torch import Tensor
 
 from headwater.geometry import Head
+from headwater.heads.sequences import shuffled
+from headwater.heads.targets import CONTROLS
 from headwater.neox import Model, attention_patterns, dense_weight, geometry, qkv_weight
+from headwater.probes.prefix_matching import matched_attention
+from headwater.probes.previous_token import attention_one_back
+from headwater.probes.registry import Repeats
 
-SCORES = ("prefix_matching", "previous_token", "copying")
+BEFORE, AFTER, SHUFFLED = CONTROLS["prefix_matching"]
+SCORES = ("prefix_matching", BEFORE, AFTER, SHUFFLED, "previous_token", "copying")
+SHUFFLED_EVERY = 4  # sequences: enough for what should be near zero, at half the cost
 
 
 @torch.no_grad()
-def head_scores(
-    model: Model, sequences: Int[Tensor, "count length"]
-) -> dict[str, dict[Head, float]]:
+def head_scores(model: Model, data: Repeats) -> dict[str, dict[Head, float]]:
     """Every score of every head.
 
     Args:
         model: on its device; switched to eager attention.
-        sequences: random tokens, repeated once.
+        data: random sequences on the same device.
 
     Returns:
         Score name to head to value:
         `prefix_matching` (Olsson et al. 2022): mean attention from a token of the
-        second half to the token after its first occurrence, 0 to 1.
-        `previous_token`: mean attention from t to t - 1 in the first half, 0 to 1.
+        second copy to the token after its first occurrence, 0 to 1.
+        `prefix_matching_before`, `prefix_matching_after`: the same to the key one
+        before that one, and to the key one after it.
+        `prefix_matching_shuffled`: the same to the same keys, from the same positions,
+        with the second copy in another order, so that nothing matches; of every fourth
+        sequence.
+        `previous_token`: mean attention from t to t - 1 before the second copy, 0 to 1.
         `copying` (Elhage et al. 2021): sum of the eigenvalues of the full OV circuit
         over the sum of their magnitudes, -1 to 1 (1 = copies). LayerNorms are ignored.
     """
     model.set_attn_implementation("eager")
-    half = sequences.shape[1] // 2
-    patterns = attention_patterns(model, sequences)
-    scores: dict[str, dict[Head, float]] = {name: {} for name in SCORES}
+    control = shuffled(data[::SHUFFLED_EVERY])
+    patterns, shuffled_patterns = (
+        attention_patterns(model, asked.tokens) for asked in (data, control)
+    )
     overlap = vocabulary_overlap(model)
+    scores: dict[str, dict[Head, float]] = {name: {} for name in SCORES}
+    for layer in range(geometry(model).layers):
+        pattern = patterns[layer]
+        found = {
+            "prefix_matching": matched_attention(pattern, data),
+            BEFORE: matched_attention(pattern, data, shift=0),
+            AFTER: matched_attention(pattern, data, shift=2),
+            SHUFFLED: matched_attention(shuffled_patterns[layer], control),
+            "previous_token": attention_one_back(pattern, data),
+        }
+        for name, values in found.items():
+            for index, value in enumerate(values.double().mean(dim=0).tolist()):
+                scores[name][Head(layer, index)] = value
     for head in geometry(model).all_heads():
-        pattern = patterns[head.layer][:, head.index]
-        scores["prefix_matching"][head] = _prefix_matching(pattern, half)
-        scores["previous_token"][head] = _previous_token(pattern, half)
         scores["copying"][head] = copying_score(model, head, overlap)
     return scores
 
@@ -47,17 +68,6 @@ def scores_table(step: int, scores: dict[str, dict[Head, float]]) -> pd.DataFram
     heads = sorted(scores[SCORES[0]])
     columns = {name: [scores[name][head] for head in heads] for name in SCORES}
     return pd.DataFrame({"step": step, "head": [str(h) for h in heads], **columns})
-
-
-def _prefix_matching(pattern: Float[Tensor, "count query key"], half: int) -> float:
-    # Query t, key t - half + 1; the first of them is the last of the first half.
-    stripe = pattern.diagonal(offset=1 - half, dim1=1, dim2=2)[:, 1:]
-    return float(stripe.double().mean())
-
-
-def _previous_token(pattern: Float[Tensor, "count query key"], half: int) -> float:
-    stripe = pattern[:, :half, :half].diagonal(offset=-1, dim1=1, dim2=2)
-    return float(stripe.double().mean())
 
 
 def vocabulary_overlap(model: Model) -> Float64[Tensor, "hidden hidden"]:

@@ -4,7 +4,8 @@ Both may be given in the config or found from the baseline's curves. What is fou
 chosen after seeing the baseline, and every report says so.
 
 Head, `auto`: the head with the highest score at the baseline's last checkpoint, the
-score being the one that the target's probe tracks.
+score being the one that the target's probe tracks, among those that count as found
+(`find_head`) if there are any.
 
 Window, `auto`: from the target's curve between its lowest value (before the peak) and
 its peak. `start` is the last checkpoint before the curve has made 10 % of this rise for
@@ -29,6 +30,18 @@ if TYPE_CHECKING:  # most readers of a window or target have no table
     import pandas as pd
 
 RISE_START, RISE_END = 0.1, 0.9
+
+# A head counts as found if its score is at least this, on a scale up to 1, and so many
+# times each of its controls: the same attention to the keys one before and one after
+# the right one, and to the right one where nothing matches.
+FOUND, TIMES_CONTROL = 0.3, 3.0
+CONTROLS = {
+    "prefix_matching": (
+        "prefix_matching_before",
+        "prefix_matching_after",
+        "prefix_matching_shuffled",
+    )
+}
 Curve = list[tuple[int, float]]
 
 
@@ -38,11 +51,45 @@ def curve_of(scores: "pd.DataFrame", head: str, score: str) -> Curve:
     return list(zip(picked["step"].tolist(), picked[score].tolist(), strict=True))
 
 
-def choose_head(scores: "pd.DataFrame", score: str) -> str:
-    """The head with the highest `score` at the last checkpoint (ties: the lower)."""
-    last = scores[scores["step"] == scores["step"].max()]
-    best = last["head"][last[score] == last[score].max()]
-    return str(min(Head.parse(label) for label in best))
+@dataclass(frozen=True)
+class FoundHead:
+    """What a checkpoint's scores say of a head.
+
+    Attributes:
+        head: its label.
+        score: its score.
+        controls: its scores of the same behaviour where there should be none, by name.
+        found: whether it does what the score asks for, by the rule of `find_head`.
+    """
+
+    head: str
+    score: float
+    controls: dict[str, float]
+    found: bool
+
+
+def find_head(scores: "pd.DataFrame", score: str, head: str | None = None) -> FoundHead:
+    """The best head of one checkpoint, and whether it counts as found.
+
+    It does if its score is at least `FOUND`, and `TIMES_CONTROL` times each of the
+    score's `CONTROLS`. The best head has the highest score of those that count, or of
+    all if none does (ties: the lower head).
+
+    Args:
+        scores: a line a head, as `scores.scores_table` makes it.
+        score: the column that is asked for.
+        head: to judge this one instead of the best.
+    """
+    names = list(CONTROLS.get(score, ()))
+    counts = scores[score] >= FOUND
+    for name in names:
+        counts &= scores[score] >= TIMES_CONTROL * scores[name]
+    among = scores[counts] if counts.any() else scores
+    best = among["head"][among[score] == among[score].max()]
+    label = head or str(min(Head.parse(label) for label in best))
+    place = scores.index[scores["head"] == label][0]
+    controls = {name: float(scores[name][place]) for name in names}
+    return FoundHead(label, float(scores[score][place]), controls, bool(counts[place]))
 
 
 def rising_window(curve: Curve) -> Window:
@@ -77,6 +124,8 @@ class Target:
         score: the head score that tracks the probe.
         final: that score at the baseline's last checkpoint.
         emergence: window of the head's own rise, or None if it does not rise.
+        controls: the score's controls at that checkpoint, by name.
+        found: whether the head counts as found there (`find_head`).
     """
 
     probe: str
@@ -85,6 +134,8 @@ class Target:
     score: str
     final: float
     emergence: Window | None
+    controls: dict[str, float]
+    found: bool
 
 
 @dataclass(frozen=True)
@@ -173,19 +224,22 @@ def choose_target(settings: dict[str, str], scores: "pd.DataFrame") -> Target:
 
     score = PROBES[settings["probe"]].tracks
     auto = settings["head"] == "auto"
-    head = choose_head(scores, score) if auto else settings["head"]
-    curve = curve_of(scores, head, score)
+    last = scores[scores["step"] == scores["step"].max()]
+    best = find_head(last, score, None if auto else settings["head"])
+    curve = curve_of(scores, best.head, score)
     try:
         window = rising_window(curve)
     except HeadwaterError:
         window = None
     return Target(
         probe=settings["probe"],
-        head=head,
+        head=best.head,
         chosen="auto" if auto else "given",
         score=score,
-        final=curve[-1][1],
+        final=best.score,
         emergence=window,
+        controls=best.controls,
+        found=best.found,
     )
 
 

@@ -159,21 +159,24 @@ def comparing(e: Experiment) -> Load:
 def probing(e: Experiment) -> Load:
     """A probe's gradient; its sequences are no longer than rows."""
     config = e.config
-    share = min(1.0, 2 * config["heads"]["half_length"] / config["corpus"]["seq_len"])
+    share = min(1.0, config["heads"]["length"] / config["corpus"]["seq_len"])
     rows = Range(0.5, 1.0) * (config["gradients"]["probe_sequences"] * share)
     return passing(e, rows, stored_count(e))
 
 
 def scoring(e: Experiment, checkpoints: Range, rows: Range = NOTHING) -> Load:
-    """Head scores of some checkpoints, and their loss on so many rows.
+    """Head scores of some checkpoints; where rows are given, their losses and more.
 
-    The copying score is an embedding times an unembedding, in doubles.
+    The scores take a pass over the sequences and one over the shuffled ones; the
+    copying score is an embedding times an unembedding, in doubles. An arm's evaluation
+    adds copy gains, and an ablation and a probe of each target.
     """
     config = e.config
     heads, width = config["heads"], config["model"]["hidden_size"]
-    length = 2 * heads["half_length"]
     copying = 2 * 2.0 * width * width * vocabulary(config)
-    scores = 2 * heads["sequences"] * forward_operations(config, length) + copying
+    passes = 2 if rows == NOTHING else 4 + 2 * e.targets
+    pass_operations = heads["sequences"] * forward_operations(config, heads["length"])
+    scores = passes * pass_operations + copying
     losses = rows * forward_operations(config, config["corpus"]["seq_len"])
     loaded = LOAD + Range.exactly(4.0 * parameters(config)).per(DISK)
     return Load(checkpoints, "checkpoints", Range.exactly(scores) + losses, loaded)

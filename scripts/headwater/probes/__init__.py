@@ -9,9 +9,16 @@ its words in `report/words`, and a test.
 """
 
 from headwater.members import load, names
-from headwater.probes.registry import PROBES, Probe, ProbeData, find_probe
+from headwater.probes.registry import (
+    PROBES,
+    Probe,
+    ProbeData,
+    Repeats,
+    Wanted,
+    find_probe,
+)
 
 for _name in names(__file__, without=("registry",)):
     load(__name__, _name)
 
-__all__ = ["PROBES", "Probe", "ProbeData", "find_probe"]
+__all__ = ["PROBES", "Probe", "ProbeData", "Repeats", "Wanted", "find_probe"]

@@ -9,37 +9,36 @@ from torch import Tensor, nn
 
 from headwater.geometry import Head
 from headwater.neox import Model, dense_of, final_hidden, geometry
-from headwater.probes.registry import ProbeData, probe
+from headwater.probes.registry import Repeats, mean_inside, probe
 
 
 @probe(tracks="copying")
-def copying(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"]:
+def copying(model: Model, head: Head, data: Repeats) -> Float[Tensor, " count"]:
     """Direct effect of the head on the logit of the right continuation.
 
-    What the head alone adds to the residual stream at position t of the second half,
-    read by the unembedding: the logit of token t + 1 less the mean logit of all tokens
-    (direct logit attribution; the final LayerNorm is left out, and so are biases).
-
-    Args:
-        data: random sequences repeated once, of even length.
+    What the head alone adds to the residual stream at a token of the second copy, read
+    by the unembedding: the logit of the copy's next token less the mean logit of all
+    tokens (direct logit attribution; the final LayerNorm is left out, and so are
+    biases).
 
     Returns:
         f of each sequence in logits per token.
     """
-    tokens, half = data.tokens, data.tokens.shape[1] // 2
     with _heads_output(model, head) as kept:
-        final_hidden(model, tokens[:, :-1])
-    z = geometry(model).split_heads(kept[0])
+        final_hidden(model, data.tokens[:, :-1])
+    place, inside = data.places(less=1)
+    query = data.second[:, None] + place
+    z = geometry(model).split_heads(kept[0][data.rows(), query])
     own = torch.zeros_like(z)
     own[..., head.index, :] = z[..., head.index, :]
     dense = dense_of(model, head.layer)
     # Through the module, so that its hooks see the gradient of W_O as well.
-    added = dense(own.flatten(-2))[:, half:]
+    added = dense(own.flatten(-2))
     if dense.bias is not None:
         added = added - dense.bias
     unembedding = model.get_output_embeddings().weight
-    readers = unembedding[tokens[:, half + 1 :]] - unembedding.mean(dim=0)
-    return (added * readers).sum(dim=2).mean(dim=1)
+    readers = unembedding[data.tokens.gather(1, query + 1)] - unembedding.mean(dim=0)
+    return mean_inside((added * readers).sum(dim=2), inside)
 
 
 @contextmanager

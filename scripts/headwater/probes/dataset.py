@@ -13,7 +13,7 @@ from headwater.cross_entropy import token_losses
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.neox import Model, final_hidden
-from headwater.probes.registry import ProbeData, probe
+from headwater.probes.registry import Wanted, probe
 from headwater.strictjson import loads
 from headwater.suggestions import suggestion
 from headwater.unreadable import unreadable
@@ -24,7 +24,7 @@ KEYS = ("tokens", "text", "positions", "targets")
 # No head score follows an arbitrary dataset: the config check wants the head given, and
 # the score only describes it.
 @probe(tracks="prefix_matching")
-def dataset(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"]:
+def dataset(model: Model, head: Head, data: Wanted) -> Float[Tensor, " count"]:
     """Mean log-probability of the wanted tokens at the wanted positions.
 
     Args:
@@ -35,8 +35,6 @@ def dataset(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"
     Returns:
         f of each row in nats per token.
     """
-    assert data.targets is not None
-    assert data.weights is not None
     hidden = final_hidden(model, data.tokens)
     unembedding = model.get_output_embeddings().weight
     losses = token_losses(hidden, unembedding, data.targets)
@@ -45,7 +43,7 @@ def dataset(model: Model, head: Head, data: ProbeData) -> Float[Tensor, " count"
 
 def read_rows(
     path: Path, encode: Callable[[str], list[int]], vocabulary: int, longest: int
-) -> ProbeData:
+) -> Wanted:
     """Read the rows of a dataset probe: JSON lines.
 
     A line holds `tokens` (ids) or `text`; `positions`, counted from 0, by default every
@@ -152,7 +150,7 @@ def _next(tokens: list[int], positions: list[int]) -> Iterator[int]:
         yield tokens[position + 1]
 
 
-def _pad(rows: list[Row]) -> ProbeData:
+def _pad(rows: list[Row]) -> Wanted:
     """Rows of one length: what pads them stands at the end and counts nothing."""
     shape = (len(rows), max(len(tokens) for tokens, _, _ in rows))
     ids, wanted = torch.zeros(shape, dtype=torch.long), torch.zeros(shape).long()
@@ -161,4 +159,4 @@ def _pad(rows: list[Row]) -> ProbeData:
         ids[i, : len(tokens)] = torch.tensor(tokens)
         wanted[i, positions] = torch.tensor(targets)
         weights[i, positions] = 1 / len(positions)
-    return ProbeData(ids, wanted, weights)
+    return Wanted(ids, wanted, weights)

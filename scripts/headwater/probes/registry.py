@@ -1,46 +1,100 @@
 """The registry of probes, and the data they are asked on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from headwater.geometry import Head
 from headwater.neox import Model
 
+Data = TypeVar("Data", bound="ProbeData")
+
 
 @dataclass(frozen=True)
 class ProbeData:
-    """What a probe is asked on.
+    """What a probe is asked on; every attribute has an entry a row.
 
     Attributes:
         tokens: token ids.
-        targets: for `dataset`: the token asked for at each position.
-        weights: for `dataset`: how much each position counts; a row's weights sum to 1.
     """
 
     tokens: Int[Tensor, "count length"]
-    targets: Int[Tensor, "count length"] | None = None
-    weights: Float[Tensor, "count length"] | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, rows: slice) -> "ProbeData":
-        targets = None if self.targets is None else self.targets[rows]
-        weights = None if self.weights is None else self.weights[rows]
-        return ProbeData(self.tokens[rows], targets, weights)
+    def __getitem__(self: Data, rows: slice) -> Data:
+        return self._each(lambda values: values[rows])
 
-    def to(self, device: torch.device) -> "ProbeData":
+    def to(self: Data, device: torch.device) -> Data:
         """The same on a device."""
-        targets = None if self.targets is None else self.targets.to(device)
-        weights = None if self.weights is None else self.weights.to(device)
-        return ProbeData(self.tokens.to(device), targets, weights)
+        return self._each(lambda values: values.to(device))
+
+    def _each(self: Data, change: Callable[[Tensor], Tensor]) -> Data:
+        return type(self)(*(change(getattr(self, f.name)) for f in fields(self)))
 
 
-ProbeFunction = Callable[[Model, Head, ProbeData], Float[Tensor, " count"]]
+@dataclass(frozen=True)
+class Repeats(ProbeData):
+    """Sequences in each of which a span of tokens stands twice.
+
+    Attributes:
+        first: where its first copy begins.
+        second: where its second copy begins, not before the first has ended.
+        period: tokens of the span, at least 2.
+    """
+
+    first: Int[Tensor, " count"]
+    second: Int[Tensor, " count"]
+    period: Int[Tensor, " count"]
+
+    def places(
+        self, less: int = 0
+    ) -> tuple[Int[Tensor, "count span"], Bool[Tensor, "count span"]]:
+        """The places in each sequence's span, from 0, and which of them there are.
+
+        A shorter span is padded with its first place.
+
+        Args:
+            less: how many of the last places are left out.
+        """
+        size = (self.period - less)[:, None]
+        place = torch.arange(int(size.max()), device=size.device)
+        inside = place < size
+        return place * inside, inside
+
+    def rows(self) -> Int[Tensor, "count 1"]:
+        """The number of each sequence, to index with beside places."""
+        return torch.arange(len(self), device=self.tokens.device)[:, None]
+
+
+@dataclass(frozen=True)
+class Wanted(ProbeData):
+    """Rows with the tokens asked for at some of their positions.
+
+    Attributes:
+        targets: the token asked for at each position.
+        weights: how much each position counts; a row's weights sum to 1.
+    """
+
+    targets: Int[Tensor, "count length"]
+    weights: Float[Tensor, "count length"]
+
+
+def mean_inside(
+    values: Float[Tensor, "count span ..."], inside: Bool[Tensor, "count span"]
+) -> Float[Tensor, "count ..."]:
+    """Mean of each row's values, without those that only pad it."""
+    some = inside.view(*inside.shape, *[1] * (values.ndim - 2))
+    return values.where(some, 0).sum(dim=1) / some.sum(dim=1)
+
+
+# Each probe says in its own signature which data it can be asked on.
+ProbeFunction = Callable[[Model, Head, Any], Float[Tensor, " count"]]
 
 
 @dataclass(frozen=True)

@@ -113,8 +113,7 @@ def _notes(data: CausalTest) -> list[str]:
 def _cautions(data: CausalTest) -> list[str]:
     target = data.target
     whole = series(data.runs[BASELINE], target.score, "head", target.head)
-    window = data.choice.window
-    rise = findings.rise_of(whole, window.start, window.end)
+    rise = findings.rise_of(whole, data.choice, data.target)
     if rise.in_window:
         return []
     what = "It rose too little here" if rise.emerged else "No head emerged"

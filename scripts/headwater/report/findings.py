@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from headwater.heads.targets import Choice, Target
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
 from headwater.report.tables import Arms
 
-# A head has emerged if its score ends here and rose by so much over the whole run; the
-# arms can say something if it rose by so much in the window. All on a scale up to 1.
-EMERGED, EMERGED_BY, ROSE_BY = 0.3, 0.2, 0.1
+# A head has emerged if it counts as found at the end and its score rose by so much over
+# the whole run; the arms can say something if it rose by so much in the window. Both on
+# a scale up to 1.
+EMERGED_BY, ROSE_BY = 0.2, 0.1
 
 # Smaller differences count for nothing: of area ratios, of probes (in their own unit,
 # nats or a share of attention), and of ICL scores in nats.
@@ -127,17 +129,19 @@ class Rise:
         last: at its last.
         start: at the window's start.
         end: at its end.
+        found: whether the head counts as found (`heads.targets.find_head`).
     """
 
     first: float
     last: float
     start: float
     end: float
+    found: bool
 
     @property
     def emerged(self) -> bool:
         """Whether there is a head at all."""
-        return self.last >= EMERGED and self.last - self.first >= EMERGED_BY
+        return self.found and self.last - self.first >= EMERGED_BY
 
     @property
     def in_window(self) -> bool:
@@ -145,11 +149,16 @@ class Rise:
         return self.emerged and self.end - self.start >= ROSE_BY
 
 
-def rise_of(curve: pd.Series, start: int, end: int) -> Rise:
-    """Read off the baseline's head score, a series by step."""
-    window = curve.loc[start:end]
-    places = curve.iloc[0], curve.iloc[-1], window.iloc[0], window.iloc[-1]
-    return Rise(*(float(value) for value in places))
+def rise_of(curve: pd.Series, choice: Choice, target: Target) -> Rise:
+    """Read off the baseline's score of a target's head, a series by step."""
+    window = curve.loc[choice.window.start : choice.window.end]
+    return Rise(
+        first=float(curve.iloc[0]),
+        last=float(curve.iloc[-1]),
+        start=float(window.iloc[0]),
+        end=float(window.iloc[-1]),
+        found=target.found,
+    )
 
 
 class Finding(Enum):

@@ -38,6 +38,8 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
     chosen = words.how_chosen(target, choice)
     if not rise.emerged:
         best = ", the highest of all heads," if target.chosen == "auto" else ""
+        if target.controls:
+            over += f" (of its controls: up to {number(max(target.controls.values()))})"
         return (
             f"No head emerged: the {score} of {target.head}{best} went {over}. "
             f"{chosen} The arms had nothing to change; read no effect into their "

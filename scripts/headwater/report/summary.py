@@ -57,8 +57,7 @@ class Tables:
     def rise(self) -> Rise:
         """How the baseline's head score went."""
         curve = series(self.baseline, self.target.score, "head", self.target.head)
-        window = self.choice.window
-        return findings.rise_of(curve, window.start, window.end)
+        return findings.rise_of(curve, self.choice, self.target)
 
 
 def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
