@@ -47,7 +47,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a corpus and a probe's rows where configs expect."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.jsonl").touch()
-    for folder in ("text", "resources/corpus"):
+    for folder in ("text", "resources/corpus", "resources/natural"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "a.jsonl.zst").touch()
     return tmp_path
@@ -80,7 +80,7 @@ def problems(config: dict[str, Any], base: Path) -> list[str]:
 PYTHIA = ["pythia-14m", "pythia-31m", "pythia-70m", "pythia-160m"]
 
 
-@pytest.mark.parametrize("name", ["config", "smoke", *PYTHIA])
+@pytest.mark.parametrize("name", ["config", "planted", "smoke", *PYTHIA])
 def test_shipped_config_is_valid(name: str, base: Path) -> None:
     raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
     config = load_config(raw, name, base)
@@ -115,6 +115,7 @@ def test_ready_experiments_have_the_papers_counts(name: str, base: Path) -> None
 def test_laptop_config_states_every_key(base: Path) -> None:
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config = load_config(raw, "config.yaml", base)
+    raw["training"]["precision"] = config["training"]["precision"]  # what auto means
     for section in set(raw) - {"targets", "arms"}:
         assert config[section] == raw[section]
 
@@ -124,7 +125,7 @@ def test_defaults_are_filled(base: Path) -> None:
     assert config["seed"] == 0
     assert config["corpus"]["held_out"] == {"fraction": 0.06, "rows_per_domain": 128}
     assert config["corpus"]["records"]["fraction"] == 0.0
-    assert config["corpus"]["tokenizer"] == {"vocab_size": 300}
+    assert config["corpus"]["tokenizer"] == {"vocab_size": 300, "split_digits": False}
     assert config["training"]["betas"] == [0.9, 0.95]
     assert config["targets"] == {"induction": {"probe": "induction", "head": "auto"}}
     assert config["window"] == {
@@ -498,7 +499,7 @@ MISTAKES = [
     ),
     (
         ("training.precision", "fp8"),
-        'training.precision: expected fp32 or bf16 or fp16, found "fp8"',
+        'training.precision: expected auto or fp32 or bf16 or fp16, found "fp8"',
     ),
     (
         ("training.warmup_steps", 1000),

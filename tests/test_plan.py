@@ -41,11 +41,11 @@ from headwater.projection import writer as gradient_writer
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
 
-PLANNED = ["config.yaml", "smoke.yaml", "pythia-14m.yaml", "pythia-160m.yaml"]
+PLANNED = ["config.yaml", "planted.yaml", "smoke.yaml", "pythia-14m.yaml", "pythia-160m.yaml"]
 TEXT = Sources(2, 0, False, False, 0)
 
 
-def ready(name: str = "config.yaml", **changes: dict) -> dict:
+def ready(name: str = "planted.yaml", **changes: dict) -> dict:
     raw = yaml.safe_load((REPOSITORY / "config" / name).read_text())
     for section, keys in changes.items():
         raw[section] |= keys

@@ -81,9 +81,8 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path, killed_after)
         return batch(step)
 
     stop = StopRule(Finder(4), 4, SCHEDULE)
+    run, model = run_in(folder, stop), tiny_model().float()
     with pytest.raises(Stopped):
-        run = run_in(folder, stop)
-        model = tiny_model().float()
         train_run(run, model, RECIPE, interrupted, CONFIG, ranks)
     looked = stop.find.looks
     again = StopRule(Finder(4 - looked), 4, SCHEDULE)

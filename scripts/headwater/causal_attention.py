@@ -103,6 +103,6 @@ def by_products(model: Model, compute: torch.dtype | None) -> Iterator[None]:
 def _interface(
     module: nn.Module, query: Heads, key: Heads, value: Heads, mask: None, **_: Any
 ) -> tuple[Tensor, None]:
-    """As `transformers` calls it; rows are whole, so there is no mask but the causal."""
+    """As `transformers` calls it; rows are whole, so only what is ahead is masked."""
     assert mask is None
     return causal_attention(query, key, value, query.dtype).transpose(1, 2), None

@@ -17,7 +17,6 @@ from headwater.interruption import JOB_PREFIX
 from headwater.locks import exclusive
 from headwater.logs import QUIET, errors_in
 
-
 # Training allocates and frees the same megabytes in every step. glibc would give them
 # back to the kernel each time, and page faults cost several per cent of a CPU training.
 KEEP_MEMORY = (

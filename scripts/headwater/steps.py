@@ -16,7 +16,6 @@ from typing import Any
 
 from headwater.errors import HeadwaterError
 
-
 ENDED = "ended.json"  # stands where the checkpoint of a step would, had it been trained
 
 
