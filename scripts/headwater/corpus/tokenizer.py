@@ -128,10 +128,10 @@ def train(
         )
     tokenizer = Tokenizer(models.BPE())
     bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    if split_digits:  # as Llama's: a number is its digits, not a word of its own
-        digits = pre_tokenizers.Digits(individual_digits=True)
-        bytewise = pre_tokenizers.Sequence([digits, bytewise])
-    tokenizer.pre_tokenizer = bytewise
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    # Split as Llama's: a number is its digits, not a word of its own.
+    both = pre_tokenizers.Sequence([digits, bytewise])
+    tokenizer.pre_tokenizer = both if split_digits else bytewise
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,

@@ -82,7 +82,7 @@ ROWS = {
         path="checkpoints/step0",
         interval="training",
     ),
-    "score_heads": Row(lambda e: work.scoring(e, Range.exactly(e.saved))),
+    "score_heads": Row(lambda e: work.scoring(e, e.saved)),
     "select_window": Row(leaves=small(6, 11)),  # and hard links to checkpoints
     "fit_factors": Row(work.fitting, sizes.factors),
     "probe_gradient": Row(work.probing, sizes.one_head),
@@ -107,7 +107,7 @@ ROWS = {
     "evaluate_arm": Row(
         lambda e: work.scoring(e, e.arm_saved * e.draws, e.held_out),
         sizes.tables,
-        first=lambda e: work.scoring(e, Range.exactly(e.saved), e.held_out),
+        first=lambda e: work.scoring(e, e.saved, e.held_out),
     ),
 }
 

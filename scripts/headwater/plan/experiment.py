@@ -14,6 +14,7 @@ from headwater.plan.shape import Config
 from headwater.steps import training_rows
 
 SHORTEST_WINDOW = 0.1  # of the training, where it is still to be found
+EARLIEST_END = 0.25  # of `training.steps`, where a found head ends the run
 PILE_DOMAINS = 22
 
 
@@ -123,9 +124,14 @@ class Experiment:
         return len(self.config["targets"])
 
     @property
-    def saved(self) -> int:
+    def trained(self) -> Range:
+        """Share of the baseline's steps that are trained: it may end sooner."""
+        return Range(EARLIEST_END if "stop" in self.config["training"] else 1.0, 1.0)
+
+    @property
+    def saved(self) -> Range:
         """Checkpoints of the baseline, or how many revisions take its place."""
-        return len(saved_steps(self.config))
+        return self.trained * len(saved_steps(self.config))
 
     @property
     def arm_saved(self) -> Range:

@@ -129,8 +129,8 @@ def baseline(e: Experiment) -> Output:
     """The initial weights, and every later checkpoint with its moments."""
     weights = checkpoint_bytes(e.config, moments=False)
     whole = checkpoint_bytes(e.config, moments=True)
-    kept = Range.exactly(weights + (e.saved - 1) * whole)
-    return Output(kept, Range.exactly(5 * e.saved - 1))
+    kept = Range(*(weights + (n - 1) * whole for n in (e.saved.low, e.saved.high)))
+    return Output(kept, Range(5 * e.saved.low - 1, 5 * e.saved.high - 1))
 
 
 def arm(e: Experiment) -> Output:

@@ -91,8 +91,8 @@ def ordering(e: Experiment) -> Load:
 
 def baseline(e: Experiment) -> Load:
     """The whole training, with its checkpoints and moments."""
-    steps = Range.exactly(e.config["training"]["steps"])
-    return _training(e.config, steps, Range.exactly(e.saved), 3)
+    steps = e.trained * e.config["training"]["steps"]
+    return _training(e.config, steps, e.saved, 3)
 
 
 def arm(e: Experiment) -> Load:
