@@ -26,7 +26,7 @@ if TRAINED:
             start=START,
             rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
             tokenizer="<results>/corpus/tokenizer",
-            held_out="<results>/corpus/held_out.zarr" if STOPS else [],
+            held_out=["<results>/corpus/held_out.zarr"] if STOPS else [],
         output:
             directory(CHECKPOINTS),
         log:

@@ -17,14 +17,6 @@ from headwater.interruption import JOB_PREFIX
 from headwater.locks import exclusive
 from headwater.logs import QUIET, errors_in
 
-# Training allocates and frees the same megabytes in every step. glibc would give them
-# back to the kernel each time, and page faults cost several per cent of a CPU training.
-KEEP_MEMORY = (
-    "export MALLOC_TRIM_THRESHOLD_=4294967296 MALLOC_MMAP_THRESHOLD_=33554432 "
-    "MALLOC_TOP_PAD_=268435456; "
-)
-
-
 class RunGuard:
     """Held by Snakemake's main process while it works on one experiment.
 
@@ -71,7 +63,7 @@ class RunGuard:
 
     def job_prefix(self, workflow: Any) -> str:
         """What the shell does before each job of this machine, as `shell.prefix`."""
-        words = f"set -euo pipefail; {KEEP_MEMORY}"
+        words = "set -euo pipefail; "
         if self._console is not None:
             words += f"export {QUIET}=1; "
         return words + JOB_PREFIX if _is_here(workflow) else words
