@@ -17,6 +17,11 @@ from headwater.interruption import JOB_PREFIX
 from headwater.locks import exclusive
 from headwater.logs import QUIET, errors_in
 
+# Threads of one job wait for each other many times a step. By default they spin; where
+# something else runs on one of their cores too, a training then stands nearly still.
+PATIENT = 'export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"; '
+
+
 class RunGuard:
     """Held by Snakemake's main process while it works on one experiment.
 
@@ -63,7 +68,7 @@ class RunGuard:
 
     def job_prefix(self, workflow: Any) -> str:
         """What the shell does before each job of this machine, as `shell.prefix`."""
-        words = "set -euo pipefail; "
+        words = f"set -euo pipefail; {PATIENT}"
         if self._console is not None:
             words += f"export {QUIET}=1; "
         return words + JOB_PREFIX if _is_here(workflow) else words
