@@ -19,7 +19,7 @@ from headwater.logs import QUIET, errors_in
 
 # Threads of one job wait for each other many times a step. By default they spin; where
 # something else runs on one of their cores too, a training then stands nearly still.
-PATIENT = 'export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"; '
+PATIENT = "printenv OMP_WAIT_POLICY >/dev/null || export OMP_WAIT_POLICY=passive; "
 
 
 class RunGuard:
