@@ -76,9 +76,10 @@ rule variants:
 
 
 rule interventions:
-    """The row and the weight of every position, in every arm."""
+    """The row and the weight of every position, in every arm; how controls match."""
     input:
         expand("<results>/interventions/{run}.h5", run=RUNS),
+        rules.compare_rows.output if COMPARED_RUNS else [],
 
 
 rule retraining:

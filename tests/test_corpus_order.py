@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -70,6 +71,17 @@ def everything(rows):
     spans = [rows.spans(row) for row in range(len(rows))]
     tokens = rows.tokens(0, len(rows)).tolist()
     return tokens, rows.domains(0, len(rows)).tolist(), spans
+
+
+def test_the_longest_span_of_every_row(row_paths):
+    rows = Rows(row_paths, CONFIG)
+    assert len({len(rows.spans(row)) for row in range(len(rows))}) > 1
+    wanted = []
+    for row in range(len(rows)):
+        starts = [*(span.token for span in rows.spans(row)), rows.width]
+        wanted.append(max(b - a for a, b in pairwise(starts)))
+    for start, stop in ((0, len(rows)), (3, 4), (5, 61), (7, 7)):
+        assert rows.longest_spans(start, stop).tolist() == wanted[start:stop]
 
 
 def test_order_holds_each_row_once_and_the_share_of_records():

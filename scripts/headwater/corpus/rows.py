@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from headwater import stores
 from headwater.corpus.domains import planted
 from headwater.corpus.files import TEXT_SUFFIX
+from headwater.corpus.rowstore import TOKEN
 from headwater.errors import HeadwaterError, again
 from headwater.identity import Config
 from headwater.steps import training_rows
@@ -152,6 +154,23 @@ class Rows:
         begin, end = self._span_offsets(shard)[local : local + 2].tolist()
         found = stores.read(self._groups[shard], "spans", slice(begin, end))
         return [self._span(*columns) for columns in found.tolist()]
+
+    def longest_spans(self, start: int, stop: int) -> np.ndarray:
+        """Tokens of the longest span of each of some rows, int64 [stop - start]."""
+        parts = [
+            self._longest(shard, max(start, first) - first, min(stop, last) - first)
+            for shard, (first, last) in enumerate(pairwise(self._starts))
+            if start < last and first < stop
+        ]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+    def _longest(self, shard: int, start: int, stop: int) -> np.ndarray:
+        offsets = self._span_offsets(shard)[start : stop + 1]
+        here = slice(int(offsets[0]), int(offsets[-1]))
+        first = stores.read(self._groups[shard], "spans", here)[:, TOKEN]
+        after = np.append(first[1:], self.width)
+        after[offsets[1:] - offsets[0] - 1] = self.width
+        return np.maximum.reduceat(after - first, offsets[:-1] - offsets[0])
 
     def _span(
         self, source: int, line: int, start: int, stop: int, token: int, domain: int

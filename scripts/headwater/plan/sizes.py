@@ -184,6 +184,11 @@ def intervention(e: Experiment) -> Output:
     return Output(e.window_rows * ARM_BYTES, ONE_FILE)
 
 
+def row_facts(e: Experiment) -> Output:
+    """Two numbers for each row of the window, compressed."""
+    return Output(e.window_rows * (2 * DOUBLE), ONE_FILE)
+
+
 def tables(e: Experiment) -> Output:
     """The tables of an arm's runs, or the baseline's, and their folder's time stamp."""
     arms = len(e.config["arms"])
