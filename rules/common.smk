@@ -245,6 +245,15 @@ def arm_facts(wildcards):
     return [f"<results>/{path}" for path in paths]
 
 
+def examined_facts(wildcards):
+    """All that rows can be ranked by; gradients where they are stored whole."""
+    names = ["repetition", "lexical"]
+    whole = config["gradients"]["coordinates"] == "all"
+    if whole and config["influence"]["method"] == "projected":
+        names.append("gradient_dot")
+    return [f"<results>/{path}" for path in fact_files(names, wildcards.target)]
+
+
 def arm_file(wildcards):
     """The user's own rows, for an arm of them."""
     return config["arms"][wildcards.arm].get("file", [])

@@ -69,6 +69,12 @@ rule influence:
         "<results>/influence/fidelity.tsv",
 
 
+rule examination:
+    """How well each ranking finds planted rows (corpus.records), against decoys."""
+    input:
+        expand("<results>/influence/{target}.examination.tsv", target=TARGETS),
+
+
 rule variants:
     """How far the released code's choices, or a simpler Hessian, change the ranking."""
     input:

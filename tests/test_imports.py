@@ -280,6 +280,7 @@ IMPORTED = {
     "compare_rows": "pandas",
     "compare_variants": f"{STORED} pandas",
     "evaluate_arm": "torch zarr pandas",
+    "examine": "pandas zarr h5py",
     "fetch_checkpoint": "torch huggingface_hub",
     "fetch_rows": "",
     "fetch_text": "",

@@ -115,6 +115,7 @@ ROWS = {
     ),
     "check_fidelity": Row(work.comparing),
     "compare_variants": Row(jobs=0),  # only asked for by name
+    "examine": Row(jobs=0),
     "measure_text": Row(leaves=sizes.row_facts, jobs=_facts("text.h5")),
     "measure_lexical": Row(leaves=sizes.row_facts, jobs=_facts("lexical.h5")),
     "measure_gradients": Row(
