@@ -326,6 +326,26 @@ def test_no_two_kinds_or_actions_share_a_colour():
     assert len(set(colours)) == len(KINDS) * len(ACTIONS)
 
 
+def lightness_and_hue(colour: str) -> np.ndarray:
+    """A colour in CIELAB, where distances are as the eye has them."""
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    to_xyz = [
+        [0.4339, 0.3762, 0.1899],
+        [0.2126, 0.7152, 0.0722],
+        [0.0177, 0.1095, 0.8729],
+    ]
+    x, y, z = np.cbrt(np.array(to_xyz) @ linear)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_kinds_of_one_action_are_told_apart_by_colour(action):
+    places = [lightness_and_hue(kind.colours[action]) for kind in KINDS.values()]
+    apart = np.linalg.norm(np.array(places)[:, None] - np.array(places), axis=2)
+    assert apart[~np.eye(len(KINDS), dtype=bool)].min() > 11
+
+
 def test_an_unknown_kind_or_action_picks_and_makes_nothing():
     with pytest.raises(KeyError):
         pick_rows("botom", 12, FACTS, generator())
