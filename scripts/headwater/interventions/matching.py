@@ -31,11 +31,11 @@ def matched_rows(facts: RowFacts, count: int, generator: Generator) -> Picked:
         if "domain" in facts.alike:
             raise facts.too_few(int(domain), int(wanted[domain]), int(left[domain]))
         random_rows(others, count, generator)  # says that they are too few
-    by_cell = others[np.argsort(cells[others], kind="stable")]
+    top, by_cell = (r[np.argsort(cells[r], kind="stable")] for r in (top, others))
+    found, starts = np.unique(cells[top], return_index=True)
+    bounds = np.searchsorted(cells[by_cell], [found, found + 1]).T
     drawn, missing = [], []
-    for cell in np.unique(cells[top]):
-        own = top[cells[top] == cell]
-        first, stop = np.searchsorted(cells[by_cell], (cell, cell + 1))
+    for own, (first, stop) in zip(np.split(top, starts[1:]), bounds, strict=True):
         have = by_cell[first:stop]
         drawn.append(random_rows(have, min(len(own), len(have)), generator))
         missing.append(own[len(have) :])
