@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from headwater.checkpoints.needs import pass_mb, training_mb, training_minutes
 from headwater.checkpoints.schedule import point_names, saved_steps
+from headwater.interventions.facts import fact_files
+from headwater.interventions.kinds import facts_of, is_compared
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
 from headwater.command_line import stop, typed_config
@@ -93,6 +95,9 @@ TARGETS = list(config["targets"])
 POINTS = point_names(config["window"])  # where influence is measured
 ARM_RUNS = arm_runs(config)
 RUNS = [run_name(*run) for run in ARM_RUNS]
+COMPARED_RUNS = [  # with the rows that theirs are to explain
+    run_name(arm, draw) for arm, draw in ARM_RUNS if is_compared(config["arms"][arm])
+]
 ARMS = [BASELINE_RUN, *config["arms"]]
 MOST_DRAWS = max([arm["draws"] for arm in config["arms"].values()], default=1)
 CHECKPOINT_STEPS = saved_steps(config)
@@ -235,12 +240,25 @@ def arm_settings(wildcards):
     return without_draws(config["arms"][wildcards.arm])
 
 
-def arm_scores(wildcards):
-    """Scores, for the arms that pick rows by score; random arms do not wait for them."""
+def arm_facts(wildcards):
+    """What an arm picks its rows by; random arms wait for nothing."""
     arm = config["arms"][wildcards.arm]
-    if "target" not in arm:
-        return []
-    return f"<results>/influence/{arm['target']}.zarr"
+    paths = fact_files(facts_of(arm), arm.get("target"))
+    return [f"<results>/{path}" for path in paths]
+
+
+def examined_facts(wildcards):
+    """All that rows can be ranked by; gradients where they are stored whole."""
+    names = ["repetition", "lexical"]
+    whole = config["gradients"]["coordinates"] == "all"
+    if whole and config["influence"]["method"] == "projected":
+        names.append("gradient_dot")
+    return [f"<results>/{path}" for path in fact_files(names, wildcards.target)]
+
+
+def arm_file(wildcards):
+    """The user's own rows, for an arm of them."""
+    return config["arms"][wildcards.arm].get("file", [])
 
 
 def draws_of(arm):

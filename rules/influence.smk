@@ -189,6 +189,32 @@ rule check_fidelity:
         "../scripts/check_fidelity.py"
 
 
+rule examine:
+    input:
+        scores="<results>/influence/{target}.zarr",
+        facts=examined_facts,
+        window="<results>/heads/window.json",
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        held_out="<results>/corpus/held_out.zarr",
+    output:
+        "<results>/influence/{target}.examination.tsv",
+    log:
+        "<logs>/influence/examine-{target}.log",
+    benchmark:
+        "<benchmarks>/influence/examine-{target}.tsv"
+    localrule: True
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(2000),
+        runtime=longer(60),
+    params:
+        code=digest("examine"),
+    script:
+        "../scripts/examine.py"
+
+
 rule compare_variants:
     input:
         checkpoint=f"<results>/heads/{POINTS[0]}",

@@ -69,6 +69,12 @@ rule influence:
         "<results>/influence/fidelity.tsv",
 
 
+rule examination:
+    """How well each ranking finds planted rows (corpus.records), against decoys."""
+    input:
+        expand("<results>/influence/{target}.examination.tsv", target=TARGETS),
+
+
 rule variants:
     """How far the released code's choices, or a simpler Hessian, change the ranking."""
     input:
@@ -76,9 +82,10 @@ rule variants:
 
 
 rule interventions:
-    """The row and the weight of every position, in every arm."""
+    """The row and the weight of every position, in every arm; how controls match."""
     input:
         expand("<results>/interventions/{run}.h5", run=RUNS),
+        rules.compare_rows.output if COMPARED_RUNS else [],
 
 
 rule retraining:

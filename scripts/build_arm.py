@@ -8,11 +8,55 @@ import numpy as np
 from headwater import job
 from headwater.heads.targets import open_window
 from headwater.identity import arm_identity
-from headwater.influence.files import read_scores
+from headwater.influence.files import read_losses, read_scores
 from headwater.interventions.arms import arm_rows, overlap, pick_rows
+from headwater.interventions.facts import RowFacts, read_facts
 from headwater.interventions.files import write_arm
-from headwater.interventions.kinds import KINDS, RowFacts
+from headwater.interventions.kinds import KINDS, alike_of, is_compared
+from headwater.interventions.matching import achieved
+from headwater.interventions.rowfile import read_rows
 from headwater.seeds import stable_seed
+
+
+def known_facts(inputs, settings, window, config):
+    """All that the arm's kind is to know of the window's rows."""
+    numbers = {"time": np.linspace(0, 1, len(window))}
+    for path in map(Path, inputs.facts):
+        if path.suffix == ".zarr":
+            losses = read_losses([path], config)
+            numbers["score"] = read_scores([path], config)
+            numbers["loss"] = losses / (window.rows.width - 1)
+        else:
+            numbers |= read_facts(path, config)
+    if "file" in settings:
+        rows = range(window.first, window.first + len(window))
+        numbers["file"] = read_rows(Path(inputs.file), rows, settings["sha256"])
+    return RowFacts(
+        window.domains(),
+        numbers,
+        window.rows.domain_names,
+        alike_of(settings),
+        settings.get("disjoint", KINDS[settings["rows"]].disjoint),
+    )
+
+
+def tell_match(arm, made):
+    """Log how far the rows are like the ones they are to explain."""
+    for line in made.match:
+        if line["fact"] == "domain":
+            text = "%s: %.1f %% would have to be of another domain"
+            job.logger.info(text, arm, 100 * line["distance"])
+        else:
+            job.logger.info(
+                "%s: %s %.4g, of the rows it is compared with %.4g (%.2f sd)",
+                *(arm, line["fact"], line["arm_mean"], line["top_mean"]),
+                line["distance"],
+            )
+    missed, share = made.match[0]["missed"], 100 * made.overlap
+    if np.isfinite(missed):
+        text = "%s: %d of %d rows are outside the cells that they were matched in"
+        job.logger.info(text, arm, missed, len(made.picked))
+    job.logger.info("%s: %.1f %% of the rows are also among those", arm, share)
 
 
 def main(snakemake):
@@ -21,33 +65,27 @@ def main(snakemake):
         settings = config["arms"][arm]
         inputs = snakemake.input
         _, window = open_window(inputs.window, inputs.rows, config)
-        scores = None
-        if "target" in settings:
-            scores = read_scores([Path(inputs.scores)], config)
         seed = stable_seed(config["seed"], "interventions", arm, draw)
         generator = np.random.default_rng(seed)
         count = round(settings["fraction"] * len(window))
-        domains = window.domains()
-        names = window.rows.domain_names
-        disjoint = settings.get("disjoint", True)
-        facts = RowFacts(domains, scores, names, disjoint)
+        facts = known_facts(inputs, settings, window, config)
         picked = pick_rows(settings["rows"], count, facts, generator)
         made = replace(
             arm_rows(settings["action"], picked, len(window), generator),
             overlap=overlap(settings["rows"], picked, facts),
+            match=achieved(facts, picked) if is_compared(settings) else [],
         )
         stamp = arm_identity("interventions", config, arm, draw)
         write_arm(Path(snakemake.output[0]), made, stamp)
-        counts = np.bincount(domains[picked], minlength=len(names))
+        names = facts.names
+        counts = np.bincount(facts.domains[picked], minlength=len(names))
         job.logger.info(
             "%s: %s %d of %d rows: %s",
             *(arm, settings["action"], len(picked), len(window)),
             ", ".join(f"{n!r} {c}" for n, c in zip(names, counts, strict=True)),
         )
-        if made.overlap is not None:
-            text = "%s: %.1f %% of the rows are also among as many %s"
-            told = KINDS[KINDS[settings["rows"]].explains].noun
-            job.logger.info(text, arm, 100 * made.overlap, told)
+        if made.match:
+            tell_match(arm, made)
 
 
 main(snakemake)  # noqa: F821

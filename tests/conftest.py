@@ -18,7 +18,7 @@ from headwater.net import failures
 SCIENCE = (
     *("neox", "cross_entropy", "gradients", "projection", "curvature.ekfac"),
     *("influence", "heads", "probes", "evaluation", "training"),
-    *("interventions.arms", "interventions.kinds"),
+    *"interventions",
 )
 install_import_hook([f"headwater.{name}" for name in SCIENCE], "type_check.check")
 

@@ -28,6 +28,12 @@ def test_rotation_keeps_inner_products_whatever_the_length(count):
     torch.testing.assert_close(turned @ turned.T, values @ values.T)
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 100, 768, 16384])
+def test_a_rotation_is_turned_back(count):
+    codec, values = Codec(count, 4, 3), vectors(5, count).double()
+    torch.testing.assert_close(codec.turn_back(codec.rotate(values)), values)
+
+
 def test_rotation_depends_on_its_seed_only():
     values = vectors(2, 128)
     first = Codec(128, 4, 3).rotate(values)
@@ -53,6 +59,14 @@ def test_the_error_is_that_of_the_best_equal_steps(bits):
     # The scale that makes up for shrinking costs a little: D / (1 - D) instead of D.
     expected = ERRORS[bits] / (1 - ERRORS[bits])
     assert float(error) == pytest.approx(expected, rel=0.08)
+
+
+def test_norms_are_kept_whatever_the_coordinates_were_divided_by():
+    codec, values = Codec(4096, 4, 1), vectors(40, 4096)
+    scale = torch.logspace(-1, 1, 4096)
+    codes = codec.encode(values * scale, 1 / scale)
+    found = (codec.turn_back(codec.decode(*codes)) * scale).norm(dim=1)
+    torch.testing.assert_close(found, (values * scale).norm(dim=1), rtol=0.02, atol=0)
 
 
 @pytest.mark.parametrize("bits", sorted(STEPS))

@@ -199,6 +199,8 @@ AN_ARM = (
     "<name of a target>, fraction: 0.1}"
 )
 
+A_FRACTION = "expected a number > 0 and < 1, or a list of such numbers, each once"
+
 MISTAKES = [
     # keys
     (
@@ -299,7 +301,7 @@ MISTAKES = [
     # values
     (
         ("arms.top.fraction", 1),
-        "arms.top.fraction: expected a number > 0 and < 1, found 1",
+        f"arms.top.fraction: {A_FRACTION}, found 1",
     ),
     (
         ("corpus.tokenizer.vocab_size", 257),
@@ -624,9 +626,9 @@ def test_all_problems_at_once(base: Path) -> None:
     assert problems(raw, base) == [
         'c.yaml: seeed: unknown key; did you mean "seed"?',
         'c.yaml: training.stepps: unknown key; did you mean "steps"?',
-        'c.yaml: arms.top.fraction: expected a number, found "0.1"; write 0.1',
-        "c.yaml: arms.random.fraction: expected a number > 0 and < 1, found 7",
-        "c.yaml: arms.other.fraction: missing; expected a number > 0 and < 1",
+        f'c.yaml: arms.top.fraction: {A_FRACTION}, found "0.1"; write 0.1',
+        f"c.yaml: arms.random.fraction: {A_FRACTION}, found 7",
+        f"c.yaml: arms.other.fraction: missing; {A_FRACTION}",
         "c.yaml: model.hidden_size: 33 is no multiple of num_attention_heads (4)",
         "c.yaml: targets.late.head: L9H0: the model has layers 0..1",
         'c.yaml: arms.domain.target: no target "lat"; did you mean "late"?',
@@ -1001,9 +1003,15 @@ def table(text: str) -> dict[str, str]:
     return {line.split("`")[1]: line for line in text.splitlines() if "| `" in line}
 
 
+def own(kind: str) -> dict[str, Any]:
+    """What an arm of a kind must have besides a target."""
+    known = {"strata": ["domain"], "file": "rows.jsonl"}
+    return {key: known[key] for key in KINDS[kind].required}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_asks_for_what_it_needs_and_no_more(kind: str, base: Path) -> None:
-    arm = {"action": "remove", "rows": kind, "fraction": 0.1, "draws": 2}
+    arm = {"action": "remove", "rows": kind, "fraction": 0.1, "draws": 2, **own(kind)}
     found = [
         problems(changed(("arms.own", {**arm, **target}), ("seeed", 1)), base)[1:]
         for target in ({}, {"target": "induction"})
@@ -1021,10 +1029,11 @@ def test_every_kind_asks_for_what_it_needs_and_no_more(kind: str, base: Path) ->
 @pytest.mark.parametrize("disjoint", [True, False])
 def test_only_kinds_that_explain_others_may_overlap(kind, disjoint, base) -> None:
     arm = {"action": "remove", "rows": kind, "fraction": 0.1, "disjoint": disjoint}
+    arm |= own(kind)
     if KINDS[kind].scored:
         arm["target"] = "induction"
     config = changed(("arms.own", arm))
-    if KINDS[kind].explains:
+    if KINDS[kind].explains and KINDS[kind].scored:
         assert (
             load_config(config, "c.yaml", base)["arms"]["own"]["disjoint"] is disjoint
         )

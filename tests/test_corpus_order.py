@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -72,27 +73,75 @@ def everything(rows):
     return tokens, rows.domains(0, len(rows)).tolist(), spans
 
 
+def test_the_longest_span_of_every_row(row_paths):
+    rows = Rows(row_paths, CONFIG)
+    assert len({len(rows.spans(row)) for row in range(len(rows))}) > 1
+    wanted = []
+    for row in range(len(rows)):
+        starts = [*(span.token for span in rows.spans(row)), rows.width]
+        wanted.append(max(b - a for a, b in pairwise(starts)))
+    for start, stop in ((0, len(rows)), (3, 4), (5, 61), (7, 7)):
+        assert rows.longest_spans(start, stop).tolist() == wanted[start:stop]
+
+
+HIDDEN = small_config(
+    corpus__records__hidden=True,
+    corpus__records__repeats=0.1,
+    corpus__records__noise=0.15,
+)
+
+
+def test_hidden_rows_are_known_by_their_source_alone(tmp_path, shards):
+    packed = build_packed(tmp_path, HIDDEN, shards)
+    rows = Rows(build_rows(tmp_path, HIDDEN, packed), HIDDEN)
+    assert rows.sources[-3:] == ["records", "repeats", "noise"]
+    assert not {"records", "repeats", "noise"} & {*rows.domain_names}
+    sources = np.array(rows.sources)[rows.first_sources(0, len(rows))]
+    counts = Counter(sources.tolist())
+    asked = HIDDEN["corpus"]["records"]
+    assert counts["records"] == round(80 * asked["fraction"])
+    assert (counts["repeats"], counts["noise"]) == (8, 12)
+    tokens = rows.tokens(0, len(rows))
+    for row in np.flatnonzero(sources == "noise"):
+        assert len(set(tokens[row])) == rows.width
+    natural = tokens[~np.isin(sources, ["records", "repeats", "noise"])]
+    for row in tokens[sources == "repeats"]:
+        lengths = range(asked["min_length"], asked["max_length"] + 1)
+        assert any((row[n:] == row[:-n]).all() for n in lengths)
+    domains = rows.domains(0, len(rows))
+    for kind in ("records", "repeats", "noise"):
+        assert len({*domains[sources == kind]}) > 1  # as natural rows have
+        (span,) = rows.spans(int(np.flatnonzero(sources == kind)[0]))
+        assert span.generated
+        assert span.domain in rows.domain_names
+        assert span.place == f"generated row {span.line:,} of {kind}"
+    assert len(natural) == 80 - counts["records"] - 20
+    kept = Rows([build_held_out(tmp_path, HIDDEN, packed)], HIDDEN)
+    found = np.array(kept.sources)[kept.first_sources(0, len(kept))]
+    assert not {"records", "repeats", "noise"} & {*found.tolist()}
+
+
 def test_order_holds_each_row_once_and_the_share_of_records():
-    order = training_order(100, 80, 20, 0)
+    order = training_order(100, 80, [20], 0)
     natural = order[order != RECORD]
     assert len(order) == 80
     assert len(natural) == 60 == len(set(natural.tolist()))
     assert 0 <= natural.min() <= natural.max() < 100
-    assert (order == training_order(100, 80, 20, 0)).all()
-    other = training_order(100, 80, 20, 1)
+    assert (order == training_order(100, 80, [20], 0)).all()
+    other = training_order(100, 80, [20], 1)
     assert (order != other).any()
     assert set(natural.tolist()) != set(other.tolist()) - {RECORD}
 
 
 def test_order_without_records_and_with_every_row():
-    order = training_order(80, 80, 0, 0)
+    order = training_order(80, 80, [], 0)
     assert sorted(order.tolist()) == list(range(80))
     assert order.tolist() != list(range(80))
 
 
 def test_too_few_rows_say_what_to_change():
     with pytest.raises(HeadwaterError) as error:
-        training_order(1999, 4000, 2000, 0)
+        training_order(1999, 4000, [1500, 500], 0)
     assert str(error.value) == (
         "corpus.shards: 1,999 rows of natural text, but training needs 2,000 (4,000 "
         "rows less 2,000 generated records); add text, lower training.steps or raise "

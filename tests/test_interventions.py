@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from headwater.errors import HeadwaterError
 from headwater.identity import identity
 from headwater.interventions.arms import ACTIONS, arm_rows, overlap, pick_rows
+from headwater.interventions.facts import RowFacts, random_rows
 from headwater.interventions.files import read_arm, write_arm
-from headwater.interventions.kinds import KINDS, RowFacts, random_rows
+from headwater.interventions.kinds import KINDS
 from test_corpus_support import small_config
 
 TOTAL = 200
@@ -20,7 +21,7 @@ PICKED = np.array([0, 3, 50, 51, 199])
 
 
 def top_rows(scores: np.ndarray, count: int) -> np.ndarray:
-    facts = RowFacts(np.zeros(len(scores), int), scores)
+    facts = RowFacts(np.zeros(len(scores), int), {"score": scores})
     return pick_rows("top", count, facts, generator())
 
 
@@ -119,9 +120,15 @@ SCORES = np.where(DOMAINS == 2, 10.0, 0.0) + np.random.default_rng(3).random(TOT
 SCORES[:2] = 100.0
 
 
-FACTS = RowFacts(DOMAINS, SCORES)
-ANY = RowFacts(DOMAINS, SCORES, disjoint=False)
-FOLLOW = [name for name in KINDS if KINDS[name].explains]
+NUMBERS = {
+    name: np.random.default_rng(place).random(TOTAL)
+    for place, name in enumerate(
+        ("loss", "repetition", "lexical", "gradient_norm", "gradient_dot", "file")
+    )
+}
+FACTS = RowFacts(DOMAINS, {"score": SCORES, **NUMBERS}, (), ("domain",), True)
+ANY = replace(FACTS, disjoint=False)
+FOLLOW = ["matched", "domain"]
 
 
 def test_the_dominating_domain_is_that_of_most_top_rows():
@@ -131,7 +138,7 @@ def test_the_dominating_domain_is_that_of_most_top_rows():
     with pytest.raises(HeadwaterError, match="only 150 to draw from"):  # of domain 1
         pick_rows("domain", TOTAL, ANY, generator())
     domains, scores = np.array([3, 1, 3, 1]), np.array([2.0, 2.0, 0.0, 0.0])
-    tie = RowFacts(domains, scores, disjoint=False)
+    tie = RowFacts(domains, {"score": scores})
     assert tie.domains[pick_rows("domain", 2, tie, generator())].tolist() == [1, 1]
 
 
@@ -145,7 +152,7 @@ def test_a_domain_arm_draws_from_the_dominating_domain_only(seed):
 
 def test_a_domain_arm_larger_than_its_domain_says_so():
     scores = np.where(DOMAINS == 0, 1.0, 0.0)  # 20 rows of domain 0 are on top
-    facts = RowFacts(DOMAINS, scores, disjoint=False)
+    facts = RowFacts(DOMAINS, {"score": scores})
     with pytest.raises(
         HeadwaterError, match="30 rows wanted, but only 20 to draw from"
     ):
@@ -194,7 +201,8 @@ def test_a_disjoint_arm_draws_any_row_but_the_ones_it_explains(kind):
 def test_a_disjoint_draw_is_disjoint_or_refused(domains, share, seed, kind):
     scores = generator(seed).normal(size=len(domains))
     count = max(1, round(share * len(domains)))
-    facts = RowFacts(np.array(domains), scores, [*"abcd"])
+    numbers = {"score": scores}
+    facts = RowFacts(np.array(domains), numbers, [*"abcd"], ("domain",), True)
     top = facts.domains[top_rows(scores, count)]
     has, taken = (np.bincount(rows, minlength=4) for rows in (domains, top))
     needs = taken
@@ -230,11 +238,9 @@ def test_the_overlap_is_the_share_of_rows_that_are_top_rows():
 
 def test_a_matched_arm_follows_the_scores_of_its_target():
     ties, rising = np.zeros(TOTAL), np.arange(TOTAL, dtype=float)
-    first = pick_rows(
-        "matched", 30, RowFacts(DOMAINS, ties, disjoint=False), generator()
-    )
-    last = pick_rows(
-        "matched", 30, RowFacts(DOMAINS, rising, disjoint=False), generator()
+    first, last = (
+        pick_rows("matched", 30, replace(ANY, numbers={"score": s}), generator())
+        for s in (ties, rising)
     )
     assert np.bincount(DOMAINS[first], minlength=3).tolist() == [20, 10, 0]
     assert np.bincount(DOMAINS[last], minlength=3).tolist() == [0, 0, 30]
@@ -262,7 +268,7 @@ def test_an_arm_that_would_change_nothing_is_an_error(kind):
 @pytest.mark.parametrize("name", KINDS)
 def test_a_kind_picks_by_its_facts_and_seed_alone(name):
     kind = KINDS[name]
-    own = RowFacts(DOMAINS.copy(), SCORES.copy() if kind.scored else None)
+    own = replace(FACTS, domains=DOMAINS.copy(), disjoint=kind.disjoint)
     draws = [pick_rows(name, 12, own, generator(seed)) for seed in (0, 0, 1, 2)]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert len({tuple(draw) for draw in draws}) == (3 if kind.drawn else 1)
@@ -271,8 +277,7 @@ def test_a_kind_picks_by_its_facts_and_seed_alone(name):
         assert (np.diff(draw) > 0).all()
         assert set(draw.tolist()) <= set(range(TOTAL))
     np.testing.assert_array_equal(own.domains, DOMAINS)
-    if own.scores is not None:
-        np.testing.assert_array_equal(own.scores, SCORES)
+    np.testing.assert_array_equal(own.numbers["score"], SCORES)
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].scored])
@@ -301,23 +306,44 @@ def test_draws_come_from_one_stream_in_a_fixed_order():
 @pytest.mark.parametrize("name", KINDS)
 def test_a_kind_is_whole(name):
     kind = KINDS[name]
-    label = kind.label.format(share="10 %", domain="'code' rows")
+    label = kind.label.format(share="10 %", domain="'code' rows", alike="loss")
     assert "10 %" in label
     assert kind.colours.keys() == ACTIONS.keys()
-    follows = kind.role == "domains"
-    assert bool(kind.explains) == bool(kind.verdict) == follows
-    if follows:
+    assert bool(kind.explains) == (kind.role == "control")
+    assert {*kind.required} <= {*kind.keys}
+    if kind.verdict:
         assert KINDS[kind.explains].role == "judged"
         assert not KINDS[kind.explains].drawn  # `overlap` picks its rows again
         assert "{effect}" in kind.verdict
     if kind.role == "judged":  # "the top rows' effect", whatever the domains are
         assert kind.noun.endswith("s")
         assert "{domain}" not in kind.label + kind.noun
+        assert "{" not in kind.noun
 
 
 def test_no_two_kinds_or_actions_share_a_colour():
     colours = [colour for kind in KINDS.values() for colour in kind.colours.values()]
     assert len(set(colours)) == len(KINDS) * len(ACTIONS)
+
+
+def lightness_and_hue(colour: str) -> np.ndarray:
+    """A colour in CIELAB, where distances are as the eye has them."""
+    rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    to_xyz = [
+        [0.4339, 0.3762, 0.1899],
+        [0.2126, 0.7152, 0.0722],
+        [0.0177, 0.1095, 0.8729],
+    ]
+    x, y, z = np.cbrt(np.array(to_xyz) @ linear)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_kinds_of_one_action_are_told_apart_by_colour(action):
+    places = [lightness_and_hue(kind.colours[action]) for kind in KINDS.values()]
+    apart = np.linalg.norm(np.array(places)[:, None] - np.array(places), axis=2)
+    assert apart[~np.eye(len(KINDS), dtype=bool)].min() > 11
 
 
 def test_an_unknown_kind_or_action_picks_and_makes_nothing():
@@ -331,10 +357,12 @@ def test_a_plan_comes_back_from_disk_and_is_refused_by_another_config(tmp_path):
     config = small_config()
     plan = arm_rows("insert", PICKED, TOTAL, generator())
     for share in (0.0, 1 / 3, None):
-        own = replace(plan, overlap=share)
+        match = [{"fact": "loss", "distance": 0.25}] if share else []
+        own = replace(plan, overlap=share, match=match)
         write_arm(tmp_path / "plan.h5", own, identity("corpus", config))
         found = read_arm(tmp_path / "plan.h5", json.loads(json.dumps(config)))
         assert found.overlap == share
+        assert found.match == match
     for name in ("rows", "weights", "picked"):
         wanted = getattr(plan, name)
         np.testing.assert_array_equal(getattr(found, name), wanted)

@@ -119,9 +119,11 @@ def test_a_domain_that_is_only_called_records_is_drawn_as_any() -> None:
 
 
 def test_notes_explain_same_domains_and_what_is_planted() -> None:
-    assert "Same domains" not in texts(draw(example()))
+    assert "Same ..." not in texts(draw(example()))
     tables = example({"remove_top": [(300, 1)], "remove_matched": [(150, 1)]})
-    assert "random rows in the top rows' mix of domains" in texts(draw(tables))
+    assert "Same ...: random rows in the top rows' mix of what is named" in texts(
+        draw(tables)
+    )
     tables.domains["induction"] = domain_table([0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
     assert "planted" not in texts(draw(tables))
 
@@ -161,6 +163,7 @@ def test_arms_of_one_kind_differ_in_their_markers() -> None:
 EVERY = {
     f"{action}_{kind}": {"action": action, "rows": kind, "fraction": 0.1, "draws": 1}
     | ({"target": "induction"} if KINDS[kind].scored else {})
+    | ({"strata": ["loss"]} if "strata" in KINDS[kind].required else {})
     for action in ACTIONS
     for kind in KINDS
 }

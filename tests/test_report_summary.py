@@ -103,12 +103,12 @@ def test_rows_in_the_same_mix_tell_what_the_ranking_does() -> None:
     effect = mean["remove_random"] - mean["remove_top"]
     text = prose(write(tables))
     for control, claim in (
-        ("remove_matched", "the mix of domains alone reaches about {} % of the"),
+        ("remove_matched", "what they share alone reaches about {} % of the"),
         ("remove_domain", "the domain alone reaches about {} % of the effect."),
     ):
         share = (mean["remove_random"] - mean[control]) / effect
         assert claim.format(f"{100 * share:.0f}") in text
-    assert text.count("the ranking within domains for the rest") == 2  # and the probe
+    assert text.count("the ranking beyond that for the rest") == 2  # and the probe
     assert "Removing had no control" not in text
 
 
@@ -128,8 +128,8 @@ def test_the_ranking_may_move_the_probe_and_not_the_head() -> None:
     assert "The probe, which the scores predict, fell: -2.00, random +0.00." in text
     assert text.count("did not clearly do more") == 1
     assert (
-        "It gave -0.50 on the probe (top rows -2.00, any rows +0.00): the mix of "
-        "domains alone reaches about 25 % of the effect" in text
+        "It gave -0.50 on the probe (top rows -2.00, any rows +0.00): what they "
+        "share alone reaches about 25 % of the effect" in text
     )
 
 
@@ -165,11 +165,11 @@ def test_every_judged_kind_is_judged_and_told(kind: str, action: str) -> None:
     tables = example(shapes(insert_top=[(330, 0.9)]))
     renamed = {"remove_top": kind, "remove_random": "random"}
     for arm, rows in renamed.items():
-        tables.arms[arm] |= {"action": action, "rows": rows}
+        tables.arms[arm] |= {"action": action, "rows": rows, "strata": ["loss"]}
         line = tables.summary["arm"] == arm
         tables.summary.loc[line, ["action", "rows"]] = [action, rows]
     text = prose(write(tables))
-    rows = KINDS[kind].label.format(share="10 %")
+    rows = KINDS[kind].label.format(share="10 %", alike="loss")
     doing = ACTIONS[action].doing.format(rows=rows)
     noun = KINDS[kind].noun
     assert f"{doing.capitalize()} slowed the head's rise" in text

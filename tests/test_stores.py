@@ -292,6 +292,18 @@ def test_one_head_streams_in_order(tmp_path):
         assert stop == ROWS
 
 
+@pytest.mark.usefixtures("small_chunks")
+def test_norms_are_those_of_the_gradients_that_were_kept(tmp_path):
+    group = write_gradients(tmp_path / "a.zarr", [ROWS])
+    for head, kept in KEPT.items():
+        wanted = gradients()[head][:, kept.kept.index].norm(dim=1).numpy()
+        found = HeadRows(group, head).norms()
+        assert found[7] == 0
+        ratio = np.log(np.delete(found, 7) / np.delete(wanted, 7))
+        assert abs(ratio.mean()) < 0.1  # so few coordinates are coded roughly
+        assert np.abs(ratio).max() < 0.5
+
+
 def test_a_head_knows_its_projection_from_the_store(tmp_path):
     group = write_gradients(tmp_path / "a.zarr", [ROWS])
     queries = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))

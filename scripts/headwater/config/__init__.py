@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from headwater.config import checks, target_checks  # noqa: F401 (they register)
+from headwater.config.arm_checks import arm_file_problems
+from headwater.config.arms import completed_arms
 from headwater.config.bounds import checkpoint_problems, text_problems
 from headwater.config.files import (
     corpus_problems,
@@ -47,6 +49,7 @@ ON_DISK: tuple[tuple[Callable[[dict[str, Any], Path], list[Problem]], str], ...]
     (row_problems, f"{_SOURCE} corpus.seq_len corpus.held_out training checkpoints"),
     (tokenizer_problems, "corpus.tokenizer"),
     (probe_problems, "targets"),
+    (arm_file_problems, "arms"),
     (revision_problems, "checkpoints"),
     (shape_problems, "checkpoints model corpus.seq_len"),
 )
@@ -56,7 +59,8 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
     """Validate a config and fill in its defaults.
 
     Whole numbers become int where the schema says integer, and float where it says
-    number. Keys come in the schema's order, targets and arms in the file's.
+    number. Keys come in the schema's order, targets and arms in the file's. Arms are as
+    `completed_arms` has them.
 
     Args:
         raw: the config as YAML gave it.
@@ -78,7 +82,10 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
     if lines:
         raise ConfigError("\n".join(lines))
     settle_precision(config)
-    return config
+    try:
+        return {**config, "arms": completed_arms(config["arms"], base)}
+    except OSError as error:
+        raise ConfigError(f"{file}: arms: {error}") from error
 
 
 def read_config_file(name: str) -> dict[str, Any]:

@@ -35,6 +35,19 @@ def _records_fit(config: Config) -> Iterator[Problem]:
         yield problem("corpus.records.max_length", text)
 
 
+@check("corpus.records")
+def _decoys_are_hidden(config: Config) -> Iterator[Problem]:
+    records = config["corpus"]["records"]
+    shares = {name: records[name] for name in ("repeats", "noise")}
+    for name, share in shares.items():
+        if share > 0 and not (records["hidden"] and records["fraction"] > 0):
+            text = "decoys are told from hidden records: set fraction and hidden: true"
+            yield problem(f"corpus.records.{name}", text)
+    if (total := records["fraction"] + sum(shares.values())) >= 1:
+        text = f"with repeats and noise {total:g} of all rows; leave some for text"
+        yield problem("corpus.records.fraction", text)
+
+
 @check("corpus")
 def _rows_stay_as_they_are(config: Config) -> Iterator[Problem]:
     corpus = config["corpus"]

@@ -1,4 +1,4 @@
-"""Checks of targets and arms, and of the heads that are stored."""
+"""Checks of targets, and of the heads that are stored."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +7,6 @@ from typing import Any
 from headwater import members
 from headwater.config.registry import Config, check, entry_check, names, problem
 from headwater.geometry import Head
-from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS
-from headwater.interventions.runs import BASELINE
 from headwater.problems import Key, Problem
 from headwater.suggestions import unknown_name
 
@@ -20,7 +17,7 @@ PROBES = members.names(str(_PROBES), without=("registry",))
 
 @check("window.target")
 def _window_target_exists(config: Config) -> Iterator[Problem]:
-    yield from _target_problem(config, ("window",), config["window"])
+    yield from target_problem(config, ("window",), config["window"])
 
 
 @entry_check("targets")
@@ -118,48 +115,10 @@ def _target_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Probl
         yield Problem(key, f"the name is reserved: {text}; choose another")
 
 
-@entry_check("arms")
-def _arm_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]:
-    if key[-1] == BASELINE:
-        yield Problem(key, "the name is reserved for the run without intervention")
-
-
-@entry_check("arms")
-def _kind_has_what_it_needs(
-    config: Config, key: Key, arm: dict[str, Any]
-) -> Iterator[Problem]:
-    name = arm["rows"]
-    if name not in KINDS:
-        yield Problem((*key, "rows"), unknown_name("kind of rows", name, KINDS))
-        return
-    kind = KINDS[name]
-    if kind.scored and "target" in arm:
-        yield from _target_problem(config, key, arm)
-    elif kind.scored:
-        text = "missing; expected the name of a target"
-        yield Problem((*key, "target"), text)
-    elif "target" in arm:
-        text = f"{name} rows have no target; remove this key"
-        yield Problem((*key, "target"), text)
-    if "disjoint" in arm and not kind.explains:
-        text = f"{name} rows are compared with no others; remove this key"
-        yield Problem((*key, "disjoint"), text)
-    if arm["draws"] > 1 and not kind.drawn:
-        text = f"expected 1, since the {kind.noun} are always the same"
-        yield Problem((*key, "draws"), f"{text}, found {arm['draws']}")
-
-
-@entry_check("arms")
-def _rows_have_room(_: Config, key: Key, arm: dict[str, Any]) -> Iterator[Problem]:
-    action = ACTIONS[arm["action"]]
-    if arm["fraction"] > action.most:
-        text = f"{arm['fraction']} is more than {action.most}; {action.reason}"
-        yield Problem((*key, "fraction"), text)
-
-
-def _target_problem(
+def target_problem(
     config: Config, key: Key, section: dict[str, Any]
 ) -> Iterator[Problem]:
+    """What is wrong with the target that a section names."""
     targets = names(config, "targets")
     if targets and section["target"] not in targets:
         text = unknown_name("target", section["target"], targets)

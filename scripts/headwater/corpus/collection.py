@@ -10,7 +10,7 @@ import zarr
 
 from headwater import stores
 from headwater.corpus import rowstore
-from headwater.corpus.domains import RECORDS
+from headwater.corpus.domains import generated, planted
 from headwater.corpus.rowstore import RowBlock
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
@@ -24,8 +24,8 @@ class Collection:
         split: "train" or "held_out".
 
     Attributes:
-        sources: names of the sources, "records" last if the config generates any.
-        domains: names of the domains, sorted, "records" last likewise.
+        sources: names of the sources, those of generated rows last.
+        domains: names of the domains, sorted; that of generated rows, if any, last.
         starts: number of each source's first row, and the end, int64 [sources + 1].
 
     Raises:
@@ -38,18 +38,21 @@ class Collection:
         self._groups = [_group(root, split) for root in self._roots]
         sizes = [rowstore.stored_rows(group) for group in self._groups]
         self.starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-        generated = [RECORDS] if config["corpus"]["records"]["fraction"] > 0 else []
+        made, own = [*generated(config)], planted(config)
         names = [found["sources"][0] for found in self.attributes]
         natural = {name for found in self.attributes for name in found["domains"]}
-        for kind, taken in (("source", set(names)), ("domain", natural)):
-            if taken.intersection(generated):
+        for kind, taken in (
+            ("source", {*names}.intersection(made)),
+            ("domain", natural & {own}),
+        ):
+            for name in sorted(map(str, taken)):
                 raise HeadwaterError(
-                    f"corpus.shards: a {kind} of the corpus is called {RECORDS!r}, "
+                    f"corpus.shards: a {kind} of the corpus is called {name!r}, "
                     "which is the name of the generated rows; rename it, or set "
                     "corpus.records.fraction to 0"
                 )
-        self.sources: list[str] = names + generated
-        self.domains: list[str] = sorted(natural) + generated
+        self.sources: list[str] = names + made
+        self.domains: list[str] = sorted(natural) + ([own] if own else [])
 
     def __len__(self) -> int:
         """Packed rows of all sources."""

@@ -10,7 +10,7 @@ import numpy as np
 from headwater import stores
 from headwater.corpus import detectors
 from headwater.corpus.collection import Collection
-from headwater.corpus.domains import planted
+from headwater.corpus.domains import RECORDS, planted
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.needs import RowNeeds
 from headwater.corpus.ordering import PackedOrder
@@ -81,9 +81,9 @@ def text_rows(held_out: Collection, encoder: Encoder, config: Config) -> list[Ro
             logger.warning("no row of domain %s is held out: no loss is known", name)
     kept = [held_out.gather(chosen)]
     order = PackedOrder(held_out, encoder, config)
-    if order.records:
+    if RECORDS in order.made and planted(config):
         most = config["corpus"]["held_out"]["rows_per_domain"]
-        kept.append(order.generate(order.records, most))
+        kept.append(order.generate(order.made[RECORDS], most))
     return kept
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from headwater import stores
-from headwater.corpus import records
+from headwater.corpus import decoys, records
 from headwater.corpus.collection import Collection
-from headwater.corpus.domains import RECORDS
+from headwater.corpus.domains import NOISE, RECORDS, REPEATS, generated, planted
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.rowstore import (
     TOKEN_COUNTS,
@@ -28,7 +28,8 @@ from headwater.seeds import stable_seed
 from headwater.shares import share_of
 from headwater.steps import training_rows
 
-RECORD = -1  # stands in an order where a row is generated
+RECORD = -1  # stands in an order for a row of the first source of generated rows; the
+# next one's have -2, and so on
 _ASSEMBLED_TOKENS = 1 << 25  # in memory at once; for each such part all blocks are read
 
 
@@ -68,15 +69,17 @@ def order_rows(
             stores.write_array(root, TOKEN_COUNTS, counts)
 
 
-def training_order(available: int, rows: int, generated: int, seed: int) -> np.ndarray:
-    """The packed row at every position of the training run, or `RECORD`.
+def training_order(
+    available: int, rows: int, made: Sequence[int], seed: int
+) -> np.ndarray:
+    """The packed row at every position of the training run, or `RECORD` and below.
 
-    Records are numbered in the order of their positions.
+    Rows of each source of generated ones are numbered in the order of their positions.
 
     Args:
         available: packed training rows of all sources.
         rows: of the training run.
-        generated: how many of them are records.
+        made: how many of them are generated, by source.
 
     Returns:
         int64 [rows].
@@ -84,17 +87,17 @@ def training_order(available: int, rows: int, generated: int, seed: int) -> np.n
     Raises:
         HeadwaterError: too few packed rows.
     """
-    needed = rows - generated
+    needed = rows - sum(made)
     if available < needed:
         raise HeadwaterError(
             f"corpus.shards: {available:,} rows of natural text, but training needs "
-            f"{needed:,} ({rows:,} rows less {generated:,} generated records); add "
+            f"{needed:,} ({rows:,} rows less {sum(made):,} generated records); add "
             "text, lower training.steps or raise corpus.records.fraction"
         )
     random = np.random.Generator(np.random.PCG64(stable_seed(seed, "corpus", "order")))
-    order = np.full(rows, RECORD, np.int64)
-    order[:needed] = random.permutation(available)[:needed]
-    return random.permutation(order)
+    natural = random.permutation(available)[:needed]
+    codes = np.repeat(RECORD - np.arange(len(made)), made)
+    return random.permutation(np.concatenate([natural, codes]))
 
 
 class PackedOrder:
@@ -105,7 +108,7 @@ class PackedOrder:
 
     Attributes:
         rows: of the training run.
-        records: generated rows of the training run.
+        made: generated rows of the training run, by source.
         attributes: what stores of the rows say about them.
         stores_counts: no; tokens are counted by document (`packing`).
     """
@@ -116,23 +119,24 @@ class PackedOrder:
         self._packed, self._encoder, self._config = packed, encoder, config
         corpus = config["corpus"]
         self.rows, self.width = training_rows(config), corpus["seq_len"] + 1
-        self.records = round(self.rows * corpus["records"]["fraction"])
+        shares = generated(config)
+        self.made = {name: round(self.rows * share) for name, share in shares.items()}
         self.attributes = packed.names
 
     @cached_property
     def order(self) -> np.ndarray:
         """See `training_order`."""
         seed = self._config["seed"]
-        return training_order(len(self._packed), self.rows, self.records, seed)
+        return training_order(len(self._packed), self.rows, [*self.made.values()], seed)
 
     @property
     def domain_rows(self) -> dict[str, int]:
         """Rows of each domain in the training run."""
         names = self._packed.domains
-        natural = self._packed.domain[self.order[self.order != RECORD]]
-        counts = np.bincount(natural, minlength=len(names)).tolist()
-        planted = {RECORDS: self.records} if self.records else {}
-        return {**dict(zip(names, counts, strict=True)), **planted}
+        parts = [self._packed.domain[self.order[self.order > RECORD]]]
+        parts += [self._labels(name, count) for name, count in self.made.items()]
+        counts = np.bincount(np.concatenate(parts), minlength=len(names)).tolist()
+        return dict(zip(names, counts, strict=True))
 
     def blocks(self, rows: range) -> Iterator[RowBlock]:
         """The rows with these global numbers.
@@ -142,32 +146,48 @@ class PackedOrder:
         """
         size = max(1, _ASSEMBLED_TOKENS // self.width)
         for begin in range(rows.start, rows.stop, size):
-            first_record = int((self.order[:begin] == RECORD).sum())
-            part = self.order[begin : min(begin + size, rows.stop)]
-            yield self._assemble(part, first_record)
+            yield self._assemble(range(begin, min(begin + size, rows.stop)))
 
-    def _assemble(self, order: np.ndarray, first_record: int) -> RowBlock:
-        natural = np.flatnonzero(order != RECORD)
-        generated = np.flatnonzero(order == RECORD)
-        parts = []
-        if len(natural):
-            parts.append(self._packed.gather(order[natural]))
-        if len(generated):
-            parts.append(self.generate(first_record, len(generated)))
-        places = np.concatenate([natural, generated])
-        return RowBlock.join(parts).take(np.argsort(places))
+    def _assemble(self, part: range) -> RowBlock:
+        before, order = self.order[: part.start], self.order[part.start : part.stop]
+        places = [np.flatnonzero(order > RECORD)]
+        parts = [self._packed.gather(order[places[0]])] if len(places[0]) else []
+        for index, name in enumerate(self.made):
+            own = np.flatnonzero(order == RECORD - index)
+            if len(own):
+                first = int((before == RECORD - index).sum())
+                parts.append(self.generate(first, len(own), name))
+                places.append(own)
+        return RowBlock.join(parts).take(np.argsort(np.concatenate(places)))
 
-    def generate(self, first: int, count: int) -> RowBlock:
-        """The records `first` to `first + count - 1` (from 0) as rows."""
+    def generate(self, first: int, count: int, source: str = RECORDS) -> RowBlock:
+        """The rows `first` to `first + count - 1` (from 0) of a generated source."""
+        tokens = self._tokens(first, count, source)
+        texts = [self._encoder.decode(row) for row in tokens]
+        labels = self._labels(source, first + count)[first:]
+        place = self._packed.sources.index(source)
+        return records.to_rows(tokens, first, texts, place, labels)
+
+    def _labels(self, source: str, count: int) -> np.ndarray:
+        """The domains of the first rows of a generated source."""
+        if own := planted(self._config):
+            return np.full(count, self._packed.domains.index(own), np.uint8)
+        seed = stable_seed(self._config["seed"], "corpus", source, "labels")
+        return decoys.labels(count, self._packed.domain, seed)
+
+    def _tokens(self, first: int, count: int, source: str) -> np.ndarray:
         packed, encoder = self._packed, self._encoder
-        tokens = records.generate(
-            first,
-            count,
-            self.width,
-            self._config["corpus"]["records"],
-            records.unigram(packed.token_counts, encoder.special_ids),
-            stable_seed(self._config["seed"], "corpus", "records"),
-        ).astype(token_dtype(encoder.vocabulary))
-        texts = [encoder.decode(row) for row in tokens]
-        source, domain = len(packed.sources) - 1, len(packed.domains) - 1
-        return records.to_rows(tokens, first, texts, source, domain)
+        shape, numbers = self._config["corpus"]["records"], range(first, first + count)
+        distribution = records.unigram(packed.token_counts, encoder.special_ids)
+        seed = stable_seed(self._config["seed"], "corpus", source)
+        if source == REPEATS:
+            natural = len(packed), lambda rows: packed.gather(rows).tokens
+            tokens = decoys.repeats(numbers, self.width, shape, natural, seed)
+        elif source == NOISE:
+            ids = np.flatnonzero(np.diff(distribution, prepend=0) > 0)
+            tokens = decoys.noise(numbers, self.width, ids, seed)
+        else:
+            tokens = records.generate(
+                first, count, self.width, shape, distribution, seed
+            )
+        return tokens.astype(token_dtype(encoder.vocabulary))

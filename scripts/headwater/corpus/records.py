@@ -107,15 +107,15 @@ def _draw(uniform: np.ndarray, distribution: np.ndarray) -> np.ndarray:
 
 
 def to_rows(
-    tokens: np.ndarray, first: int, texts: list[str], source: int, domain: int
+    tokens: np.ndarray, first: int, texts: list[str], source: int, domain: np.ndarray
 ) -> RowBlock:
-    """Records as rows; each is its own document, whose line is its number from 1.
+    """Generated rows; each is its own document, whose line is its number from 1.
 
     Args:
         tokens: [count, width].
-        first: number of the first record, from 0.
+        first: number of the first row of its source, from 0.
         source: index of the generated source.
-        domain: index of the generated domain.
+        domain: index of each row's domain, uint8 [count].
     """
     count = len(tokens)
     spans = np.zeros((count, 6), np.int64)
@@ -123,5 +123,4 @@ def to_rows(
     spans[:, 1] = first + 1 + np.arange(count)
     spans[:, 3] = [len(text) for text in texts]
     spans[:, 5] = domain
-    domains = np.full(count, domain, np.uint8)
-    return RowBlock(tokens, domains, np.ones(count, np.int64), spans)
+    return RowBlock(tokens, domain, np.ones(count, np.int64), spans)

@@ -2,17 +2,19 @@
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from headwater import stores
-from headwater.corpus.domains import planted
+from headwater.corpus.domains import generated
 from headwater.corpus.files import TEXT_SUFFIX
+from headwater.corpus.rowstore import SOURCE, TOKEN
 from headwater.errors import HeadwaterError, again
 from headwater.identity import Config
 from headwater.steps import training_rows
@@ -26,15 +28,15 @@ class Span:
 
     Attributes:
         source: name of the source.
-        line: line of the document in its source, from 1; the number of the record; or
-            the number of the row, from 0, in a source of token ids.
+        line: line of the document in its source, from 1; the number of a generated row;
+            or the number of the row, from 0, in a source of token ids.
         start: first character within the document's text; within the row's, in a source
             of token ids.
         stop: last character plus one.
         token: offset in the row of the first token.
         domain: name of the domain.
         source_rows: whether the source holds rows of token ids.
-        generated: whether the row is a generated record.
+        generated: whether the row is generated.
     """
 
     source: str
@@ -51,7 +53,7 @@ class Span:
         """Where to find it, for a person."""
         characters = f"characters {self.start:,} to {self.stop:,}"
         if self.generated:
-            return f"generated record {self.line:,}"
+            return f"generated row {self.line:,} of {self.source}"
         if self.source_rows:
             return f"{self.source}, row {self.line:,}, {characters}"
         return f"{self.source}{TEXT_SUFFIX}, line {self.line:,}, {characters}"
@@ -81,7 +83,7 @@ class Rows:
         self.sources: list[str] = attributes[0]["sources"]
         self.domain_names: list[str] = attributes[0]["domains"]
         self._source_rows = bool(attributes[0].get("source_rows", False))
-        self._planted = planted(config)
+        self._generated = [*generated(config)]
         self._arrays = [stores.array(group, "tokens") for group in self._groups]
         sizes = [array.shape[0] for array in self._arrays]
         self._starts: list[int] = np.cumsum([0, *sizes]).tolist()
@@ -153,11 +155,35 @@ class Rows:
         found = stores.read(self._groups[shard], "spans", slice(begin, end))
         return [self._span(*columns) for columns in found.tolist()]
 
+    def longest_spans(self, start: int, stop: int) -> np.ndarray:
+        """Tokens of the longest span of each of some rows, int64 [stop - start]."""
+        found = [np.zeros(0, np.int64)]
+        for spans, begins in self._spans_of(start, stop):
+            ends = np.append(spans[1:, TOKEN], self.width)
+            ends[np.append(begins[1:], len(spans)) - 1] = self.width
+            found.append(np.maximum.reduceat(ends - spans[:, TOKEN], begins))
+        return np.concatenate(found)
+
+    def first_sources(self, start: int, stop: int) -> np.ndarray:
+        """Source of the first span of each of some rows: indices of `sources`."""
+        found = [spans[begins, SOURCE] for spans, begins in self._spans_of(start, stop)]
+        return np.concatenate([np.zeros(0, np.int64), *found])
+
+    def _spans_of(self, start: int, stop: int) -> Iterator[tuple[np.ndarray, ...]]:
+        """Shard by shard all spans of some rows, and where each row's begin."""
+        for shard, (first, last) in enumerate(pairwise(self._starts)):
+            here = slice(max(start, first) - first, min(stop, last) - first + 1)
+            if here.stop - here.start > 1:
+                offsets = self._span_offsets(shard)[here]
+                kept = slice(int(offsets[0]), int(offsets[-1]))
+                spans = stores.read(self._groups[shard], "spans", kept)
+                yield spans, offsets[:-1] - offsets[0]
+
     def _span(
         self, source: int, line: int, start: int, stop: int, token: int, domain: int
     ) -> Span:
         name, kind = self.sources[source], self.domain_names[domain]
-        made = name == self._planted
+        made = name in self._generated
         return Span(name, line, start, stop, token, kind, self._source_rows, made)
 
     @cached_property

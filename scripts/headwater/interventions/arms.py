@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from headwater.errors import HeadwaterError
+from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.files import ArmRows
-from headwater.interventions.kinds import KINDS, Picked, RowFacts, random_rows
+from headwater.interventions.kinds import KINDS
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def overlap(kind: str, picked: Picked, facts: RowFacts) -> float | None:
     As many rows of that kind are meant as were picked.
     """
     explained = KINDS[kind].explains
-    if not explained:
+    if not (explained and KINDS[kind].scored):
         return None
     # Kinds that are explained do not draw: any generator gives the same rows.
     others = KINDS[explained].pick(facts, len(picked), np.random.default_rng(0))

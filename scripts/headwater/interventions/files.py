@@ -1,5 +1,7 @@
 """What an arm trains on, in memory and in HDF5: the fields of `ArmRows`."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,14 @@ class ArmRows:
         picked: the rows the arm picked, ascending.
         overlap: share of them that the arm they are compared with, of the same size,
             picks too; None for kinds that are compared with no other.
+        match: how like those rows they are, fact by fact (`matching.achieved`).
     """
 
     rows: Int64[np.ndarray, " positions"]
     weights: Float32[np.ndarray, " positions"]
     picked: Int64[np.ndarray, " picked"]
     overlap: float | None = None
+    match: Sequence[dict[str, Any]] = ()
 
 
 def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:
@@ -40,6 +44,7 @@ def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:
             file.create_dataset(name, data=values, compression="gzip", shuffle=True)
         if arm.overlap is not None:
             file["overlap"] = arm.overlap
+        file.attrs["match"] = json.dumps(list(arm.match))
 
 
 def read_arm(path: Path, config: Config) -> ArmRows:
@@ -49,4 +54,5 @@ def read_arm(path: Path, config: Config) -> ArmRows:
     with open_file(path, config) as file:
         overlap = float(file["overlap"][()]) if "overlap" in file else None
         arrays = {name: file[name][...] for name in _ARRAYS}
-        return ArmRows(**arrays, overlap=overlap)
+        match = json.loads(file.attrs["match"])
+        return ArmRows(**arrays, overlap=overlap, match=match)

@@ -4,64 +4,20 @@ A row says what the kind picks, what it needs, and how it is told and drawn. The
 of the config, the arms, the figures and the summary ask it, so a new kind is a new row.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
 from numpy.random import Generator
 
 from headwater.errors import HeadwaterError
+from headwater.interventions.facts import Picked, RowFacts, random_rows
+from headwater.interventions.matching import matched_rows, strata_rows, subset_rows
 
-
-@dataclass(frozen=True)
-class RowFacts:
-    """What is known of every row of the window, by its number in the window.
-
-    Attributes:
-        domains: its domain.
-        scores: its score for the arm's target; None without a target.
-        names: of the domains, for messages.
-        disjoint: whether rows that are to explain others are drawn without them.
-    """
-
-    domains: Integer[np.ndarray, " rows"]
-    scores: Float[np.ndarray, " rows"] | None = None
-    names: Sequence[str] = ()
-    disjoint: bool = True
-
-    def ranking(self) -> Int[np.ndarray, " rows"]:
-        """All rows from the highest score to the lowest, ties in their order."""
-        assert self.scores is not None, "the config check requires a target for this"
-        return np.argsort(-self.scores, kind="stable")
-
-    def draw(
-        self, domain: int, count: int, top: "Picked", generator: Generator
-    ) -> "Picked":
-        """A draw of rows of one domain, without the top ones if they shall be disjoint.
-
-        Raises:
-            HeadwaterError: too few such rows.
-        """
-        rows = np.flatnonzero(self.domains == domain)
-        if not self.disjoint:
-            return random_rows(rows, count, generator)
-        left = np.setdiff1d(rows, top)
-        if len(left) < count:
-            name = repr(self.names[domain]) if self.names else f"number {domain}"
-            raise HeadwaterError(
-                f"arm: {count} rows of domain {name} wanted beside the top rows, but "
-                f"only {len(left)} of its {len(rows)} are none; lower the arm's "
-                "fraction, or set its disjoint to false"
-            )
-        return random_rows(left, count, generator)
-
-
-# What arms of a kind are there for: to be compared with chance; to be chance, of any
-# rows; to be chance within the domains of a judged kind.
-Role = Literal["judged", "chance", "domains"]
-Picked = Int[np.ndarray, " picked"]  # row numbers of the window, ascending
+# What arms of a kind are there for: to be compared with chance and with controls; to
+# be chance; to be another explanation of what a judged kind does.
+Role = Literal["judged", "chance", "control"]
 Pick = Callable[[RowFacts, int, Generator], Picked]
 
 
@@ -69,8 +25,9 @@ Pick = Callable[[RowFacts, int, Generator], Picked]
 class Kind:
     """One kind of rows.
 
-    In texts, `{share}` is the arm's share of the rows, and `{domain}` the rows of the
-    domain that has most of the target's top rows, such as "'code' rows".
+    In texts, `{share}` is the arm's share of the rows, `{alike}` what its rows are
+    alike in, such as "domains and loss", and `{domain}` the rows of the domain that has
+    most of the target's top rows, such as "'code' rows".
 
     Attributes:
         pick: facts, count and generator to so many row numbers, ascending.
@@ -80,11 +37,17 @@ class Kind:
         colours: of its curves, by action; no two kinds share one.
         width: of its curves, points.
         dashes: of its curves, as matplotlib's line style.
-        scored: whether it picks by the scores of a target.
+        scored: whether it needs the scores of a target.
         drawn: whether its draws differ.
+        facts: what it picks by, besides.
+        keys: of an arm's own keys, those that it takes.
+        required: those of them that it cannot do without.
+        alike: facts of its cells, where the arm does not say.
+        disjoint: whether it draws rows beside the top ones, where the arm does not say.
         note: what a figure must add to the label.
-        explains: of role `domains`, the judged kind whose domains it has.
-        verdict: of role `domains`, what its part of that kind's `{effect}` means.
+        explains: of role `control`, the judged kind that it is compared with.
+        verdict: of controls that share the judged rows' domains, what their part of
+            that kind's `{effect}` means.
     """
 
     pick: Pick
@@ -96,25 +59,33 @@ class Kind:
     dashes: str | tuple[float, tuple[float, ...]]
     scored: bool = True
     drawn: bool = True
+    facts: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+    disjoint: bool = False
     note: str = ""
     explains: str = ""
     verdict: str = ""
 
 
-def random_rows(
-    candidates: Int[np.ndarray, " candidates"], count: int, generator: Generator
-) -> Picked:
-    """A draw of `count` of the candidates without replacement, ascending.
+def alike_of(arm: Mapping[str, Any]) -> tuple[str, ...]:
+    """Facts in which rows of one cell of an arm are alike."""
+    own = arm.get("match", arm.get("strata"))
+    return KINDS[arm["rows"]].alike if own is None else tuple(own)
 
-    Raises:
-        HeadwaterError: fewer candidates than rows wanted.
-    """
-    if len(candidates) < count:
-        raise HeadwaterError(
-            f"arm: {count} rows wanted, but only {len(candidates)} to draw from; "
-            "lower the arm's fraction"
-        )
-    return np.sort(generator.choice(candidates, size=count, replace=False))
+
+def facts_of(arm: Mapping[str, Any]) -> list[str]:
+    """All facts that an arm's rows are picked by, each once."""
+    kind = KINDS[arm["rows"]]
+    scores = ("score", "loss") if kind.scored else ()
+    return list(dict.fromkeys((*scores, *kind.facts, *alike_of(arm))))
+
+
+def is_compared(arm: Mapping[str, Any]) -> bool:
+    """Whether the rows of an arm can be compared with those that its kind explains."""
+    kind = KINDS[arm["rows"]]
+    return kind.scored and bool(kind.explains)
 
 
 def _top(facts: RowFacts, count: int, _: Generator) -> Picked:
@@ -125,23 +96,38 @@ def _bottom(facts: RowFacts, count: int, _: Generator) -> Picked:
     return np.sort(facts.ranking()[::-1][:count])
 
 
+def _highest(fact: str) -> Pick:
+    """The rows with the highest number, of those that may explain the top ones."""
+
+    def pick(facts: RowFacts, count: int, _: Generator) -> Picked:
+        ranking = facts.ranking(fact)
+        if facts.disjoint:
+            ranking = ranking[np.isin(ranking, facts.others(count))]
+        return np.sort(ranking[:count])
+
+    return pick
+
+
+def _file(facts: RowFacts, count: int, generator: Generator) -> Picked:
+    if (listed := int(np.isfinite(facts.numbers["file"]).sum())) < count:
+        raise HeadwaterError(
+            f"arm: {count} rows wanted, but its file lists {listed}; lower the arm's "
+            "fraction, or list more rows"
+        )
+    return _highest("file")(facts, count, generator)
+
+
 def _random(facts: RowFacts, count: int, generator: Generator) -> Picked:
     return random_rows(np.arange(len(facts.domains)), count, generator)
 
 
 def _domain(facts: RowFacts, count: int, generator: Generator) -> Picked:
-    top = facts.ranking()[:count]
-    most = np.bincount(facts.domains[top]).argmax()
-    return facts.draw(int(most), count, top, generator)
-
-
-def _matched(facts: RowFacts, count: int, generator: Generator) -> Picked:
-    top = facts.ranking()[:count]
-    mix = np.bincount(facts.domains[top])
-    draws = [
-        facts.draw(domain, int(many), top, generator) for domain, many in enumerate(mix)
-    ]
-    return np.sort(np.concatenate(draws))
+    most = int(np.bincount(facts.domains[facts.ranking()[:count]]).argmax())
+    others = facts.others(count)
+    rows = others[facts.domains[others] == most]
+    if facts.disjoint and len(rows) < count:
+        raise facts.too_few(most, count, len(rows))
+    return random_rows(rows, count, generator)
 
 
 KINDS = {
@@ -165,6 +151,33 @@ KINDS = {
         width=2.4,
         dashes="solid",
     ),
+    # What the ranking knows beyond the facts of the strata, in which rows are alike.
+    "strata": Kind(
+        strata_rows,
+        "judged",
+        drawn=False,
+        keys=("strata",),
+        required=("strata",),
+        label="the top {share} within strata of {alike}",
+        noun="stratified top rows",
+        colours={"remove": "#e31a1c", "insert": "#00bfc4", "repeat": "#33a02c"},
+        width=2.6,
+        dashes="solid",
+    ),
+    "file": Kind(
+        _file,
+        "judged",
+        scored=False,
+        drawn=False,
+        facts=("file",),
+        keys=("file",),
+        required=("file",),
+        label="the first {share} of rows of a file",
+        noun="listed rows",
+        colours={"remove": "#b15928", "insert": "#02818a", "repeat": "#00441b"},
+        width=2.5,
+        dashes="solid",
+    ),
     "random": Kind(
         _random,
         "chance",
@@ -175,26 +188,42 @@ KINDS = {
         width=1.7,
         dashes=(0, (4, 1.6)),
     ),
-    # As many rows of each domain as the top rows have: the ranking within the domains
-    # is told from their mix.
+    "subset": Kind(
+        subset_rows,
+        "chance",
+        scored=False,
+        keys=("strata",),
+        label="a random subset of {share}",
+        noun="random subsets",
+        colours={"remove": "#fcae91", "insert": "#bdd7e7", "repeat": "#bae4b3"},
+        width=1.4,
+        dashes=(0, (4, 3)),
+    ),
+    # Rows like the top ones in all that is named: the ranking is told from that.
     "matched": Kind(
-        _matched,
-        "domains",
-        label="a random {share}, same domains",
-        noun="rows in the top rows' mix of domains",
+        matched_rows,
+        "control",
+        keys=("match", "disjoint"),
+        alike=("domain",),
+        disjoint=True,
+        label="a random {share}, same {alike}",
+        noun="rows in the top rows' mix of {alike}",
         colours={"remove": "#35978f", "insert": "#80cdc1", "repeat": "#8c510a"},
         width=2.2,
         dashes=(0, (1.4, 1.2)),
-        note="Same domains: random rows in the top rows' mix of domains",
+        note="Same ...: random rows in the top rows' mix of what is named",
         explains="top",
-        verdict="the mix of domains {effect}, the ranking within domains for the rest",
+        verdict="what they share {effect}, the ranking beyond that for the rest",
     ),
     # Rows of one domain, that of most top rows: the ranking is told from "any row of
     # this domain". That is another mix than the top rows', so what such rows leave
     # unexplained is not the ranking's only.
     "domain": Kind(
         _domain,
-        "domains",
+        "control",
+        keys=("disjoint",),
+        alike=("domain",),
+        disjoint=True,
         label="{share}: random {domain}",
         noun="{domain}",
         colours={"remove": "#762a83", "insert": "#9970ab", "repeat": "#b07aa1"},
@@ -202,5 +231,69 @@ KINDS = {
         dashes=(0, (7, 1.6, 1.4, 1.6)),
         explains="top",
         verdict="the domain {effect}",
+    ),
+    "loss": Kind(
+        _highest("loss"),
+        "control",
+        drawn=False,
+        keys=("disjoint",),
+        label="the {share} with the highest loss",
+        noun="rows with the highest loss",
+        colours={"remove": "#d6604d", "insert": "#3f007d", "repeat": "#a6d96a"},
+        width=2.1,
+        dashes=(0, (9, 2)),
+        explains="top",
+    ),
+    "repetition": Kind(
+        _highest("repetition"),
+        "control",
+        scored=False,
+        drawn=False,
+        facts=("repetition",),
+        label="the {share} that repeat most",
+        noun="rows that repeat most",
+        colours={"remove": "#c51b7d", "insert": "#c994c7", "repeat": "#4d9221"},
+        width=2.1,
+        dashes=(0, (9, 2, 2, 2)),
+        explains="top",
+    ),
+    "lexical": Kind(
+        _highest("lexical"),
+        "control",
+        drawn=False,
+        facts=("lexical",),
+        keys=("disjoint",),
+        label="the {share} most like the probe's rows in words (BM25)",
+        noun="rows most like the probe's in words",
+        colours={"remove": "#bf812d", "insert": "#807dba", "repeat": "#1b7837"},
+        width=2.1,
+        dashes=(0, (9, 2, 2, 2, 2, 2)),
+        explains="top",
+    ),
+    "gradient_norm": Kind(
+        _highest("gradient_norm"),
+        "control",
+        drawn=False,
+        facts=("gradient_norm",),
+        keys=("disjoint",),
+        label="the {share} with the largest gradients of the head",
+        noun="rows with the largest gradients of the head",
+        colours={"remove": "#67001f", "insert": "#969696", "repeat": "#7fbc41"},
+        width=1.9,
+        dashes=(0, (5, 1, 1, 1)),
+        explains="top",
+    ),
+    "gradient_dot": Kind(
+        _highest("gradient_dot"),
+        "control",
+        drawn=False,
+        facts=("gradient_dot",),
+        keys=("disjoint",),
+        label="the top {share} without a Hessian",
+        noun="top rows without a Hessian",
+        colours={"remove": "#f46d43", "insert": "#636efa", "repeat": "#66bd63"},
+        width=1.9,
+        dashes=(0, (5, 1, 1, 1, 1, 1)),
+        explains="top",
     ),
 }

@@ -14,6 +14,8 @@ from functools import cache
 from math import prod
 from pathlib import Path
 
+from headwater.interventions.facts import fact_files
+from headwater.interventions.kinds import facts_of, is_compared
 from headwater.interventions.runs import arm_runs
 from headwater.plan import sizes, work
 from headwater.plan.experiment import Experiment
@@ -64,6 +66,17 @@ def _stored(e: Experiment) -> bool:
     return bool(e.config["influence"]["method"] == "projected")
 
 
+def _facts(end: str) -> Callable[[Experiment], int]:
+    """How many files of facts, whose names end so, the arms wait for."""
+
+    def count(e: Experiment) -> int:
+        arms = e.config["arms"].values()
+        files = {f for a in arms for f in fact_files(facts_of(a), a.get("target"))}
+        return sum(file.endswith(end) for file in files)
+
+    return count
+
+
 ROWS = {
     "fetch_tokenizer": Row(leaves=Output(Range(1e6, 1e7), Range(4, 8))),
     "train_tokenizer": Row(lambda e: work.text(e, TEXT, 1), small(4)),
@@ -102,6 +115,14 @@ ROWS = {
     ),
     "check_fidelity": Row(work.comparing),
     "compare_variants": Row(jobs=0),  # only asked for by name
+    "examine": Row(jobs=0),
+    "measure_text": Row(leaves=sizes.row_facts, jobs=_facts("text.h5")),
+    "measure_lexical": Row(leaves=sizes.row_facts, jobs=_facts("lexical.h5")),
+    "measure_gradients": Row(
+        lambda e: replace(work.reading(e), units=e.window_rows * e.points),
+        sizes.row_facts,
+        jobs=_facts("gradients.h5"),
+    ),
     "build_arm": Row(leaves=sizes.intervention),
     "retrain_arm": Row(work.arm, sizes.arm, interval="retraining"),
     "evaluate_arm": Row(
@@ -124,6 +145,7 @@ def _conditions(e: Experiment) -> dict[str, bool]:
         "TRAINED": "revisions" not in e.config["checkpoints"],
         'config["influence"]["method"] == "projected"': _stored(e),
         "ARM_RUNS": bool(arm_runs(e.config)),
+        "COMPARED_RUNS": any(map(is_compared, e.config["arms"].values())),
     }
     return found | {f"not {text}": not holds for text, holds in found.items()}
 

@@ -7,6 +7,7 @@ Only what grows with the experiment; figures and tables of a few kilobytes count
 from dataclasses import dataclass
 
 from headwater.checkpoints.needs import parameters, vocabulary
+from headwater.corpus.domains import generated
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range, total
 from headwater.plan.shape import (
@@ -104,7 +105,7 @@ def row_shard(e: Experiment) -> Output:
 
 def packed(e: Experiment) -> Output:
     """The rows of one source: of natural text and of records."""
-    natural = e.rows * (1 - e.config["corpus"]["records"]["fraction"])
+    natural = e.rows * (1 - sum(generated(e.config).values()))
     each = Range(natural, 1.3 * natural) * (1 / max(1, e.sources.text))
     return row_files(e, each, 4, copies=2)
 
@@ -182,6 +183,11 @@ def ranked(e: Experiment) -> Output:
 def intervention(e: Experiment) -> Output:
     """The row and the weight of every position of the window."""
     return Output(e.window_rows * ARM_BYTES, ONE_FILE)
+
+
+def row_facts(e: Experiment) -> Output:
+    """Two numbers for each row of the window, compressed."""
+    return Output(e.window_rows * (2 * DOUBLE), ONE_FILE)
 
 
 def tables(e: Experiment) -> Output:

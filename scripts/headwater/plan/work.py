@@ -8,6 +8,7 @@ the machine at hand: `rates` replaces them where earlier jobs left their own.
 from dataclasses import dataclass, replace
 
 from headwater.checkpoints.needs import parameters, vocabulary
+from headwater.corpus.domains import generated
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
@@ -73,7 +74,7 @@ LIGHT = Load(start=START)  # without torch
 
 def text(e: Experiment, rate: Range, parts: int) -> Load:
     """One part of the text that the training needs, at so many bytes a second."""
-    natural = 1 - e.config["corpus"]["records"]["fraction"]
+    natural = 1 - sum(generated(e.config).values())
     needed = Range.exactly(4.0 * e.rows * e.width * natural)
     return replace(LIGHT, besides=needed.per(rate) * (1 / max(1, parts)))
 

@@ -86,6 +86,15 @@ class Codec:
             turned = _mix(turned.mul_(signs), mixer)
         return turned
 
+    def turn_back(
+        self, rotated: Float[Tensor, "*rows padded"]
+    ) -> Float[Tensor, "*rows count"]:
+        """The vectors that `rotate` gave these of."""
+        mixer, (first, *later) = _mixer().to(rotated), self._rounds(rotated)
+        for signs in reversed(later):
+            rotated = _unmix(rotated, mixer) * signs
+        return _unmix(rotated, mixer)[..., : self.count] * first
+
     def encode(
         self,
         values: Float[Tensor, "rows count"],
@@ -177,3 +186,7 @@ def _mixer() -> Float32[Tensor, "_mix _mix"]:
 
 def _mix(values: Tensor, mixer: Tensor) -> Tensor:
     return (values.unflatten(-1, (MIX, -1)).mT @ mixer).flatten(-2)
+
+
+def _unmix(mixed: Tensor, mixer: Tensor) -> Tensor:
+    return (mixed.unflatten(-1, (-1, MIX)) @ mixer.mT).mT.flatten(-2)

@@ -96,6 +96,19 @@ class HeadRows:
         """Whitened coordinates of some rows, rotated."""
         return self.projection.codec.decode(self.codes(rows), self.scales[rows])
 
+    def norms(self) -> Float32[np.ndarray, " rows"]:
+        """Euclidean norm of every row's gradient, of the coordinates kept."""
+        result = np.empty(len(self), np.float32)
+        scale = torch.from_numpy(self.projection.kept.scale).float()
+        for part, codes in self.stream():
+            for start in range(0, len(codes), _DECODED_ROWS):
+                rows = slice(start, min(start + _DECODED_ROWS, len(codes)))
+                place = slice(part.start + start, part.start + rows.stop)
+                own = self.projection.codec.decode(codes[rows], self.scales[place])
+                own = self.projection.codec.turn_back(own) * scale
+                result[place] = own.norm(dim=1).numpy()
+        return result
+
     def cosines(
         self, vector: Float32[Tensor, " padded"]
     ) -> Float32[np.ndarray, " rows"]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from headwater.heads.targets import Choice, Target
-from headwater.interventions.kinds import KINDS
+from headwater.interventions.kinds import KINDS, alike_of
 from headwater.interventions.runs import BASELINE
 from headwater.report.tables import Arms
 
@@ -54,6 +54,7 @@ class Arm:
         rows: one of `KINDS`; `none` of the baseline.
         fraction: of the window's rows.
         target: whose scores rank the rows; None for random rows.
+        alike: facts in which rows of one cell are alike.
         draws: runs.
         reached: runs that have an onset: they make half of the baseline's rise.
         never: runs that never make it.
@@ -73,6 +74,7 @@ class Arm:
     rows: str
     fraction: float
     target: str | None
+    alike: tuple[str, ...]
     draws: int
     reached: int
     never: int
@@ -107,6 +109,7 @@ def _arm(line: pd.Series, settings: Mapping[str, Any]) -> Arm:
         rows=str(line["rows"]),
         fraction=float(settings.get("fraction", 0)),
         target=settings.get("target"),
+        alike=alike_of(settings) if settings else (),
         draws=int(line["draws"]),
         reached=int(line["reached"]),
         never=int(line["never_reached"]),
@@ -210,11 +213,16 @@ class Controls:
     overlap: float
 
 
-def domain_controls(arm: Arm, arms: Mapping[str, Arm], rows: str) -> Controls | None:
-    """The arms of a kind that follow the domains of a judged arm; None without any."""
-    alike = [other for other in arms.values() if _alike(other, arm)]
-    found = [a for a in alike if (a.rows, a.target) == (rows, arm.target)]
-    return _merged(found) if found else None
+def domain_controls(
+    arm: Arm, arms: Mapping[str, Arm], rows: str
+) -> dict[tuple[str, ...], Controls]:
+    """The arms of a kind that follow a judged arm, by what their rows are alike in."""
+    same = [other for other in arms.values() if _alike(other, arm)]
+    found = [a for a in same if (a.rows, a.target) == (rows, arm.target)]
+    return {
+        alike: _merged([a for a in found if a.alike == alike])
+        for alike in dict.fromkeys(a.alike for a in found)
+    }
 
 
 def _alike(one: Arm, other: Arm) -> bool:

@@ -139,7 +139,8 @@ def _course(finding: Finding, lower: str, higher: str) -> str:
 
 def doing(arm: Arm) -> str:
     """A judged arm as the beginning of a sentence."""
-    rows = KINDS[arm.rows].label.format(share=words.percent(arm.fraction))
+    share, alike = words.percent(arm.fraction), words.alike(arm.alike)
+    rows = KINDS[arm.rows].label.format(share=share, alike=alike)
     text = ACTIONS[arm.action].doing.format(rows=rows)
     return text[0].upper() + text[1:]
 
@@ -157,18 +158,20 @@ def domain_sentences(
     settings = {"fraction": arm.fraction, "target": arm.target}
     domain = words.domain_of(settings, domains)
     controls = [
-        (kind, control)
+        (kind, alike, control)
         for name, kind in KINDS.items()
-        if kind.explains == arm.rows and (control := domain_controls(arm, arms, name))
+        if kind.verdict and kind.explains == arm.rows
+        for alike, control in domain_controls(arm, arms, name).items()
     ]
     if not controls:
         yield (
             f"{action} had no control of the {rows}' domains: how much of its effect "
             "is the domains' is not known."
         )
-    for kind, control in controls:
+    for kind, alike, control in controls:
         told = " It gave ".join(_told(arm, judgement, control, kind))
-        noun = f"{kind.noun.format(domain=domain)}{_shared(control, rows)}"
+        noun = kind.noun.format(domain=domain, alike=words.alike(alike))
+        noun = f"{noun}{_shared(control, rows)}"
         yield f"{action} as many random {noun} gave {told}"
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import TOP_FRACTION
 from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS
+from headwater.interventions.kinds import KINDS, alike_of
 from headwater.report.tables import Arms, main_domain
 from headwater.report.visible import plain
 
@@ -72,6 +72,12 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def alike(facts: Iterable[str]) -> str:
+    """In what rows are alike, such as `domains and loss`; "" without any facts."""
+    names = ["domains" if fact == "domain" else fact for fact in facts]
+    return listed(names) if names else ""
+
+
 def arm_labels(
     arms: Arms, domains: Mapping[str, pd.DataFrame], window_target: str
 ) -> dict[str, str]:
@@ -100,5 +106,5 @@ def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> st
 
 def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
     domain = domain_of(arm, domains) if "target" in arm else ""
-    label = KINDS[arm["rows"]].label
-    return label.format(share=percent(arm["fraction"]), domain=domain)
+    label, share = KINDS[arm["rows"]].label, percent(arm["fraction"])
+    return label.format(share=share, domain=domain, alike=alike(alike_of(arm)))

@@ -1,0 +1,115 @@
+"""Checks of arms: what their kinds of rows need, and what they do not take."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from headwater.config.arms import NAME_LENGTH, arm_fractions, arm_name
+from headwater.config.registry import Config, check, entry_check, names
+from headwater.config.target_checks import target_problem
+from headwater.interventions.arms import ACTIONS
+from headwater.interventions.kinds import KINDS
+from headwater.interventions.runs import BASELINE
+from headwater.problems import Key, Problem
+from headwater.suggestions import unknown_name
+from headwater.unreadable import stand_in
+
+# The arms' keys that not every kind takes: what is said where one is needless, missing.
+_OWN = {
+    "target": (
+        "{kind} rows have no target; remove this key",
+        "missing; expected the name of a target",
+    ),
+    "match": ("{kind} rows are not matched; remove this key, or set rows: matched", ""),
+    "strata": (
+        "{kind} rows have no strata; remove this key, or set rows: strata",
+        "missing; expected a list of facts, such as [domain, loss]",
+    ),
+    "file": (
+        "only rows of the kind file have a file; remove this key, or set rows: file",
+        "missing; rows of the kind file need a table of rows",
+    ),
+    "disjoint": ("{kind} rows are compared with no others; remove this key", ""),
+}
+_FROM_STORE = ("gradient_norm", "gradient_dot")
+
+
+@entry_check("arms")
+def _arm_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]:
+    if key[-1] == BASELINE:
+        yield Problem(key, "the name is reserved for the run without intervention")
+
+
+@entry_check("arms")
+def _kind_has_what_it_needs(
+    config: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    name = arm["rows"]
+    if name not in KINDS:
+        yield Problem((*key, "rows"), unknown_name("kind of rows", name, KINDS))
+        return
+    kind = KINDS[name]
+    takes = {*kind.keys, *(("target",) if kind.scored else ())}
+    needs = {*kind.required, *(("target",) if kind.scored else ())}
+    for own, (needless, missing) in _OWN.items():
+        if own in arm and own not in takes:
+            yield Problem((*key, own), needless.format(kind=name))
+        elif own in needs and own not in arm:
+            yield Problem((*key, own), missing)
+    if kind.scored and "target" in arm:
+        yield from target_problem(config, key, arm)
+    if "loss" in arm.get("strata", ()) and "strata" in takes and not kind.scored:
+        text = f"{name} rows have no target, at whose checkpoints a loss is measured"
+        yield Problem((*key, "strata"), f"{text}; remove loss")
+    if arm["draws"] > 1 and not kind.drawn:
+        text = f"expected 1, since the {kind.noun} are always the same"
+        yield Problem((*key, "draws"), f"{text}, found {arm['draws']}")
+
+
+@entry_check("arms", "influence.method", "gradients.coordinates")
+def _gradients_are_stored(
+    config: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    if arm["rows"] not in KINDS or not {*_FROM_STORE} & {*KINDS[arm["rows"]].facts}:
+        return
+    for section, name, wanted in (
+        ("influence", "method", "projected"),
+        ("gradients", "coordinates", "all"),
+    ):
+        if config[section][name] != wanted:
+            text = f"{arm['rows']} rows are found in whole gradient stores"
+            text = f"{text}; set {section}.{name}: {wanted}"
+            yield Problem((*key, "rows"), text)
+
+
+@entry_check("arms")
+def _rows_have_room(_: Config, key: Key, arm: dict[str, Any]) -> Iterator[Problem]:
+    action = ACTIONS[arm["action"]]
+    for fraction in arm_fractions(arm):
+        if fraction > action.most:
+            text = f"{fraction} is more than {action.most}; {action.reason}"
+            yield Problem((*key, "fraction"), text)
+
+
+@check("arms")
+def _fractions_get_free_names(config: Config) -> Iterator[Problem]:
+    arms = names(config, "arms")
+    for name, arm in arms.items():
+        if isinstance(arm["fraction"], list):
+            for made in (arm_name(name, share) for share in arm["fraction"]):
+                key = ("arms", name, "fraction")
+                if made in arms:
+                    text = f"makes an arm {made}, which stands there; rename one"
+                    yield Problem(key, text)
+                elif len(made) > NAME_LENGTH:
+                    text = f"makes an arm {made}, of more than {NAME_LENGTH} characters"
+                    yield Problem(key, f"{text}; shorten the name of the arm")
+
+
+def arm_file_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
+    """Files of arms that are not there, or are none."""
+    return [
+        Problem(("arms", name, "file"), f"{arm['file']}: {wrong}")
+        for name, arm in config["arms"].items()
+        if "file" in arm and (wrong := stand_in(base / arm["file"]))
+    ]

@@ -1,0 +1,136 @@
+"""Arms in the config: lists of fractions, files of rows, and what kinds take."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.config import load_config
+from headwater.config.arms import arm_name, completed_arms
+from headwater.identity import arm_identity
+from headwater.interventions.runs import arm_runs
+from test_config import base, changed, problems
+
+assert base  # a fixture
+
+TOP = {"action": "remove", "rows": "top", "target": "induction"}
+
+
+def load(folder: Path, *changes: tuple[str, Any]) -> dict[str, Any]:
+    return load_config(changed(*changes), "c.yaml", folder)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "name"),
+    [
+        (0.01, "x_1pct"),
+        (0.1, "x_10pct"),
+        (0.5, "x_50pct"),
+        (0.025, "x_2_5pct"),
+        (0.005, "x_0_5pct"),
+        (1 / 3, "x_33_33333333333333pct"),
+        (1e-7, "x_0_00001pct"),
+    ],
+)
+def test_the_name_of_an_arm_of_several(fraction: float, name: str) -> None:
+    assert arm_name("x", fraction) == name
+
+
+def test_a_list_of_fractions_is_an_arm_for_each(base: Path) -> None:
+    several = {**TOP, "fraction": [0.01, 0.1]}
+    config = load(base, ("arms.curve", several))
+    assert [*config["arms"]] == ["top", "random", "curve_1pct", "curve_10pct"]
+    one = load(base, ("arms.curve_1pct", {**TOP, "fraction": 0.01}))
+    assert config["arms"]["curve_1pct"] == one["arms"]["curve_1pct"]
+    assert arm_runs(config)[-2:] == [("curve_1pct", 0), ("curve_10pct", 0)]
+    found = [arm_identity("retraining", c, "curve_1pct", 0) for c in (config, one)]
+    assert found[0] == found[1]  # so another fraction leaves this one's results
+
+
+@pytest.mark.parametrize(
+    ("fraction", "line"),
+    [
+        ([], "arms.curve.fraction: expected a number > 0 and < 1, or a list"),
+        ([0.1, 0.1], "arms.curve.fraction: expected a number > 0 and < 1, or a list"),
+        ([0.1, 1.0], "arms.curve.fraction[1]: expected a number > 0 and < 1, found"),
+        ([0.1, "a"], "arms.curve.fraction[1]: expected a number, found"),
+        ([0.1, 0.6], "arms.curve.fraction: 0.6 is more than 0.5; insert puts each"),
+    ],
+)
+def test_a_wrong_list_of_fractions_is_one_line(fraction, line, base: Path) -> None:
+    arm = {**TOP, "action": "insert", "fraction": fraction}
+    [found] = problems(changed(("arms.curve", arm)), base)
+    assert found.startswith(f"c.yaml: {line}")
+
+
+def test_made_names_are_free_and_short_enough(base: Path) -> None:
+    arm = {**TOP, "fraction": [0.01]}
+    taken = changed(("arms.curve", arm), ("arms.curve_1pct", {**TOP, "fraction": 0.2}))
+    assert problems(taken, base) == [
+        "c.yaml: arms.curve.fraction: makes an arm curve_1pct, which stands there; "
+        "rename one"
+    ]
+    [line] = problems(changed((f"arms.{'x' * 64}", arm)), base)
+    assert "of more than 64 characters; shorten the name of the arm" in line
+
+
+MATCH = "expected a list of domain, loss, repetition, length, time, each once"
+
+
+@pytest.mark.parametrize(
+    ("arm", "line"),
+    [
+        ({**TOP, "match": ["loss"]}, "match: top rows are not matched; remove"),
+        ({**TOP, "strata": ["loss"]}, "strata: top rows have no strata; remove"),
+        ({**TOP, "file": "rows.jsonl"}, "file: only rows of the kind file have a"),
+        ({**TOP, "rows": "strata"}, "strata: missing; expected a list of facts"),
+        ({**TOP, "rows": "matched", "match": ["los"]}, "match[0]: expected domain or"),
+        ({**TOP, "rows": "matched", "match": []}, f"match: {MATCH}"),
+        ({**TOP, "rows": "matched", "match": ["loss", "loss"]}, f"match: {MATCH}"),
+        ({**TOP, "rows": "matched", "match": "loss"}, f"match: {MATCH}"),
+        ({"rows": "file"}, "file: missing; rows of the kind file need a table"),
+        ({"rows": "file", "file": "none.tsv"}, "file: none.tsv: "),
+        ({"rows": "file", "file": "text"}, "file: text: "),
+        (
+            {"rows": "subset", "strata": ["loss"]},
+            "strata: subset rows have no target, at whose checkpoints a loss is "
+            "measured; remove loss",
+        ),
+        ({"rows": "repetition", "disjoint": True}, "disjoint: repetition rows are"),
+    ],
+)
+def test_a_kind_takes_its_own_keys_only(arm, line: str, base: Path) -> None:
+    raw = changed(("arms.own", {"action": "remove", "fraction": 0.1, **arm}))
+    [found] = problems(raw, base)
+    assert found.startswith(f"c.yaml: arms.own.{line}")
+
+
+@pytest.mark.parametrize("kind", ["gradient_norm", "gradient_dot"])
+def test_gradients_must_be_stored_whole(kind: str, base: Path) -> None:
+    arm = ("arms.own", {**TOP, "rows": kind, "fraction": 0.1})
+    assert load(base, arm)["arms"]["own"]["rows"] == kind
+    wanted = f"c.yaml: arms.own.rows: {kind} rows are found in whole gradient stores; "
+    for change, text in (
+        (("influence", {"method": "exact"}), "set influence.method: projected"),
+        (("gradients", {"coordinates": 64}), "set gradients.coordinates: all"),
+    ):
+        assert problems(changed(arm, change), base) == [wanted + text]
+
+
+def test_an_edited_file_is_another_arm(base: Path) -> None:
+    own = {"action": "remove", "rows": "file", "file": "mine.tsv", "fraction": 0.1}
+    (base / "mine.tsv").write_text("row\n8\n")
+    before = load(base, ("arms.own", own))
+    assert len(before["arms"]["own"]["sha256"]) == 64
+    assert before == load(base, ("arms.own", own))
+    (base / "mine.tsv").write_text("row\n9\n")
+    after = load(base, ("arms.own", own))
+    found = [arm_identity("interventions", c, "own", 0) for c in (before, after)]
+    assert found[0] != found[1]
+    [line] = problems(changed(("arms.top.sha256", "0" * 64)), base)
+    assert line.startswith("c.yaml: arms.top.sha256: unknown key")
+
+
+def test_other_arms_stay_as_they_are() -> None:
+    arms = {"top": {**TOP, "fraction": 0.1, "draws": 1}}
+    assert completed_arms(arms, Path()) == arms

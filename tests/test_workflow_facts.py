@@ -1,0 +1,121 @@
+"""Arms of every kind and the examination, on the finished smoke experiment."""
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from clone import jobs, run
+from headwater.checkpoints.files import load_for_pass
+from headwater.config import read_config_file
+from headwater.gradients.blocks import blocks_of
+from headwater.gradients.files import read_probe_gradient
+from headwater.gradients.heads import gradients_of
+from headwater.gradients.passes import PassOptions
+from headwater.heads.targets import open_window
+from headwater.interventions.kinds import KINDS
+
+pytestmark = pytest.mark.workflow
+
+OWN = {
+    "strata": {"strata": ["domain", "loss"]},
+    "file": {"file": "mine.tsv"},
+    "subset": {"strata": ["domain"], "draws": 2},
+    "matched": {"match": ["domain", "loss", "repetition", "time"]},
+}
+
+
+@pytest.fixture(scope="module")
+def built(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with an arm of every kind, none of them trained."""
+    clone = tmp_path_factory.mktemp("built") / "clone"
+    shutil.copytree(smoke_run, clone)
+    config = yaml.safe_load((clone / "config/smoke.yaml").read_text())
+    config["arms"] = {
+        kind: {"action": "remove", "rows": kind, "fraction": 0.1, **OWN.get(kind, {})}
+        | ({"target": "induction"} if KINDS[kind].scored else {})
+        for kind in KINDS
+    }
+    config["arms"]["top"]["fraction"] = [0.05, 0.1]
+    (clone / "config/every.yaml").write_text(yaml.safe_dump(config))
+    rows = [str(row) for row in range(383, 343, -1)]
+    (clone / "mine.tsv").write_text("\n".join(["row", *rows]))
+    done = run(clone, "interventions", "examination", config="config/every.yaml")
+    assert done.returncode == 0, done.stdout[-4000:]
+    (clone / "done.txt").write_text(done.stdout)
+    return clone
+
+
+def picked(clone: Path, run_name: str) -> np.ndarray:
+    with h5py.File(clone / f"results/smoke/interventions/{run_name}.h5") as file:
+        return file["picked"][...]
+
+
+def test_what_arms_pick_by_is_measured_once_and_nothing_else(built: Path) -> None:
+    done = jobs((built / "done.txt").read_text())
+    assert done["measure_text"] == done["compare_rows"] == 1
+    assert done["measure_lexical"] == done["measure_gradients"] == done["examine"] == 2
+    assert done["build_arm"] == len(KINDS) + 2
+    assert not {"retrain_arm", "row_gradients", "score_rows"} & {*done}
+
+
+def test_every_kind_has_its_rows(built: Path) -> None:
+    names = [kind for kind in KINDS if kind != "top"] + ["top_10pct"]
+    assert {len(picked(built, f"{name}-seed0")) for name in names} == {26}
+    assert len(picked(built, "top_5pct-seed0")) == 13
+    assert picked(built, "file-seed0").tolist() == list(range(230, 256))
+    top = picked(built, "top_10pct-seed0")
+    assert not np.intersect1d(top, picked(built, "matched-seed0")).size
+
+
+def test_the_match_is_tabulated(built: Path) -> None:
+    table = pd.read_csv(built / "results/smoke/interventions/match.tsv", sep="\t")
+    controls = {k for k in KINDS if KINDS[k].role == "control"} - {"repetition"}
+    assert {*table["arm"]} == controls
+    matched = table[table["arm"] == "matched"].set_index("fact")
+    assert matched["distance"]["domain"] == 0
+    assert {"loss", "repetition", "time", "score"} <= {*matched.index}
+    assert (table[table["arm"] == "matched"]["overlap"] == 0).all()
+
+
+def test_facts_of_gradients_are_those_of_the_exact_ones(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(built)
+    config, results = read_config_file("config/every.yaml"), Path("results/smoke")
+    shards = [results / f"corpus/000{shard}.zarr" for shard in (0, 1)]
+    _, window = open_window(results / "heads/window.json", shards, config)
+    device = torch.device("cpu")
+    model = load_for_pass(results / "heads/start", config, device, "exact")
+    probe = read_probe_gradient(results / "gradients/start/induction.h5", config)
+    blocks = blocks_of([probe.head], "qkvo")
+    product = torch.cat([probe.gradient[b.name].flatten() for b in blocks])
+    dots, norms = [], []
+    rows = window.part(range(len(window)))
+    for _, gradients in gradients_of(
+        model, rows, [probe.head], "qkvo", PassOptions(64)
+    ):
+        own = gradients[probe.head].double()
+        dots.append(-(own @ product))
+        norms.append(own.norm(dim=1))
+    path = results / "interventions/facts/induction.gradients.h5"
+    with h5py.File(path) as file:
+        found = {name: file[name][...] for name in file}
+    wanted = torch.cat(norms).numpy()
+    assert np.abs(found["gradient_norm"] / wanted - 1).mean() < 0.1
+    assert np.corrcoef(found["gradient_dot"], torch.cat(dots).numpy())[0, 1] > 0.9
+
+
+def test_rankings_are_examined(built: Path) -> None:
+    for target in ("induction", "previous_token"):
+        path = built / f"results/smoke/influence/{target}.examination.tsv"
+        table = pd.read_csv(path, sep="\t").set_index("ranking")
+        names = "mda loss gzip rarity repetition lexical gradient_norm gradient_dot"
+        assert {*table.index} == {*names.split()}
+        assert table["auc_all"].between(0, 1).all()
+        assert table["auc_all"]["repetition"] > 0.9  # nothing else repeats here
