@@ -25,6 +25,7 @@ from headwater.config.files import (
 from headwater.config.reading import read_config
 from headwater.config.registry import check_problems
 from headwater.config.schema import MOST_PROBLEMS, fill_defaults, schema_problems
+from headwater.config.study import members
 from headwater.config.target_checks import PROBES
 from headwater.corpus.sources import SOURCES
 from headwater.problems import ConfigError, Key, Problem, touches
@@ -76,6 +77,9 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
         lines.append(f"{file}: more is wrong; mend these {MOST_PROBLEMS} first")
     if lines:
         raise ConfigError("\n".join(lines))
+    if "models" in config["study"]:
+        for name, member in members(config).items():
+            load_config({**member, "study": {}}, f"{file}: study.models.{name}", base)
     return config
 
 

@@ -68,7 +68,9 @@ def order_rows(
             stores.write_array(root, TOKEN_COUNTS, counts)
 
 
-def training_order(available: int, rows: int, generated: int, seed: int) -> np.ndarray:
+def training_order(
+    available: int, rows: int, generated: int, seed: int, arrangement: int | None = None
+) -> np.ndarray:
     """The packed row at every position of the training run, or `RECORD`.
 
     Records are numbered in the order of their positions.
@@ -77,6 +79,8 @@ def training_order(available: int, rows: int, generated: int, seed: int) -> np.n
         available: packed training rows of all sources.
         rows: of the training run.
         generated: how many of them are records.
+        seed: of which packed rows are taken, and of their order.
+        arrangement: another seed of the order; the rows stay the same.
 
     Returns:
         int64 [rows].
@@ -94,6 +98,9 @@ def training_order(available: int, rows: int, generated: int, seed: int) -> np.n
     random = np.random.Generator(np.random.PCG64(stable_seed(seed, "corpus", "order")))
     order = np.full(rows, RECORD, np.int64)
     order[:needed] = random.permutation(available)[:needed]
+    if arrangement not in (None, seed):
+        number = stable_seed(arrangement, "corpus", "arrangement")
+        random = np.random.Generator(np.random.PCG64(number))
     return random.permutation(order)
 
 
@@ -122,8 +129,8 @@ class PackedOrder:
     @cached_property
     def order(self) -> np.ndarray:
         """See `training_order`."""
-        seed = self._config["seed"]
-        return training_order(len(self._packed), self.rows, self.records, seed)
+        seed, other = self._config["seed"], self._config["corpus"].get("order")
+        return training_order(len(self._packed), self.rows, self.records, seed, other)
 
     @property
     def domain_rows(self) -> dict[str, int]:
