@@ -285,6 +285,7 @@ IMPORTED = {
     "fetch_tokenizer": "",
     "fit_factors": STORED,
     "hold_out": "zarr",
+    "judge_arms": "pandas",
     "measure_effects": "pandas",
     "order_rows": "zarr",
     "plan": "",

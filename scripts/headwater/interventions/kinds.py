@@ -85,6 +85,7 @@ class Kind:
         note: what a figure must add to the label.
         explains: of role `domains`, the judged kind whose domains it has.
         verdict: of role `domains`, what its part of that kind's `{effect}` means.
+        sign: of role `judged`, 1 if its rows should help the head, -1 if hinder it.
     """
 
     pick: Pick
@@ -99,6 +100,7 @@ class Kind:
     note: str = ""
     explains: str = ""
     verdict: str = ""
+    sign: int = 1
 
 
 def random_rows(
@@ -164,6 +166,7 @@ KINDS = {
         colours={"remove": "#fdae61", "insert": "#053061", "repeat": "#003c30"},
         width=2.4,
         dashes="solid",
+        sign=-1,
     ),
     "random": Kind(
         _random,

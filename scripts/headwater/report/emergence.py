@@ -89,8 +89,8 @@ def _explanation(data: CausalTest) -> str:
         "ranked the rows by how much they help the head. If it is right, top rows "
         "matter more than random ones"
     )
-    if any(KINDS[arm["rows"]].role == "domains" for arm in data.arms.values()):
-        text += ", and more than random ones of the same domains (kinds of text)"
+    if any(KINDS[arm["rows"]].explains for arm in data.arms.values()):
+        text += ", and more than other rows like them"
     return f"{text}. {words.how_chosen(data.target, data.choice)}"
 
 
