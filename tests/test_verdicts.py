@@ -171,6 +171,12 @@ def test_other_arms_are_no_controls(arm: str, change: dict) -> None:
     assert arm not in v.controls_of("top", arms)
 
 
+def test_the_same_rows_for_another_head_are_a_control_and_no_claim() -> None:
+    arms = ARMS | {"other": ARMS["top"] | {"target": "another"}}
+    assert v.controls_of("top", arms) == ["random", "same", "other"]
+    assert not any(claim.arm == "other" for claim in v.claims(arms, "t"))
+
+
 def test_rows_that_hinder_are_predicted_the_other_way() -> None:
     arms = {"low": ARMS["top"] | {"rows": "bottom"}}
     (area,) = (claim for claim in v.claims(arms, "t") if claim.metric == "area")

@@ -74,22 +74,21 @@ class Claim:
 def controls_of(arm: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The arms that a judged arm is compared with, besides the baseline.
 
-    They have its action and size, and rows by chance or rows that may explain its.
+    They have its action and size, and rows by chance, rows that may explain its, or the
+    same kind of rows for the head of another target.
     """
     own = arms[arm]
-    alike = ("action", "fraction")
-    return [
-        name
-        for name, other in arms.items()
-        if all(other[key] == own[key] for key in alike)
-        and (
-            KINDS[other["rows"]].role == "chance"
-            or (
-                KINDS[other["rows"]].explains == own["rows"]
-                and other.get("target", own.get("target")) == own.get("target")
-            )
-        )
-    ]
+
+    def is_control(other: Mapping[str, Any]) -> bool:
+        if any(other[key] != own[key] for key in ("action", "fraction")):
+            return False
+        kind = KINDS[other["rows"]]
+        same_target = other.get("target", own.get("target")) == own.get("target")
+        explains = kind.explains == own["rows"] and same_target
+        other_head = other["rows"] == own["rows"] and not same_target
+        return kind.role == "chance" or explains or other_head
+
+    return [name for name, other in arms.items() if is_control(other)]
 
 
 def claims(arms: Mapping[str, Mapping[str, Any]], target: str) -> Iterator[Claim]:
