@@ -13,7 +13,7 @@ from headwater.report.findings import Spread, read_arms
 from headwater.report.summary import Tables, summary_text
 from test_report_example import CLEAR, Example, Shapes, example
 
-CLAIMS = ("against the baseline", "not enough seeds", "holds", "changes most")
+CLAIMS = ("against the baseline", "enough seeds (", "Holds.", "changes most")
 PLACES = {"report/curves.png": "the curves", "report/summary.html": "every number"}
 
 

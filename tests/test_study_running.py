@@ -86,6 +86,7 @@ def test_sigterm_is_handed_on_and_no_other_member_begins(tmp_path) -> None:
     [
         (["a", "Headwater stopped:", "  first", "  second", "Logs"], "first"),
         (["results/x: another process is writing it", ""], "results/x: another "),
+        (["\x1b[2Jgone"], "\\x1b[2Jgone"),
         ([], "failed"),
         (["Headwater stopped:"], "Headwater stopped:"),
     ],

@@ -9,7 +9,7 @@ import yaml
 
 from clone import contents, make_clone, run
 
-pytestmark = [pytest.mark.workflow, pytest.mark.long]
+pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,15 @@ def study(clone: Path) -> subprocess.CompletedProcess:
     return run(clone, "study", config="config/study.yaml")
 
 
+def test_a_config_without_a_study_is_told_what_to_write(clone: Path) -> None:
+    done = run(clone, "study")
+    assert done.returncode == 1
+    wanted = "study: this config has none; name its members, such as study: {seeds: [0"
+    assert wanted in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.long
 def test_a_study_makes_its_members_and_makes_nothing_twice(clone: Path) -> None:
     done = study(clone)
     assert done.returncode == 0, done.stdout[-4000:]
@@ -45,6 +54,7 @@ def test_a_study_makes_its_members_and_makes_nothing_twice(clone: Path) -> None:
     assert "Nothing to be done" in own.stdout, own.stdout[-4000:]
 
 
+@pytest.mark.long
 def test_a_member_that_fails_loses_no_other(clone: Path) -> None:
     damaged = clone / "results/smoke-seed3/evaluation/effects.tsv"
     damaged.write_text("arm\tdraw\n")

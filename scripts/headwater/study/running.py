@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from headwater.problems import one_line
+
 PROGRESS = re.compile(r"(\d\d:\d\d:\d\d) +([\d,]+/[\d,]+  .*)")  # `console` says so
 STOPPED = "Headwater stopped:"
 INTERRUPTED = "interrupted"
@@ -116,5 +118,6 @@ class Runs:
 def reason_in(lines: list[str]) -> str:
     """Why a run failed, by what it said: the first reason, or its last words."""
     if STOPPED in lines[:-1]:
-        return lines[lines.index(STOPPED) + 1].strip()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "failed")
+        return one_line(lines[lines.index(STOPPED) + 1].strip())
+    said = (line.strip() for line in reversed(lines) if line.strip())
+    return one_line(next(said, "failed"))
