@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from headwater.corpus.window import Window
+from headwater.evaluation.verdicts import METRICS
+from headwater.report import claims
 from headwater.report.amounts import between, half_way
 from headwater.report.findings import Spread, read_arms
 from headwater.report.summary import Tables, summary_text
@@ -114,6 +116,11 @@ def test_an_arm_without_controls_shows_no_advantage() -> None:
         write(example({"remove_top": [(330, 0.9)], "insert_random": [(0, 1)]}))
     )
     assert "Without a control of the same action and size no advantage" in text
+
+
+def test_every_judged_metric_has_words_and_is_in_the_table_of_effects() -> None:
+    assert claims.METRICS.keys() == METRICS.keys()
+    assert {column for column, _ in METRICS.values()} <= {*example().effects}
 
 
 def test_copying_of_natural_text_is_shown_where_it_was_measured() -> None:
