@@ -177,6 +177,11 @@ def test_the_same_rows_for_another_head_are_a_control_and_no_claim() -> None:
     assert not any(claim.arm == "other" for claim in v.claims(arms, "t"))
 
 
+def test_what_explains_rows_that_help_explains_none_that_hinder() -> None:
+    arms = ARMS | {"top": ARMS["top"] | {"rows": "bottom"}}
+    assert v.controls_of("top", arms) == ["random"]
+
+
 def test_rows_that_hinder_are_predicted_the_other_way() -> None:
     arms = {"low": ARMS["top"] | {"rows": "bottom"}}
     (area,) = (claim for claim in v.claims(arms, "t") if claim.metric == "area")

@@ -74,19 +74,20 @@ class Claim:
 def controls_of(arm: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The arms that a judged arm is compared with, besides the baseline.
 
-    They have its action and size, and rows by chance, rows that may explain its, or the
-    same kind of rows for the head of another target.
+    They have its action and size, and rows by chance, rows that may explain what helps
+    (or hinders) as its own should, or its kind of rows for the head of another target.
     """
     own = arms[arm]
+    sign = KINDS[own["rows"]].sign
 
     def is_control(other: Mapping[str, Any]) -> bool:
         if any(other[key] != own[key] for key in ("action", "fraction")):
             return False
         kind = KINDS[other["rows"]]
         same_target = other.get("target", own.get("target")) == own.get("target")
-        explains = kind.explains == own["rows"] and same_target
+        helps = bool(kind.explains) and KINDS[kind.explains].sign == sign
         other_head = other["rows"] == own["rows"] and not same_target
-        return kind.role == "chance" or explains or other_head
+        return kind.role == "chance" or (helps and same_target) or other_head
 
     return [name for name, other in arms.items() if is_control(other)]
 
