@@ -10,7 +10,7 @@ import pandas as pd
 from headwater.corpus.window import Window
 from headwater.evaluation.effects import series
 from headwater.evaluation.verdicts import verdicts
-from headwater.heads.targets import read_target, read_window
+from headwater.heads.targets import read_choice
 from headwater.identity import Config
 from headwater.interventions.runs import BASELINE
 from headwater.report.findings import rise_of
@@ -61,8 +61,9 @@ def read_member(name: str, config: Config, folder: Path) -> Member:
     """
     experiment, target = config["experiment"], config["window"]["target"]
     results = folder / experiment
-    chosen = read_target(results / f"heads/targets/{target}.json", config)
-    window = read_window(results / "heads/window.json", config).window
+    targets = [results / f"heads/targets/{target}.json"]
+    choice = read_choice(results / "heads/window.json", targets, config)
+    chosen, window = choice.targets[target], choice.window
     baseline = read_table(results / f"evaluation/{BASELINE}/{BASELINE}.tsv")
     curve = series(baseline, chosen.score, "head", chosen.head)
     if not rise_of(curve, window.start, window.end).in_window:
