@@ -12,8 +12,8 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from headwater.evaluation.verdicts import FAILS, HOLDS, TOO_FEW
+from headwater.heads.targets import WindowChoice, write_choice
 from headwater.identity import identity
-from headwater.publish import write_json
 from headwater.report import style
 from headwater.study.figure import draw
 from headwater.study.results import JUDGED, NO_HEAD, Member, Study, read_member
@@ -154,19 +154,14 @@ def result(folder: Path, config: Mapping[str, Any], final: float = 0.77) -> None
     """The files of a member's run that a study reads."""
     tables = example(delays(0, 40), final)
     results = folder / config["experiment"]
-    window = {"start": WINDOW.start, "end": WINDOW.end}
     name = config["window"]["target"]
     for path in ("heads/targets", "evaluation/baseline"):
         (results / path).mkdir(parents=True)
-    target = {
-        "identity": identity("window", config, [name]),
-        **{"probe": "induction", "head": "L1H3", "chosen": "auto"},
-        **{"score": "prefix_matching", "final": final, "emergence": window},
-    }
-    write_json(results / f"heads/targets/{name}.json", target)
-    chosen = {"identity": identity("window", config), "window": window}
-    chosen |= {"chosen": "given", "points": [WINDOW.start]}
-    write_json(results / "heads/window.json", chosen)
+    for path, found in (
+        (f"heads/targets/{name}.json", tables.choice.targets[name]),
+        ("heads/window.json", WindowChoice(WINDOW, "given", [WINDOW.start])),
+    ):
+        write_choice(results / path, found, identity("window", config, [name]))
     baseline = tables.runs["baseline"]
     write_table(results / "evaluation/baseline/baseline.tsv", baseline)
     write_table(results / "evaluation/effects.tsv", tables.effects)
