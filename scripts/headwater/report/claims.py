@@ -97,11 +97,13 @@ def _explained(lines: pd.DataFrame) -> Iterator[str]:
     if (lines["directional_effectiveness"] == FAILS).all():
         yield "No effect in the predicted direction is shown."
         return
-    as_good = lines.loc[lines["selection_advantage"] == FAILS, "control"]
-    if len(as_good):
-        names = words.listed(map(str, as_good))
-        verb = "explain" if len(as_good) > 1 else "explains"
-        yield f"{names} {verb} it as well: nothing beyond such rows is shown."
+    whole = lines.set_index("control")["effect"].get(BASELINE, np.nan)
+    for _, line in lines[lines["selection_advantage"] == FAILS].iterrows():
+        reached = 100 * (1 - line["effect"] / whole)
+        yield (
+            f"{line['control']} alone reaches {reached:z.0f} % of the effect: nothing "
+            "beyond such rows is shown."
+        )
 
 
 def verdict_table(verdicts: pd.DataFrame) -> Iterator[str]:

@@ -13,7 +13,7 @@ from headwater.report import claims, style
 from headwater.study.results import Study
 
 PANEL, GAP, TOP = 3.0, 1.55, 1.5  # inches
-LABEL_LETTERS = 20
+LABEL_LETTERS = 118  # that fit under a panel beside each other
 
 
 def draw(study: Study, verdicts: pd.DataFrame) -> Figure:
@@ -60,11 +60,14 @@ def _draw_arm(axes: Axes, study: Study, verdicts: pd.DataFrame, arm: str) -> Non
 def _labels(verdicts: pd.DataFrame, arm: str, names: list[str]) -> list[str]:
     found = verdicts[(verdicts["metric"] == "area") & (verdicts["arm"] == arm)]
     by_control = found.set_index("control")
+    letters = LABEL_LETTERS // len(names) - 1
     labels = []
     for name in names:
-        label = textwrap.fill(name, LABEL_LETTERS)
+        parts = [name.replace("_", "_ ")]  # where a name may be broken
         if name in by_control.index:
             line = by_control.loc[name]
-            label += f"\n{claims.amount(line, 'area')}\n{line['verdict']}"
-        labels.append(label)
+            effect, _, interval = claims.amount(line, "area").partition(" ")
+            parts += filter(None, [effect, interval, str(line["verdict"])])
+        label = "\n".join(textwrap.fill(part, letters) for part in parts)
+        labels.append(label.replace("_ ", "_"))
     return labels
