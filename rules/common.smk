@@ -19,8 +19,9 @@ from headwater.interventions.facts import fact_files
 from headwater.interventions.kinds import facts_of, is_compared
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
-from headwater.command_line import stop, typed_config
+from headwater.command_line import repeated, stop, typed_config
 from headwater.config import load_config, wanted_revisions
+from headwater.config.study import members
 from headwater.corpus.sources import needs_of, rows, texts, unused_modules
 from headwater.steps import step_name, training_rows
 from headwater.errors import HeadwaterError
@@ -128,8 +129,11 @@ WILDCARD_VALUES = {  # what a target on the command line may name
 
 
 def changes_results():
-    """Whether this run makes any results; a plan can be made beside another run."""
-    return set(workflow.dag_settings.targets) != {"plan"}
+    """Whether this run makes any results of the experiment.
+
+    A plan can be made beside another run; a study has them made by runs of its own.
+    """
+    return set(workflow.dag_settings.targets) not in ({"plan"}, {"study"})
 
 
 def requests(wildcards):
@@ -169,6 +173,15 @@ def on_cluster():
 def has_gpu(wildcards):
     """Whether jobs that ask for a GPU will have one: on a cluster, or with a driver."""
     return on_cluster() or shutil.which("nvidia-smi") is not None
+
+
+def member_runs(wildcards):
+    """How a study runs its members: this command, and how many of them at once."""
+    many = max(1, len(members(config)))
+    if on_cluster():
+        return repeated(sys.argv[1:]), many
+    at_once = max(1, min(many, workflow.cores // config["training"]["threads"]))
+    return repeated(sys.argv[1:], workflow.cores // at_once), at_once
 
 
 def work_of_rules():

@@ -44,6 +44,7 @@ if ARM_RUNS:
         output:
             effects="<results>/evaluation/effects.tsv",
             summary="<results>/evaluation/summary.tsv",
+            specificity="<results>/evaluation/specificity.tsv",
         log:
             "<logs>/evaluation/measure_effects.log",
         benchmark:

@@ -14,6 +14,7 @@ if ARM_RUNS:
     PAGES = {
         "emergence.png": "the curves of all arms",
         **PAGES,
+        "verdicts.tsv": "every claim, with its verdict",
         "summary.html": "every number behind this page",
     }
 
@@ -121,6 +122,32 @@ if ARM_RUNS:
         script:
             "../scripts/plot_emergence.py"
 
+    rule judge_arms:
+        input:
+            target=expand(
+                "<results>/heads/targets/{target}.json",
+                target=config["window"]["target"],
+            ),
+            effects="<results>/evaluation/effects.tsv",
+        output:
+            "<results>/report/verdicts.tsv",
+        log:
+            "<logs>/report/judge_arms.log",
+        benchmark:
+            "<benchmarks>/report/judge_arms.tsv"
+        localrule: True
+        conda:
+            "../envs/headwater.yaml"
+        threads: 1
+        resources:
+            mem_mb=more(1000),
+            runtime=longer(10),
+        params:
+            code=digest("judge_arms"),
+            settings=section("arms", "window"),
+        script:
+            "../scripts/judge_arms.py"
+
     rule write_summary:
         input:
             window="<results>/heads/window.json",
@@ -128,6 +155,8 @@ if ARM_RUNS:
             baseline=f"<results>/evaluation/{BASELINE_RUN}",
             summary="<results>/evaluation/summary.tsv",
             effects="<results>/evaluation/effects.tsv",
+            specificity="<results>/evaluation/specificity.tsv",
+            verdicts="<results>/report/verdicts.tsv",
             domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
             fidelity="<results>/influence/fidelity.tsv",
             published=START,

@@ -22,6 +22,19 @@ rule plan:
         "../scripts/plan.py"
 
 
+rule study:
+    """Every member of the study, and what they show together."""
+    log:
+        "<logs>/study.log",
+    localrule: True
+    conda:
+        "../envs/headwater.yaml"
+    params:
+        runs=member_runs,
+    script:
+        "../scripts/study.py"
+
+
 rule corpus:
     """Rows in training order, held-out rows and the tokenizer."""
     input:

@@ -1,4 +1,4 @@
-"""Compare every arm with the baseline: one line a draw, and one line an arm."""
+"""Compare every arm with the baseline: on the head, and on everything beside it."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pandas as pd
 from headwater import job
 from headwater.checkpoints.schedule import arm_schedule
 from headwater.evaluation.effects import curves, effect, summarise
+from headwater.evaluation.specificity import specificity
 from headwater.heads.targets import read_target, read_window
 from headwater.interventions.files import read_arm
 from headwater.interventions.runs import BASELINE, run_name, run_tables
@@ -52,6 +53,10 @@ def main(snakemake):
         for table, path in (
             (effects, snakemake.output.effects),
             (summarise(effects), snakemake.output.summary),
+            (
+                specificity(tables, config["arms"], target.score, steps),
+                snakemake.output.specificity,
+            ),
         ):
             write_table(Path(path), table)
 

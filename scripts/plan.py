@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from headwater import job
+from headwater.config.study import members
 from headwater.plan.estimate import Folders, experiment_of, gradient_seconds, plan_rows
 from headwater.plan.limits import (
     disk_warning,
@@ -14,7 +15,7 @@ from headwater.plan.limits import (
     time_warning,
 )
 from headwater.plan.ranges import total
-from headwater.plan.table import as_tsv, render
+from headwater.plan.table import as_tsv, joined, render
 from headwater.plan.words import assumptions
 from headwater.publish import write_text
 
@@ -35,6 +36,14 @@ def warnings(config, lines, limits, params, folders):
     return [warning for warning in found if warning]
 
 
+def member_row(member, limits, gpu):
+    """A member of a study as one row."""
+    name, config = member
+    folders = Folders.of(config["experiment"])
+    experiment = experiment_of(config, Path())
+    return joined(name, plan_rows(experiment, limits, gpu, folders))
+
+
 def main(snakemake):
     with job.start(snakemake) as config:
         params = snakemake.params
@@ -44,6 +53,9 @@ def main(snakemake):
         rows = plan_rows(experiment_of(config, Path()), limits, gpu, folders)
         print(f"\n{config['experiment']}: the whole experiment, from nothing\n")
         print(render(rows))
+        if study := [member_row(one, limits, gpu) for one in members(config).items()]:
+            print("\n`snakemake study`, member by member, each from nothing\n")
+            print(render(study, "member"))
         bases = {row.basis for row in rows}
         print("\n" + assumptions(config, folders, gpu, bases))
         for warning in warnings(config, rows, limits, params, folders):

@@ -21,6 +21,7 @@ from headwater.plan.estimate import Folders, experiment_of
 from headwater.status.jobs import done_jobs, unfinished
 from headwater.status.page import render, stages
 from headwater.status.queue import queue_lines
+from headwater.status.study import member_lines
 
 
 def main():
@@ -38,6 +39,8 @@ def main():
     # Written while a run on SLURM lasts, and left where one was killed.
     on_slurm = record_path(config["experiment"]).exists()
     print(render(rows, jobs, queue_lines(Path.cwd()) if on_slurm else []))
+    for line in member_lines(config, time.time()):
+        print(line)
 
 
 if __name__ == "__main__":

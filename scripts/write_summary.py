@@ -9,7 +9,12 @@ from headwater.interventions.runs import BASELINE
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
 from headwater.report.summary import Tables, summary_text
-from headwater.report.tables import published_table, read_tables, titled
+from headwater.report.tables import (
+    judged_tables,
+    published_table,
+    read_tables,
+    titled,
+)
 from headwater.tables import read_table
 
 
@@ -26,6 +31,8 @@ def main(snakemake):
             summary=read_table(Path(inputs.summary)),
             domains=domains,
             fidelity=read_table(Path(inputs.fidelity)),
+            verdicts=read_table(Path(inputs.verdicts)),
+            specificity=read_table(Path(inputs.specificity)),
             planted=planted(config),
             checkpoints=config["window"]["checkpoints"],
         )
@@ -34,6 +41,7 @@ def main(snakemake):
         text = summary_text(tables, {str(folder / name): what for name, what in pages})
         effects = read_table(Path(inputs.effects))
         shown = titled(tables.summary, effects, domains, tables.fidelity)
+        shown |= judged_tables(tables.verdicts, tables.specificity)
         shown |= published_table(map(Path, inputs.published))
         page = tables_page(config["experiment"], text, shown)
         write_text(Path(snakemake.output.page), page)

@@ -373,7 +373,7 @@ def test_a_figure_is_drawn_told_and_counted(toy: Path) -> None:
         command, cwd=clone, capture_output=True, text=True, check=True
     )
     line = next(line for line in done.stdout.splitlines() if line.startswith("report"))
-    assert line.split()[1] == "5/5"
+    assert line.split()[1] == "6/6"
 
 
 def test_a_rule_runs_and_has_its_jobs_counted(toy: Path) -> None:

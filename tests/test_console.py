@@ -76,6 +76,13 @@ def test_a_job_that_ended_is_a_line(run: Run) -> None:
     assert run.said() == [" 1/10  fit 0001 0 s · about 0 s left in all"]
 
 
+def test_a_study_tells_of_itself_how_far_it_is(run: Run) -> None:
+    run.begins(1)
+    run.console._running[1].rule = console.TELLS_ITSELF
+    run.console._tell_longest()
+    assert run.said() == []
+
+
 def test_a_console_that_is_gone_stops_nothing(run: Run) -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:

@@ -440,3 +440,13 @@ def test_killed_and_run_again_gives_the_same_bytes(
     run_script(rule, CONFIG, inputs, outputs, tmp_path / "log", **wildcards)
     assert folder_bytes(store) == folder_bytes(undisturbed)
     assert not (tmp_path / "store.zarr.part").exists()
+
+
+def test_another_arrangement_trains_on_the_same_rows():
+    plain = training_order(100, 80, 20, 3)
+    assert (plain == training_order(100, 80, 20, 3, 3)).all()
+    other = training_order(100, 80, 20, 3, 7)
+    assert (other != plain).any()
+    assert sorted(other) == sorted(plain)
+    assert (other == training_order(100, 80, 20, 3, 7)).all()
+    assert (other != training_order(100, 80, 20, 3, 8)).any()

@@ -287,6 +287,7 @@ IMPORTED = {
     "fetch_tokenizer": "",
     "fit_factors": STORED,
     "hold_out": "zarr",
+    "judge_arms": "pandas",
     "measure_effects": "pandas",
     "measure_gradients": STORED,
     "measure_lexical": "torch zarr",

@@ -41,7 +41,8 @@ from headwater.projection import writer as gradient_writer
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
 
-PLANNED = ["config.yaml", "planted.yaml", "smoke.yaml", "pythia-14m.yaml", "pythia-160m.yaml"]
+NAMES = ("config", "planted", "smoke", "pythia-14m", "pythia-160m")
+PLANNED = [f"{name}.yaml" for name in NAMES]
 TEXT = Sources(2, 0, False, False, 0)
 
 
@@ -103,6 +104,19 @@ def test_a_plan_is_made_beside_a_run_of_the_experiment(clone: Path) -> None:
     assert "results/smoke/plan.tsv" in result.stdout
 
 
+@pytest.mark.workflow
+def test_every_member_of_a_study_is_planned(clone: Path) -> None:
+    config = yaml.safe_load((clone / "config/smoke.yaml").read_text())
+    config["study"] = {"seeds": [0, 3]}
+    (clone / "config/study.yaml").write_text(yaml.safe_dump(config))
+    said = run(clone, "plan", config="config/study.yaml").stdout.splitlines()
+    begin = next(n for n, line in enumerate(said) if line.startswith("member"))
+    rows = [line.split() for line in said[begin + 1 : begin + 4]]
+    assert [row[0] for row in rows] == ["seed0", "seed3", "all"]
+    assert int(rows[0][1]) + int(rows[1][1]) == int(rows[2][1])
+    assert rows[0][1] == rows[1][1]
+
+
 @pytest.mark.parametrize(
     ("changes", "rule", "count"),
     [
@@ -127,12 +141,12 @@ def test_every_row_is_of_a_rule_and_every_condition_is_known() -> None:
 
 
 def test_every_rule_with_a_script_is_known() -> None:
-    """All but `plan`, which makes no results."""
+    """All but `plan` and `study`, which make no results of the experiment."""
     texts = [path.read_text() for path in (REPOSITORY / "rules").glob("*.smk")]
     scripts = {
         name for text in texts for name in re.findall(r"scripts/(\w+)\.py", text)
     }
-    assert scripts - {"plan"} == set(rules()) <= rule_names()
+    assert scripts - {"plan", "study"} == set(rules()) <= rule_names()
 
 
 def test_a_rule_without_a_row_is_one_small_job_for_each_value(monkeypatch) -> None:

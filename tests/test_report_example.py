@@ -12,6 +12,8 @@ from headwater.config import PROBES
 from headwater.corpus.window import Window
 from headwater.evaluation.effects import curves, effect, summarise
 from headwater.evaluation.metrics import COLUMNS
+from headwater.evaluation.specificity import specificity
+from headwater.evaluation.verdicts import verdicts
 from headwater.heads.scores import SCORES
 from headwater.heads.targets import CONTROLS, FOUND, Choice, Target
 from headwater.interventions.runs import BASELINE, runs_of
@@ -62,6 +64,8 @@ class Example:
     summary: pd.DataFrame
     domains: dict[str, pd.DataFrame]
     fidelity: pd.DataFrame
+    verdicts: pd.DataFrame
+    specificity: pd.DataFrame
     labels: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +117,8 @@ def example(
                 "sign_1": [1.0, 1.0],
             }
         ),
+        verdicts=verdicts(arms, "induction", "L1H3", {"laptop": effects}),
+        specificity=specificity(runs, arms, "prefix_matching", list(steps)),
     )
 
 
@@ -149,6 +155,8 @@ def _run(
     wobble = 0.02 * np.sin(0.031 * numbers + draw + 0.1 * delay)
     metrics = {
         ("prefix_matching", "head", "L1H3"): score,
+        ("prefix_matching", "head", "L1H1"): 0.1 + score / 2,
+        ("prefix_matching", "head", "L0H0"): 0.05 + 0 * score,
         ("previous_token", "head", "L1H3"): 0.1 + 0 * score,
         ("icl", "group", "natural"): -0.25 - 0.95 * score + wobble,
         ("icl", "domain", "natural"): 9 + 0 * score,  # no group, only called like one

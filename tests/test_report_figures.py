@@ -62,7 +62,9 @@ def test_lines_hold_the_values_of_the_window() -> None:
     lines = drawn_runs(draw(tables), 0)
     table = tables.runs["baseline"]
     score = table[
-        table["metric"].eq("prefix_matching") & table["step"].between(1500, 2100)
+        table["metric"].eq("prefix_matching")
+        & table["name"].eq("L1H3")
+        & table["step"].between(1500, 2100)
     ]
     np.testing.assert_array_equal(lines["baseline"], score["value"])
 
@@ -196,7 +198,7 @@ def test_every_kind_and_action_is_drawn_and_told() -> None:
 
 
 def test_a_figure_without_controls_of_the_domains_speaks_of_none() -> None:
-    assert "random ones of the same domains" in texts(draw(example()))
+    assert "other rows like them" in texts(draw(example()))
     tables = example({"remove_top": [(300, 1)], "remove_random": [(10, 1)]})
     assert "same domains" not in texts(draw(tables))
 

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from headwater.plan.experiment import Experiment, sources_of
 from headwater.status import queue
 from headwater.status.jobs import FAILED, QUIET, RUNNING, done_jobs, unfinished
 from headwater.status.page import render, stages
+from headwater.status.study import member_lines
 
 NOW = 1_000_000.0
 LINE = "21:28:19 gradients start {}: 4,000/9,200 rows · 400.0 rows/s · ETA 0:13"
@@ -202,3 +204,27 @@ def test_the_command_works_before_anything_ran_and_asks_slurm_for_runs_on_it(
         "error: config/none.yaml: no such config file; "
         "did you mean config/smoke.yaml?\n"
     )
+
+
+def test_every_member_of_a_study_has_a_line(tmp_path: Path, monkeypatch) -> None:
+    raw = yaml.safe_load((REPOSITORY / "config/smoke.yaml").read_text())
+    raw["study"] = {"seeds": [0, 3]}
+    config = load_config(raw, "c.yaml", REPOSITORY)
+    (tmp_path / "resources").symlink_to(REPOSITORY / "resources")
+    monkeypatch.chdir(tmp_path)
+    now = time.time()
+    other = Folders.of("smoke-seed3")
+    a_result = other.results / "evaluation/effects.tsv"
+    a_result.parent.mkdir(parents=True)
+    a_result.touch()
+    log = a_log(other, "corpus/order_rows-0000", f"10:00:00 {ERROR}no rows")
+    os.utime(log, (now - 5, now - 5))
+    _, head, *lines = member_lines(config, now)
+    assert head.split() == ["member", "results", "done"]
+    (first, second) = (line.split() for line in lines)
+    assert first[:3] == ["seed0", "results/smoke", first[2]]
+    assert first[2].startswith("0/")
+    assert second[:2] == ["seed3", "results/smoke-seed3"]
+    assert second[2].startswith("1/")
+    assert second[3:] == ["jobs", "1", "failed"]
+    assert not list(member_lines({**config, "study": {}}, now))

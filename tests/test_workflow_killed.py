@@ -160,7 +160,7 @@ def kinds_of_strikes() -> Iterator[tuple[signal.Signals, str]]:
 QUICK = {
     *("hold_out", "order_rows", "select_window", "select_target", "solve_ihvp"),
     *("rank_rows", "build_arm", "measure_effects", "show_top_rows"),
-    *("plot_enrichment", "plot_emergence", "write_summary"),
+    *("plot_enrichment", "plot_emergence", "judge_arms", "write_summary"),
 }
 
 

@@ -4,6 +4,7 @@ Snakemake reads config files itself, before it looks at any rule, and in YAML 1.
 `profiles/default` is read before them, and calls `read_configs_first`.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from headwater.problems import one_line
 from headwater.suggestions import closest, suggestion, unknown_name
 
 DEFAULT = Path("config/config.yaml")
+STUDY = "study"  # the target
 MOST_OF_A_KIND = 10_000  # files among which a misspelt one is looked for
 # The modules of Snakemake that call its functions to read files, and `--config`.
 _FILES = "snakemake.common.configfile", "snakemake.settings.types"
@@ -49,6 +51,23 @@ def typed_config(workflow: Any) -> tuple[dict[str, Any], str]:
     raw = merged([*map(read_config, files), *map(override, words)])
     names = [shown(file) for file in files]
     return raw, ", ".join([*names, *(["--config"] if words else [])])
+
+
+def repeated(words: Iterable[str], cores: int | None = None) -> list[str]:
+    """What was typed after `snakemake`, for other configs: without config and targets.
+
+    Args:
+        words: as typed.
+        cores: of this machine, in place of those typed; None to keep these.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+")
+    parser.add_argument("--config", "-C", nargs="*")
+    if cores is not None:
+        parser.add_argument("--cores", "-c", "--jobs", "-j", nargs="?")
+    _, others = parser.parse_known_args(list(words))
+    kept = [word for word in others if word not in (STUDY, "--")]
+    return kept if cores is None else [*kept, "--cores", str(cores)]
 
 
 def stop(error: HeadwaterError | str) -> NoReturn:

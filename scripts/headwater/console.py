@@ -30,6 +30,7 @@ TAIL_LINES = ("Complete log", "Elapsed time", "Trying to restart")
 REPEATED = ("RuleException:\nCalledProcessError", "Error in group")
 NAMES = 3  # of jobs that end at once
 LOOKED_AT = 8  # running jobs
+TELLS_ITSELF = "study"  # a rule whose job says how far it is
 KNOWN = 0.05  # of the work, before the time that is left can be told
 
 
@@ -166,7 +167,8 @@ class Console(logging.Filter):
 
     def _tell_longest(self) -> None:
         """A line of the job that runs longest and says how far it is."""
-        jobs = sorted(self._running.values(), key=lambda job: job.began)[:LOOKED_AT]
+        others = [j for j in self._running.values() if j.rule != TELLS_ITSELF]
+        jobs = sorted(others, key=lambda job: job.began)[:LOOKED_AT]
         seen = [(job, look_at(job.logs[0], job.began)) for job in jobs if job.logs]
         lines = [(job, found.line) for job, found in seen if found and found.line]
         part = sum(

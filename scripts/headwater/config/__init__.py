@@ -28,6 +28,7 @@ from headwater.config.processor import settle_precision
 from headwater.config.reading import read_config
 from headwater.config.registry import check_problems
 from headwater.config.schema import MOST_PROBLEMS, fill_defaults, schema_problems
+from headwater.config.study import members
 from headwater.config.target_checks import PROBES
 from headwater.corpus.sources import SOURCES
 from headwater.problems import ConfigError, Key, Problem, touches
@@ -83,9 +84,13 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
         raise ConfigError("\n".join(lines))
     settle_precision(config)
     try:
-        return {**config, "arms": completed_arms(config["arms"], base)}
+        config["arms"] = completed_arms(config["arms"], base)
     except OSError as error:
         raise ConfigError(f"{file}: arms: {error}") from error
+    if "models" in config["study"]:
+        for name, member in members(config).items():
+            load_config({**member, "study": {}}, f"{file}: study.models.{name}", base)
+    return config
 
 
 def read_config_file(name: str) -> dict[str, Any]:

@@ -56,6 +56,9 @@ def _rows_stay_as_they_are(config: Config) -> Iterator[Problem]:
             text = "only for sources of token ids; text is held out by `fraction`"
             yield problem(f"corpus.held_out.{beside.key}", text)
         return
+    if "order" in corpus:
+        text = "a source of token ids is in training order already; remove this key"
+        yield problem("corpus.order", text)
     if corpus["records"]["fraction"] > 0:
         text = "must be 0: a source of token ids is trained on as it is"
         yield problem("corpus.records.fraction", text)

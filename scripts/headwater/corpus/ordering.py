@@ -70,7 +70,11 @@ def order_rows(
 
 
 def training_order(
-    available: int, rows: int, made: Sequence[int], seed: int
+    available: int,
+    rows: int,
+    made: Sequence[int],
+    seed: int,
+    arrangement: int | None = None,
 ) -> np.ndarray:
     """The packed row at every position of the training run, or `RECORD` and below.
 
@@ -80,6 +84,8 @@ def training_order(
         available: packed training rows of all sources.
         rows: of the training run.
         made: how many of them are generated, by source.
+        seed: of which packed rows are taken, and of their order.
+        arrangement: another seed of the order; the rows stay the same.
 
     Returns:
         int64 [rows].
@@ -97,6 +103,9 @@ def training_order(
     random = np.random.Generator(np.random.PCG64(stable_seed(seed, "corpus", "order")))
     natural = random.permutation(available)[:needed]
     codes = np.repeat(RECORD - np.arange(len(made)), made)
+    if arrangement not in (None, seed):
+        number = stable_seed(arrangement, "corpus", "arrangement")
+        random = np.random.Generator(np.random.PCG64(number))
     return random.permutation(np.concatenate([natural, codes]))
 
 
@@ -126,8 +135,9 @@ class PackedOrder:
     @cached_property
     def order(self) -> np.ndarray:
         """See `training_order`."""
-        seed = self._config["seed"]
-        return training_order(len(self._packed), self.rows, [*self.made.values()], seed)
+        seed, other = self._config["seed"], self._config["corpus"].get("order")
+        made = [*self.made.values()]
+        return training_order(len(self._packed), self.rows, made, seed, other)
 
     @property
     def domain_rows(self) -> dict[str, int]:

@@ -11,17 +11,28 @@ former is known to come later than the window's end: a bound, and in a mean as w
 mean over the runs that have an onset would be that of the lucky ones.
 
 Influence predicts the probe, which need not move with the head's score. So the change
-of the probe is measured too: its mean over the window, minus the baseline's.
+of the probe is measured too: its mean over the window, minus the baseline's. So are
+those of `COPYING`, which no score was made from.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from headwater.corpus.domains import NATURAL
 
-EFFECTS = ("area_ratio", "onset_shift", "probe_change", "final_score", "final_icl")
+# What the model makes of repeats: metrics of groups, the first minus the second.
+COPYING = {
+    "copy_gain": ("copy_gain", None),
+    "natural_copy_gain": ("natural_copy_gain", None),
+    "copyable_loss": ("loss_copyable", "loss_rest"),
+}
+EFFECTS = (
+    *("area_ratio", "onset_shift", "probe_change", "final_score", "final_icl"),
+    *(f"{name}_change" for name in COPYING),
+)
 
 # Whether a run has an onset: the column `onset` of the tables of effects.
 REACHED, NEVER, ABOVE = "reached", "never", "above from the start"
@@ -38,12 +49,14 @@ class Curves:
         icl: ICL score on natural held-out text, at each step; NaN if no held-out
             document is long enough.
         probe: value of the target's probe, at each step.
+        copying: each of `COPYING` that was measured, at each step; nats.
     """
 
     steps: np.ndarray
     score: np.ndarray
     icl: np.ndarray
     probe: np.ndarray
+    copying: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def curves(
@@ -68,7 +81,19 @@ def curves(
         series(table, score, "head", head).loc[steps].to_numpy(),
         icl.loc[steps].to_numpy(),
         series(table, "probe", "target", target).loc[steps].to_numpy(),
+        {
+            name: values.loc[steps].to_numpy()
+            for name, (metric, rest) in COPYING.items()
+            if len(values := _of_group(table, metric, rest))
+        },
     )
+
+
+def _of_group(table: pd.DataFrame, metric: str, less: str | None) -> pd.Series:
+    """A metric that is measured on one group by step, perhaps less another one's."""
+    lines = table[(table["metric"] == metric) & (table["kind"] == "group")]
+    found = lines.astype({"value": float}).groupby("step")["value"].mean()
+    return found - _of_group(table, less, None) if less else found
 
 
 def series(table: pd.DataFrame, metric: str, kind: str, name: str) -> pd.Series:
@@ -83,9 +108,16 @@ def area(run: Curves) -> float:
     return float(np.trapezoid(run.score - run.score[0], run.steps))
 
 
-def mean_probe(run: Curves) -> float:
-    """Mean of the probe over the steps of the window, in the probe's unit."""
-    return float(np.trapezoid(run.probe, run.steps) / (run.steps[-1] - run.steps[0]))
+def mean_over(steps: np.ndarray, values: np.ndarray) -> float:
+    """Mean of a curve over the steps of the window, in its unit."""
+    return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
+
+
+def _change(run: Curves, baseline: Curves, name: str) -> float:
+    """How far one of `COPYING` is from the baseline's in the mean; NaN if unknown."""
+    if not (name in run.copying and name in baseline.copying):
+        return float("nan")
+    return mean_over(run.steps, run.copying[name] - baseline.copying[name])
 
 
 def onset(run: Curves, level: float) -> tuple[str, float]:
@@ -125,9 +157,11 @@ def effect(run: Curves, baseline: Curves) -> dict[str, float | str]:
         "onset_step": step,
         "onset_shift": step - own,
         "onset_at_least": bound - own,
-        "probe_change": mean_probe(run) - mean_probe(baseline),
+        "probe_change": mean_over(run.steps, run.probe)
+        - mean_over(run.steps, baseline.probe),
         "final_score": float(run.score[-1]),
         "final_icl": float(run.icl[-1]),
+        **{f"{name}_change": _change(run, baseline, name) for name in COPYING},
     }
 
 

@@ -46,8 +46,7 @@ class Kind:
         disjoint: whether it draws rows beside the top ones, where the arm does not say.
         note: what a figure must add to the label.
         explains: of role `control`, the judged kind that it is compared with.
-        verdict: of controls that share the judged rows' domains, what their part of
-            that kind's `{effect}` means.
+        sign: of role `judged`, 1 if its rows should help the head, -1 if hinder it.
     """
 
     pick: Pick
@@ -66,7 +65,7 @@ class Kind:
     disjoint: bool = False
     note: str = ""
     explains: str = ""
-    verdict: str = ""
+    sign: int = 1
 
 
 def alike_of(arm: Mapping[str, Any]) -> tuple[str, ...]:
@@ -150,6 +149,7 @@ KINDS = {
         colours={"remove": "#fdae61", "insert": "#053061", "repeat": "#003c30"},
         width=2.4,
         dashes="solid",
+        sign=-1,
     ),
     # What the ranking knows beyond the facts of the strata, in which rows are alike.
     "strata": Kind(
@@ -213,7 +213,6 @@ KINDS = {
         dashes=(0, (1.4, 1.2)),
         note="Same ...: random rows in the top rows' mix of what is named",
         explains="top",
-        verdict="what they share {effect}, the ranking beyond that for the rest",
     ),
     # Rows of one domain, that of most top rows: the ranking is told from "any row of
     # this domain". That is another mix than the top rows', so what such rows leave
@@ -230,7 +229,6 @@ KINDS = {
         width=2.0,
         dashes=(0, (7, 1.6, 1.4, 1.6)),
         explains="top",
-        verdict="the domain {effect}",
     ),
     "loss": Kind(
         _highest("loss"),

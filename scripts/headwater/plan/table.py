@@ -53,7 +53,6 @@ def joined(name: str, lines: list[PlanRow]) -> PlanRow:
 
 
 HEADINGS = (
-    "stage",
     "jobs",
     "CPU-hours",
     "GPU-hours",
@@ -65,12 +64,12 @@ HEADINGS = (
 )
 
 
-def render(lines: list[PlanRow]) -> str:
-    """Stages and their sum, for a terminal."""
+def render(lines: list[PlanRow], parts: str = "stage") -> str:
+    """Stages, or other parts of a whole, and their sum, for a terminal."""
     stages = list(dict.fromkeys(line.stage for line in lines))
     sums = [joined(s, [line for line in lines if line.stage == s]) for s in stages]
     cells = [_cells(row) for row in [*sums, joined("all", lines)]]
-    return "\n".join(aligned([HEADINGS, *cells], right=True))
+    return "\n".join(aligned([(parts, *HEADINGS), *cells], right=True))
 
 
 def aligned(rows: list[tuple[str, ...]], right: bool = False) -> list[str]:

@@ -25,7 +25,7 @@ def area(spread: Spread) -> str:
 
 
 def change(spread: Spread) -> str:
-    """A change of the probe, with its sign."""
+    """A change, with its sign."""
     return between(spread, "+z.2f")
 
 

@@ -13,7 +13,7 @@ from headwater.corpus.domains import NATURAL
 from headwater.evaluation.effects import series
 from headwater.heads.targets import Choice, Target, curve_of
 from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS, alike_of
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import findings, style, words
 from headwater.report.tables import Arms, main_domain
@@ -89,9 +89,8 @@ def _explanation(data: CausalTest) -> str:
         "ranked the rows by how much they help the head. If it is right, top rows "
         "matter more than random ones"
     )
-    controls = [a for a in data.arms.values() if KINDS[a["rows"]].role == "control"]
-    if any("domain" in alike_of(arm) for arm in controls):
-        text += ", and more than random ones of the same domains (kinds of text)"
+    if any(KINDS[arm["rows"]].explains for arm in data.arms.values()):
+        text += ", and more than other rows like them"
     return f"{text}. {words.how_chosen(data.target, data.choice)}"
 
 

@@ -1,34 +1,19 @@
 """Findings as sentences. No sentence claims more than its finding."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import FIDELITY_TOPS, three_digits
-from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS, Kind
 from headwater.report import words
-from headwater.report.amounts import area, between, change, number
-from headwater.report.findings import (
-    AREA_FLOOR,
-    PROBE_FLOOR,
-    Arm,
-    Controls,
-    Finding,
-    Judgement,
-    Rise,
-    Spread,
-    compare,
-    domain_controls,
-    domain_share,
-)
+from headwater.report.amounts import number
+from headwater.report.findings import Arm, Rise
 from headwater.report.visible import plain
 
 ENRICHED = 1.2  # times its share of the window
 CLOSE_FIDELITY, FAIR_FIDELITY = 0.95, 0.8
-CLEAR = (Finding.LOWER, Finding.HIGHER)
 
 
 def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
@@ -59,170 +44,18 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
     return text
 
 
-def arm_sentences(arm: Arm, judgement: Judgement, baseline: Arm) -> str:
-    """What a judged arm did to the head and to in-context learning."""
-    parts = _rise_sentence(arm, judgement), *_further(arm, judgement, baseline)
-    return " ".join(parts)
-
-
-def _rise_sentence(arm: Arm, judgement: Judgement) -> str:
-    what = doing(arm)
-    if not arm.area.known:
-        return f"{what}: no effect could be measured."
-    if judgement.controls is None:
-        return (
-            f"{what} gave {area(arm.area)} of the baseline's area, but without random "
-            "draws of the same kind and size nothing follows from that."
-        )
-    count = judgement.controls.draws
-    draws = f"random draw{'s' if count > 1 else ''}"
-    against = f"{area(judgement.controls.area)} in {count} {draws}"
-    if judgement.area is Finding.UNKNOWN:
-        return f"{what} gave {area(arm.area)} of the area; its controls gave none."
-    if judgement.area is Finding.WITHIN:
-        return (
-            f"{what} did not change the head's rise beyond chance: {area(arm.area)} of "
-            f"the baseline's area, {against}."
-        )
-    if judgement.area is Finding.CLOSE:
-        return (
-            f"{what} is too close to call: {area(arm.area)} of the baseline's area, "
-            f"just outside the range of its controls ({against})."
-        )
-    verb = "slowed" if judgement.area is Finding.LOWER else "hastened"
-    text = (
-        f"{what} {verb} the head's rise: {area(arm.area)} of the baseline's area, "
-        f"{against}."
-    )
-    return f"{text}{_onset_sentence(arm)}"
-
-
-def _onset_sentence(arm: Arm) -> str:
+def onset_sentence(arm: Arm) -> str:
     """That runs never come half-way; "" if all do. Their mean can only be bounded."""
     if not arm.never:
         return ""
     some = arm.never < arm.draws
-    text = " It never made half of the baseline's rise in the window"
+    text = "It never made half of the baseline's rise in the window"
     if some:
         text += f" in {arm.never} of {arm.draws} draws"
     if np.isfinite(arm.at_least):
         mean = " in the mean" if some else ""
         text += f": at least {arm.at_least:z.0f} steps later{mean}"
     return f"{text}."
-
-
-def _further(arm: Arm, judgement: Judgement, baseline: Arm) -> Iterator[str]:
-    """Of probe and ICL score, where they were measured."""
-    random = judgement.controls
-    if random and judgement.probe is not Finding.UNKNOWN:
-        yield (
-            "The probe, which the scores predict, "
-            f"{_course(judgement.probe, 'fell', 'rose')}: {change(arm.probe)}, random "
-            f"{change(random.probe)}."
-        )
-    if random and judgement.icl is not Finding.UNKNOWN:
-        course = _course(judgement.icl, "was stronger", "was weaker")
-        yield (
-            f"In-context learning {course}: ICL {between(arm.icl)}, baseline "
-            f"{between(baseline.icl)}, random {between(random.icl)}."
-        )
-
-
-def _course(finding: Finding, lower: str, higher: str) -> str:
-    return {
-        Finding.WITHIN: "did not change beyond chance",
-        Finding.CLOSE: "changed too little to call",
-        Finding.LOWER: lower,
-        Finding.HIGHER: higher,
-    }[finding]
-
-
-def doing(arm: Arm) -> str:
-    """A judged arm as the beginning of a sentence."""
-    share, alike = words.percent(arm.fraction), words.alike(arm.alike)
-    rows = KINDS[arm.rows].label.format(share=share, alike=alike)
-    text = ACTIONS[arm.action].doing.format(rows=rows)
-    return text[0].upper() + text[1:]
-
-
-def domain_sentences(
-    arm: Arm,
-    judgement: Judgement,
-    arms: Mapping[str, Arm],
-    domains: Mapping[str, pd.DataFrame],
-) -> Iterator[str]:
-    """How much of a judged arm's effects its domains alone have; none without any."""
-    if judgement.controls is None or not {judgement.area, judgement.probe} & {*CLEAR}:
-        return
-    action, rows = ACTIONS[arm.action].verb.capitalize(), KINDS[arm.rows].noun
-    settings = {"fraction": arm.fraction, "target": arm.target}
-    domain = words.domain_of(settings, domains)
-    controls = [
-        (kind, alike, control)
-        for name, kind in KINDS.items()
-        if kind.verdict and kind.explains == arm.rows
-        for alike, control in domain_controls(arm, arms, name).items()
-    ]
-    if not controls:
-        yield (
-            f"{action} had no control of the {rows}' domains: how much of its effect "
-            "is the domains' is not known."
-        )
-    for kind, alike, control in controls:
-        told = " It gave ".join(_told(arm, judgement, control, kind))
-        noun = kind.noun.format(domain=domain, alike=words.alike(alike))
-        noun = f"{noun}{_shared(control, rows)}"
-        yield f"{action} as many random {noun} gave {told}"
-
-
-def _shared(control: Controls, rows: str) -> str:
-    """How many rows of a control are the judged rows themselves."""
-    if not np.isfinite(control.overlap):
-        return ""
-    share = words.percent(control.overlap) if control.overlap else "none"
-    return f" ({share} of them {rows})"
-
-
-def _told(
-    arm: Arm, judgement: Judgement, control: Controls, kind: Kind
-) -> Iterator[str]:
-    """What a control of the domains gave, and what follows, effect by effect."""
-    random = judgement.controls
-    assert random is not None
-    areas = arm.area, random.area, control.area
-    probes = arm.probe, random.probe, control.probe
-    for form, what, three, finding, floor in (
-        (area, "of the area", areas, judgement.area, AREA_FLOOR),
-        (change, "on the probe", probes, judgement.probe, PROBE_FLOOR),
-    ):
-        if finding in CLEAR:
-            top, anything, own = map(form, three)
-            beside = f"{KINDS[arm.rows].noun} {top}, any rows {anything}"
-            verdict = _verdict(*three, finding, floor, kind)
-            yield f"{own} {what} ({beside}): {verdict}."
-
-
-def _verdict(
-    top: Spread,
-    random: Spread,
-    control: Spread,
-    finding: Finding,
-    floor: float,
-    kind: Kind,
-) -> str:
-    """What a control of the domains says of an effect of the kind that it explains."""
-    rows = KINDS[kind.explains].noun
-    if not control.known:
-        return "nothing follows from that"
-    if compare(control, random, floor) not in CLEAR:
-        return "not clearly unlike any rows, so the effect is not the domain's"
-    if compare(top, control, floor) is not finding:
-        return f"the {rows} did not clearly do more, so the ranking adds nothing clear"
-    share = domain_share(top, random, control)
-    if share < 0:
-        return f"the opposite of the {rows}' effect"
-    effect = f"alone reaches about {100 * share:.0f} % of the effect"
-    return kind.verdict.format(effect=effect)
 
 
 def origin_sentence(name: str, target: Target, table: pd.DataFrame) -> str:

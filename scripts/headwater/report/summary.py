@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from headwater.evaluation.effects import series
+from headwater.evaluation.verdicts import FEWEST
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import TOP_FRACTION
-from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
-from headwater.report import amounts, findings, sentences, words
-from headwater.report.findings import Arm, Judgement, Rise
+from headwater.report import amounts, claims, findings, sentences, words
+from headwater.report.findings import Arm, Rise
 from headwater.report.tables import Arms
 
 WIDTH = 88
@@ -20,7 +20,11 @@ LONGEST_NAME = 28
 NOTE = (
     "area: under the head-score curve, above its start. half-way: how many steps later "
     "half of the baseline's rise is made. probe: {probe}, which the scores predict; "
-    "mean over the window minus the baseline's. ICL: {icl}."
+    "mean over the window minus the baseline's. ICL: {icl}.{copying}"
+)
+COPYING = (
+    " copying: nats that spans of held-out text lose where they are repeated; mean "
+    "over the window minus the baseline's."
 )
 
 
@@ -34,6 +38,8 @@ class Tables:
         summary: `evaluation/summary.tsv`.
         domains: domain table of every target.
         fidelity: `influence/fidelity.tsv`.
+        verdicts: `report/verdicts.tsv`.
+        specificity: `evaluation/specificity.tsv`.
         planted: name of the generated domain, if there is one.
         checkpoints: at how many influence was measured.
     """
@@ -46,6 +52,8 @@ class Tables:
     summary: pd.DataFrame
     domains: Mapping[str, pd.DataFrame]
     fidelity: pd.DataFrame
+    verdicts: pd.DataFrame
+    specificity: pd.DataFrame
     planted: str | None
     checkpoints: int
 
@@ -67,28 +75,20 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
         places: path to what is there, for "where to look".
     """
     arms, rise = findings.read_arms(tables.summary, tables.arms), tables.rise()
-    judged = {
-        name: findings.judge(arm, arms)
-        for name, arm in arms.items()
-        if arm.has("judged") and rise.in_window
-    }
-    effects = (
-        _item(sentences.arm_sentences(arms[name], judgement, arms[BASELINE]))
-        for name, judgement in judged.items()
-    )
     note = NOTE.format(
         probe=words.PROBE_MEANINGS[tables.target.probe],
         icl="at the window's end; lower = learns more"
         if arms[BASELINE].icl.known
         else words.NO_ICL,
+        copying=COPYING if arms[BASELINE].copying.known else "",
     )
     blocks = [
         f"# {tables.experiment}: which training rows build head {tables.target.head}?",
         _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
         "\n".join([*_table(arms), *_wrapped(note).splitlines()]),
-        "\n".join(effects),
+        "\n".join(_claims(tables, arms) if rise.in_window else ()),
         "\n".join(_origins(tables)),
-        "\n".join(_limits(tables, judged, arms)),
+        "\n".join(_limits(tables, rise)),
         "\n".join(_places(places)),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -105,17 +105,24 @@ def _origins(tables: Tables) -> Iterator[str]:
     yield _wrapped(sentences.fidelity_sentence(tables.fidelity))
 
 
-def _limits(
-    tables: Tables, judged: Mapping[str, Judgement], arms: Mapping[str, Arm]
-) -> Iterator[str]:
+def _claims(tables: Tables, arms: Mapping[str, Arm]) -> Iterator[str]:
+    overlap = {name: arm.overlap for name, arm in arms.items()}
+    told = claims.claim_sentences(tables.verdicts, tables.arms, overlap)
+    for name, text in told.items():
+        beside = claims.specificity_sentence(
+            tables.specificity, name, tables.target.head
+        )
+        never = sentences.onset_sentence(arms[name])
+        yield _item(" ".join(part for part in (text, never, beside) if part))
+
+
+def _limits(tables: Tables, rise: Rise) -> Iterator[str]:
     texts = [sentences.planted_sentence(tables.domains, tables.planted)]
-    for name, judgement in judged.items():
-        arm = arms[name]
-        texts += sentences.domain_sentences(arm, judgement, arms, tables.domains)
-    clear = [arms[name] for name in judged if judged[name].area in sentences.CLEAR]
-    single = dict.fromkeys(KINDS[arm.rows].noun for arm in clear if arm.draws == 1)
-    for rows in single:
-        texts.append(f"An arm of {rows} is one run: how far chance moves it is open.")
+    if rise.in_window:
+        texts.append(
+            "These are the numbers of one run, and chance of seed and order is in "
+            f"them: no verdict before {FEWEST} seeds (`study` in the config)."
+        )
     found = [_item(text) for text in texts if text]
     if found:
         yield "What this does not show"
@@ -129,12 +136,12 @@ def _places(places: Mapping[str, str]) -> Iterator[str]:
 
 
 def _table(arms: Mapping[str, Arm]) -> Iterator[str]:
-    head = "arm", "area", "half-way", "probe", "ICL"
-    rows = [head, *map(_cells, arms.values())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        yield "    " + "  ".join(cells).rstrip()
+    head: tuple[str, ...] = "arm", "area", "half-way", "probe", "ICL", "copying"
+    if not any(arm.copying.known for arm in arms.values()):
+        head = head[:-1]
+    yield from claims.table_lines(
+        [head, *(_cells(arm)[: len(head)] for arm in arms.values())]
+    )
 
 
 def _cells(arm: Arm) -> tuple[str, ...]:
@@ -145,6 +152,7 @@ def _cells(arm: Arm) -> tuple[str, ...]:
         amounts.half_way(arm),
         amounts.change(arm.probe),
         amounts.between(arm.icl),
+        amounts.change(arm.copying),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from headwater.checkpoints.published import published
+from headwater.evaluation.specificity import FINAL, matrix
 from headwater.tables import read_table
 
 Arms = Mapping[str, Mapping[str, Any]]
@@ -60,6 +61,29 @@ def titled(
             "of stored to exact score. sign: share with the same. It says nothing "
             "about how good EK-FAC is.",
             fidelity,
+        ),
+    }
+
+
+def judged_tables(
+    verdicts: pd.DataFrame, specificity: pd.DataFrame
+) -> dict[str, tuple[str, pd.DataFrame]]:
+    """Verdicts, and what arms do besides, titled."""
+    change = "Arm minus baseline at the window's end, mean over an arm's runs; random "
+    change += "arms show what chance does."
+    return {
+        "Verdicts": (
+            "effect: mean of arm minus control over so many members (n), area as a "
+            "share of the baseline's. low, high: 95 % interval. p: one-sided, in the "
+            "predicted direction; p_exact: by flips of signs; p_corrected: for the "
+            "number of claims (Holm). directional_effectiveness: against the baseline; "
+            "selection_advantage: against the control.",
+            verdicts,
+        ),
+        "Score of every head": (change, matrix(specificity, FINAL, ("head",))),
+        "Loss by domain": (
+            f"{change} Nats.",
+            matrix(specificity, "loss", ("group", "domain")),
         ),
     }
 

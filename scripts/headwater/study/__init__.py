@@ -1,0 +1,1 @@
+"""Studies: several experiments that differ in one thing, run and judged together."""

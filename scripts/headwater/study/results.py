@@ -1,0 +1,117 @@
+"""What the members of a study found, read from their own results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from headwater.corpus.window import Window
+from headwater.evaluation.effects import series
+from headwater.evaluation.verdicts import verdicts
+from headwater.heads.targets import read_choice
+from headwater.identity import Config
+from headwater.interventions.runs import BASELINE
+from headwater.report.findings import rise_of
+from headwater.tables import read_table
+
+JUDGED, NO_HEAD = "judged", "no head rose in its window, so its arms show nothing"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member's results.
+
+    Attributes:
+        experiment: its name, and that of its folder.
+        state: `judged`, or why its arms count for nothing.
+        head: of the window's target; "" if it is not known.
+        window: None likewise.
+        effects: `evaluation/effects.tsv`; empty unless its arms count.
+    """
+
+    name: str
+    experiment: str
+    state: str
+    head: str = ""
+    window: Window | None = None
+    effects: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def judged(self) -> bool:
+        """Whether its arms count."""
+        return self.state == JUDGED
+
+    def areas(self) -> "pd.Series[float]":
+        """Area of every arm over the baseline's, mean over draws."""
+        draws = self.effects.groupby("arm", sort=False)["area_ratio"]
+        return draws.agg(lambda values: values.mean(skipna=False))
+
+
+def read_member(name: str, config: Config, folder: Path) -> Member:
+    """A member whose run ended well. Whether a head rose is asked of its baseline only.
+
+    Args:
+        config: the member's.
+        folder: with the results of all experiments.
+
+    Raises:
+        HeadwaterError: a result cannot be read, or is of another config.
+    """
+    experiment, target = config["experiment"], config["window"]["target"]
+    results = folder / experiment
+    targets = [results / f"heads/targets/{target}.json"]
+    choice = read_choice(results / "heads/window.json", targets, config)
+    chosen, window = choice.targets[target], choice.window
+    baseline = read_table(results / f"evaluation/{BASELINE}/{BASELINE}.tsv")
+    curve = series(baseline, chosen.score, "head", chosen.head)
+    if not rise_of(curve, choice, chosen).in_window:
+        return Member(name, experiment, NO_HEAD, chosen.head, window)
+    effects = read_table(results / "evaluation/effects.tsv")
+    return Member(name, experiment, JUDGED, chosen.head, window, effects)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All members, those that failed or grew no head among them.
+
+    Attributes:
+        config: of the study.
+    """
+
+    config: Mapping[str, Any]
+    members: list[Member]
+
+    @property
+    def judged(self) -> list[Member]:
+        """The members whose arms count."""
+        return [member for member in self.members if member.judged]
+
+    @property
+    def unit(self) -> str:
+        """The heads that the claims are about."""
+        return ", ".join(dict.fromkeys(member.head for member in self.judged))
+
+    def verdicts(self) -> pd.DataFrame:
+        """See `evaluation.verdicts`."""
+        target, arms = self.config["window"]["target"], self.config["arms"]
+        effects = {member.name: member.effects for member in self.judged}
+        return verdicts(arms, target, self.unit, effects)
+
+    def table(self) -> pd.DataFrame:
+        """A line a member: its state, head, window, and the area of every arm."""
+        lines = []
+        for member in self.members:
+            line: dict[str, object] = {
+                "member": member.name,
+                "experiment": member.experiment,
+                "state": member.state,
+                "head": member.head,
+            }
+            if member.window is not None:
+                line |= {"start": member.window.start, "end": member.window.end}
+            if member.judged:
+                line |= member.areas().drop(BASELINE).add_prefix("area_").to_dict()
+            lines.append(line)
+        return pd.DataFrame(lines)

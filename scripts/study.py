@@ -1,0 +1,90 @@
+"""Run every member of a study, then say what they show together."""
+
+import json
+import sys
+from pathlib import Path
+
+from headwater import job
+from headwater.config.study import members
+from headwater.errors import HeadwaterError
+from headwater.locks import exclusive
+from headwater.publish import write_text
+from headwater.report import style
+from headwater.study.figure import draw
+from headwater.study.results import Member, Study, read_member
+from headwater.study.running import Runs
+from headwater.study.summary import summary_text
+from headwater.tables import write_table
+
+PLACES = {
+    "verdicts.tsv": "every claim, with its numbers and verdict",
+    "members.tsv": "the members, with the area of every arm",
+    "areas.png": "arms beside their controls, member by member",
+}
+
+
+def commands(found, folder, words):
+    """The command of every member, whose config is written beside the results."""
+    made = {}
+    for name, member in found.items():
+        file = folder / f"{name}.yaml"
+        write_text(file, json.dumps(member, indent=1) + "\n")  # all text in quotes
+        typed = [sys.executable, "-m", "snakemake", *words, "--configfile", str(file)]
+        made[name] = typed
+    return made
+
+
+def judge(config, found, failed, results):
+    """All members as they are now."""
+    return Study(
+        config,
+        [
+            Member(name, member["experiment"], f"its run failed ({failed[name]})")
+            if name in failed
+            else read_member(name, member, results)
+            for name, member in found.items()
+        ],
+    )
+
+
+def write(study, folder):
+    """Tables, figure and words; returns the words."""
+    verdicts = study.verdicts()
+    write_table(folder / "members.tsv", study.table())
+    write_table(folder / "verdicts.tsv", verdicts)
+    with style.applied():
+        figure = draw(study, verdicts)
+        style.save_figure(figure, folder / "areas.png", folder / "areas.svg")
+    places = {str(folder / name): what for name, what in PLACES.items()}
+    text = summary_text(study, verdicts, places)
+    write_text(folder / "summary.md", text)
+    return text
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        found = members(config)
+        if not found:
+            raise HeadwaterError(
+                "study: this config has none; name its members, such as "
+                "study: {seeds: [0, 1, 2, 3, 4]}"
+            )
+        results, (words, at_once) = Path("results"), snakemake.params.runs
+        folder = results / config["experiment"] / "study"
+        logs = Path(snakemake.log[0]).parent / "study/members"
+        with exclusive(folder):
+            runs = Runs(commands(found, folder, words), logs)
+            failed = runs.run(at_once)
+            if runs.interrupted:
+                sys.exit(128 + runs.interrupted)
+            print("\n" + write(judge(config, found, failed, results), folder))
+        if failed:
+            raise HeadwaterError(
+                f"{len(failed)} of {len(found)} members failed: {', '.join(failed)}; "
+                f"the study is of the others; see {logs}/, then run it again"
+            )
+
+
+if "snakemake" not in globals():
+    sys.exit("a rule's script; type: .venv/bin/snakemake --cores all study")
+main(snakemake)  # noqa: F821
