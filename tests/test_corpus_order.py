@@ -443,10 +443,10 @@ def test_killed_and_run_again_gives_the_same_bytes(
 
 
 def test_another_arrangement_trains_on_the_same_rows():
-    plain = training_order(100, 80, 20, 3)
-    assert (plain == training_order(100, 80, 20, 3, 3)).all()
-    other = training_order(100, 80, 20, 3, 7)
+    plain = training_order(100, 80, [20], 3)
+    assert (plain == training_order(100, 80, [20], 3, 3)).all()
+    other = training_order(100, 80, [20], 3, 7)
     assert (other != plain).any()
     assert sorted(other) == sorted(plain)
-    assert (other == training_order(100, 80, 20, 3, 7)).all()
-    assert (other != training_order(100, 80, 20, 3, 8)).any()
+    assert (other == training_order(100, 80, [20], 3, 7)).all()
+    assert (other != training_order(100, 80, [20], 3, 8)).any()

@@ -311,10 +311,9 @@ def test_a_kind_is_whole(name):
     assert kind.colours.keys() == ACTIONS.keys()
     assert bool(kind.explains) == (kind.role == "control")
     assert {*kind.required} <= {*kind.keys}
-    if kind.verdict:
+    if kind.explains:
         assert KINDS[kind.explains].role == "judged"
         assert not KINDS[kind.explains].drawn  # `overlap` picks its rows again
-        assert "{effect}" in kind.verdict
     if kind.role == "judged":  # "the top rows' effect", whatever the domains are
         assert kind.noun.endswith("s")
         assert "{domain}" not in kind.label + kind.noun
