@@ -80,7 +80,7 @@ def problems(config: dict[str, Any], base: Path) -> list[str]:
 PYTHIA = ["pythia-14m", "pythia-31m", "pythia-70m", "pythia-160m"]
 
 
-@pytest.mark.parametrize("name", ["config", "smoke", *PYTHIA])
+@pytest.mark.parametrize("name", ["config", "examination", "smoke", *PYTHIA])
 def test_shipped_config_is_valid(name: str, base: Path) -> None:
     raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
     config = load_config(raw, name, base)
