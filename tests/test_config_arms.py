@@ -9,6 +9,8 @@ from headwater.config import load_config
 from headwater.config.arms import arm_name, completed_arms
 from headwater.identity import arm_identity
 from headwater.interventions.runs import arm_runs
+from headwater.plan.dag import count_jobs
+from headwater.plan.experiment import NO_SOURCES, Experiment
 from test_config import base, changed, problems
 
 assert base  # a fixture
@@ -45,6 +47,30 @@ def test_a_list_of_fractions_is_an_arm_for_each(base: Path) -> None:
     assert arm_runs(config)[-2:] == [("curve_1pct", 0), ("curve_10pct", 0)]
     found = [arm_identity("retraining", c, "curve_1pct", 0) for c in (config, one)]
     assert found[0] == found[1]  # so another fraction leaves this one's results
+
+
+def test_a_plan_counts_every_fraction_and_what_arms_pick_by(base: Path) -> None:
+    several = {**TOP, "rows": "matched", "fraction": [0.01, 0.1], "draws": 2}
+    arms = {
+        "curve": {**several, "match": ["length", "repetition"]},
+        "dots": {**TOP, "rows": "gradient_dot", "fraction": 0.1},
+        "norms": {**TOP, "rows": "gradient_norm", "fraction": 0.1},
+    }
+    plain, full = (
+        load(base, ("arms", {"top": {**TOP, "fraction": 0.1}})),
+        load(base, ("arms", arms)),
+    )
+    found = count_jobs(Experiment(plain, NO_SOURCES))
+    assert found["interventions"] == {"build_arm": 1}
+    counts = count_jobs(Experiment(full, NO_SOURCES))
+    assert counts["interventions"] == {
+        "measure_text": 1,
+        "measure_gradients": 1,
+        "build_arm": 6,
+        "compare_rows": 1,
+    }
+    assert counts["retraining"]["retrain_arm"] == 6
+    assert counts["evaluation"]["evaluate_arm"] == 5
 
 
 @pytest.mark.parametrize(
