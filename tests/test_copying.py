@@ -1,4 +1,4 @@
-"""Copy gain, its natural twin, ablation, and which held-out tokens can be copied."""
+"""The copying score, copy gain, its natural twin, ablation, and tokens to copy."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from headwater.evaluation.losses import HeldOut
 from headwater.evaluation.natural_repeats import natural_repeats
 from headwater.geometry import Head
 from headwater.heads.copy_gain import ablation, copy_gain
+from headwater.heads.scores import copying_score
 from headwater.probes import PROBES, Repeats
 from tiny import attention_weights, repeats, scattered, tiny_model
 
@@ -20,6 +21,63 @@ def held_out(tokens, domains=None, end: int = 9, planted=None) -> HeldOut:
     names = ["prose"] * len(tokens) if domains is None else domains
     rows = torch.tensor(np.array(tokens), dtype=torch.long)
     return HeldOut(rows, np.array(names, object), end, planted)
+
+
+# The copying score
+
+
+@torch.no_grad()
+def copying(model, layer: int = 0, index: int = 0) -> float:
+    return copying_score(model, Head(layer, index))
+
+
+def copier(value: np.ndarray, output: np.ndarray):
+    """Head L0H0 with these OV weights; tokens are the axes of the hidden space."""
+    model = tiny_model(layers=1, hidden=8, heads=2)
+    model.resize_token_embeddings(8)
+    with torch.no_grad():
+        model.gpt_neox.embed_in.weight.copy_(torch.eye(8))
+        model.get_output_embeddings().weight.copy_(torch.eye(8))
+        attention = model.gpt_neox.layers[0].attention
+        attention.query_key_value.weight[8:12] = torch.tensor(value).double()
+        attention.dense.weight[:, :4] = torch.tensor(output).double()
+    return model
+
+
+def test_a_copying_head_scores_one_and_an_anti_copying_head_minus_one():
+    basis = np.random.default_rng(0).normal(size=(4, 8))
+    assert copying(copier(basis, basis.T)) == pytest.approx(1)
+    assert copying(copier(basis, -basis.T)) == pytest.approx(-1)
+
+
+def test_a_head_that_turns_tokens_into_others_scores_zero():
+    """Tokens 0, 1, 2, 3 become 1, 2, 3, 0: eigenvalues 1, i, -1, -i."""
+    value, output = np.eye(4, 8), np.zeros((8, 4))
+    for token in range(4):
+        output[(token + 1) % 4, token] = 1
+    assert copying(copier(value, output)) == pytest.approx(0)
+
+
+def test_a_head_without_output_scores_zero():
+    assert copying(copier(np.zeros((4, 8)), np.zeros((8, 4)))) == 0
+
+
+@pytest.mark.parametrize("head", [Head(0, 0), Head(1, 2), Head(2, 1)])
+def test_copying_equals_the_eigenvalues_of_the_full_circuit(head):
+    model = tiny_model(seed=head.layer)
+    attention, width = model.gpt_neox.layers[head.layer].attention, 8
+    first = 3 * width * head.index + 2 * width
+    value = attention.query_key_value.weight[first : first + width]
+    output = attention.dense.weight[:, width * head.index : width * (head.index + 1)]
+    embedding = model.get_input_embeddings().weight
+    unembedding = model.get_output_embeddings().weight
+    # Logits of every next token (columns) from every token attended to (rows).
+    circuit = embedding @ value.T @ output.T @ unembedding.T
+    assert circuit.shape == (31, 31)
+    eigenvalues = np.linalg.eigvals(circuit.detach().numpy())
+    expected = eigenvalues.sum().real / np.abs(eigenvalues).sum()
+    assert abs(expected) > 0.01
+    assert copying(model, head.layer, head.index) == pytest.approx(expected, abs=1e-9)
 
 
 # Copy gain

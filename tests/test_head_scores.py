@@ -16,8 +16,8 @@ from headwater.heads import sequences as sequencing
 from headwater.heads.scores import (
     SCORES,
     SHUFFLED_EVERY,
-    copying_score,
     head_scores,
+    scores_table,
 )
 from headwater.heads.sequences import (
     CHOOSING,
@@ -28,8 +28,9 @@ from headwater.heads.sequences import (
     repeated_sequences,
     shuffled,
 )
+from headwater.heads.targets import find_head
 from headwater.probes import Repeats
-from tiny import scattered, tiny_model
+from tiny import repeats, scattered, tiny_model
 
 # Scores from hand-made attention. The model has 3 layers of 3 heads.
 
@@ -152,61 +153,35 @@ def test_scores_come_from_the_models_own_attention():
         assert len({f"{value:.6f}" for value in expected.values()}) == 4
 
 
-# Copying
+def counting_model(distance: int):
+    """Head L0H1 attends so many tokens back, whatever they are.
 
-
-@torch.no_grad()
-def copying(model, layer: int = 0, index: int = 0) -> float:
-    return copying_score(model, Head(layer, index))
-
-
-def copier(value: np.ndarray, output: np.ndarray):
-    """Head L0H0 with these OV weights; tokens are the axes of the hidden space."""
-    model = tiny_model(layers=1, hidden=8, heads=2)
-    model.resize_token_embeddings(8)
+    Its queries and keys are biases alone, so that only the rotary embedding counts.
+    """
+    model = tiny_model(rotary_pct=1.0)
+    angles = distance * 10_000.0 ** (-torch.arange(4) / 4)
+    turned = torch.cat([angles.cos() - angles.sin(), angles.sin() + angles.cos()])
     with torch.no_grad():
-        model.gpt_neox.embed_in.weight.copy_(torch.eye(8))
-        model.get_output_embeddings().weight.copy_(torch.eye(8))
-        attention = model.gpt_neox.layers[0].attention
-        attention.query_key_value.weight[8:12] = torch.tensor(value).double()
-        attention.dense.weight[:, :4] = torch.tensor(output).double()
+        qkv = model.gpt_neox.layers[0].attention.query_key_value
+        qkv.weight[24:40] = 0
+        qkv.bias[24:32], qkv.bias[32:40] = 8, 8 * turned
     return model
 
 
-def test_a_copying_head_scores_one_and_an_anti_copying_head_minus_one():
-    basis = np.random.default_rng(0).normal(size=(4, 8))
-    assert copying(copier(basis, basis.T)) == pytest.approx(1)
-    assert copying(copier(basis, -basis.T)) == pytest.approx(-1)
-
-
-def test_a_head_that_turns_tokens_into_others_scores_zero():
-    """Tokens 0, 1, 2, 3 become 1, 2, 3, 0: eigenvalues 1, i, -1, -i."""
-    value, output = np.eye(4, 8), np.zeros((8, 4))
-    for token in range(4):
-        output[(token + 1) % 4, token] = 1
-    assert copying(copier(value, output)) == pytest.approx(0)
-
-
-def test_a_head_without_output_scores_zero():
-    assert copying(copier(np.zeros((4, 8)), np.zeros((8, 4)))) == 0
-
-
-@pytest.mark.parametrize("head", [Head(0, 0), Head(1, 2), Head(2, 1)])
-def test_copying_equals_the_eigenvalues_of_the_full_circuit(head):
-    model = tiny_model(seed=head.layer)
-    attention, width = model.gpt_neox.layers[head.layer].attention, 8
-    first = 3 * width * head.index + 2 * width
-    value = attention.query_key_value.weight[first : first + width]
-    output = attention.dense.weight[:, width * head.index : width * (head.index + 1)]
-    embedding = model.get_input_embeddings().weight
-    unembedding = model.get_output_embeddings().weight
-    # Logits of every next token (columns) from every token attended to (rows).
-    circuit = embedding @ value.T @ output.T @ unembedding.T
-    assert circuit.shape == (31, 31)
-    eigenvalues = np.linalg.eigvals(circuit.detach().numpy())
-    expected = eigenvalues.sum().real / np.abs(eigenvalues).sum()
-    assert abs(expected) > 0.01
-    assert copying(model, head.layer, head.index) == pytest.approx(expected, abs=1e-9)
+def test_counting_positions_passes_a_constant_period_and_no_other():
+    """And not even that one unseen: it attends there, too, where nothing matches."""
+    model = counting_model(7)
+    table = scores_table(0, head_scores(model, repeats(8, half=8)))
+    counter = table[table["head"] == "L0H1"].iloc[0]
+    assert counter["prefix_matching"] > 0.95
+    assert (
+        max(counter["prefix_matching_before"], counter["prefix_matching_after"]) < 0.1
+    )
+    assert not find_head(table, "prefix_matching", "L0H1").found
+    shape = {"length": 32, "min_period": 4, "max_period": 12}
+    drawn = repeated_sequences(64, shape, np.arange(31), seed=0)
+    table = scores_table(0, head_scores(model, drawn))
+    assert table[table["head"] == "L0H1"]["prefix_matching"].item() < 0.2
 
 
 # Sequences

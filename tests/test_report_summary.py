@@ -149,6 +149,17 @@ def test_without_a_head_no_effect_is_claimed() -> None:
     assert not any(claim in text for claim in CLAIMS)
 
 
+def test_a_head_that_its_controls_explain_has_not_emerged() -> None:
+    tables = example()
+    target = tables.choice.targets["induction"]
+    beside = dict.fromkeys(target.controls, 0.4)
+    tables.choice.targets["induction"] = replace(target, found=False, controls=beside)
+    text = prose(write(tables))
+    assert "No head emerged" in text
+    assert "(of its controls: up to 0.40)" in text
+    assert not any(claim in text for claim in CLAIMS)
+
+
 def test_a_window_before_the_rise_gives_no_effect() -> None:
     text = prose(write(example(window=Window(1500, 1550))))
     assert "too small a rise for the arms to change" in text

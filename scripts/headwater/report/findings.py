@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from headwater.heads.targets import Choice, Target
+from headwater.heads.targets import FOUND, Choice, Target
 from headwater.report.tables import Arms
 
-# A head has emerged if it counts as found at the end and its score rose by so much over
-# the whole run; the arms can say something if it rose by so much in the window. Both on
-# a scale up to 1.
+# A head has emerged if it counts as found at the end, on the draw it was chosen by, and
+# its score on the judging draw ends as high and rose by so much over the whole run; the
+# arms can say something if it rose by so much in the window.
 EMERGED_BY, ROSE_BY = 0.2, 0.1
 
 
@@ -126,7 +126,8 @@ class Rise:
     @property
     def emerged(self) -> bool:
         """Whether there is a head at all."""
-        return self.found and self.last - self.first >= EMERGED_BY
+        risen = self.last >= FOUND and self.last - self.first >= EMERGED_BY
+        return self.found and risen
 
     @property
     def in_window(self) -> bool:
