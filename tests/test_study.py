@@ -87,8 +87,8 @@ def test_a_control_that_explains_the_effect_is_named_as_loudly() -> None:
     assert "against remove_random: holds" in text
     assert "against remove_matched: does not hold" in text
     assert re.search(
-        r"remove_matched alone reaches (99|100|101) % of the effect: nothing beyond such "
-        "rows is shown",
+        r"remove_matched alone reaches (99|100|101) % of the effect: nothing beyond "
+        "such rows is shown",
         text,
     )
 
