@@ -10,7 +10,6 @@ directions. Every five seeds are a study. What is there already is not made agai
 import argparse
 import json
 import sys
-from itertools import batched
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -50,8 +49,10 @@ def effects_of(config, at_once):
 def claims_that_hold(effects, judged):
     """Of each study: claims against the control, and how many of them hold."""
     arms = {name: ARM | (JUDGED if name == judged else {}) for name in ARMS}
-    for study in batched(effects.items(), EACH, strict=True):
-        table = verdicts(arms, "induction", "the head", dict(study))
+    names = list(effects)
+    for first in range(0, len(names), EACH):
+        study = {name: effects[name] for name in names[first : first + EACH]}
+        table = verdicts(arms, "induction", "the head", study)
         own = table[table["control"] != BASELINE]
         yield len(own), int((own["verdict"] == HOLDS).sum())
 

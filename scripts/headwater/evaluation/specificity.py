@@ -81,7 +81,9 @@ def _compared(run: pd.DataFrame, base: pd.DataFrame, score: str) -> Iterator[Lin
 
 
 def matrix(table: pd.DataFrame, what: str, kinds: tuple[str, ...]) -> pd.DataFrame:
-    """Mean change over an arm's runs: a line for each name, a column for each arm.
+    """Mean change by arm: a line for each name, a column for each arm.
+
+    An arm of several draws has two more, with its lowest and highest.
 
     Args:
         table: as of `specificity`.
@@ -89,6 +91,10 @@ def matrix(table: pd.DataFrame, what: str, kinds: tuple[str, ...]) -> pd.DataFra
         kinds: of the names.
     """
     lines = table[(table["what"] == what) & table["kind"].isin(kinds)]
-    arms = list(dict.fromkeys(table["arm"]))
-    found = lines.pivot_table(index="name", columns="arm", values="change", sort=False)
-    return found.reindex(columns=arms).rename_axis(None, axis=1).reset_index()
+    found = pd.DataFrame(index=pd.Index(lines["name"].unique(), name="name"))
+    for arm, runs in lines.groupby("arm", sort=False):
+        draws = runs.groupby("name")["change"]
+        found[arm] = draws.mean()
+        if runs["run"].nunique() > 1:
+            found[f"{arm}, lowest"], found[f"{arm}, highest"] = draws.min(), draws.max()
+    return found.reset_index()

@@ -69,8 +69,8 @@ def judged_tables(
     verdicts: pd.DataFrame, specificity: pd.DataFrame
 ) -> dict[str, tuple[str, pd.DataFrame]]:
     """Verdicts, and what arms do besides, titled."""
-    change = "Arm minus baseline at the window's end, mean over an arm's runs; random "
-    change += "arms show what chance does."
+    change = "Arm minus baseline at the window's end, mean over an arm's runs; the "
+    change += "range of random draws is what chance does."
     return {
         "Verdicts": (
             "effect: mean of arm minus control over so many members (n), area as a "

@@ -71,4 +71,10 @@ def _others(study: Study) -> Iterator[str]:
 
 
 def _item(text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ")
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent="- ",
+        subsequent_indent="  ",
+        break_on_hyphens=False,  # of folders
+    )
