@@ -1,4 +1,4 @@
-"""CPU seconds that the scripts of the laptop run spend on imports.
+"""CPU seconds that the scripts of the planted run spend on imports.
 
     .venv/bin/python benchmarks/startup.py [OTHER_CHECKOUT]
 
@@ -48,13 +48,13 @@ def seconds(code, *arguments, checkout=REPOSITORY):
 
 
 def jobs(checkout):
-    """Jobs of the laptop run by rule with a script, as Snakemake counts them."""
+    """Jobs of the planted run by rule with a script, as Snakemake counts them."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "resources").symlink_to(checkout / "resources")
         command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
         command += ["--cores", "1", "--directory", folder]
         command += ["--snakefile", checkout / "workflow/Snakefile"]
-        command += ["--configfile", checkout / "config/config.yaml"]
+        command += ["--configfile", checkout / "config/planted.yaml"]
         result = subprocess.run(
             command, capture_output=True, encoding="utf-8", check=True
         )
