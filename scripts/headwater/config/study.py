@@ -19,6 +19,10 @@ def members(config: Config) -> dict[str, Config]:
         config: one that has been checked.
     """
     base = {key: value for key, value in config.items() if key != "study"}
+    base["arms"] = {
+        name: {key: value for key, value in arm.items() if key != "sha256"}
+        for name, arm in base["arms"].items()
+    }  # which a config does not say
     own_order = base["corpus"].get("order", base["seed"])
     found = {}
     for name, change in _changes(config["study"]):
