@@ -8,8 +8,8 @@ are those of the clock; the best step of a kind counts, and the kinds take turns
 busy neighbour does not decide. Three kinds of loss and attention, all else being the
 trainer's own (same model, batch, AdamW, clipping), and a bound:
 
-    plain     full logits and autograd, memory handled as Python starts with it: the loop
-              that one writes oneself
+    plain     full logits and autograd, memory handled as Python starts with it: the
+              loop that one writes oneself
     tuned     the same, with the allocator setting that Headwater's jobs make
     trainer   Headwater's
     products  the matrix products of a step and nothing else: what the machine's product

@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from headwater.config import checks, target_checks  # noqa: F401 (they register)
+from headwater.config import (  # noqa: F401 (they register)
+    checks,
+    target_checks,
+    window_checks,
+)
 from headwater.config.arm_checks import arm_file_problems
 from headwater.config.arms import completed_arms
 from headwater.config.bounds import checkpoint_problems, text_problems
