@@ -1,6 +1,5 @@
 """The examination as it is shipped: a whole training, about twenty minutes."""
 
-
 import pandas as pd
 import pytest
 
