@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from headwater.causal_attention import by_products
+from headwater.attention import in_float32
 from headwater.cross_entropy import weighted_token_loss
 from headwater.neox import Model, final_hidden
 from headwater.training.ranks import Ranks
@@ -31,7 +31,7 @@ def weighted_loss(
 ) -> Float[Tensor, ""]:
     """Weighted next-token loss of rows, in nats a token of `count` rows."""
     autocast = torch.autocast(rows.device.type, compute, enabled=compute is not None)
-    with autocast, by_products(model, compute):
+    with autocast, in_float32(model, compute):
         hidden = final_hidden(model, rows[:, :-1])
     unembedding = model.get_output_embeddings().weight
     total = weighted_token_loss(
