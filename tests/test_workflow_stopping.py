@@ -13,13 +13,12 @@ pytestmark = [pytest.mark.workflow, pytest.mark.long]
 
 
 def test_a_run_ends_when_its_head_has_been_found(tmp_path: Path) -> None:
-    """`copying` is a score that models trained for a few steps have; see false_heads."""
+    """`copying` is a score that models trained for a few steps have."""
     clone = make_clone(tmp_path)
     config = yaml.safe_load((clone / "config/smoke.yaml").read_text())
     config["targets"]["copying"] = {"probe": "copying", "head": "auto"}
     config["corpus"] |= {"packing": "document"}
     config["corpus"]["tokenizer"]["split_digits"] = True
-    config["model"] |= {"use_parallel_residual": False, "init": "neox"}
     config["training"] |= {"stop": {"after": 8}, "precision": "bf16"}
     config["window"] = {"target": "copying"}
     (clone / "config/stops.yaml").write_text(yaml.safe_dump(config))
