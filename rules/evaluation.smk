@@ -74,6 +74,11 @@ if BANK_RUNS:
                 run=[run_name(*run) for run in BANK_RUNS],
             ),
             scores=expand("<results>/influence/{target}.zarr", target=TARGETS),
+            points=expand(
+                "<results>/influence/{target}/{shard}.zarr",
+                target=config["window"]["target"],
+                shard=GRADIENT_SHARDS,
+            ),
             facts=[f"<results>/{path}" for path in subsets.judged_files(config)],
             window="<results>/heads/window.json",
             target=expand(

@@ -50,7 +50,8 @@ def main():
     for path in (folder / "lds.tsv", *table_paths(folder / "bank")):
         check(path)
     bank, known = read_bank(folder / "bank"), read_table(folder / "lds.tsv")
-    own = lds_table({args.scores: scores_of_file(Path(args.scores), bank)}, bank)
+    path = Path(args.scores)
+    own = lds_table({path.name: scores_of_file(path, bank)}, bank)
     print("\n".join(beside(own, known)))
 
 

@@ -39,6 +39,9 @@ def scores_of(inputs, config, rows):
         found[name] = read_scores([path], config)
         if path.stem == own:
             found["loss"] = read_losses([path], config)
+    points = read_scores([Path(path) for path in inputs.points], config)
+    if points.shape[1] > 1:
+        found["first_checkpoint"] = points[:, 0]
     for path in map(Path, inputs.facts):
         found |= read_facts(path, config)
     del found["length"]  # of a row's longest document: no claim of helpfulness
