@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from headwater.checkpoints.needs import pass_mb, training_mb, training_minutes
 from headwater.checkpoints.schedule import point_names, saved_steps
+from headwater.interventions import subsets
 from headwater.interventions.facts import fact_files
 from headwater.interventions.kinds import facts_of, is_compared
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
@@ -99,6 +100,8 @@ RUNS = [run_name(*run) for run in ARM_RUNS]
 COMPARED_RUNS = [  # with the rows that theirs are to explain
     run_name(arm, draw) for arm, draw in ARM_RUNS if is_compared(config["arms"][arm])
 ]
+BANK_RUNS = subsets.bank_runs(config)  # those that scores are judged by
+CLAIMED = subsets.claimed(config["arms"])  # arms that the report is about
 ARMS = [BASELINE_RUN, *config["arms"]]
 MOST_DRAWS = max([arm["draws"] for arm in config["arms"].values()], default=1)
 CHECKPOINT_STEPS = saved_steps(config)
@@ -262,11 +265,9 @@ def arm_facts(wildcards):
 
 def examined_facts(wildcards):
     """All that rows can be ranked by; gradients where they are stored whole."""
-    names = ["repetition", "lexical"]
-    whole = config["gradients"]["coordinates"] == "all"
-    if whole and config["influence"]["method"] == "projected":
-        names.append("gradient_dot")
-    return [f"<results>/{path}" for path in fact_files(names, wildcards.target)]
+    return [
+        f"<results>/{path}" for path in subsets.ranking_files(config, wildcards.target)
+    ]
 
 
 def arm_file(wildcards):

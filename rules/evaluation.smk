@@ -61,3 +61,50 @@ if ARM_RUNS:
             arm_runs=ARM_RUNS,
         script:
             "../scripts/measure_effects.py"
+
+
+if BANK_RUNS:
+
+    rule measure_lds:
+        input:
+            effects="<results>/evaluation/effects.tsv",
+            specificity="<results>/evaluation/specificity.tsv",
+            arms=expand(
+                "<results>/interventions/{run}.h5",
+                run=[run_name(*run) for run in BANK_RUNS],
+            ),
+            scores=expand("<results>/influence/{target}.zarr", target=TARGETS),
+            points=expand(
+                "<results>/influence/{target}/{shard}.zarr",
+                target=config["window"]["target"],
+                shard=GRADIENT_SHARDS,
+            ),
+            facts=[f"<results>/{path}" for path in subsets.judged_files(config)],
+            window="<results>/heads/window.json",
+            target=expand(
+                "<results>/heads/targets/{target}.json",
+                target=config["window"]["target"],
+            ),
+            rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        output:
+            lds="<results>/evaluation/lds.tsv",
+            runs="<results>/evaluation/bank/runs.tsv",
+            lacks="<results>/evaluation/bank/rows.tsv.gz",
+            window="<results>/evaluation/bank/window.tsv.gz",
+        log:
+            "<logs>/evaluation/measure_lds.log",
+        benchmark:
+            "<benchmarks>/evaluation/measure_lds.tsv"
+        localrule: True
+        conda:
+            "../envs/headwater.yaml"
+        threads: 1
+        resources:
+            mem_mb=more(2000),
+            runtime=longer(30),
+        params:
+            code=digest("measure_lds"),
+            runs=BANK_RUNS,
+            settings=section("arms"),
+        script:
+            "../scripts/measure_lds.py"

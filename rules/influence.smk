@@ -215,6 +215,42 @@ rule examine:
         "../scripts/examine.py"
 
 
+rule score_variants:
+    input:
+        checkpoints=expand("<results>/heads/{point}", point=POINTS),
+        factors=expand("<results>/curvature/{point}.h5", point=POINTS),
+        gradients=expand(
+            "<results>/gradients/{point}/{shard}.zarr",
+            point=POINTS,
+            shard=GRADIENT_SHARDS,
+        ),
+        target="<results>/heads/targets/{target}.json",
+        head_scores="<results>/heads/scores.tsv",
+        held_out="<results>/corpus/held_out.zarr",
+        tokenizer="<results>/corpus/tokenizer",
+        data=probe_file,
+        window="<results>/heads/window.json",
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+    output:
+        "<results>/influence/{target}.variants.h5",
+    log:
+        "<logs>/influence/score_variants-{target}.log",
+    benchmark:
+        "<benchmarks>/influence/score_variants-{target}.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=pass_memory("curvature"),
+        runtime=longer(120),
+    params:
+        code=digest("score_variants"),
+        settings=section("curvature", "gradients", "influence"),
+    script:
+        "../scripts/score_variants.py"
+
+
 rule compare_variants:
     input:
         checkpoint=f"<results>/heads/{POINTS[0]}",

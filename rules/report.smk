@@ -4,13 +4,13 @@ TEMPLATES = os.path.relpath(
     Path(workflow.basedir).parent / "scripts" / "headwater" / "report" / "templates"
 )
 
-# What the report has, and the summary's words for it. Without arms nothing can be said
-# of their effects.
+# What the report has, and the summary's words for it. Without arms that claim something,
+# nothing can be said of their effects.
 PAGES = {
     "enrichment.png": "the domains of the top rows",
     "top_rows.html": "the highest rows as text",
 }
-if ARM_RUNS:
+if CLAIMED:
     PAGES = {
         "emergence.png": "the curves of all arms",
         **PAGES,
@@ -88,7 +88,7 @@ rule show_top_rows:
         "../scripts/show_top_rows.py"
 
 
-if ARM_RUNS:
+if CLAIMED:
 
     rule plot_emergence:
         input:

@@ -112,10 +112,11 @@ rule evaluation:
     input:
         expand("<results>/evaluation/{arm}", arm=ARMS),
         rules.measure_effects.output if ARM_RUNS else [],
+        rules.measure_lds.output if BANK_RUNS else [],
 
 
 rule report:
     """Figures, the highest rows as text, and the summary in words."""
     input:
         expand("<results>/report/{name}", name=PAGES),
-        rules.write_summary.output if ARM_RUNS else [],
+        rules.write_summary.output if CLAIMED else [],

@@ -9,12 +9,13 @@ from headwater import job
 from headwater.heads.targets import open_window
 from headwater.identity import arm_identity
 from headwater.influence.files import read_losses, read_scores
-from headwater.interventions.arms import arm_rows, overlap, pick_rows
+from headwater.interventions.arms import arm_rows, overlap, pick_rows, reordered
 from headwater.interventions.facts import RowFacts, read_facts
 from headwater.interventions.files import write_arm
 from headwater.interventions.kinds import KINDS, alike_of, is_compared
 from headwater.interventions.matching import achieved
 from headwater.interventions.rowfile import read_rows
+from headwater.interventions.subsets import drawn_by
 from headwater.seeds import stable_seed
 
 
@@ -65,7 +66,9 @@ def main(snakemake):
         settings = config["arms"][arm]
         inputs = snakemake.input
         _, window = open_window(inputs.window, inputs.rows, config)
-        seed = stable_seed(config["seed"], "interventions", arm, draw)
+        seed = stable_seed(
+            config["seed"], "interventions", *drawn_by(arm, settings), draw
+        )
         generator = np.random.default_rng(seed)
         count = round(settings["fraction"] * len(window))
         facts = known_facts(inputs, settings, window, config)
@@ -75,6 +78,9 @@ def main(snakemake):
             overlap=overlap(settings["rows"], picked, facts),
             match=achieved(facts, picked) if is_compared(settings) else [],
         )
+        if "order" in settings:
+            again = stable_seed(config["seed"], "order", settings["order"])
+            made = reordered(made, np.random.default_rng(again))
         stamp = arm_identity("interventions", config, arm, draw)
         write_arm(Path(snakemake.output[0]), made, stamp)
         names = facts.names

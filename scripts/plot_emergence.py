@@ -6,6 +6,7 @@ from headwater import job
 from headwater.corpus.domains import planted
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import run_tables
+from headwater.interventions.subsets import claimed
 from headwater.report import emergence, style
 from headwater.report.tables import read_tables
 from headwater.report.words import arm_labels
@@ -14,7 +15,7 @@ from headwater.tables import read_table
 
 def main(snakemake):
     with job.start(snakemake) as config, style.applied():
-        target, arms = config["window"]["target"], config["arms"]
+        target, arms = config["window"]["target"], claimed(config["arms"])
         domains = read_tables(map(Path, snakemake.input.domains), ".domains.tsv")
         data = emergence.CausalTest(
             choice=read_choice(

@@ -6,6 +6,7 @@ from headwater import job
 from headwater.corpus.domains import planted
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import BASELINE
+from headwater.interventions.subsets import claimed
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
 from headwater.report.summary import Tables, summary_text
@@ -18,28 +19,34 @@ from headwater.report.tables import (
 from headwater.tables import read_table
 
 
+def about(arms, path):
+    """A table by arm, without the arms that nothing is claimed of."""
+    table = read_table(Path(path))
+    return table[table["arm"].isin([BASELINE, *arms])]
+
+
 def main(snakemake):
     with job.start(snakemake) as config:
-        inputs = snakemake.input
+        inputs, arms = snakemake.input, claimed(config["arms"])
         domains = read_tables(map(Path, inputs.domains), ".domains.tsv")
         tables = Tables(
             experiment=config["experiment"],
             window_target=config["window"]["target"],
-            arms=config["arms"],
+            arms=arms,
             choice=read_choice(Path(inputs.window), map(Path, inputs.targets), config),
             baseline=read_table(Path(inputs.baseline) / f"{BASELINE}.tsv"),
-            summary=read_table(Path(inputs.summary)),
+            summary=about(arms, inputs.summary),
             domains=domains,
             fidelity=read_table(Path(inputs.fidelity)),
             verdicts=read_table(Path(inputs.verdicts)),
-            specificity=read_table(Path(inputs.specificity)),
+            specificity=about(arms, inputs.specificity),
             planted=planted(config),
             checkpoints=config["window"]["checkpoints"],
         )
         folder = Path(snakemake.output.text).parent
         pages = snakemake.params.places.items()
         text = summary_text(tables, {str(folder / name): what for name, what in pages})
-        effects = read_table(Path(inputs.effects))
+        effects = about(arms, inputs.effects)
         shown = titled(tables.summary, effects, domains, tables.fidelity)
         shown |= judged_tables(tables.verdicts, tables.specificity)
         shown |= published_table(map(Path, inputs.published))

@@ -84,6 +84,23 @@ def test_a_question_that_cannot_be_asked_imports_nothing_slow(asked, words, said
     assert not HEAVY & loaded
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--help", "usage: "),
+        ("--scores few.yaml", "the following arguments are required: --experiment"),
+        ("--scores few.yaml --experiment ../few", "'../few': no experiment's name"),
+        ("--scores gone.tsv --experiment few", "gone.tsv: no such file"),
+        ("--scores few.yaml --experiment few", "lds.tsv: not there; arms of rows: sub"),
+    ],
+)
+def test_scores_that_cannot_be_judged_are_told_at_once(asked, words, said):
+    printed, loaded = command(asked, "judge_scores", *words.split())
+    assert said in printed
+    assert "Traceback" not in printed
+    assert not HEAVY & loaded
+
+
 @pytest.mark.parametrize("script", ["status", "plan", "shell"])
 @pytest.mark.parametrize("words", ["--help", "--misspelt"])
 def test_help_imports_nothing_slow(tmp_path, script, words):

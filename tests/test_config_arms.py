@@ -123,6 +123,13 @@ MATCH = "expected a list of domain, loss, repetition, length, time, each once"
             "measured; remove loss",
         ),
         ({"rows": "repetition", "disjoint": True}, "disjoint: repetition rows are"),
+        ({"rows": "random", "order": 1}, "order: random rows come in the window's"),
+        ({"rows": "subset", "order": 0}, "order: "),
+        (
+            {"rows": "subset", "action": "repeat"},
+            "action: expected remove, since scores are judged by runs without random "
+            "subsets, found repeat",
+        ),
     ],
 )
 def test_a_kind_takes_its_own_keys_only(arm, line: str, base: Path) -> None:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from headwater.checkpoints.schedule import checkpoint_steps
 from headwater.config import ConfigError, load_config
+from headwater.config.arm_checks import RESERVED
 from headwater.config.bounds import LONGEST_TEXT, MOST_CHECKPOINTS
 from headwater.config.notation import parse
 from headwater.config.schema import MOST_PROBLEMS, load_schema
 from headwater.config.target_checks import TAKEN
 from headwater.corpus.sources.pile import SOURCE as PILE
-from headwater.interventions.runs import BASELINE
 from headwater.plan import dag
 from headwater.plan.experiment import Experiment, sources_of
 from headwater.plan.limits import MOST_JOBS, size_problem
@@ -292,7 +292,10 @@ def test_names_whose_files_would_be_anothers_are_reserved() -> None:
     for name in TAKEN:
         (line,) = problems(changed((f"targets.{name}", {"probe": "copying"})))
         assert line.startswith(f"c.yaml: targets.{name}: the name is reserved: ")
-    assert taken("arm") <= {BASELINE}
+    assert taken("arm") <= set(RESERVED)
+    for name in RESERVED:
+        (line,) = problems(changed((f"arms.{name}", ARM)))
+        assert line.startswith(f"c.yaml: arms.{name}: the name is reserved for ")
     assert taken("source") == set()
     assert taken("revision") == set()
 

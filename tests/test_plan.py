@@ -41,7 +41,7 @@ from headwater.projection import writer as gradient_writer
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
 
-NAMES = ("config", "planted", "smoke", "pythia-14m", "pythia-160m")
+NAMES = ("config", "planted", "bank", "smoke", "pythia-14m", "pythia-160m")
 PLANNED = [f"{name}.yaml" for name in NAMES]
 TEXT = Sources(2, 0, False, False, 0)
 
@@ -49,7 +49,7 @@ TEXT = Sources(2, 0, False, False, 0)
 def ready(name: str = "planted.yaml", **changes: dict) -> dict:
     raw = yaml.safe_load((REPOSITORY / "config" / name).read_text())
     for section, keys in changes.items():
-        raw[section] |= keys
+        raw[section] = raw.get(section, {}) | keys
     return load_config(raw, name, REPOSITORY)
 
 

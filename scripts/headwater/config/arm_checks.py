@@ -29,15 +29,17 @@ _OWN = {
         "only rows of the kind file have a file; remove this key, or set rows: file",
         "missing; rows of the kind file need a table of rows",
     ),
+    "order": ("{kind} rows come in the window's order; remove this key", ""),
     "disjoint": ("{kind} rows are compared with no others; remove this key", ""),
 }
+RESERVED = {BASELINE: "the run without intervention", "bank": "the bank's tables"}
 _FROM_STORE = ("gradient_norm", "gradient_dot")
 
 
 @entry_check("arms")
 def _arm_name_free(_: Config, key: Key, __: dict[str, Any]) -> Iterator[Problem]:
-    if key[-1] == BASELINE:
-        yield Problem(key, "the name is reserved for the run without intervention")
+    if key[-1] in RESERVED:
+        yield Problem(key, f"the name is reserved for {RESERVED[str(key[-1])]}")
 
 
 @entry_check("arms")
@@ -80,6 +82,16 @@ def _gradients_are_stored(
             text = f"{arm['rows']} rows are found in whole gradient stores"
             text = f"{text}; set {section}.{name}: {wanted}"
             yield Problem((*key, "rows"), text)
+
+
+@entry_check("arms")
+def _subsets_are_left_out(
+    _: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    kind = KINDS.get(arm["rows"])
+    if kind and kind.role == "bank" and arm["action"] != "remove":
+        text = f"expected remove, since scores are judged by runs without {kind.noun}"
+        yield Problem((*key, "action"), f"{text}, found {arm['action']}")
 
 
 @entry_check("arms")

@@ -8,7 +8,7 @@ An arm is, for every position of the window, the row trained there and its weigh
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -124,3 +124,9 @@ def arm_rows(
     arm = ArmRows(rows, np.ones(total, np.float32), picked)
     ACTIONS[action].change(arm, generator)
     return arm
+
+
+def reordered(arm: ArmRows, generator: np.random.Generator) -> ArmRows:
+    """The same rows with their weights, at other positions of the window."""
+    order = generator.permutation(len(arm.rows))
+    return replace(arm, rows=arm.rows[order], weights=arm.weights[order])

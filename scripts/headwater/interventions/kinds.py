@@ -16,8 +16,8 @@ from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.matching import matched_rows, strata_rows, subset_rows
 
 # What arms of a kind are there for: to be compared with chance and with controls; to
-# be chance; to be another explanation of what a judged kind does.
-Role = Literal["judged", "chance", "control"]
+# be chance; to be another explanation of what a judged kind does; to judge scores by.
+Role = Literal["judged", "chance", "control", "bank"]
 Pick = Callable[[RowFacts, int, Generator], Picked]
 
 
@@ -190,9 +190,9 @@ KINDS = {
     ),
     "subset": Kind(
         subset_rows,
-        "chance",
+        "bank",
         scored=False,
-        keys=("strata",),
+        keys=("strata", "order"),
         label="a random subset of {share}",
         noun="random subsets",
         colours={"remove": "#fcae91", "insert": "#bdd7e7", "repeat": "#bae4b3"},

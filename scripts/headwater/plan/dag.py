@@ -17,6 +17,12 @@ from pathlib import Path
 from headwater.interventions.facts import fact_files
 from headwater.interventions.kinds import facts_of, is_compared
 from headwater.interventions.runs import arm_runs
+from headwater.interventions.subsets import (
+    bank_runs,
+    claimed,
+    ranking_files,
+    stored_whole,
+)
 from headwater.plan import sizes, work
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import Range
@@ -67,11 +73,13 @@ def _stored(e: Experiment) -> bool:
 
 
 def _facts(end: str) -> Callable[[Experiment], int]:
-    """How many files of facts, whose names end so, the arms wait for."""
+    """How many files of facts, whose names end so, arms and bank wait for."""
 
     def count(e: Experiment) -> int:
         arms = e.config["arms"].values()
         files = {f for a in arms for f in fact_files(facts_of(a), a.get("target"))}
+        if bank_runs(e.config):
+            files |= {*ranking_files(e.config, e.config["window"]["target"])}
         return sum(file.endswith(end) for file in files)
 
     return count
@@ -116,6 +124,11 @@ ROWS = {
     "check_fidelity": Row(work.comparing),
     "compare_variants": Row(jobs=0),  # only asked for by name
     "examine": Row(jobs=0),
+    "score_variants": Row(
+        lambda e: replace(work.fitting(e), units=work.fitting(e).units * e.points),
+        sizes.row_facts,
+        jobs=lambda e: bool(bank_runs(e.config)) and stored_whole(e.config),
+    ),
     "measure_text": Row(leaves=sizes.row_facts, jobs=_facts("text.h5")),
     "measure_lexical": Row(leaves=sizes.row_facts, jobs=_facts("lexical.h5")),
     "measure_gradients": Row(
@@ -145,6 +158,8 @@ def _conditions(e: Experiment) -> dict[str, bool]:
         "TRAINED": "revisions" not in e.config["checkpoints"],
         'config["influence"]["method"] == "projected"': _stored(e),
         "ARM_RUNS": bool(arm_runs(e.config)),
+        "CLAIMED": bool(claimed(e.config["arms"])),
+        "BANK_RUNS": bool(bank_runs(e.config)),
         "COMPARED_RUNS": any(map(is_compared, e.config["arms"].values())),
     }
     return found | {f"not {text}": not holds for text, holds in found.items()}

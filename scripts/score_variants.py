@@ -1,0 +1,115 @@
+"""Scores of all rows by other dampings, Hessians and parts of the head."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from headwater import job
+from headwater.checkpoints.files import load_model
+from headwater.corpus.holdout import token_counts
+from headwater.curvature.ekfac import fit_factors
+from headwater.curvature.files import read_factors
+from headwater.geometry import Head
+from headwater.gradients.passes import PassOptions
+from headwater.gradients.probe import probe_gradient
+from headwater.heads.probe_data import probe_data
+from headwater.heads.targets import choose_target, open_window, read_target
+from headwater.identity import identity
+from headwater.influence.average import (
+    PointScores,
+    mean_scores,
+    point_factors,
+    within,
+)
+from headwater.influence.stored_variants import Point, stored_scores
+from headwater.interventions.facts import write_facts
+from headwater.neox import geometry
+from headwater.probes import find_probe
+from headwater.projection.store import check_rows
+from headwater.seeds import stable_seed
+from headwater.shares import share_of
+from headwater.stores import open_group
+from headwater.tables import read_table
+
+PREVIOUS = {"probe": "previous_token", "head": "auto"}
+
+
+def heads_of(target, inputs, config):
+    """The target's head, and the one before it in the circuit if it is stored."""
+    head = Head.parse(target.head)
+    scores = read_table(Path(inputs.head_scores))
+    before = choose_target(PREVIOUS, scores).head
+    stored = open_group(Path(inputs.gradients[0]), config).attrs["heads"]
+    if before == target.head or before not in stored:
+        return [head]
+    return [head, Head.parse(before)]
+
+
+class Asked:
+    """What is asked of the model at every checkpoint: rows of the fit, probe, heads."""
+
+    def __init__(self, snakemake, window, config):
+        inputs, name = snakemake.input, snakemake.wildcards.target
+        self.config = config
+        target = read_target(Path(inputs.target), config)
+        self.heads = heads_of(target, inputs, config)
+        self.probe = find_probe(target.probe)
+        settings = config["targets"][name]
+        corpus = inputs.held_out, inputs.tokenizer
+        self.data = probe_data(settings, *corpus, config)
+        generator = np.random.default_rng(stable_seed(config["seed"], "variants"))
+        picked = window.sample(config["curvature"]["rows"], generator)
+        self.rows = torch.from_numpy(window.take(picked))
+        self.options = PassOptions(
+            config["curvature"]["batch_size"],
+            stable_seed(config["seed"], "variants", "labels"),
+            len(token_counts(Path(inputs.held_out), config)),
+            numbers=window.numbers(picked),
+        )
+
+    def at(self, checkpoint, factors):
+        """The products of every variant at one checkpoint."""
+        model = load_model(Path(checkpoint), self.config).to(job.device())
+        mode = self.config["gradients"]["mode"]
+        own = self.heads[:1]
+        return Point(
+            factors=read_factors(Path(factors), self.config),
+            diagonal=fit_factors(model, self.rows, own, mode, self.options, "diagonal"),
+            gradients={
+                head: probe_gradient(model, self.probe, head, self.data, mode)[0]
+                for head in self.heads
+            },
+            sizes=geometry(model),
+            mode=mode,
+            damping=self.config["influence"]["damping"],
+        ).products()
+
+
+def main(snakemake):
+    with job.start(snakemake) as config:
+        inputs, target = snakemake.input, snakemake.wildcards.target
+        choice, window = open_window(inputs.window, inputs.rows, config)
+        asked = Asked(snakemake, window, config)
+        shards, found = config["gradients"]["shards"], None
+        for point, step in enumerate(choice.points):
+            vectors = asked.at(inputs.checkpoints[point], inputs.factors[point])
+            if found is None:
+                found = PointScores(len(window), len(vectors), len(choice.points))
+            stores = inputs.gradients[point * shards : (point + 1) * shards]
+            for shard, path in enumerate(stores):
+                part = window.after(step, share_of(len(window), shards, shard))
+                store = open_group(Path(path), config)
+                check_rows(store, part)
+                place = within(part, range(len(window)))
+                found.add(point, place, stored_scores(store, vectors))
+        facts = {}
+        for column, name in enumerate(vectors):
+            points = found.scores[:, column]
+            facts[name] = mean_scores(points, point_factors(points))
+        stamp = identity("influence", config, [target], target=target)
+        write_facts(Path(snakemake.output[0]), facts, stamp)
+        job.logger.info("variants of %s: %s", target, ", ".join(facts))
+
+
+main(snakemake)  # noqa: F821
