@@ -16,11 +16,12 @@ from headwater import seals
 from headwater.digests import SAMPLED_BYTES, content_of, digest_of
 from headwater.errors import HeadwaterError
 from headwater.freshness import TIMESTAMP, settle
+from headwater.identity import FORMAT
 from headwater.shardfile import ShardFile
 from headwater.stores import create_array, create_group, open_group, read, write_array
 
 CONFIG: dict = {}
-STAMP = {"format": 4, "settings": {}}
+STAMP = {"format": FORMAT, "settings": {}}
 
 
 def text(path: Path, words: str = "a\tb\n1\t2\n") -> Path:
