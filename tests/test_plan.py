@@ -41,12 +41,12 @@ from headwater.projection import writer as gradient_writer
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
 
-NAMES = ("config", "planted", "bank", "smoke", "pythia-14m", "pythia-160m")
+NAMES = ("config", "natural", "bank", "smoke", "pythia-14m", "pythia-160m")
 PLANNED = [f"{name}.yaml" for name in NAMES]
 TEXT = Sources(2, 0, False, False, 0)
 
 
-def ready(name: str = "planted.yaml", **changes: dict) -> dict:
+def ready(name: str = "config.yaml", **changes: dict) -> dict:
     raw = yaml.safe_load((REPOSITORY / "config" / name).read_text())
     for section, keys in changes.items():
         raw[section] = raw.get(section, {}) | keys

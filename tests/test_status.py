@@ -33,7 +33,7 @@ def folders(tmp_path: Path) -> Folders:
 
 @pytest.fixture(scope="module")
 def experiment() -> Experiment:
-    raw = yaml.safe_load((REPOSITORY / "config/planted.yaml").read_text())
+    raw = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
     config = load_config(raw, "c.yaml", REPOSITORY)
     return Experiment(config, sources_of(config, REPOSITORY))
 
