@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import h5py
@@ -34,7 +35,7 @@ def with_bank(smoke_run: Path, clone: Path) -> Path:
         "small": {**SUBSET, "draws": 5},
         "again": {**SUBSET, "draws": 3, "order": 1},
     }
-    (clone / CONFIG).write_text(yaml.safe_dump(config))
+    (clone / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
     done = run(clone, config=CONFIG)
     assert done.returncode == 0, done.stdout[-4000:]
     (clone / "done.txt").write_text(done.stdout)
@@ -104,6 +105,7 @@ def test_a_score_file_gets_the_line_of_its_scores(judged: Path) -> None:
         text=True,
         check=True,
     ).stdout.splitlines()
-    begin = said.index("small, 5 runs")
-    cells = {line.split()[0]: line.split()[1:] for line in said[begin + 9 : begin + 30]}
+    begin = said.index("small, 5 runs") + 9
+    lines = [line.split() for line in takewhile(str.strip, said[begin:])]
+    cells = {line[0]: line[1:] for line in lines}
     assert cells[">"][1:] == cells["mda"]
