@@ -35,7 +35,7 @@ def effects_of(config, at_once):
     commands, tables = {}, {}
     for name, member in members(config).items():
         file = folder / f"{name}.yaml"
-        file.write_text(json.dumps(member))
+        file.write_text(json.dumps(member), encoding="utf-8")
         tables[name] = f"results/{member['experiment']}/evaluation/effects.tsv"
         words = ["--cores", "1", tables[name], "--configfile", str(file)]
         commands[name] = [sys.executable, "-m", "snakemake", *words]

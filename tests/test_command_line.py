@@ -140,6 +140,6 @@ def test_too_many_jobs_are_told_before_they_are_planned(clone: Path) -> None:
     code, lines = said(clone, "-n", "--configfile", SMOKE, "many.yaml")
     assert code == 1
     assert lines == [
-        "config/smoke.yaml, many.yaml: 120,113 jobs, at most 20,000 can be planned; "
+        "config/smoke.yaml, many.yaml: 120,114 jobs, at most 20,000 can be planned; "
         "most are of retrain_arm (60,006): lower arms and their draws"
     ]
