@@ -17,7 +17,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_clone(tmp_path_factory.mktemp("study"))
     config = yaml.safe_load((folder / "config/smoke.yaml").read_text())
     config["study"] = {"seeds": [0, 3]}
-    (folder / "config/study.yaml").write_text(yaml.safe_dump(config))
+    text = yaml.safe_dump(config, sort_keys=False)  # arms in their order
+    (folder / "config/study.yaml").write_text(text)
     return folder
 
 
