@@ -12,18 +12,11 @@ from headwater.gradients.blocks import blocks_of
 from headwater.gradients.files import read_probe_gradient
 from headwater.heads.targets import read_window
 from headwater.identity import identity
-from headwater.influence.average import (
-    PointScores,
-    mean_scores,
-    point_factors,
-    within,
-)
+from headwater.influence.average import PointScores, within
 from headwater.influence.inverse import solve
 from headwater.influence.scores import score_store
 from headwater.interventions.facts import write_facts
-from headwater.projection.store import HeadRows, check_rows
-from headwater.shares import share_of
-from headwater.stores import open_group
+from headwater.projection.store import HeadRows, store_parts
 
 FACTS = ("gradient_norm", "gradient_dot")
 
@@ -46,18 +39,12 @@ def main(snakemake):
             probe = read_probe_gradient(Path(inputs.probes[point]), config)
             product = plain_product(probe, Path(inputs.factors[point]), config)
             stores = inputs.gradients[point * shards : (point + 1) * shards]
-            for shard, path in enumerate(stores):
-                part = window.after(step, share_of(len(window), shards, shard))
-                store = open_group(Path(path), config)
-                check_rows(store, part)
+            for part, store in store_parts(stores, step, window, config):
                 rows = HeadRows(store, probe.head)
                 dots = score_store(rows, [product])[:, 0]
                 values = np.stack([rows.norms(), dots], axis=1)
                 found.add(point, within(part, range(len(window))), values)
-        facts = {}
-        for column, name in enumerate(FACTS):
-            points = found.scores[:, column]
-            facts[name] = mean_scores(points, point_factors(points))
+        facts = dict(zip(FACTS, found.means(), strict=True))
         stamp = identity("gradients", config, [target], target=target)
         write_facts(Path(snakemake.output[0]), facts, stamp)
 

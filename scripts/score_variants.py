@@ -16,19 +16,13 @@ from headwater.gradients.probe import probe_gradient
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import choose_target, open_window, read_target
 from headwater.identity import identity
-from headwater.influence.average import (
-    PointScores,
-    mean_scores,
-    point_factors,
-    within,
-)
+from headwater.influence.average import PointScores, within
 from headwater.influence.stored_variants import Point, stored_scores
 from headwater.interventions.facts import write_facts
 from headwater.neox import geometry
 from headwater.probes import find_probe
-from headwater.projection.store import check_rows
+from headwater.projection.store import store_parts
 from headwater.seeds import stable_seed
-from headwater.shares import share_of
 from headwater.stores import open_group
 from headwater.tables import read_table
 
@@ -97,16 +91,10 @@ def main(snakemake):
             if found is None:
                 found = PointScores(len(window), len(vectors), len(choice.points))
             stores = inputs.gradients[point * shards : (point + 1) * shards]
-            for shard, path in enumerate(stores):
-                part = window.after(step, share_of(len(window), shards, shard))
-                store = open_group(Path(path), config)
-                check_rows(store, part)
+            for part, store in store_parts(stores, step, window, config):
                 place = within(part, range(len(window)))
                 found.add(point, place, stored_scores(store, vectors))
-        facts = {}
-        for column, name in enumerate(vectors):
-            points = found.scores[:, column]
-            facts[name] = mean_scores(points, point_factors(points))
+        facts = dict(zip(vectors, found.means(), strict=True))
         stamp = identity("influence", config, [target], target=target)
         write_facts(Path(snakemake.output[0]), facts, stamp)
         job.logger.info("variants of %s: %s", target, ", ".join(facts))

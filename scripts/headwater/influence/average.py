@@ -10,6 +10,8 @@ square of the first's, over all rows that are scored there. The scores of one ch
 alone stay as they are.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64, Shaped
 
@@ -45,6 +47,12 @@ class PointScores:
         self.scores[rows, :, point] = scores
         if losses is not None:
             self.losses[rows] = losses
+
+    def means(self) -> Iterator[Float32[np.ndarray, " rows"]]:
+        """Every column's mean scores; the rows are all of the window."""
+        for column in range(self.scores.shape[1]):
+            points = self.scores[:, column]
+            yield mean_scores(points, point_factors(points))
 
 
 def point_factors(

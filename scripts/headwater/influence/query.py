@@ -21,21 +21,13 @@ from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import open_window, read_target
 from headwater.identity import Config
-from headwater.influence.average import (
-    PointScores,
-    counted,
-    mean_scores,
-    point_factors,
-    within,
-)
+from headwater.influence.average import PointScores, counted, within
 from headwater.influence.inverse import solve
 from headwater.influence.ranking import ranked_table
 from headwater.influence.scores import score_store
 from headwater.probes import find_probe
-from headwater.projection.store import HeadRows, check_rows, row_losses
+from headwater.projection.store import HeadRows, row_losses, store_parts
 from headwater.projection.stored import check_stored, store_paths
-from headwater.shares import share_of
-from headwater.stores import open_group
 
 
 class Experiment:
@@ -83,9 +75,9 @@ class Experiment:
             for part, rows, losses in stores:
                 place = within(part, range(len(self.window)))
                 found.add(number, place, score_store(rows, [product]), losses)
-        points = found.scores[:, 0]
-        scores = mean_scores(points, point_factors(points))
-        return ranked_table(scores, found.losses, self.window, counted(points))
+        (scores,) = found.means()
+        counts = counted(found.scores[:, 0])
+        return ranked_table(scores, found.losses, self.window, counts)
 
     def rows_like(self, head: Head, row: int) -> pd.DataFrame:
         """The rows that act on a head like a given one: a ranked table.
@@ -140,11 +132,7 @@ class Experiment:
         self, point: str, step: int, head: Head
     ) -> Iterator[tuple[range, HeadRows, np.ndarray]]:
         paths = store_paths(self.results, self.config, point)
-        for number, path in enumerate(paths):
-            group = open_group(path, self.config)
-            part = share_of(len(self.window), len(paths), number)
-            part = self.window.after(step, part)
-            check_rows(group, part)
+        for part, group in store_parts(paths, step, self.window, self.config):
             yield part, HeadRows(group, head), row_losses(group)
 
     def _product(

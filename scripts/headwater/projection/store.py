@@ -12,8 +12,9 @@ since file systems of clusters count files; not compressed, since codes are nois
 compressor. `writer` writes it; here it is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,12 +22,15 @@ import zarr
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from headwater.corpus.window import WindowNumbers
 from headwater.errors import HeadwaterError, again
 from headwater.geometry import Head
+from headwater.identity import Config
 from headwater.projection.codes import SCHEME
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.projection.stored import check_held
-from headwater.stores import array, read, store_of, values
+from headwater.shares import share_of
+from headwater.stores import array, open_group, read, store_of, values
 
 CODES, ROWS, COORDINATES = "codes", "rows", "coordinates"
 READ_BYTES = 1 << 22  # at a time
@@ -129,6 +133,25 @@ class HeadRows:
 def row_losses(group: zarr.Group) -> Float32[np.ndarray, " rows"]:
     """Summed loss of every row of an open gradient store, nats."""
     return read(group, ROWS)[:, -1].copy()
+
+
+def store_parts(
+    paths: Sequence[str | Path], step: int, window: WindowNumbers, config: Config
+) -> Iterator[tuple[range, zarr.Group]]:
+    """The rows of the window that each store of a checkpoint holds, and it opened.
+
+    Args:
+        paths: all shards, in order.
+        step: of the checkpoint.
+
+    Raises:
+        HeadwaterError: a store of another config, or of other rows.
+    """
+    for shard, path in enumerate(paths):
+        part = window.after(step, share_of(len(window), len(paths), shard))
+        group = open_group(Path(path), config)
+        check_rows(group, part)
+        yield part, group
 
 
 def check_rows(group: zarr.Group, rows: range) -> None:
