@@ -80,7 +80,7 @@ def problems(config: dict[str, Any], base: Path) -> list[str]:
 PYTHIA = ["pythia-14m", "pythia-31m", "pythia-70m", "pythia-160m"]
 
 
-LAPTOP = ["config", "natural", "examination", "bank", "smoke"]
+LAPTOP = ["config", "planted", "examination", "bank", "smoke"]
 
 
 @pytest.mark.parametrize("name", [*LAPTOP, *PYTHIA])

@@ -396,6 +396,11 @@ def test_a_folder_that_is_a_revision_itself_is_told(base: Path) -> None:
             {"rope_parameters": {"partial_rotary_factor": 0.5}},
             "rotary_pct is 0.5 in this model",
         ),
+        (
+            {"rope_parameters": {"rope_theta": 500.0}},
+            "rotary_emb_base is 500.0 in this model, model.rotary_emb_base is 10000",
+        ),
+        ({"use_parallel_residual": False}, "use_parallel_residual is False in this"),
         ({"model_type": "llama"}, "a model of type 'llama'; Headwater supports"),
         ({"max_position_embeddings": 32}, "the model has 32 positions, corpus.seq_len"),
         ({"tie_word_embeddings": True}, "tied embeddings are not supported"),

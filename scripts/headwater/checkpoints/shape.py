@@ -7,6 +7,8 @@ from headwater.checkpoints.settings import settings_problem
 
 MODEL_TYPE = "gpt_neox"
 NEW_MODELS_ONLY = ("init", "initializer_range")
+# Where `transformers` writes them since version 5, in `rope_parameters`.
+ROPE = {"rotary_pct": "partial_rotary_factor", "rotary_emb_base": "rope_theta"}
 
 Config = Mapping[str, Any]
 
@@ -48,10 +50,10 @@ def positions_problem(found: Mapping[str, Any], length: int) -> str | None:
 
 
 def _difference(found: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
-    # Where `transformers` writes it since version 5.
     rope = found.get("rope_parameters")
-    share = rope.get("partial_rotary_factor") if isinstance(rope, dict) else None
-    shape = {**found, **({} if share is None else {"rotary_pct": share})}
+    rope = rope if isinstance(rope, dict) else {}
+    names = {name: key for name, key in ROPE.items() if rope.get(key) is not None}
+    shape = {**found, **{name: rope[key] for name, key in names.items()}}
     for key, value in model.items():
         if key not in NEW_MODELS_ONLY and shape.get(key, value) != value:
             return (
