@@ -62,21 +62,35 @@ def test_the_sign_test_counts_all_flips(n: int) -> None:
     assert v.sign_test(np.array([[0.3], [-0.3]])).tolist() == [0.5, 1.0]
 
 
-def slow_holm(p: list[float]) -> list[float]:
-    found, largest = dict[int, float](), 0.0
-    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[i]))
-        found[i] = largest
+def slow_holm(p: list[float], share: list[float]) -> list[float]:
+    """By the book: the largest weighted p of the steps up to each claim's."""
+    found, largest, open_ = dict[int, float](), 0.0, set(range(len(p)))
+    while open_:
+        i = min(open_, key=lambda claim: p[claim] / share[claim])
+        largest = max(largest, p[i] / share[i] * sum(share[claim] for claim in open_))
+        found[i] = min(1.0, largest)
+        open_.remove(i)
     return [found[i] for i in range(len(p))]
 
 
 def test_holm_is_as_in_the_book() -> None:
-    assert v.holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx(
+    equal = np.full(4, 1 / 4)
+    assert v.holm(np.array([0.01, 0.04, 0.03, 0.005]), equal) == pytest.approx(
         [0.03, 0.06, 0.06, 0.02]
     )
     many = np.random.default_rng(0).random((20, 7)) ** 2
-    assert v.holm(many) == pytest.approx(np.array([slow_holm(list(p)) for p in many]))
-    assert len(v.holm(np.array([]))) == 0
+    for share in (np.full(7, 1 / 7), v.shares(np.arange(7) < 2)):
+        slow = [slow_holm(list(p), list(share)) for p in many]
+        assert v.holm(many, share) == pytest.approx(np.array(slow))
+    assert len(v.holm(np.array([]), np.array([]))) == 0
+
+
+def test_half_of_the_level_goes_to_the_heads_score() -> None:
+    primary = np.array([True, False, False, True, False])
+    assert v.shares(primary) == pytest.approx([1 / 4, 1 / 6, 1 / 6, 1 / 4, 1 / 6])
+    for alike in (np.ones(4, bool), np.zeros(4, bool)):
+        assert v.shares(alike) == pytest.approx([1 / 4] * 4)
+    assert len(v.shares(np.array([], bool))) == 0
 
 
 def test_the_fewest_members_are_those_that_can_show_something() -> None:
@@ -96,12 +110,13 @@ DRAWS = {  # shapes of one run's noise: an arm and its control are two like draw
     ),
 }
 STUDIES, CLAIMS = 1000, 24
+SHARE = v.shares(np.arange(CLAIMS) < 4)  # so many are about the head's score
 
 
 def judged(arm: np.ndarray, control: np.ndarray) -> np.ndarray:
     """The verdicts of studies, from [studies, claims, members] of either."""
     signed = arm - control
-    corrected = v.holm(v.t_test(signed))
+    corrected = v.holm(v.t_test(signed), SHARE[: signed.shape[1]])
     n = np.full(corrected.shape, signed.shape[-1])
     return v.decide(corrected, v.sign_test(signed), n)
 
@@ -128,8 +143,11 @@ def test_a_true_effect_is_found_among_many_claims_of_chance() -> None:
     found = judged(arm, control)
     assert np.mean(found[:, 0] == HOLDS) > 0.95
     assert np.mean((found[:, 1:] == HOLDS).any(axis=1)) < 0.08
-    arm[:, 0] += -15 + 1
-    assert np.mean(judged(arm, control)[:, 0] == HOLDS) < 0.05
+    arm[:, 0] -= 15
+    arm[:, -1] += 15  # of a metric that has to share
+    assert np.mean(judged(arm, control)[:, -1] == HOLDS) > 0.9
+    arm[:, -1] += -15 + 1
+    assert np.mean(judged(arm, control)[:, -1] == HOLDS) < 0.05
 
 
 def test_four_members_hold_nothing_whatever_they_show() -> None:

@@ -12,9 +12,10 @@ an arm has several. A member without one of the values gives none.
 The verdict asks two questions of the n differences, and `holds` needs both.
 
 - Is their mean too far from 0 for chance? Student's t; its p is corrected for the
-  number of claims of the table by Holm's method. It takes the differences to be normal,
-  which no test of five numbers can find out, and without which none could reach a level
-  that is divided by dozens of claims. The null that is meant here is an arm that is
+  claims of the table by Holm's method. Half of the level goes to the claims about the
+  head's score, which is what the experiment asks; the other metrics share the rest. It
+  takes the differences to be normal, which no test of five numbers can find out, and
+  without which none could reach a level that is divided by dozens of claims. The null that is meant here is an arm that is
   exchangeable with its control; a difference of two like draws is symmetric about 0
   and likeliest there, whatever the draws are. tests/test_verdicts.py simulates such
   studies of 24 claims: for draws of five shapes anything held in at most .06 of them.
@@ -54,6 +55,7 @@ METRICS = {
     "icl": ("final_icl", -1),
     "copyable_loss": ("copyable_loss_change", -1),
 }
+PRIMARY = "area"  # the metric whose claims have half of the level
 ACTION_SIGNS = {"remove": -1, "insert": 1, "repeat": 1}  # of the rows' own effect
 
 
@@ -129,11 +131,24 @@ def differences(
     return values[np.isfinite(values)]
 
 
-def holm(p: Float[np.ndarray, "*tables claims"]) -> Float[np.ndarray, "*tables claims"]:
-    """P values corrected for the number of claims of each table (Holm 1979)."""
-    count = p.shape[-1]
-    order = np.argsort(p, axis=-1)
-    scaled = np.take_along_axis(p, order, -1) * np.arange(count, 0, -1)
+def shares(primary: Shaped[np.ndarray, " claims"]) -> Float[np.ndarray, " claims"]:
+    """Every claim's share of the level, equal within the two kinds of claims."""
+    counts = np.where(primary, primary.sum(), (~primary).sum())
+    return 1 / (counts * (2 if 0 < primary.sum() < len(primary) else 1))
+
+
+def holm(
+    p: Float[np.ndarray, "*tables claims"], share: Float[np.ndarray, " claims"]
+) -> Float[np.ndarray, "*tables claims"]:
+    """P values corrected for the claims of each table (Holm 1979, with weights).
+
+    Args:
+        share: of the level, by claim; adds up to 1.
+    """
+    order = np.argsort(p / share, axis=-1)
+    weights = share[order]
+    left = np.cumsum(weights[..., ::-1], axis=-1)[..., ::-1]
+    scaled = np.take_along_axis(p, order, -1) * left / weights
     steps = np.minimum(np.maximum.accumulate(scaled, axis=-1), 1.0)
     found = np.empty_like(steps)
     np.put_along_axis(found, order, steps, -1)
@@ -209,7 +224,8 @@ def verdicts(
         [_line(claim, values, unit) for claim, values in made if len(values)],
         columns=[*_MEASURED, "p_corrected", "verdict", *_ASKED],
     )
-    table["p_corrected"] = holm(table["p"].to_numpy(np.float64))
+    share = shares(table["metric"].to_numpy() == PRIMARY)
+    table["p_corrected"] = holm(table["p"].to_numpy(np.float64), share)
     judged = table["p_corrected"], table["p_exact"], table["n"]
     table["verdict"] = decide(*(column.to_numpy(np.float64) for column in judged))
     against = table[table["control"] == BASELINE].set_index(["metric", "arm"])[
