@@ -37,12 +37,13 @@ if ARM_RUNS:
             runs=expand("<results>/evaluation/{arm}", arm=ARMS),
             arms=expand("<results>/interventions/{run}.h5", run=RUNS),
             window="<results>/heads/window.json",
-            target=expand(
+            targets=expand(
                 "<results>/heads/targets/{target}.json",
-                target=config["window"]["target"],
+                target=subsets.judged_targets(config),
             ),
         output:
             effects="<results>/evaluation/effects.tsv",
+            control_units="<results>/evaluation/control_units.tsv",
             summary="<results>/evaluation/summary.tsv",
             specificity="<results>/evaluation/specificity.tsv",
         log:

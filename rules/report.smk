@@ -129,6 +129,7 @@ if CLAIMED:
                 target=config["window"]["target"],
             ),
             effects="<results>/evaluation/effects.tsv",
+            control_units="<results>/evaluation/control_units.tsv",
         output:
             "<results>/report/verdicts.tsv",
         log:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.evaluation.verdicts import verdicts
+from headwater.evaluation.verdicts import Unit, control_units, verdicts
 from headwater.heads.targets import read_target
 from headwater.tables import read_table, write_table
 
@@ -11,10 +11,12 @@ from headwater.tables import read_table, write_table
 def main(snakemake):
     with job.start(snakemake) as config:
         target = read_target(Path(snakemake.input.target[0]), config)
-        effects = read_table(Path(snakemake.input.effects))
-        name = config["window"]["target"]
-        members = {config["experiment"]: effects}
-        table = verdicts(config["arms"], name, target.head, members)
+        effects, others = (
+            {config["experiment"]: read_table(Path(path))}
+            for path in (snakemake.input.effects, snakemake.input.control_units)
+        )
+        own = Unit(config["window"]["target"], target.head, effects)
+        table = verdicts(config["arms"], [own, *control_units(others)])
         write_table(Path(snakemake.output[0]), table)
 
 

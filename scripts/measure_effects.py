@@ -13,50 +13,66 @@ from headwater.interventions.files import read_arm
 from headwater.interventions.runs import BASELINE, run_name, run_tables
 from headwater.tables import read_table, write_table
 
+ABOUT = ["arm", "action", "rows", "draw", "rows_changed", "overlap"]
+
+
+def about_runs(snakemake, config):
+    """What every run does, the baseline first: a line a run, by its name."""
+    arms = {Path(p).stem: Path(p) for p in snakemake.input.arms}
+    lines = {BASELINE: (BASELINE, "none", "none", 0, 0, float("nan"))}
+    for arm, draw in snakemake.params.arm_runs:
+        settings, run = config["arms"][arm], run_name(arm, draw)
+        plan = read_arm(arms[run], config)
+        overlap = float("nan") if plan.overlap is None else plan.overlap
+        changed = len(plan.picked), overlap
+        lines[run] = (arm, settings["action"], settings["rows"], draw, *changed)
+    return pd.DataFrame.from_dict(lines, orient="index", columns=ABOUT)
+
+
+def effects_on(unit, target, tables, steps, about):
+    """The effects of every run on the head of a target."""
+    runs = {
+        run: curves(tables[run], unit.score, unit.head, target, steps)
+        for run in about.index
+    }
+    found = {run: effect(one, runs[BASELINE]) for run, one in runs.items()}
+    effects = about.join(pd.DataFrame.from_dict(found, orient="index"))
+    return effects.reset_index(drop=True)
+
 
 def main(snakemake):
     with job.start(snakemake) as config:
-        choice = read_window(Path(snakemake.input.window), config)
-        target = read_target(Path(snakemake.input.target[0]), config)
-        name = config["window"]["target"]
+        output, choice = (
+            snakemake.output,
+            read_window(Path(snakemake.input.window), config),
+        )
+        units = {
+            Path(path).stem: read_target(Path(path), config)
+            for path in snakemake.input.targets
+        }
         start, end = choice.window.start, choice.window.end
         steps = arm_schedule(start, end, config["retraining"]["checkpoint_every"])
         tables = {
             path.stem: read_table(path)
             for path in run_tables(map(Path, snakemake.input.runs))
         }
-        arms = {Path(p).stem: Path(p) for p in snakemake.input.arms}
-        runs = {
-            run: curves(table, target.score, target.head, name, steps)
-            for run, table in tables.items()
+        about, window = about_runs(snakemake, config), config["window"]["target"]
+        on = {
+            name: effects_on(unit, name, tables, steps, about)
+            for name, unit in units.items()
         }
-        none = {"action": "none", "rows": "none", "draw": 0, "rows_changed": 0}
-        none["overlap"] = float("nan")
-        base = effect(runs[BASELINE], runs[BASELINE])
-        lines = [{"arm": BASELINE, **none, **base}]
-        for arm, draw in snakemake.params.arm_runs:
-            settings = config["arms"][arm]
-            run = run_name(arm, draw)
-            plan = read_arm(arms[run], config)
-            lines.append(
-                {
-                    "arm": arm,
-                    "action": settings["action"],
-                    "rows": settings["rows"],
-                    "draw": draw,
-                    "rows_changed": len(plan.picked),
-                    "overlap": float("nan") if plan.overlap is None else plan.overlap,
-                    **effect(runs[run], runs[BASELINE]),
-                }
-            )
-        effects = pd.DataFrame(lines)
+        effects, unit = on.pop(window), units[window]
+        others = [
+            table.assign(target=name, unit=units[name].head)
+            for name, table in on.items()
+        ]
+        none = effects.iloc[:0].assign(target=[], unit=[])
+        beside = specificity(tables, config["arms"], unit.score, steps)
         for table, path in (
-            (effects, snakemake.output.effects),
-            (summarise(effects), snakemake.output.summary),
-            (
-                specificity(tables, config["arms"], target.score, steps),
-                snakemake.output.specificity,
-            ),
+            (effects, output.effects),
+            (pd.concat(others) if others else none, output.control_units),
+            (summarise(effects), output.summary),
+            (beside, output.specificity),
         ):
             write_table(Path(path), table)
 

@@ -13,7 +13,7 @@ from headwater.corpus.window import Window
 from headwater.evaluation.effects import curves, effect, summarise
 from headwater.evaluation.metrics import COLUMNS
 from headwater.evaluation.specificity import specificity
-from headwater.evaluation.verdicts import verdicts
+from headwater.evaluation.verdicts import Unit, verdicts
 from headwater.heads.scores import SCORES
 from headwater.heads.targets import CONTROLS, FOUND, Choice, Target
 from headwater.interventions.runs import BASELINE, runs_of
@@ -117,7 +117,7 @@ def example(
                 "sign_1": [1.0, 1.0],
             }
         ),
-        verdicts=verdicts(arms, "induction", "L1H3", {"laptop": effects}),
+        verdicts=verdicts(arms, [Unit("induction", "L1H3", {"laptop": effects})]),
         specificity=specificity(runs, arms, "prefix_matching", list(steps)),
     )
 

@@ -98,6 +98,41 @@ def test_four_seeds_are_not_enough_and_say_so() -> None:
     assert "Not enough seeds (4 of at least 5)." in " ".join(told(study(4)).split())
 
 
+def test_a_control_unit_is_told_and_drawn_with_its_own_numbers(tmp_path: Path) -> None:
+    found = study()
+    found.config["arms"]["remove_other"] = {
+        **found.config["arms"]["remove_top"],
+        "target": "previous_token",
+    }
+    for member in found.members:
+        own = member.effects
+        other = own[own["arm"] == "remove_top"].assign(arm="remove_other")
+        own.loc[len(own)] = {**other.iloc[0], "area_ratio": 0.95}
+        units = pd.concat([own[own["arm"] != "remove_other"], other])
+        table = units.assign(target="previous_token", unit="L0H2")
+        object.__setattr__(member, "control_units", table)
+    verdicts = found.verdicts()
+    assert {*verdicts.query("unit == 'L0H2'")["metric"]} == {
+        "area",
+        "half_way",
+        "probe",
+    }
+    text = " ".join(told(found).split())
+    assert re.search(
+        r"Removing the top 10 % of rows for previous_token: area of L0H2, a control "
+        r"unit, -\d+ points \[",
+        text,
+    )
+    assert "against remove_other" in text  # the other head's rows are a control
+    with style.applied():
+        figure = draw(found, verdicts)
+    panel = figure.axes[-1]
+    assert panel.get_title("left").endswith(": the head of previous_token")
+    shown = panel.collections[0].get_offsets()[:, 1]
+    areas = [100 * one.areas("previous_token")["remove_other"] for one in found.members]
+    assert shown.tolist() == pytest.approx(areas)
+
+
 FAILED = Member("seed7", "lab-seed7", "its run failed (no space left)")
 HEADLESS = Member("seed8", "lab-seed8", NO_HEAD, "L0H1", WINDOW)
 
@@ -169,6 +204,8 @@ def result(folder: Path, config: Mapping[str, Any], final: float = 0.77) -> None
     baseline = tables.runs["baseline"]
     write_table(results / "evaluation/baseline/baseline.tsv", baseline)
     write_table(results / "evaluation/effects.tsv", tables.effects)
+    units = tables.effects.iloc[:1].assign(target="previous_token", unit="L0H2")
+    write_table(results / "evaluation/control_units.tsv", units)
 
 
 def test_a_member_is_read_from_its_folder(tmp_path: Path) -> None:
@@ -179,6 +216,7 @@ def test_a_member_is_read_from_its_folder(tmp_path: Path) -> None:
     assert (member.head, member.window) == ("L1H3", WINDOW)
     expected = example(delays(0, 40)).effects
     pd.testing.assert_series_equal(member.effects["area_ratio"], expected["area_ratio"])
+    assert member.areas("previous_token").to_dict() == {"baseline": 1.0}
 
 
 def test_a_member_whose_head_did_not_rise_shows_nothing(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ def member(area: dict[str, list[float]], column: str = "area_ratio") -> pd.DataF
     return table.assign(**dict.fromkeys(columns, np.nan))
 
 
+def verdicts(arms: dict, effects: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    return v.verdicts(arms, [v.Unit("t", "L2H2", effects)])
+
+
 def study(tops: list[float], randoms: list[float]) -> dict[str, pd.DataFrame]:
     return {
         f"seed{seed}": member({"baseline": [1.0], "top": [top], "random": [other]})
@@ -225,7 +229,7 @@ def test_differences_are_paired_and_a_controls_draws_are_their_mean() -> None:
 def test_a_study_of_a_clear_effect_holds_against_what_does_not_explain_it() -> None:
     tops, noise = [0.78, 0.79, 0.786, 0.80, 0.77], [0.0, 0.01, -0.01, 0.02, 0.0]
     randoms = [0.95 + shift for shift in noise]
-    table = v.verdicts(ARMS, "t", "L2H2", study(tops, randoms))
+    table = verdicts(ARMS, study(tops, randoms))
     assert table["metric"].unique().tolist() == ["area"]  # nothing else was measured
     found = table.set_index("control")
     assert found["verdict"].to_dict() == {"baseline": HOLDS, "random": HOLDS}
@@ -242,7 +246,7 @@ def test_a_study_of_a_clear_effect_holds_against_what_does_not_explain_it() -> N
 
 def test_a_control_that_does_as_much_leaves_no_advantage() -> None:
     tops = [0.78, 0.79, 0.786, 0.80, 0.77]
-    table = v.verdicts(ARMS, "t", "L2H2", study(tops, tops[::-1]))
+    table = verdicts(ARMS, study(tops, tops[::-1]))
     line = table.set_index("control").loc["random"]
     assert line["directional_effectiveness"] == HOLDS
     assert line["selection_advantage"] == line["verdict"] == FAILS
@@ -250,13 +254,13 @@ def test_a_control_that_does_as_much_leaves_no_advantage() -> None:
 
 def test_an_effect_the_other_way_does_not_hold() -> None:
     tops = [1.2, 1.21, 1.19, 1.22, 1.2]
-    table = v.verdicts(ARMS, "t", "L2H2", study(tops, [1.0] * 5))
+    table = verdicts(ARMS, study(tops, [1.0] * 5))
     assert set(table["verdict"]) == {FAILS}
     assert (table["p"] > 0.99).all()
 
 
 def test_one_run_has_numbers_and_no_verdict() -> None:
-    table = v.verdicts(ARMS, "t", "L2H2", study([0.5], [0.9]))
+    table = verdicts(ARMS, study([0.5], [0.9]))
     assert set(table["verdict"]) == {TOO_FEW}
     assert table["effect"].tolist() == pytest.approx([-0.5, -0.4])
     assert table[["low", "high"]].isna().all(axis=None)
@@ -264,6 +268,35 @@ def test_one_run_has_numbers_and_no_verdict() -> None:
 
 
 def test_without_judged_arms_the_table_is_empty() -> None:
-    table = v.verdicts({"random": ARMS["random"]}, "t", "L2H2", study([0.5], [0.9]))
+    table = verdicts({"random": ARMS["random"]}, study([0.5], [0.9]))
     assert table.empty
     assert "verdict" in table
+
+
+def test_a_control_unit_has_claims_of_its_own_about_its_own_head() -> None:
+    """Rows ranked for one head move it, and those ranked for the other do not."""
+    arms = {name: ARMS[name] for name in ("top", "random")}
+    arms["other"] = ARMS["top"] | {"target": "u"}
+    on_t, on_u = {}, {}
+    for seed, noise in enumerate([0.0, 0.01, -0.01, 0.02, -0.015]):
+        name, whole = f"seed{seed}", {"baseline": [1.0], "random": [0.97]}
+        on_t[name] = member(whole | {"top": [0.7 + noise], "other": [0.93 - noise]})
+        table = member(whole | {"top": [0.94 - noise], "other": [0.6 + noise]})
+        on_u[name] = table.assign(target="u", unit="L1H1")
+    units = [v.Unit("t", "L2H2", on_t), *v.control_units(on_u)]
+    found = v.verdicts(arms, units).set_index(["unit", "arm", "control"])
+    assert set(found.index) == {
+        *(("L2H2", "top", control) for control in ("baseline", "random", "other")),
+        *(("L1H1", "other", control) for control in ("baseline", "random", "top")),
+    }
+    assert set(found["verdict"]) == {HOLDS}
+    assert found.loc[("L1H1", "other", "top"), "effect"] == pytest.approx(
+        0.6 - 0.94 + 2 * np.mean([0.0, 0.01, -0.01, 0.02, -0.015])
+    )
+
+
+def test_claims_of_a_control_unit_are_about_its_own_metrics() -> None:
+    (unit,) = v.control_units({"a": pd.DataFrame({"target": ["t"], "unit": ["L0H1"]})})
+    found = {claim.metric for claim in v.claims(ARMS, unit.target, unit.metrics)}
+    assert found == {"area", "half_way", "probe"}
+    assert not [*v.control_units({"a": pd.DataFrame({"target": [], "unit": []})})]

@@ -17,6 +17,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_clone(tmp_path_factory.mktemp("study"))
     config = yaml.safe_load((folder / "config/smoke.yaml").read_text())
     config["study"] = {"seeds": [0, 3]}
+    other = config["arms"]["remove_top"] | {"target": "previous_token"}
+    config["arms"]["remove_other"] = other
     text = yaml.safe_dump(config, sort_keys=False)  # arms in their order
     (folder / "config/study.yaml").write_text(text)
     return folder
@@ -45,13 +47,23 @@ def test_a_study_makes_its_members_and_makes_nothing_twice(clone: Path) -> None:
     assert table["experiment"].to_dict() == {"seed0": "smoke", "seed3": "smoke-seed3"}
     made = contents(clone, "smoke-seed3")
     assert "report/summary.md" in made
+    results = clone / "results/smoke-seed3"
+    units = pd.read_csv(results / "evaluation/control_units.tsv", sep="\t")
+    assert set(units["target"]) == {"previous_token"}
+    effects = pd.read_csv(results / "evaluation/effects.tsv", sep="\t")
+    assert units["arm"].tolist() == effects["arm"].tolist()
+    claims = pd.read_csv(results / "report/verdicts.tsv", sep="\t")
+    own = claims[claims["arm"] == "remove_other"]
+    assert set(own["unit"]) == set(units["unit"])
+    assert {"baseline", "remove_top"} <= set(own["control"])
 
     again = study(clone)
     assert again.returncode == 0, again.stdout[-4000:]
     assert "train_baseline" not in again.stdout
     assert contents(clone, "smoke-seed3") == made
 
-    own = run(clone, "-n")  # the member that is the config itself is an ordinary run
+    # The member that is the config itself is an ordinary run.
+    own = run(clone, "-n", config="config/study.yaml")
     assert "Nothing to be done" in own.stdout, own.stdout[-4000:]
 
 

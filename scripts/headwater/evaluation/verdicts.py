@@ -13,12 +13,8 @@ The verdict asks two questions of the n differences, and `holds` needs both.
 
 - Is their mean too far from 0 for chance? Student's t; its p is corrected for the
   claims of the table by Holm's method. Half of the level goes to the claims about the
-  head's score, which is what the experiment asks; the other metrics share the rest. It
-  takes the differences to be normal, which no test of five numbers can find out, and
-  without which none could reach a level that is divided by dozens of claims. The null that is meant here is an arm that is
-  exchangeable with its control; a difference of two like draws is symmetric about 0
-  and likeliest there, whatever the draws are. tests/test_verdicts.py simulates such
-  studies of 24 claims: for draws of five shapes anything held in at most .06 of them.
+  head's score, which is what the experiment asks; the other metrics share the rest.
+  Normal differences are taken for granted, and tried in docs/numerics.md, Verdicts.
 - Do the differences point one way? An exact test that flips their signs in all 2^n
   ways, which is right for any symmetric differences, but is never below 1/2^n. So fewer
   than five members are `not enough seeds`, whatever they show.
@@ -26,7 +22,7 @@ The verdict asks two questions of the n differences, and `holds` needs both.
 The interval is Student's, two-sided, of a single claim.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +51,26 @@ METRICS = {
     "icl": ("final_icl", -1),
     "copyable_loss": ("copyable_loss_change", -1),
 }
+CONTROL_METRICS = ("area", "half_way", "probe")  # the others are of the whole model
 PRIMARY = "area"  # the metric whose claims have half of the level
 ACTION_SIGNS = {"remove": -1, "insert": 1, "repeat": 1}  # of the rows' own effect
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A head that claims are made about.
+
+    Attributes:
+        target: for which its rows were ranked.
+        label: what to call it.
+        effects: of every member, by arm, measured on this head.
+        metrics: of `METRICS`, those that say something about it.
+    """
+
+    target: str
+    label: str
+    effects: Mapping[str, pd.DataFrame]
+    metrics: tuple[str, ...] = tuple(METRICS)
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,11 @@ def controls_of(arm: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [name for name, other in arms.items() if is_control(other)]
 
 
-def claims(arms: Mapping[str, Mapping[str, Any]], target: str) -> Iterator[Claim]:
+def claims(
+    arms: Mapping[str, Mapping[str, Any]],
+    target: str,
+    metrics: tuple[str, ...] = tuple(METRICS),
+) -> Iterator[Claim]:
     """Every claim of an experiment's arms about the head of a target.
 
     Arms whose rows were ranked for another target claim nothing about this one's head.
@@ -107,9 +125,10 @@ def claims(arms: Mapping[str, Mapping[str, Any]], target: str) -> Iterator[Claim
         kind = KINDS[settings["rows"]]
         if kind.role == "judged" and settings.get("target", target) == target:
             wanted = ACTION_SIGNS[settings["action"]] * kind.sign
-            for metric, (_, sign) in METRICS.items():
+            for metric in metrics:
+                direction = METRICS[metric][1] * wanted
                 for control in (BASELINE, *controls_of(arm, arms)):
-                    yield Claim(metric, arm, control, sign * wanted)
+                    yield Claim(metric, arm, control, direction)
 
 
 def differences(
@@ -118,7 +137,7 @@ def differences(
     """Arm minus control in every member that has both, in the metric's unit.
 
     Args:
-        members: `evaluation/effects.tsv` of every member.
+        members: effects of every member on the claim's head.
     """
     column = METRICS[claim.metric][0]
     found = []
@@ -199,19 +218,28 @@ def decide(
     return np.where(n < FEWEST, TOO_FEW, np.where(holds, HOLDS, FAILS))
 
 
+def control_units(tables: Mapping[str, pd.DataFrame]) -> Iterator[Unit]:
+    """The heads of other targets that arms of their own were ranked for.
+
+    Args:
+        tables: `evaluation/control_units.tsv` of every member.
+    """
+    for target in dict.fromkeys(name for one in tables.values() for name in one.target):
+        parts = {
+            member: table[table["target"] == target] for member, table in tables.items()
+        }
+        labels = dict.fromkeys(name for part in parts.values() for name in part["unit"])
+        yield Unit(target, ", ".join(labels), parts, CONTROL_METRICS)
+
+
 def verdicts(
-    arms: Mapping[str, Mapping[str, Any]],
-    target: str,
-    unit: str,
-    members: Mapping[str, pd.DataFrame],
+    arms: Mapping[str, Mapping[str, Any]], units: Iterable[Unit]
 ) -> pd.DataFrame:
     """A line for every claim of which anything was measured: `report/verdicts.tsv`.
 
     Args:
         arms: the config's section.
-        target: whose head the arms are measured on.
-        unit: what to call that head.
-        members: `evaluation/effects.tsv` of every member; one, of a single run.
+        units: the window's head, and the control units.
 
     Returns:
         Columns claim, unit, metric, arm, control, predicted (`higher` or `lower`), n,
@@ -219,9 +247,13 @@ def verdicts(
         p_corrected, verdict, directional_effectiveness (the verdict against the
         baseline) and selection_advantage (against the control; none of the baseline).
     """
-    made = [(claim, differences(claim, members)) for claim in claims(arms, target)]
+    made = [
+        (claim, differences(claim, unit.effects), unit.label)
+        for unit in units
+        for claim in claims(arms, unit.target, unit.metrics)
+    ]
     table = pd.DataFrame(
-        [_line(claim, values, unit) for claim, values in made if len(values)],
+        [_line(claim, values, label) for claim, values, label in made if len(values)],
         columns=[*_MEASURED, "p_corrected", "verdict", *_ASKED],
     )
     share = shares(table["metric"].to_numpy() == PRIMARY)

@@ -24,6 +24,17 @@ def claimed(arms: Arms) -> dict[str, Mapping[str, Any]]:
     return {name: arm for name, arm in arms.items() if not in_bank(arm)}
 
 
+def judged_targets(config: Config) -> list[str]:
+    """The window's target, and the others that judged arms' rows are ranked for."""
+    own = config["window"]["target"]
+    named = [
+        arm.get("target", own)
+        for arm in config["arms"].values()
+        if KINDS[arm["rows"]].role == "judged"
+    ]
+    return [*dict.fromkeys([own, *named])]
+
+
 def bank_runs(config: Config) -> list[tuple[str, int]]:
     """Every run of the bank as (arm, draw from 0)."""
     return [run for run in arm_runs(config) if in_bank(config["arms"][run[0]])]

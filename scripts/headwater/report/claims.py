@@ -64,20 +64,25 @@ def claim_sentences(
         overlap: share of an arm's rows that are the judged arm's, where it is known.
     """
     areas = verdicts[verdicts["metric"] == "area"]
-    return {
-        str(arm): f"{doing(arms[str(arm)])}: {_told(lines, overlap or {})}"
-        for arm, lines in areas.groupby("arm", sort=False)
-    }
+    told = {}
+    for arm, lines in areas.groupby("arm", sort=False):
+        settings, unit = arms[str(arm)], str(lines["unit"].iloc[0])
+        begins, of = doing(settings), ""
+        if unit != areas["unit"].iloc[0]:
+            begins += f" for {settings['target']}"
+            of = f" of {unit}, a control unit,"
+        told[str(arm)] = f"{begins}: {_told(lines, overlap or {}, of)}"
+    return told
 
 
-def _told(lines: pd.DataFrame, overlap: Mapping[str, float]) -> str:
+def _told(lines: pd.DataFrame, overlap: Mapping[str, float], of: str) -> str:
     same = lines["verdict"].nunique() == 1
     parts = [
         f"{amount(line, 'area', '' if number else ' points')} against "
         f"{_control(line, overlap)}{'' if same else f': {line.verdict}'}"
         for number, (_, line) in enumerate(lines.iterrows())
     ]
-    text = f"area {'; '.join(parts)}."
+    text = f"area{of} {'; '.join(parts)}."
     if same:
         many = f" ({lines['n'].max()} of at least {FEWEST})"
         verdict = str(lines["verdict"].iloc[0])

@@ -42,7 +42,9 @@ def _draw_arm(axes: Axes, study: Study, verdicts: pd.DataFrame, arm: str) -> Non
     arms = study.config["arms"]
     names = [arm, *controls_of(arm, arms)]
     lines = style.arm_lines(arms)
-    table = pd.DataFrame([member.areas() for member in study.judged])
+    target = arms[arm].get("target")
+    other = None if target == study.config["window"]["target"] else target
+    table = pd.DataFrame([member.areas(other) for member in study.judged])
     values = 100 * table.reindex(columns=[*names, BASELINE]).to_numpy(float)
     places = np.arange(len(names) + 1)
     for row in values:
@@ -54,7 +56,9 @@ def _draw_arm(axes: Axes, study: Study, verdicts: pd.DataFrame, arm: str) -> Non
     axes.set_xlim(-0.5, len(names) + 0.5)
     axes.set_xticks(places, _labels(verdicts, arm, [*names, BASELINE]), fontsize=9)
     axes.set_ylabel("area, % of the baseline's")
-    axes.set_title(claims.doing(arms[arm]))
+    axes.set_title(
+        claims.doing(arms[arm]) + (f": the head of {other}" if other else "")
+    )
 
 
 def _labels(verdicts: pd.DataFrame, arm: str, names: list[str]) -> list[str]:

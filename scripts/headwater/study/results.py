@@ -9,7 +9,7 @@ import pandas as pd
 
 from headwater.corpus.window import Window
 from headwater.evaluation.effects import series
-from headwater.evaluation.verdicts import verdicts
+from headwater.evaluation.verdicts import Unit, control_units, verdicts
 from headwater.heads.targets import read_choice
 from headwater.identity import Config
 from headwater.interventions.runs import BASELINE
@@ -17,6 +17,10 @@ from headwater.report.findings import rise_of
 from headwater.tables import read_table
 
 JUDGED, NO_HEAD = "judged", "no head rose in its window, so its arms show nothing"
+
+
+def _no_units() -> pd.DataFrame:
+    return pd.DataFrame(columns=["target", "unit"])
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Member:
         head: of the window's target; "" if it is not known.
         window: None likewise.
         effects: `evaluation/effects.tsv`; empty unless its arms count.
+        control_units: `evaluation/control_units.tsv`, likewise.
     """
 
     name: str
@@ -37,15 +42,23 @@ class Member:
     head: str = ""
     window: Window | None = None
     effects: pd.DataFrame = field(default_factory=pd.DataFrame)
+    control_units: pd.DataFrame = field(default_factory=_no_units)
 
     @property
     def judged(self) -> bool:
         """Whether its arms count."""
         return self.state == JUDGED
 
-    def areas(self) -> "pd.Series[float]":
-        """Area of every arm over the baseline's, mean over draws."""
-        draws = self.effects.groupby("arm", sort=False)["area_ratio"]
+    def areas(self, target: str | None = None) -> "pd.Series[float]":
+        """Area of every arm over the baseline's, mean over draws.
+
+        Args:
+            target: whose head is meant, of a control unit; else the window's.
+        """
+        table, units = self.effects, self.control_units
+        if target is not None:
+            table = units[units["target"] == target]
+        draws = table.groupby("arm", sort=False)["area_ratio"]
         return draws.agg(lambda values: values.mean(skipna=False))
 
 
@@ -68,8 +81,11 @@ def read_member(name: str, config: Config, folder: Path) -> Member:
     curve = series(baseline, chosen.score, "head", chosen.head)
     if not rise_of(curve, choice, chosen).in_window:
         return Member(name, experiment, NO_HEAD, chosen.head, window)
-    effects = read_table(results / "evaluation/effects.tsv")
-    return Member(name, experiment, JUDGED, chosen.head, window, effects)
+    tables = [
+        read_table(results / f"evaluation/{table}.tsv")
+        for table in ("effects", "control_units")
+    ]
+    return Member(name, experiment, JUDGED, chosen.head, window, *tables)
 
 
 @dataclass(frozen=True)
@@ -97,7 +113,9 @@ class Study:
         """See `evaluation.verdicts`."""
         target, arms = self.config["window"]["target"], self.config["arms"]
         effects = {member.name: member.effects for member in self.judged}
-        return verdicts(arms, target, self.unit, effects)
+        others = {member.name: member.control_units for member in self.judged}
+        own = Unit(target, self.unit, effects)
+        return verdicts(arms, [own, *control_units(others)])
 
     def table(self) -> pd.DataFrame:
         """A line a member: its state, head, window, and the area of every arm."""
