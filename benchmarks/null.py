@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from headwater.config import load_config
 from headwater.config.reading import read_config
 from headwater.config.study import members
-from headwater.evaluation.verdicts import HOLDS, LEVEL, verdicts
+from headwater.evaluation.verdicts import HOLDS, LEVEL, Unit, verdicts
 from headwater.interventions.runs import BASELINE
 from headwater.study.running import Runs
 from headwater.tables import read_table
@@ -52,7 +52,7 @@ def claims_that_hold(effects, judged):
     names = list(effects)
     for first in range(0, len(names), EACH):
         study = {name: effects[name] for name in names[first : first + EACH]}
-        table = verdicts(arms, "induction", "the head", study)
+        table = verdicts(arms, [Unit("induction", "the head", study)])
         own = table[table["control"] != BASELINE]
         yield len(own), int((own["verdict"] == HOLDS).sum())
 
