@@ -11,6 +11,7 @@ import torch
 
 from headwater import job
 from headwater.checkpoints.files import load_model
+from headwater.checkpoints.schedule import arm_schedule
 from headwater.corpus.domains import planted
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.rows import Rows
@@ -25,7 +26,7 @@ from headwater.evaluation.natural_repeats import natural_repeats
 from headwater.geometry import Head
 from headwater.heads.probe_data import dataset_rows
 from headwater.heads.sequences import JUDGING, draw_sequences
-from headwater.heads.targets import read_target
+from headwater.heads.targets import read_target, read_window
 from headwater.identity import arm_identity, identity
 from headwater.interventions.runs import BASELINE
 from headwater.probes import find_probe
@@ -36,11 +37,19 @@ from headwater.steps import step_numbers
 from headwater.tables import write_table
 
 
-def runs_of(snakemake, arm):
-    """The checkpoints of every run, by its name: (step, folder), ascending."""
+def runs_of(snakemake, config, arm):
+    """The checkpoints to measure of every run, by its name: (step, folder), ascending.
+
+    Of the baseline those to which arms are compared, its first and its last.
+    """
     folders = [Path(path) for path in snakemake.input.checkpoints]
     if arm == BASELINE:
-        return {BASELINE: step_numbers(folders)}
+        window = read_window(Path(snakemake.input.window), config).window
+        every = config["retraining"]["checkpoint_every"]
+        saved = step_numbers(folders)
+        wanted = {*arm_schedule(window.start, window.end, every)}
+        ends = saved[0], saved[-1]
+        return {BASELINE: [one for one in saved if one[0] in wanted or one in ends]}
     return {run.name: step_numbers(run.glob("step*")) for run in folders}
 
 
@@ -75,7 +84,7 @@ def questions(snakemake, config):
     return Questions(
         sequences=sequences,
         natural=natural.to(device) if natural else None,
-        held_out=held,
+        held_out=held.spread(config["evaluation"].get("rows_per_domain")),
         early=config["evaluation"]["early_tokens"],
         late=config["evaluation"]["late_tokens"],
         probes=probes,
@@ -107,7 +116,7 @@ def stamp_of(snakemake, config, arm):
 def main(snakemake):
     with job.start(snakemake) as config:
         arm = snakemake.wildcards.arm
-        runs, asked = runs_of(snakemake, arm), questions(snakemake, config)
+        runs, asked = runs_of(snakemake, config, arm), questions(snakemake, config)
         stamp = stamp_of(snakemake, config, arm)
         with publish_folder(Path(snakemake.output[0]), stamp) as folder:
             rest = {

@@ -130,6 +130,16 @@ def test_without_a_long_document_there_is_no_icl():
 # Groups and metrics
 
 
+def test_losses_may_be_of_some_rows_of_each_domain() -> None:
+    held = held_out([[row, 0, 0] for row in range(9)], ["a", "b", "a"] + ["a"] * 6)
+    few = held.spread(3)
+    assert few.domains.tolist() == ["a", "b", "a", "a"]
+    assert few.tokens[:, 0].tolist() == [0, 1, 3, 6]  # the first, and ones later on
+    assert few.copyable.shape == (4, 2)  # not those of all rows
+    assert held.spread(None) is held
+    assert held.spread(8).tokens.tolist() == held.tokens.tolist()
+
+
 def test_natural_is_all_that_is_not_generated():
     domains = ["prose", "records", "code", "prose"]
     held = held_out([[1, 2, 3]] * 4, domains, "records")

@@ -41,7 +41,7 @@ from headwater.projection import writer as gradient_writer
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
 
-NAMES = ("config", "natural", "bank", "smoke", "pythia-14m", "pythia-160m")
+NAMES = ("config", "planted", "bank", "smoke", "pythia-14m", "pythia-160m")
 PLANNED = [f"{name}.yaml" for name in NAMES]
 TEXT = Sources(2, 0, False, False, 0)
 
@@ -265,7 +265,7 @@ def test_a_million_rows_of_pythia_are_few_files() -> None:
 
 def test_measured_rates_take_the_place_of_assumptions(tmp_path) -> None:
     folders = Folders(tmp_path / "results", tmp_path / "logs")
-    config = ready(window={"start": 800, "end": 1375})
+    config = ready(window={"start": 800, "end": 3100})
     assumed = gradient_seconds(config, folders)
     log = folders.logs / "gradients/row_gradients-start-0000.log"
     log.parent.mkdir(parents=True)

@@ -1,6 +1,6 @@
 """Losses and in-context learning on held-out rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +37,18 @@ class HeldOut:
         """Which rows each domain has; domains by name."""
         names = sorted(set(self.domains))
         return {name: np.array([d == name for d in self.domains]) for name in names}
+
+    def spread(self, most: int | None) -> "HeldOut":
+        """At most so many rows of each domain, spread over its own; None takes all."""
+        if most is None:
+            return self
+        taken = []
+        for mask in self.by_domain().values():
+            own = np.flatnonzero(mask)
+            places = np.arange(min(most, len(own))) * len(own) // min(most, len(own))
+            taken.append(own[places])
+        rows = np.sort(np.concatenate(taken))
+        return replace(self, tokens=self.tokens[rows], domains=self.domains[rows])
 
     @cached_property
     def documents(self) -> Int[np.ndarray, "rows 2"]:

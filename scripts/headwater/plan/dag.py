@@ -141,7 +141,7 @@ ROWS = {
     "evaluate_arm": Row(
         lambda e: work.scoring(e, e.arm_saved * e.draws, e.held_out),
         sizes.tables,
-        first=lambda e: work.scoring(e, e.saved, e.held_out),
+        first=lambda e: work.scoring(e, e.arm_saved, e.held_out),
     ),
 }
 

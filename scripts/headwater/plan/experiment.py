@@ -79,6 +79,7 @@ class Experiment:
     def held_out(self) -> Range:
         """Held-out rows that are used, at most so many of each domain."""
         each = self.config["corpus"]["held_out"]["rows_per_domain"]
+        each = min(each, self.config["evaluation"].get("rows_per_domain", each))
         if self.sources.is_rows and (count := needs_of(self.config).after):
             return Range(min(each, count), min(PILE_DOMAINS * each, count))
         return Range(each, PILE_DOMAINS * each)
