@@ -265,7 +265,7 @@ def test_a_million_rows_of_pythia_are_few_files() -> None:
 
 def test_measured_rates_take_the_place_of_assumptions(tmp_path) -> None:
     folders = Folders(tmp_path / "results", tmp_path / "logs")
-    config = ready(window={"start": 800, "end": 3100})
+    config = ready("planted.yaml", window={"start": 800, "end": 1375})
     assumed = gradient_seconds(config, folders)
     log = folders.logs / "gradients/row_gradients-start-0000.log"
     log.parent.mkdir(parents=True)
