@@ -32,7 +32,7 @@ FIRST_HALF = (
 def large_config():
     """The planted experiment with many shards, targets, points and arms."""
     config = yaml.safe_load(
-        (REPOSITORY / "config/config.yaml").read_text(encoding="utf-8")
+        (REPOSITORY / "config/planted.yaml").read_text(encoding="utf-8")
     )
     config["experiment"] = EXPERIMENT
     config["corpus"] |= {

@@ -94,7 +94,7 @@ def rates(config: Config, null: str, models: int) -> pd.DataFrame:
 def main() -> None:
     """Print the table of all nulls."""
     torch.set_num_threads(1)
-    path = sys.argv[1] if len(sys.argv) > 1 else "config/config.yaml"
+    path = sys.argv[1] if len(sys.argv) > 1 else "config/planted.yaml"
     models = int(sys.argv[2]) if len(sys.argv) > 2 else 200
     config = read_config_file(path)
     print("| weights | score | gate | calls | rate | 95 % | highest score |")

@@ -54,7 +54,7 @@ def jobs(checkout):
         command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules"]
         command += ["--cores", "1", "--directory", folder]
         command += ["--snakefile", checkout / "workflow/Snakefile"]
-        command += ["--configfile", checkout / "config/config.yaml"]
+        command += ["--configfile", checkout / "config/planted.yaml"]
         result = subprocess.run(
             command, capture_output=True, encoding="utf-8", check=True
         )

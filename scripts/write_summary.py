@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.corpus.domains import planted
+from headwater.corpus.domains import generated, planted
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.subsets import claimed
@@ -42,6 +42,7 @@ def main(snakemake):
             specificity=about(arms, inputs.specificity),
             planted=planted(config),
             checkpoints=config["window"]["checkpoints"],
+            hidden=0.0 if planted(config) else sum(generated(config).values()),
         )
         folder = Path(snakemake.output.text).parent
         pages = snakemake.params.places.items()

@@ -236,6 +236,12 @@ def test_scores_of_several_checkpoints_are_said_to_be_means() -> None:
     assert "is the mean over those of 4 checkpoints" in text
 
 
+def test_rows_under_the_names_of_natural_domains_are_told() -> None:
+    text = prose(write(example(), planted=None, hidden=0.48))
+    assert "48 % of the training rows are generated and carry the names of" in text
+    assert "generated" not in prose(write(example(), planted=None))
+
+
 def test_a_domain_that_is_only_called_records_is_not_planted() -> None:
     text = write(example(), planted=None)
     assert "records 67 %" in text

@@ -105,6 +105,17 @@ def _top_sentence(table: pd.DataFrame, top: str) -> str:
     )
 
 
+def hidden_sentence(share: float) -> str:
+    """That some rows are generated though no name says so; "" if none is."""
+    if not share:
+        return ""
+    return (
+        f"{words.percent(share)} of the training rows are generated and carry the names "
+        "of natural domains, so that it is known what a ranking should find: an "
+        "examination, and no discovery about natural text."
+    )
+
+
 def planted_sentence(domains: Mapping[str, pd.DataFrame], planted: str | None) -> str:
     """That a domain is planted; "" if none is, or the window has no row of it."""
     if not any(

@@ -41,6 +41,7 @@ class Tables:
         verdicts: `report/verdicts.tsv`.
         specificity: `evaluation/specificity.tsv`.
         planted: name of the generated domain, if there is one.
+        hidden: share of the training rows that are generated under natural names.
         checkpoints: at how many influence was measured.
     """
 
@@ -56,6 +57,7 @@ class Tables:
     specificity: pd.DataFrame
     planted: str | None
     checkpoints: int
+    hidden: float = 0.0
 
     @property
     def target(self) -> Target:
@@ -117,7 +119,10 @@ def _claims(tables: Tables, arms: Mapping[str, Arm]) -> Iterator[str]:
 
 
 def _limits(tables: Tables, rise: Rise) -> Iterator[str]:
-    texts = [sentences.planted_sentence(tables.domains, tables.planted)]
+    texts = [
+        sentences.planted_sentence(tables.domains, tables.planted),
+        sentences.hidden_sentence(tables.hidden),
+    ]
     if rise.in_window:
         texts.append(
             "These are the numbers of one run, and chance of seed and order is in "
