@@ -110,8 +110,8 @@ def hidden_sentence(share: float) -> str:
     if not share:
         return ""
     return (
-        f"{words.percent(share)} of the training rows are generated and carry the names "
-        "of natural domains, so that it is known what a ranking should find: an "
+        f"{words.percent(share)} of the training rows are generated and carry the "
+        "names of natural domains, so that it is known what a ranking should find: an "
         "examination, and no discovery about natural text."
     )
 
