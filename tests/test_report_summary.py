@@ -236,6 +236,16 @@ def test_scores_of_several_checkpoints_are_said_to_be_means() -> None:
     assert "is the mean over those of 4 checkpoints" in text
 
 
+def test_heads_that_stay_as_they_are_are_not_named() -> None:
+    tables = example()
+    own = tables.specificity["name"] == tables.choice.targets["induction"].head
+    still = tables.specificity.copy()
+    still.loc[~own, "change"] = 0.004
+    text = prose(write(tables, specificity=still))
+    assert "no other head changes by as much as 0.01" in text
+    assert "changes most" not in text
+
+
 def test_rows_under_the_names_of_natural_domains_are_told() -> None:
     text = prose(write(example(), planted=None, hidden=0.48))
     assert "48 % of the training rows are generated and carry the names of" in text

@@ -27,6 +27,7 @@ METRICS = {
     "copyable_loss": (1, "+z.3f", "copyable"),
 }
 WIDTH = 88
+UNCHANGED = 0.01  # a smaller change of a head's score is none worth a sentence
 MARKS = {HOLDS: "*", FAILS: "", TOO_FEW: "?"}
 KEY = "* holds; ? not enough seeds; no mark: does not hold."
 NOTES = {
@@ -161,8 +162,10 @@ def specificity_sentence(table: pd.DataFrame, arm: str, head: str) -> str:
         f"{number(finals.loc[head, 'baseline'])})"
     )
     others = finals.drop(index=head)
-    if len(others):
-        most = str(others["change"].abs().idxmax())
+    most = str(others["change"].abs().idxmax()) if len(others) else ""
+    if most and abs(others.loc[most, "change"]) < UNCHANGED:
+        text += f"; no other head changes by as much as {UNCHANGED}"
+    elif most:
         line = others.loc[most]
         before, after = number(line["baseline"]), number(line["value"])
         text += f"; of the other heads {most} changes most, from {before} to {after}"
