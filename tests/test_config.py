@@ -12,9 +12,11 @@ import yaml
 
 from headwater.checkpoints.schedule import checkpoint_steps, saved_steps
 from headwater.config import PROBES, ConfigError, load_config
+from headwater.config.reading import merged, read_config
 from headwater.config.schema import load_schema
 from headwater.corpus.sources.pile import SOURCE as PILE
 from headwater.errors import HeadwaterError
+from headwater.evaluation.verdicts import controls_of
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import arm_runs
@@ -88,6 +90,18 @@ def test_shipped_config_is_valid(name: str, base: Path) -> None:
     raw = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
     config = load_config(raw, name, base)
     assert set(config) == set(load_schema()["properties"])
+
+
+def test_more_controls_go_with_the_laptop_experiment(base: Path) -> None:
+    first, more = (
+        read_config(ROOT / f"config/{n}.yaml") for n in ("config", "controls")
+    )
+    config = load_config(merged([first, more]), "config.yaml", base)
+    assert list(config["arms"]) == [*first["arms"], *more["arms"]]
+    assert set(controls_of("remove_top", config["arms"])) == {
+        *(name for name in first["arms"] if name.startswith("remove_")),
+        *more["arms"],
+    } - {"remove_top"}
 
 
 PAPER = {  # rows of the window; rows removed, rows added
