@@ -11,7 +11,7 @@ from headwater.locks import exclusive
 from headwater.publish import write_text
 from headwater.report import style
 from headwater.study.figure import draw
-from headwater.study.results import Member, Study, read_member
+from headwater.study.results import Study, ended_early, grew_none, read_member
 from headwater.study.running import Runs
 from headwater.study.summary import summary_text
 from headwater.tables import write_table
@@ -39,7 +39,7 @@ def judge(config, found, failed, results):
     return Study(
         config,
         [
-            Member(name, member["experiment"], f"its run failed ({failed[name]})")
+            ended_early(name, member, failed[name])
             if name in failed
             else read_member(name, member, results)
             for name, member in found.items()
@@ -78,6 +78,7 @@ def main(snakemake):
             if runs.interrupted:
                 sys.exit(128 + runs.interrupted)
             print("\n" + write(judge(config, found, failed, results), folder))
+        failed = [name for name, reason in failed.items() if not grew_none(reason)]
         if failed:
             raise HeadwaterError(
                 f"{len(failed)} of {len(found)} members failed: {', '.join(failed)}; "

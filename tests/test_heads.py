@@ -162,6 +162,21 @@ def last_of(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[scores["step"] == scores["step"].max()]
 
 
+def test_a_run_that_was_to_end_with_a_head_and_has_none_is_refused():
+    config = with_window()
+    config["training"] = {"stop": {"after": 5}}
+    assert choose_window(config, TABLE, CHECKPOINTS) == chosen_window()
+    none = TABLE.assign(prefix_matching_before=TABLE["prefix_matching"] / 2)
+    message = (
+        r"no head was found by step 40, the last of the training: L1H0 has the highest "
+        r"prefix_matching score, 0\.80 \(wanted: 0\.3, and 3 times its controls\), so "
+    )
+    with pytest.raises(HeadwaterError, match=message):
+        choose_window(config, none, CHECKPOINTS)
+    config["training"] = {"steps": 40}  # which says nothing of a head
+    assert choose_window(config, none, CHECKPOINTS).window == chosen_window().window
+
+
 def test_the_best_head_has_the_highest_score():
     best = find_head(last_of(TABLE), "prefix_matching")
     assert (best.head, best.score, best.found) == ("L1H0", 0.8, True)

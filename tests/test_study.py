@@ -12,11 +12,20 @@ import pytest
 
 from headwater.errors import HeadwaterError
 from headwater.evaluation.verdicts import FAILS, HOLDS, TOO_FEW
-from headwater.heads.targets import WindowChoice, write_choice
+from headwater.heads.targets import NOT_FOUND, WindowChoice, write_choice
 from headwater.identity import identity
 from headwater.report import style
 from headwater.study.figure import draw
-from headwater.study.results import JUDGED, NO_HEAD, Member, Study, read_member
+from headwater.study.results import (
+    GREW_NONE,
+    JUDGED,
+    NO_HEAD,
+    Member,
+    Study,
+    ended_early,
+    grew_none,
+    read_member,
+)
 from headwater.study.summary import summary_text
 from headwater.tables import write_table
 from test_config_study import load
@@ -150,6 +159,18 @@ def test_members_without_results_are_told_and_not_judged() -> None:
     assert table.loc["seed0", "area_remove_random"] == pytest.approx(
         found.members[0].effects.query("arm == 'remove_random'")["area_ratio"].mean()
     )
+
+
+def test_a_member_that_grew_no_head_is_a_result_and_no_failure() -> None:
+    reason = f"select_window: {NOT_FOUND} by step 5,200, the last of the training"
+    assert grew_none(reason)
+    assert not grew_none("no space left")
+    member = ended_early("seed9", {"experiment": "lab-seed9"}, reason)
+    assert (member.state, member.judged) == (GREW_NONE, False)
+    failed = ended_early("seed7", {"experiment": "lab-seed7"}, "no space left")
+    assert failed.state == FAILED.state
+    text = " ".join(told(study(others=(member,))).split())
+    assert f"seed9 is not in the verdicts: {GREW_NONE}." in text
 
 
 def test_a_study_of_which_nothing_is_left_is_told() -> None:

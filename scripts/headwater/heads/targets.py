@@ -42,6 +42,7 @@ CONTROLS = {
         "prefix_matching_shuffled",
     )
 }
+NOT_FOUND = "no head was found"  # how the message begins that a run has none
 Curve = list[tuple[int, float]]
 
 
@@ -178,7 +179,8 @@ def choose_window(
         checkpoints: steps with a checkpoint.
 
     Raises:
-        HeadwaterError: no window can be found, or it has too few checkpoints.
+        HeadwaterError: no window can be found, or it has too few checkpoints; or the
+            run was to end when a head is found, and none was.
     """
     wanted = config["window"]
     given = {k: wanted[k] for k in ("start", "end") if wanted[k] != "auto"}
@@ -197,6 +199,13 @@ def choose_window(
 
 def _found(config: Config, scores: "pd.DataFrame") -> Window:
     target = choose_target(config["targets"][config["window"]["target"]], scores)
+    if config["training"].get("stop") and not target.found:
+        raise HeadwaterError(
+            f"{NOT_FOUND} by step {scores['step'].max():,}, the last of the training: "
+            f"{target.head} has the highest {target.score} score, {target.final:.2f} "
+            f"(wanted: {FOUND}, and {TIMES_CONTROL:g} times its controls), so there is "
+            "nothing to trace; raise training.steps or take another seed"
+        )
     return rising_window(curve_of(scores, target.head, target.score))
 
 

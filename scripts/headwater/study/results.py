@@ -10,13 +10,14 @@ import pandas as pd
 from headwater.corpus.window import Window
 from headwater.evaluation.effects import series
 from headwater.evaluation.verdicts import Unit, control_units, verdicts
-from headwater.heads.targets import read_choice
+from headwater.heads.targets import NOT_FOUND, read_choice
 from headwater.identity import Config
 from headwater.interventions.runs import BASELINE
 from headwater.report.findings import rise_of
 from headwater.tables import read_table
 
 JUDGED, NO_HEAD = "judged", "no head rose in its window, so its arms show nothing"
+GREW_NONE = "no head was found in its training"
 
 
 def _no_units() -> pd.DataFrame:
@@ -60,6 +61,17 @@ class Member:
             table = units[units["target"] == target]
         draws = table.groupby("arm", sort=False)["area_ratio"]
         return draws.agg(lambda values: values.mean(skipna=False))
+
+
+def grew_none(reason: str) -> bool:
+    """Whether a run ended since it grew no head: a result, and no failure."""
+    return NOT_FOUND in reason
+
+
+def ended_early(name: str, config: Config, reason: str) -> Member:
+    """A member whose run ended before its arms were judged, for a reason."""
+    state = GREW_NONE if grew_none(reason) else f"its run failed ({reason})"
+    return Member(name, config["experiment"], state)
 
 
 def read_member(name: str, config: Config, folder: Path) -> Member:
