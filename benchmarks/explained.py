@@ -54,7 +54,7 @@ def facts_of(config, configfile):
         for name in FACTS
     ]
     if lacking := [str(path) for path in paths if not path.is_file()]:
-        words = ["--cores", "1", "--rerun-triggers", "mtime", *lacking]
+        words = [*lacking, "--cores", "1", "--rerun-triggers", "mtime"]
         command = [sys.executable, "-m", "snakemake", *words]
         subprocess.run([*command, "--configfile", str(configfile)], check=True)
     rows = sorted(folder.glob("corpus/[0-9]*.zarr"))
@@ -99,6 +99,9 @@ def main():
     files = Path("results", config["experiment"], "study")
     columns = {}
     for name, member in found.items():
+        scored = Path("results", member["experiment"], "influence").is_dir()
+        if not scored:  # it grew no head, or was not run
+            continue
         own = files / f"{name}.yaml"
         columns[name] = explained(member, own if own.is_file() else path)
     print("| Spearman with the scores / shared top 10 % |", " | ".join(columns), "|")
