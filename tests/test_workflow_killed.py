@@ -159,7 +159,7 @@ def kinds_of_strikes() -> Iterator[tuple[signal.Signals, str]]:
 # These may have ended before they are struck.
 QUICK = {
     *("hold_out", "order_rows", "select_window", "select_target", "solve_ihvp"),
-    *("rank_rows", "build_arm", "measure_effects", "show_top_rows"),
+    *("rank_rows", "build_arm", "compare_rows", "measure_effects", "show_top_rows"),
     *("plot_enrichment", "plot_emergence", "judge_arms", "write_summary"),
 }
 
