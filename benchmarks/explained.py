@@ -24,10 +24,10 @@ from headwater.config.study import members
 from headwater.corpus.holdout import token_counts
 from headwater.heads.targets import open_window
 from headwater.influence.files import read_losses, read_scores
-from headwater.interventions.facts import RowFacts, read_facts
+from headwater.interventions.facts import RowFacts, fact_files, read_facts
 from headwater.interventions.measures import compressed, rarity
 
-FACTS = ("text", "{target}.gradients", "{target}.lexical")
+FACTS = ("repetition", "gradient_norm", "lexical")  # and what else is in their files
 TOP = 0.1
 
 
@@ -49,10 +49,7 @@ def shared(first, second):
 def facts_of(config, configfile):
     """What is known of every row of an experiment's window, and its scores."""
     target, folder = config["window"]["target"], Path("results", config["experiment"])
-    paths = [
-        folder / f"interventions/facts/{name.format(target=target)}.h5"
-        for name in FACTS
-    ]
+    paths = [folder / path for path in fact_files(FACTS, target)]
     if lacking := [str(path) for path in paths if not path.is_file()]:
         words = [*lacking, "--cores", "1", "--rerun-triggers", "mtime"]
         command = [sys.executable, "-m", "snakemake", *words]

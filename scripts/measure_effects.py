@@ -42,10 +42,8 @@ def effects_on(unit, target, tables, steps, about):
 
 def main(snakemake):
     with job.start(snakemake) as config:
-        output, choice = (
-            snakemake.output,
-            read_window(Path(snakemake.input.window), config),
-        )
+        output = snakemake.output
+        choice = read_window(Path(snakemake.input.window), config)
         units = {
             Path(path).stem: read_target(Path(path), config)
             for path in snakemake.input.targets
