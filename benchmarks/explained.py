@@ -25,7 +25,7 @@ from headwater.corpus.holdout import token_counts
 from headwater.heads.targets import open_window
 from headwater.influence.files import read_losses, read_scores
 from headwater.interventions.facts import RowFacts, fact_files, read_facts
-from headwater.interventions.measures import compressed, rarity
+from headwater.interventions.measures import text_rankings
 
 FACTS = ("repetition", "gradient_norm", "lexical")  # and what else is in their files
 TOP = 0.1
@@ -57,16 +57,11 @@ def facts_of(config, configfile):
     rows = sorted(folder.glob("corpus/[0-9]*.zarr"))
     _, window = open_window(folder / "heads/window.json", rows, config)
     stored = [folder / f"influence/{target}.zarr"]
-    tokens = window.tokens(range(len(window)))
     counts = token_counts(folder / "corpus/held_out.zarr", config)
     numbers = {"loss": read_losses(stored, config)}
     for path in paths:
         numbers |= read_facts(path, config)
-    numbers |= {
-        "gzip": -compressed(tokens),
-        "rarity": rarity(tokens, counts),
-        "time": np.arange(len(window)),
-    }
+    numbers |= {**text_rankings(window, counts), "time": np.arange(len(window))}
     return read_scores(stored, config), window.domains(), numbers
 
 

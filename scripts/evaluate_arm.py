@@ -11,7 +11,7 @@ import torch
 
 from headwater import job
 from headwater.checkpoints.files import load_model
-from headwater.checkpoints.schedule import arm_schedule
+from headwater.checkpoints.schedule import compared_steps
 from headwater.corpus.domains import planted
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.rows import Rows
@@ -45,9 +45,8 @@ def runs_of(snakemake, config, arm):
     folders = [Path(path) for path in snakemake.input.checkpoints]
     if arm == BASELINE:
         window = read_window(Path(snakemake.input.window), config).window
-        every = config["retraining"]["checkpoint_every"]
         saved = step_numbers(folders)
-        wanted = {*arm_schedule(window.start, window.end, every)}
+        wanted = compared_steps(window, config)
         ends = saved[0], saved[-1]
         return {BASELINE: [one for one in saved if one[0] in wanted or one in ends]}
     return {run.name: step_numbers(run.glob("step*")) for run in folders}

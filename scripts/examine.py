@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from headwater import job
 from headwater.corpus.domains import RECORDS, generated
 from headwater.corpus.holdout import token_counts
@@ -12,18 +10,8 @@ from headwater.heads.targets import open_window
 from headwater.influence.examination import examination
 from headwater.influence.files import read_losses, read_scores
 from headwater.interventions.facts import read_facts
-from headwater.interventions.measures import batches, compressed, rarity
+from headwater.interventions.measures import text_rankings
 from headwater.tables import write_table
-
-
-def text_rankings(window, counts):
-    """Rankings by the rows' tokens that no arm picks by."""
-    found = {"gzip": np.empty(len(window)), "rarity": np.empty(len(window))}
-    for part in batches(len(window), window.rows.width):
-        tokens = window.tokens(range(part.start, part.stop))
-        found["gzip"][part] = -compressed(tokens)  # what repeats is small
-        found["rarity"][part] = rarity(tokens, counts)
-    return found
 
 
 def main(snakemake):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from headwater import job
-from headwater.evaluation.verdicts import Unit, control_units, verdicts
+from headwater.evaluation.verdicts import Unit, units, verdicts
 from headwater.heads.targets import read_target
 from headwater.tables import read_table, write_table
 
@@ -16,7 +16,7 @@ def main(snakemake):
             for path in (snakemake.input.effects, snakemake.input.control_units)
         )
         own = Unit(config["window"]["target"], target.head, effects)
-        table = verdicts(config["arms"], [own, *control_units(others)])
+        table = verdicts(config["arms"], units(own, others))
         write_table(Path(snakemake.output[0]), table)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from headwater import job
-from headwater.checkpoints.schedule import arm_schedule
+from headwater.checkpoints.schedule import compared_steps
 from headwater.evaluation.effects import curves, effect, summarise
 from headwater.evaluation.specificity import specificity
 from headwater.heads.targets import read_target, read_window
@@ -48,8 +48,7 @@ def main(snakemake):
             Path(path).stem: read_target(Path(path), config)
             for path in snakemake.input.targets
         }
-        start, end = choice.window.start, choice.window.end
-        steps = arm_schedule(start, end, config["retraining"]["checkpoint_every"])
+        steps = compared_steps(choice.window, config)
         tables = {
             path.stem: read_table(path)
             for path in run_tables(map(Path, snakemake.input.runs))

@@ -107,7 +107,10 @@ def test_four_seeds_are_not_enough_and_say_so() -> None:
     assert "Not enough seeds (4 of at least 5)." in " ".join(told(study(4)).split())
 
 
-def test_a_control_unit_is_told_and_drawn_with_its_own_numbers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("head", ["L0H2", "L1H3"])  # that of the window, too
+def test_a_control_unit_is_told_and_drawn_with_its_own_numbers(
+    head: str, tmp_path: Path
+) -> None:
     found = study()
     found.config["arms"]["remove_other"] = {
         **found.config["arms"]["remove_top"],
@@ -118,17 +121,14 @@ def test_a_control_unit_is_told_and_drawn_with_its_own_numbers(tmp_path: Path) -
         other = own[own["arm"] == "remove_top"].assign(arm="remove_other")
         own.loc[len(own)] = {**other.iloc[0], "area_ratio": 0.95}
         units = pd.concat([own[own["arm"] != "remove_other"], other])
-        table = units.assign(target="previous_token", unit="L0H2")
+        table = units.assign(target="previous_token", unit=head)
         object.__setattr__(member, "control_units", table)
     verdicts = found.verdicts()
-    assert {*verdicts.query("unit == 'L0H2'")["metric"]} == {
-        "area",
-        "half_way",
-        "probe",
-    }
+    about = verdicts[verdicts["arm"] == "remove_other"]
+    assert {*about["metric"]} == {"area", "half_way", "probe"}
     text = " ".join(told(found).split())
     assert re.search(
-        r"Removing the top 10 % of rows for previous_token: area of L0H2, a control "
+        rf"Removing the top 10 % of rows for previous_token: area of {head}, a control "
         r"unit, -\d+ points \[",
         text,
     )

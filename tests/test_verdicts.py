@@ -283,8 +283,8 @@ def test_a_control_unit_has_claims_of_its_own_about_its_own_head() -> None:
         on_t[name] = member(whole | {"top": [0.7 + noise], "other": [0.93 - noise]})
         table = member(whole | {"top": [0.94 - noise], "other": [0.6 + noise]})
         on_u[name] = table.assign(target="u", unit="L1H1")
-    units = [v.Unit("t", "L2H2", on_t), *v.control_units(on_u)]
-    found = v.verdicts(arms, units).set_index(["unit", "arm", "control"])
+    both = v.units(v.Unit("t", "L2H2", on_t), on_u)
+    found = v.verdicts(arms, both).set_index(["unit", "arm", "control"])
     assert set(found.index) == {
         *(("L2H2", "top", control) for control in ("baseline", "random", "other")),
         *(("L1H1", "other", control) for control in ("baseline", "random", "top")),
@@ -296,7 +296,11 @@ def test_a_control_unit_has_claims_of_its_own_about_its_own_head() -> None:
 
 
 def test_claims_of_a_control_unit_are_about_its_own_metrics() -> None:
-    (unit,) = v.control_units({"a": pd.DataFrame({"target": ["t"], "unit": ["L0H1"]})})
+    own, table = (
+        v.Unit("u", "L2H2", {}),
+        pd.DataFrame({"target": ["t"], "unit": ["L0H1"]}),
+    )
+    _, unit = v.units(own, {"a": table})
     found = {claim.metric for claim in v.claims(ARMS, unit.target, unit.metrics)}
     assert found == {"area", "half_way", "probe"}
-    assert not [*v.control_units({"a": pd.DataFrame({"target": [], "unit": []})})]
+    assert [*v.units(own, {"a": table.iloc[:0]})] == [own]

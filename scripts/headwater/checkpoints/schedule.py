@@ -6,10 +6,13 @@ training changes fast. The same here, with the interval free.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwater.publish import write_json
 from headwater.steps import ENDED
+
+if TYPE_CHECKING:
+    from headwater.corpus.window import Window
 
 LAST_POWER = 512
 RESUME = "resume"  # folder of the state to resume from, beside those of the steps
@@ -47,6 +50,12 @@ def arm_schedule(start: int, end: int, every: int) -> list[int]:
     """
     first = start - start % every + every
     return sorted({start, *range(first, end, every), end})
+
+
+def compared_steps(window: "Window", config: Mapping[str, Any]) -> list[int]:
+    """The steps at which arms are kept and compared with the baseline."""
+    every = config["retraining"]["checkpoint_every"]
+    return arm_schedule(window.start, window.end, every)
 
 
 def point_names(window: Mapping[str, Any]) -> list[str]:

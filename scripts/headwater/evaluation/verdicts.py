@@ -218,12 +218,13 @@ def decide(
     return np.where(n < FEWEST, TOO_FEW, np.where(holds, HOLDS, FAILS))
 
 
-def control_units(tables: Mapping[str, pd.DataFrame]) -> Iterator[Unit]:
-    """The heads of other targets that arms of their own were ranked for.
+def units(own: Unit, tables: Mapping[str, pd.DataFrame]) -> Iterator[Unit]:
+    """A window's head, then those of other targets with arms of their own.
 
     Args:
         tables: `evaluation/control_units.tsv` of every member.
     """
+    yield own
     for target in dict.fromkeys(name for one in tables.values() for name in one.target):
         parts = {
             member: table[table["target"] == target] for member, table in tables.items()

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float64, Int, Int64, UInt64
 
+from headwater.corpus.window import WindowRows
+
 NGRAM = 4  # tokens; fewer repeat by chance, more only in copies
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits are as good as random
 _LEVEL = 9
@@ -76,3 +78,19 @@ def batches(total: int, width: int) -> Iterator[slice]:
     """Rows in parts of some megabytes."""
     size = max(1, (1 << 20) // width)
     yield from (slice(i, min(i + size, total)) for i in range(0, total, size))
+
+
+def text_rankings(
+    window: WindowRows, counts: Int64[np.ndarray, " ids"]
+) -> dict[str, Float64[np.ndarray, " rows"]]:
+    """Rankings by the rows' tokens that no arm picks by: `gzip` and `rarity`.
+
+    Args:
+        counts: of every id in text like the rows'.
+    """
+    found = {"gzip": np.empty(len(window)), "rarity": np.empty(len(window))}
+    for part in batches(len(window), window.rows.width):
+        tokens = window.tokens(range(part.start, part.stop))
+        found["gzip"][part] = -compressed(tokens)  # what repeats is small
+        found["rarity"][part] = rarity(tokens, counts)
+    return found

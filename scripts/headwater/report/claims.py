@@ -57,21 +57,25 @@ def amount(line: pd.Series, metric: str, unit: str = "") -> str:
 
 
 def claim_sentences(
-    verdicts: pd.DataFrame, arms: Arms, overlap: Mapping[str, float] | None = None
+    verdicts: pd.DataFrame,
+    arms: Arms,
+    target: str,
+    overlap: Mapping[str, float] | None = None,
 ) -> dict[str, str]:
     """What is claimed of the head's area, arm by arm: every control and its verdict.
 
     Args:
+        target: the window's; an arm ranked for another has a control unit.
         overlap: share of an arm's rows that are the judged arm's, where it is known.
     """
     areas = verdicts[verdicts["metric"] == "area"]
     told = {}
     for arm, lines in areas.groupby("arm", sort=False):
-        settings, unit = arms[str(arm)], str(lines["unit"].iloc[0])
+        settings = arms[str(arm)]
         begins, of = doing(settings), ""
-        if unit != areas["unit"].iloc[0]:
-            begins += f" for {settings['target']}"
-            of = f" of {unit}, a control unit,"
+        if (own := settings.get("target", target)) != target:
+            begins += f" for {own}"
+            of = f" of {lines['unit'].iloc[0]}, a control unit,"
         told[str(arm)] = f"{begins}: {_told(lines, overlap or {}, of)}"
     return told
 

@@ -109,7 +109,9 @@ def _origins(tables: Tables) -> Iterator[str]:
 
 def _claims(tables: Tables, arms: Mapping[str, Arm]) -> Iterator[str]:
     overlap = {name: arm.overlap for name, arm in arms.items()}
-    told = claims.claim_sentences(tables.verdicts, tables.arms, overlap)
+    told = claims.claim_sentences(
+        tables.verdicts, tables.arms, tables.window_target, overlap
+    )
     for name, text in told.items():
         beside = claims.specificity_sentence(
             tables.specificity, name, tables.target.head

@@ -9,7 +9,7 @@ import pandas as pd
 
 from headwater.corpus.window import Window
 from headwater.evaluation.effects import series
-from headwater.evaluation.verdicts import Unit, control_units, verdicts
+from headwater.evaluation.verdicts import Unit, units, verdicts
 from headwater.heads.targets import NOT_FOUND, read_choice
 from headwater.identity import Config
 from headwater.interventions.runs import BASELINE
@@ -127,7 +127,7 @@ class Study:
         effects = {member.name: member.effects for member in self.judged}
         others = {member.name: member.control_units for member in self.judged}
         own = Unit(target, self.unit, effects)
-        return verdicts(arms, [own, *control_units(others)])
+        return verdicts(arms, units(own, others))
 
     def table(self) -> pd.DataFrame:
         """A line a member: its state, head, window, and the area of every arm."""

@@ -30,7 +30,8 @@ def summary_text(study: Study, verdicts: pd.DataFrame, places: dict[str, str]) -
     blocks = [title, *_members(study), "\n".join(_others(study))]
     if len(study.judged):
         how = HOW.format(level=round(100 * LEVEL), count=len(verdicts), fewest=FEWEST)
-        told = claims.claim_sentences(verdicts, study.config["arms"])
+        target = study.config["window"]["target"]
+        told = claims.claim_sentences(verdicts, study.config["arms"], target)
         blocks += [
             textwrap.fill(how, WIDTH),
             "\n".join(map(_item, told.values())),

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headwater.checkpoints.schedule import RESUME, arm_schedule
+from headwater.checkpoints.schedule import RESUME, compared_steps
 from headwater.locks import exclusive
 from headwater.publish import part_of, publish_work
 from headwater.training.spec import Spec
@@ -27,18 +27,17 @@ def train(spec: Spec, ranks: "Ranks", device: str) -> None:
     config, settings = spec.config, spec.config["retraining"]
     choice, window = open_window(spec.path("window"), spec.inputs["rows"], config)
     arm = read_arm(spec.path("arm"), config)
-    start, end = choice.window.start, choice.window.end
     with shared_work(Path(spec.target), spec.begun_with, ranks) as folder:
         run = Run(
             label="{arm} seed {draw}".format(**spec.options),
             folder=folder,
-            schedule=arm_schedule(start, end, settings["checkpoint_every"]),
+            schedule=compared_steps(choice.window, config),
             keep_optimizer=False,
             identity=spec.identity,
             device=device,
         )
         recipe = recipe_of(config, settings["divisor"])
-        batches = arm_batches(window, arm, start)
+        batches = arm_batches(window, arm, choice.window.start)
         train_run(run, spec.path("checkpoint"), recipe, batches, config, ranks)
 
 
