@@ -1,6 +1,6 @@
 """What the pages quote of runs is what those runs said: docs/runs has their results."""
 
-import re
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -10,26 +10,36 @@ from headwater.tables import read_table
 
 REPOSITORY = Path(__file__).parents[1]
 RUNS = REPOSITORY / "docs/runs"
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-QUOTED = re.compile(r"<!-- from (\S+) -->\n+```text\n(.*?)```", re.DOTALL)
+SPEC = importlib.util.spec_from_file_location(
+    "quote", REPOSITORY / "benchmarks" / "quote.py"
+)
+quote = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(quote)
+TEXTS = {page.name: page.read_text(encoding="utf-8") for page in quote.PAGES}
 
 
-def quotations() -> list[tuple[str, str, str]]:
-    """Page, file and text of every block that a page quotes of a run's results."""
-    return [
-        (page.name, file, block)
-        for page in PAGES
-        for file, block in QUOTED.findall(page.read_text(encoding="utf-8"))
-    ]
-
-
-@pytest.mark.parametrize(("page", "file", "block"), quotations())
-def test_a_quoted_block_stands_in_the_runs_own_file(page, file, block) -> None:
-    assert block in (REPOSITORY / file).read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", TEXTS)
+def test_a_quoted_block_is_what_the_runs_own_file_says(page: str) -> None:
+    for block, right in quote.quotations(TEXTS[page]):
+        assert block == right
+    assert quote.requoted(TEXTS[page]) == TEXTS[page]
+    assert TEXTS[page].count("<!-- from ") == len([*quote.quotations(TEXTS[page])])
 
 
 def test_the_readme_and_the_evidence_quote_their_runs() -> None:
-    assert {"README.md", "evidence.md"} <= {page for page, _, _ in quotations()}
+    assert {"README.md", "evidence.md"} <= {
+        page for page, text in TEXTS.items() if [*quote.quotations(text)]
+    }
+
+
+def test_a_block_that_says_otherwise_is_put_right() -> None:
+    text = TEXTS["README.md"]
+    block, _ = next(quote.quotations(text))
+    wrong = text.replace(block, block.replace("Head ", "Tail "))
+    assert wrong != text
+    assert quote.requoted(wrong) == text
+    with pytest.raises(ValueError, match="no lines from 'Nothing' until 'area:'"):
+        quote.requoted(text.replace('"Head" until', '"Nothing" until'))
 
 
 @pytest.mark.parametrize(
