@@ -26,7 +26,7 @@ from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, run_pass
 from headwater.influence.files import Product
 from headwater.influence.scores import Vectors
-from headwater.neox import attention_of, final_hidden, geometry
+from headwater.models.sites import final_hidden, geometry, readers
 from headwater.projection.coordinates import Projection, all_coordinates
 from headwater.projection.writer import GradientWriter, fill_store
 
@@ -81,7 +81,7 @@ def limit_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
     """
     model.requires_grad_(False)
     rows = rows.to(model.device)
-    first = attention_of(model, 0).query_key_value
+    first = readers(model, 0)["query_key_value"]
     root = first.register_forward_hook(lambda *call: call[2].requires_grad_(True))
     hidden = final_hidden(model, rows[:, :-1])
     root.remove()

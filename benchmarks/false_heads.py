@@ -19,7 +19,7 @@ from headwater.heads.scores import head_scores, scores_table
 from headwater.heads.sequences import repeated_sequences
 from headwater.heads.targets import CONTROLS, FOUND, TIMES_CONTROL, find_head
 from headwater.identity import Config
-from headwater.neox import geometry, qkv_weight
+from headwater.models.sites import geometry, qkv_weight
 from headwater.training.run import new_model
 
 SCORES = ("prefix_matching", "previous_token", "copying")
@@ -44,7 +44,8 @@ def tables(config: Config, null: str, models: int) -> Iterator[pd.DataFrame]:
         model = new_model(drawn, vocabulary, seed).eval()
         with torch.no_grad():
             for layer in range(geometry(model).layers):
-                qkv_weight(model, layer)[:, :2].mul_(times)
+                q, k, _ = geometry(model).split_qkv(qkv_weight(model, layer))
+                q.mul_(times), k.mul_(times)
         yield scores_table(0, head_scores(model, data))
 
 

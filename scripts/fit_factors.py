@@ -13,7 +13,7 @@ from headwater.curvature.files import write_factors
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.identity import identity
-from headwater.neox import geometry
+from headwater.models.sites import geometry
 from headwater.seeds import stable_seed
 
 

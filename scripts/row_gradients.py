@@ -11,7 +11,7 @@ from headwater.gradients.files import read_probe_gradient
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window, read_target
 from headwater.identity import identity
-from headwater.neox import geometry
+from headwater.models.sites import geometry
 from headwater.progress import Progress
 from headwater.projection.coordinates import (
     Projection,

@@ -19,7 +19,7 @@ from headwater.identity import identity
 from headwater.influence.average import PointScores, within
 from headwater.influence.stored_variants import Point, stored_scores
 from headwater.interventions.facts import write_facts
-from headwater.neox import geometry
+from headwater.models.sites import geometry
 from headwater.probes import find_probe
 from headwater.projection.store import store_parts
 from headwater.seeds import stable_seed

@@ -50,7 +50,7 @@ PROBE = Addition(
 from torch import Tensor
 
 from headwater.geometry import Head
-from headwater.neox import Model, attention_patterns
+from headwater.models.sites import Model, attention_patterns
 from headwater.probes.registry import ProbeData, probe
 
 

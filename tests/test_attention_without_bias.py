@@ -11,7 +11,7 @@ from headwater.gradients.heads import gradients_of, split_blocks
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.heads.scores import head_scores
-from headwater.neox import geometry
+from headwater.models.sites import geometry
 from headwater.probes import PROBES
 from model_hub import pythia_tensors, write_revision
 from test_checkpoint_source import WEIGHTS, fetch, folder_config, hf_weights

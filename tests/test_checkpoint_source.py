@@ -329,7 +329,11 @@ def test_dropout_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "llama"}, "a model of type 'llama'"),
+        ({"model_type": "mamba"}, "a model of type 'mamba'"),
+        (
+            {"model_type": "llama"},
+            "a model of type 'llama', model.architecture is 'gpt_neox' in the config",
+        ),
         (
             {"hidden_size": 64},
             "hidden_size is 64 in this model, model.hidden_size is 32",
@@ -343,7 +347,10 @@ def test_dropout_is_left_out(tmp_path):
             {"max_position_embeddings": 4},
             "the model has 4 positions, corpus.seq_len is",
         ),
-        ({"tie_word_embeddings": True}, "tied embeddings are not supported"),
+        (
+            {"tie_word_embeddings": True},
+            "tie_word_embeddings is true in this model; write model.tie_word",
+        ),
     ],
 )
 def test_a_model_that_does_not_fit_the_config_is_refused(tmp_path, changes, message):

@@ -187,9 +187,9 @@ def test_weights_that_are_not_finite_are_refused(checkpoint, value):
 
 def test_another_architecture_is_refused(checkpoint):
     path = checkpoint / "config.json"
-    path.write_text(path.read_text().replace('"gpt_neox"', '"llama"'))
+    path.write_text(path.read_text().replace('"gpt_neox"', '"mamba"'))
     message = refusal(checkpoint)
-    assert message.startswith(f"{path}: a model of type 'llama'; Headwater supports")
+    assert message.startswith(f"{path}: a model of type 'mamba'; Headwater supports")
 
 
 def test_rows_longer_than_the_models_positions_are_refused(checkpoint):

@@ -22,7 +22,7 @@ from headwater.gradients.heads import gradients_of, head_gradients, layer_bases
 from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
 from headwater.influence.inverse import solve
 from headwater.influence.scores import standard_basis
-from headwater.neox import final_hidden, geometry
+from headwater.models.sites import final_hidden, geometry
 from headwater.seeds import stable_seed
 from tiny import loop_gradients, random_rows, sample_labels, tiny_model
 
@@ -249,10 +249,8 @@ def trace_of(sides: dict[str, Tensor], head: Head, sizes: Geometry):
     qkv[..., first + 2 * width : first + 3 * width] = sides[f"{head}/v"]
     z = torch.zeros_like(output)
     z[..., width * head.index : width * (head.index + 1)] = sides[f"{head}/z"]
-    trace = LayerTrace()
-    trace.qkv_input, trace.qkv_grad = inputs, qkv
-    trace.dense_input, trace.dense_grad = z, output
-    return {0: trace}
+    given, grads = {"qkv": inputs, "dense": z}, {"qkv": qkv, "dense": output}
+    return {0: LayerTrace(("qkv",), "dense", given, grads)}
 
 
 @pytest.mark.parametrize("alpha", [0.03, 0.1, 10.0])

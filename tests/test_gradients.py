@@ -11,7 +11,7 @@ from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
 from headwater.gradients.heads import gradients_of, split_blocks
 from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
-from headwater.neox import geometry
+from headwater.models.sites import geometry
 from headwater.projection.coordinates import (
     Projection,
     all_coordinates,

@@ -27,7 +27,7 @@ from headwater.influence.scores import (
     token_scores,
 )
 from headwater.influence.variants import VARIANTS, Question, Setting, variant_scores
-from headwater.neox import geometry
+from headwater.models.sites import geometry
 from headwater.probes import PROBES
 from headwater.projection.coordinates import (
     Projection,

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from headwater import cross_entropy as loss
 from headwater.cross_entropy import token_losses
-from headwater.neox import final_hidden
+from headwater.models.sites import final_hidden
 from tiny import random_rows, sample_labels, tiny_model
 
 

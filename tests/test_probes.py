@@ -12,7 +12,7 @@ from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.scores import head_scores
-from headwater.neox import attention_patterns
+from headwater.models.sites import attention_patterns
 from headwater.probes import PROBES, ProbeData, Repeats, find_probe
 from headwater.probes.prefix_matching import matched_attention
 from tiny import (

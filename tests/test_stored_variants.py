@@ -13,7 +13,7 @@ from headwater.influence.files import Product
 from headwater.influence.inverse import solve
 from headwater.influence.scores import stream_scores
 from headwater.influence.stored_variants import Point, stored_scores
-from headwater.neox import geometry
+from headwater.models.sites import geometry
 from headwater.probes import PROBES
 from headwater.projection.coordinates import Projection, all_coordinates
 from headwater.projection.writer import GradientWriter, fill_store

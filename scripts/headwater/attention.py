@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from headwater.neox import Model
+from headwater.models.sites import Model
 
 NAME = "headwater_float32"
 
@@ -43,12 +43,23 @@ def in_float32(model: Model, compute: torch.dtype | None) -> Iterator[None]:
 
 
 def _attend(
-    module: nn.Module, query: Heads, key: Heads, value: Heads, mask: None, **_: Any
+    module: nn.Module,
+    query: Heads,
+    key: Heads,
+    value: Heads,
+    mask: None,
+    scaling: float | None = None,
+    **_: Any,
 ) -> tuple[Tensor, None]:
     """As `transformers` calls it; rows are whole, so only what is ahead is masked."""
     assert mask is None
     with torch.autocast("cpu", enabled=False):
         out = scaled_dot_product_attention(
-            query.float(), key.float(), value.float(), is_causal=True
+            query.float(),
+            key.float(),
+            value.float(),
+            is_causal=True,
+            scale=scaling,
+            enable_gqa=key.shape[1] != query.shape[1],
         )
     return out.transpose(1, 2), None

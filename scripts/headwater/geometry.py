@@ -1,7 +1,8 @@
-"""Heads and their sizes; free of torch, which is slow to import."""
+"""Heads, their sizes and where they lie; free of torch, which is slow to import."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headwater.errors import HeadwaterError
@@ -35,25 +36,83 @@ class Head:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Sizes of a GPT-NeoX model's attention."""
+    """Sizes of a model's attention, and in which order its heads lie.
+
+    Attributes:
+        hidden: width of the model.
+        kv_heads: pairs of K and V in a layer; None for one a head. Where there are
+            fewer, `heads / kv_heads` neighbours share one.
+        head_width: None for `hidden / heads`.
+        by_head: whether Q, K and V of a head stand together in the projection's output
+            (GPT-NeoX); else all Q come first, then all K, then all V.
+    """
 
     layers: int
     heads: int
     hidden: int
+    kv_heads: int | None = None
+    head_width: int | None = None
+    by_head: bool = True
 
     @property
     def d_head(self) -> int:
         """Width of one head."""
-        return self.hidden // self.heads
+        return self.head_width or self.hidden // self.heads
+
+    @property
+    def groups(self) -> int:
+        """Groups of heads that share K and V, in a layer."""
+        return self.kv_heads or self.heads
+
+    def group_of(self, head: int) -> int:
+        """The group that a head of a layer belongs to."""
+        return head // (self.heads // self.groups)
 
     def all_heads(self) -> list[Head]:
         """Every head, layer by layer."""
         return [Head(la, he) for la in range(self.layers) for he in range(self.heads)]
 
-    def split_qkv(self, qkv: "Tensor") -> "Tensor":
-        """View [..., 3 * hidden] as [..., heads, 3, d_head] (q, k, v)."""
-        return qkv.view(*qkv.shape[:-1], self.heads, 3, self.d_head)
+    def split_qkv(self, qkv: "Tensor") -> "tuple[Tensor, Tensor, Tensor]":
+        """View [..., outputs] as Q [..., heads, d_head], K, V [..., groups, d_head]."""
+        if self.by_head:
+            q, k, v = self._fused(qkv).unbind(dim=-2)
+            return q, k, v
+        counts = self.heads, self.groups, self.groups
+        parts = qkv.split([count * self.d_head for count in counts], dim=-1)
+        q, k, v = (
+            part.unflatten(-1, (count, self.d_head))
+            for part, count in zip(parts, counts, strict=True)
+        )
+        return q, k, v
+
+    def of_heads(
+        self, qkv: "Tensor", indices: Sequence[int]
+    ) -> "tuple[Tensor, Geometry]":
+        """The outputs that some heads of a layer own or share, and how they lie there.
+
+        Each head has a K and V of its own in what is returned, but where all are asked
+        for: that is the tensor itself.
+        """
+        if [*indices] == [*range(self.heads)]:
+            return qkv, self
+        count = len(indices)
+        own = replace(self, heads=count, kv_heads=None, head_width=self.d_head)
+        if self.by_head:
+            return self._fused(qkv)[..., [*indices], :, :].flatten(-3), own
+        groups = [self.group_of(index) for index in indices]
+        parts = zip(self.split_qkv(qkv), ([*indices], groups, groups), strict=True)
+        import torch  # by whoever has a tensor it has been paid for
+
+        return torch.cat([p[..., of, :].flatten(-2) for p, of in parts], dim=-1), own
+
+    def by_query(self, shared: "Tensor", dim: int) -> "Tensor":
+        """K or V of every group, along a dimension, as the heads have it."""
+        share = self.heads // self.groups
+        return shared if share == 1 else shared.repeat_interleave(share, dim=dim)
 
     def split_heads(self, values: "Tensor") -> "Tensor":
-        """View [..., hidden] as [..., heads, d_head]."""
-        return values.view(*values.shape[:-1], self.heads, self.d_head)
+        """View [..., heads * d_head] as [..., heads, d_head]."""
+        return values.unflatten(-1, (self.heads, self.d_head))
+
+    def _fused(self, qkv: "Tensor") -> "Tensor":
+        return qkv.unflatten(-1, (self.heads, 3, self.d_head))

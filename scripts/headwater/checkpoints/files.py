@@ -26,7 +26,13 @@ from headwater.checkpoints.modelconfig import read_model_config
 from headwater.checkpoints.shape import positions_problem
 from headwater.errors import HeadwaterError, again
 from headwater.identity import Config, check_identity
-from headwater.neox import Model, own_name, published_name
+from headwater.models.sites import (
+    Model,
+    base_of,
+    load_published,
+    new_model,
+    published,
+)
 from headwater.publish import fsync_tree
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -62,8 +68,8 @@ def save_checkpoint(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     model.config.to_json_file(temporary / "config.json")
-    weights = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
-    save_weights(weights, temporary)
+    weights = published(model).items()
+    save_weights({k: v.detach().contiguous() for k, v in weights}, temporary)
     if optimizer is not None:
         tensors = {**_moments(model, optimizer), **_scale(scaler)}
         save_file(tensors, temporary / OPTIMIZER_FILE)
@@ -75,10 +81,9 @@ def save_checkpoint(
 
 
 def save_weights(tensors: dict[str, torch.Tensor], folder: Path) -> None:
-    """Write a model's weights into a checkpoint's folder."""
-    named = {published_name(name): tensor for name, tensor in tensors.items()}
+    """Write a model's weights, under published names, into a checkpoint's folder."""
     # Some readers of safetensors want to know the library.
-    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def load_state(folder: Path, config: Config) -> TrainerState:
@@ -104,11 +109,9 @@ def load_model(folder: Path, config: Config) -> Model:
 
     Raises:
         HeadwaterError: missing or damaged files, a checkpoint of another config, a
-            model that is no GPT-NeoX or too short for the rows, or a weight that is NaN
+            unsupported model or one too short for the rows, or a weight that is NaN
             or infinite.
     """
-    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
-
     load_state(folder, config)
     model_config = read_model_config(folder / "config.json")
     length = config["corpus"]["seq_len"]
@@ -117,9 +120,9 @@ def load_model(folder: Path, config: Config) -> Model:
     path = folder / "model.safetensors"
     tensors = load_tensors(path)
     check_finite(path, tensors)
-    model = GPTNeoXForCausalLM(model_config)
+    model = new_model(model_config)
     with one_line_if_damaged(path):
-        model.load_state_dict({own_name(k): v for k, v in tensors.items()})
+        load_published(model, tensors)
     _check_first_batch(model, folder)
     return model.eval()
 
@@ -136,7 +139,7 @@ def _check_first_batch(model: Model, folder: Path) -> None:
                 "training diverged); take another checkpoint"
             )
 
-    handle = model.gpt_neox.register_forward_hook(check)
+    handle = base_of(model).register_forward_hook(check)
 
 
 def load_for_pass(

@@ -6,6 +6,7 @@ Read while rules are parsed.
 from collections.abc import Mapping
 from typing import Any
 
+from headwater.models import sections
 from headwater.steps import rows_of_steps
 
 BASE_MB, BASE_MINUTES = 4000, 240
@@ -20,13 +21,9 @@ def vocabulary(config: Mapping[str, Any]) -> int:
 
 
 def parameters(config: Mapping[str, Any]) -> int:
-    """All parameters of the GPT-NeoX model, biases and norms too."""
-    model = config["model"]
-    width, wide = model["hidden_size"], model["intermediate_size"]
-    attention = 4 * width * width + 4 * width
-    mlp = 2 * width * wide + width + wide
-    layers = model["num_hidden_layers"] * (attention + mlp + 4 * width)
-    return int(2 * vocabulary(config) * width + layers + 2 * width)
+    """All parameters of the model, biases and norms too."""
+    positions = config["corpus"]["seq_len"]
+    return sections.parameters(config["model"], vocabulary(config), positions)
 
 
 def training_mb(config: Mapping[str, Any]) -> int:
@@ -57,7 +54,8 @@ def pass_mb(config: Mapping[str, Any], batch_size: int) -> int:
     model, and the factors of all heads in float64.
     """
     model = config["model"]
-    width, layers = model["hidden_size"], model["num_hidden_layers"]
-    gradients = 4 * width * width * layers  # Q, K, V and O of all heads
+    sizes = sections.geometry_of(model)
+    # Q, K, V and O of all heads; each has those of K and V that it shares.
+    gradients = 4 * sizes.hidden * sizes.d_head * sizes.heads * sizes.layers
     numbers = 3 * 4 * batch_size * gradients + 4 * parameters(config) + 24 * gradients
     return BASE_MB + numbers // 1_000_000

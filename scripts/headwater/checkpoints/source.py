@@ -18,6 +18,7 @@ from headwater.checkpoints.shape import shape_problem
 from headwater.checkpoints.weights import Get, normalised, read_weights
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
+from headwater.models import architecture
 from headwater.net.hub import absent, hub_file
 from headwater.publish import Identity, publish_folder, write_json
 from headwater.steps import step_of
@@ -44,7 +45,8 @@ def fetch_checkpoint(
     if wrong := shape_problem(model_config.to_dict(), config):
         raise HeadwaterError(f"{config_file}: {wrong}")
     # Training repeats bit by bit, and Pythia had no dropout.
-    model_config.update({"attention_dropout": 0.0, "hidden_dropout": 0.0})
+    dropouts = architecture(model_config.model_type).dropouts
+    model_config.update(dict.fromkeys(dropouts, 0.0))
     found = read_weights(get)
     if found is None:
         raise _missing(place, revision, f"{SAFE} or {PICKLED}")

@@ -15,15 +15,13 @@ from torch import Tensor
 from headwater.checkpoints.damage import FETCH_AGAIN, one_line_if_damaged
 from headwater.checkpoints.revisions import PICKLED, SAFE
 from headwater.errors import HeadwaterError
-from headwater.neox import published_name
+from headwater.models import architecture
 from headwater.strictjson import read_object
 from headwater.unreadable import stand_in
 
 if TYPE_CHECKING:
-    from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
+    from headwater.models.sites import Model, ModelConfig
 
-# Buffers of older `transformers`, stored though they are no weights.
-OLD_BUFFERS = ("attention.bias", "attention.masked_bias", "rotary_emb.inv_freq")
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 Tensors = dict[str, Tensor]
@@ -119,7 +117,7 @@ def _is_plain(name: Any) -> bool:
     return name.isprintable() and not {"/", "\\"} & set(name)
 
 
-def normalised(path: Path, tensors: Tensors, model_config: "GPTNeoXConfig") -> Tensors:
+def normalised(path: Path, tensors: Tensors, model_config: "ModelConfig") -> Tensors:
     """The model's weights under published names, without older versions' buffers.
 
     They own their memory and are in a precision that float32 holds.
@@ -128,22 +126,28 @@ def normalised(path: Path, tensors: Tensors, model_config: "GPTNeoXConfig") -> T
         HeadwaterError: a tensor is missing, unknown, of another shape, or holds what no
             float32 is.
     """
-    found: Tensors = {}
-    for name, tensor in tensors.items():
-        if name.endswith(OLD_BUFFERS):
+    from headwater.models.sites import published, tied
+
+    model = _empty_model(path, model_config)
+    wanted = {name: tuple(own.shape) for name, own in published(model).items()}
+    kind, found = architecture(model_config.model_type), dict[str, Tensor]()
+    for stored, tensor in tensors.items():
+        name = kind.published_name(stored)
+        if f"{model.base_model_prefix}.{name}" in wanted:  # saved as a base model
+            name = f"{model.base_model_prefix}.{name}"
+        if stored.endswith(kind.buffers) or name in tied(model):
             continue
-        if published_name(name) in found:
+        if name in found:
             raise HeadwaterError(
-                f"{path}: {name} stands there twice, under an old and a new name; "
-                f"{FETCH_AGAIN}"
+                f"{path}: {stored} stands there twice, under an old and a new "
+                f"name; {FETCH_AGAIN}"
             )
         if wrong := _kind_problem(tensor):
             raise HeadwaterError(
-                f"{path}: {name} is {wrong}; only plain weights in float16, bfloat16, "
-                "float32 or float64 can be used"
+                f"{path}: {stored} is {wrong}; only plain weights in float16, "
+                "bfloat16, float32 or float64 can be used"
             )
-        found[published_name(name)] = tensor.detach()
-    wanted = _wanted_shapes(path, model_config)
+        found[name] = tensor.detach()
     for name in sorted(wanted.keys() | found.keys()):
         shape = tuple(found[name].shape) if name in found else "missing"
         if shape != wanted.get(name, "missing"):
@@ -165,16 +169,13 @@ def _kind_problem(tensor: Tensor) -> str | None:
     return None
 
 
-def _wanted_shapes(
-    path: Path, model_config: "GPTNeoXConfig"
-) -> dict[str, tuple[int, ...]]:
-    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+def _empty_model(path: Path, model_config: "ModelConfig") -> "Model":
+    """A model of the config, without numbers."""
+    from headwater.models.sites import new_model
 
-    with one_line_if_damaged(path.with_name("config.json"), own=False):
-        with torch.device("meta"):
-            model = GPTNeoXForCausalLM(model_config)
-        weights = model.state_dict()
-    return {published_name(k): tuple(v.shape) for k, v in weights.items()}
+    damaged = one_line_if_damaged(path.with_name("config.json"), own=False)
+    with damaged, torch.device("meta"):
+        return new_model(model_config)
 
 
 def _narrowed(path: Path, name: str, tensor: Tensor) -> Tensor:

@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator
 
 from headwater.config.registry import Config, check, problem
+from headwater.config.schema import fill_defaults
 from headwater.corpus.sources import find, gives_rows
+from headwater.models import ARCHITECTURES
+from headwater.models.sections import geometry_of, kind_of
 from headwater.problems import Problem
 from headwater.steps import training_rows
 
@@ -78,29 +81,48 @@ def _row_shards_have_rows(config: Config) -> Iterator[Problem]:
         yield problem("corpus.row_shards", text)
 
 
-@check("model.hidden_size", "model.num_attention_heads")
+@check("model")
+def _key_is_the_architectures(config: Config) -> Iterator[Problem]:
+    """Keys that only others have are wrong, but at the default that all are given."""
+    section, kind = config["model"], kind_of(config["model"])
+    defaults = fill_defaults({"model": {}})["model"]
+    others = {key for other in ARCHITECTURES.values() for key in other.keys}
+    for key in sorted(others - {*kind.keys}):
+        if key in section and section[key] != defaults.get(key):
+            text = f"a {kind.label} model has none; remove this key"
+            yield problem(f"model.{key}", text)
+
+
+@check("model")
 def _heads_divide_width(config: Config) -> Iterator[Problem]:
-    width, heads = _width_and_heads(config)
+    section = config["model"]
+    width, heads = section["hidden_size"], section["num_attention_heads"]
+    groups = section.get("num_key_value_heads", heads)
     if width % heads:
         text = f"{width} is no multiple of num_attention_heads ({heads})"
         yield problem("model.hidden_size", text)
+    if heads % groups:
+        text = f"{heads} heads cannot share {groups}; take a divisor of {heads}"
+        yield problem("model.num_key_value_heads", text)
 
 
-@check("model.hidden_size", "model.num_attention_heads", "model.rotary_pct")
+@check("model")
 def _rotary_turns_pairs(config: Config) -> Iterator[Problem]:
-    width, heads = _width_and_heads(config)
-    share = config["model"]["rotary_pct"]
-    turned = int(width // heads * share)
-    if width % heads == 0 and (turned == 0 or turned % 2):
+    section = config["model"]
+    keys, d_head = kind_of(section).keys, geometry_of(section).d_head
+    if "rotary_emb_base" not in keys:
+        return
+    share = section["rotary_pct"] if "rotary_pct" in keys else 1.0
+    turned = int(d_head * share)
+    if section["hidden_size"] % section["num_attention_heads"] == 0 and (
+        turned == 0 or turned % 2
+    ):
         text = (
-            f"{share} of the {width // heads} dimensions of a head is {turned}; "
+            f"{share} of the {d_head} dimensions of a head is {turned}; "
             "it must be even and not 0"
         )
-        yield problem("model.rotary_pct", text)
-
-
-def _width_and_heads(config: Config) -> tuple[int, int]:
-    return config["model"]["hidden_size"], config["model"]["num_attention_heads"]
+        key = "rotary_pct" if "rotary_pct" in keys else "hidden_size"
+        yield problem(f"model.{key}", text)
 
 
 @check("corpus.tokenizer", "model.vocab_size")

@@ -26,7 +26,7 @@ from headwater.gradients.blocks import Bases, Matrices, Mode, block_sides, block
 from headwater.gradients.capture import LayerTrace
 from headwater.gradients.heads import by_layer, gradients_of, split_blocks
 from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
-from headwater.neox import Model, geometry
+from headwater.models.sites import Model, geometry
 from headwater.progress import Progress
 from headwater.seeds import stable_seed
 

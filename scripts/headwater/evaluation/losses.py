@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
 from headwater.cross_entropy import token_losses
-from headwater.neox import Model, final_hidden
+from headwater.models.sites import Model, final_hidden
 
 
 @dataclass(frozen=True)

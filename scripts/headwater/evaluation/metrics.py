@@ -22,7 +22,7 @@ from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
 from headwater.geometry import Head
 from headwater.heads.copy_gain import ablation, copy_gain
 from headwater.heads.scores import head_scores
-from headwater.neox import Model
+from headwater.models.sites import Model
 from headwater.probes import Probe, ProbeData, Repeats
 
 COLUMNS = ["step", "metric", "kind", "name", "value"]

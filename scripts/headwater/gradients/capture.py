@@ -1,19 +1,27 @@
 """Inputs and output gradients of the attention layers, from one forward and backward.
 
 For a linear map `y = x W`, a row's gradient is `G = X^T dY`, summed over its tokens. So
-the inputs `X` and the output gradients `dY` of `query_key_value` and `dense` are all
-that per-row gradients of every head need; autograd never forms a weight gradient.
+the inputs `X` and the output gradients `dY` of the maps that read an attention's input
+and of the one that writes its output are all that per-row gradients of every head need;
+autograd never forms a weight gradient.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from headwater.neox import Model, attention_of, dense_of, geometry
+from headwater.models.sites import (
+    Model,
+    architecture_of,
+    geometry,
+    readers,
+    writer,
+)
 
 
 @dataclass
@@ -21,33 +29,53 @@ class LayerTrace:
     """What one layer's attention saw in one pass.
 
     Attributes:
-        qkv_input: after the LayerNorm.
-        qkv_grad: at the output of `query_key_value`, of width 3 * hidden.
-        dense_input: the heads' outputs z, head-major.
-        dense_grad: at the output of `dense`.
+        inputs: of every linear map, by its name.
+        grads: at its output, likewise.
+        reads: the maps that read the attention's input, which is one for all.
+        writes: the map that adds to the residual stream.
     """
 
-    qkv_input: Float[Tensor, "batch length hidden"] = field(init=False)
-    qkv_grad: Float[Tensor, "batch length qkv"] = field(init=False)
-    dense_input: Float[Tensor, "batch length hidden"] = field(init=False)
-    dense_grad: Float[Tensor, "batch length hidden"] = field(init=False)
+    reads: tuple[str, ...]
+    writes: str
+    inputs: dict[str, Float[Tensor, "batch length _"]] = field(default_factory=dict)
+    grads: dict[str, Float[Tensor, "batch length _"]] = field(default_factory=dict)
+
+    @property
+    def qkv_input(self) -> Float[Tensor, "batch length hidden"]:
+        """What Q, K and V are made of: after the norm, where there is one."""
+        return self.inputs[self.reads[0]]
+
+    @property
+    def qkv_grad(self) -> Float[Tensor, "batch length qkv"]:
+        """At the outputs of all maps that read, side by side."""
+        parts = [self.grads[name] for name in self.reads]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+    @property
+    def z(self) -> Float[Tensor, "batch length heads_d_head"]:
+        """The heads' outputs, head-major."""
+        return self.inputs[self.writes]
+
+    @property
+    def output_grad(self) -> Float[Tensor, "batch length hidden"]:
+        """At what the attention adds to the residual stream."""
+        return self.grads[self.writes]
 
 
 @contextmanager
 def captured(model: Model, layers: Iterable[int]) -> Iterator[dict[int, LayerTrace]]:
     """Traces of some layers of a model, which is frozen; new after each backward pass.
 
-    The lowest captured layer's `query_key_value` output is made the root of the graph,
-    so nothing below it is differentiated.
+    What the lowest captured layer makes of its input is made the root of the graph, so
+    nothing below it is differentiated.
     """
     model.requires_grad_(False)
-    traces = {layer: LayerTrace() for layer in sorted(set(layers))}
-    handles = []
-    for layer, trace in traces.items():
-        attention = attention_of(model, layer)
-        for name, module in (("qkv", "query_key_value"), ("dense", "dense")):
-            hook = _recorder(trace, name)
-            handles.append(attention.get_submodule(module).register_forward_hook(hook))
+    kind, traces, handles = architecture_of(model), {}, []
+    for layer in sorted(set(layers)):
+        trace = traces[layer] = LayerTrace(kind.reads, kind.writes)
+        maps = {**readers(model, layer), kind.writes: writer(model, layer)}
+        for name, module in maps.items():
+            handles.append(module.register_forward_hook(_recorder(trace, name)))
     try:
         yield traces
     finally:
@@ -57,13 +85,13 @@ def captured(model: Model, layers: Iterable[int]) -> Iterator[dict[int, LayerTra
 
 def _recorder(trace: LayerTrace, name: str) -> Callable[..., None]:
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        setattr(trace, f"{name}_input", inputs[0].detach())
+        trace.inputs[name] = inputs[0].detach()
         # Zero where no backward pass comes: a probe of attention patterns, say, does
         # not depend on its head's V and O.
-        setattr(trace, f"{name}_grad", output.new_zeros(()).expand_as(output))
+        trace.grads[name] = output.new_zeros(()).expand_as(output)
         if not output.requires_grad:
             output.requires_grad_(True)
-        output.register_hook(lambda grad: setattr(trace, f"{name}_grad", grad))
+        output.register_hook(partial(trace.grads.__setitem__, name))
 
     return record
 
@@ -85,7 +113,7 @@ def detached_heads(model: Model, kept: int) -> Iterator[None]:
         return (torch.stack(cut, dim=-2).flatten(-2), *inputs[1:])
 
     handles = [
-        dense_of(model, layer).register_forward_pre_hook(cut)
+        writer(model, layer).register_forward_pre_hook(cut)
         for layer in range(sizes.layers)
     ]
     try:

@@ -8,36 +8,20 @@ after block, rows before columns: `qk` [hidden, 2 d_head], `v` [hidden, d_head],
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import Bases, Block, Mode, blocks_of
+from headwater.gradients.blocks import BLOCKS, Bases, Block, Mode, blocks_of
 from headwater.gradients.capture import LayerTrace
 from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
-from headwater.neox import Model, geometry
+from headwater.models.sites import Model, geometry
 
-
-@dataclass(frozen=True)
-class LayerBasis:
-    """Eigenvectors of one layer's heads, as columns, in the order of those heads.
-
-    Attributes:
-        input: of the layer's input.
-        qk: of each head's dQ, dK, of width 2 d_head.
-        v: of each head's dV; absent under mode `qk`.
-        z: of each head's output; absent under mode `qk`.
-        output: of the layer's output gradient; absent likewise.
-    """
-
-    input: Float[Tensor, "hidden hidden"]
-    qk: Float[Tensor, "heads qk qk"]
-    v: Float[Tensor, "heads d_head d_head"] | None = None
-    z: Float[Tensor, "heads d_head d_head"] | None = None
-    output: Float[Tensor, "hidden hidden"] | None = None
+# Eigenvectors of one layer's heads, as columns, by side: `input` and `output` are those
+# of the layer; the others are stacked, a head each, in the order of those heads.
+LayerBasis = Mapping[str, Float[Tensor, "*_heads _width _width"]]
 
 
 def by_layer(heads: list[Head]) -> dict[int, list[Head]]:
@@ -55,28 +39,20 @@ def layer_bases(
         bases: by side name, as in `curvature.Factors`.
         like: gives device and precision.
     """
-    result = {}
+    result: dict[int, LayerBasis] = {}
     for layer, own in by_layer(heads).items():
         blocks = [blocks_of([head], mode) for head in own]
-        stack = {
-            name: torch.stack([bases[name_of(b)] for b in column]).to(like)
-            for column in zip(*blocks, strict=True)
-            for name, name_of in _OWN_SIDES[column[0].name].items()
-        }
-        shared = {
-            name: bases[f"L{layer}/{name}"].to(like)
-            for name in ("input", "output")[: 2 if mode == "qkvo" else 1]
-        }
-        result[layer] = LayerBasis(**shared, **stack)
+        found = {}
+        for column in zip(*blocks, strict=True):
+            first = column[0]
+            found[_kind(first.shared)] = bases[first.shared]
+            found[_kind(first.own)] = torch.stack([bases[b.own] for b in column])
+        result[layer] = {name: basis.to(like) for name, basis in found.items()}
     return result
 
 
-# The sides that belong to one head alone: field of `LayerBasis` to side of the block.
-_OWN_SIDES = {
-    "qk": {"qk": lambda block: block.right},
-    "v": {"v": lambda block: block.right},
-    "o": {"z": lambda block: block.left},
-}
+def _kind(side: str) -> str:
+    return side.rpartition("/")[2]
 
 
 def head_gradients(
@@ -125,32 +101,35 @@ def layer_gradients(
     basis: LayerBasis | None = None,
 ) -> Float[Tensor, "batch heads parameters"]:
     """Flat gradients of heads of one layer."""
-    indices = [head.index for head in heads]
-    index = slice(None) if indices == list(range(sizes.heads)) else indices
-    x, dy = trace.qkv_input, sizes.split_qkv(trace.qkv_grad)[:, :, index]
-    product = _product(x, dy.flatten(2), basis.input if basis else None)
-    qkv = product.unflatten(2, (len(heads), 3, sizes.d_head)).transpose(1, 2)
-    # [batch, heads, hidden, 3, d_head]
-    qk = _turned(qkv[..., :2, :].flatten(3), basis.qk if basis else None)
-    parts = [qk.flatten(2)]
-    if mode == "qkvo":
-        v = _turned(qkv[..., 2, :], basis.v if basis else None)
-        parts += [v.flatten(2), _output_part(trace, index, sizes, basis).flatten(2)]
-    return torch.cat(parts, dim=2)
+    indices, basis = [head.index for head in heads], basis or {}
+    dy, own = sizes.of_heads(trace.qkv_grad, indices)
+    product = _product(trace.qkv_input, dy, basis.get("input"))
+    q, k, v = (part.transpose(1, 2) for part in own.split_qkv(product))
+    k, v = own.by_query(k, dim=1), own.by_query(v, dim=1)
+    # q, k, v: [batch, heads, hidden, d_head]
+    parts = {
+        "qk": lambda: torch.cat([q, k], dim=3),
+        "q": lambda: q,
+        "v": lambda: v,
+    }
+    flat = []
+    for name in BLOCKS[mode]:
+        if name == "o":
+            flat.append(_output_part(trace, indices, sizes, basis))
+        else:
+            flat.append(_turned(parts[name](), basis.get(name)))
+    return torch.cat([part.flatten(2) for part in flat], dim=2)
 
 
 def _output_part(
-    trace: LayerTrace,
-    index: slice | list[int],
-    sizes: Geometry,
-    basis: LayerBasis | None,
+    trace: LayerTrace, indices: list[int], sizes: Geometry, basis: LayerBasis
 ) -> Float[Tensor, "batch heads d_head hidden"]:
-    z = sizes.split_heads(trace.dense_input)[:, :, index]
+    z = sizes.split_heads(trace.z)
+    z = z if indices == [*range(sizes.heads)] else z[:, :, indices]
     # The other way round, so that the shared side comes first here too.
-    basis_out = basis.output if basis else None
-    product = _product(trace.dense_grad, z.flatten(2), basis_out)
+    product = _product(trace.output_grad, z.flatten(2), basis.get("output"))
     turned = product.unflatten(2, (z.shape[2], sizes.d_head)).transpose(1, 2)
-    return _turned(turned, basis.z if basis else None).mT
+    return _turned(turned, basis.get("z")).mT
 
 
 def _product(

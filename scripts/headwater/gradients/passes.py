@@ -13,7 +13,7 @@ from torch import Tensor
 from headwater.cross_entropy import sampled_losses, token_losses
 from headwater.errors import HeadwaterError
 from headwater.gradients.capture import LayerTrace, captured, detached_heads
-from headwater.neox import Model, final_hidden
+from headwater.models.sites import Model, final_hidden
 from headwater.seeds import stable_seed
 
 

@@ -11,7 +11,7 @@ from headwater.gradients.blocks import Matrices, Mode, blocks_of
 from headwater.gradients.capture import captured, detached_heads
 from headwater.gradients.heads import layer_gradients, split_blocks
 from headwater.logs import logger
-from headwater.neox import Model, geometry
+from headwater.models.sites import Model, geometry
 from headwater.probes import Probe, ProbeData
 
 

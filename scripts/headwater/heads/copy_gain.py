@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from headwater.geometry import Head
-from headwater.neox import Model, dense_of, final_hidden, geometry
+from headwater.models.sites import Model, final_hidden, geometry, writer
 from headwater.probes.induction import copy_losses
 from headwater.probes.registry import Repeats
 
@@ -54,7 +54,7 @@ def _mean_ablated(model: Model, head: Head) -> Iterator[None]:
         z[..., head.index, :] = z[..., head.index, :].mean(dim=0)
         return (z.flatten(-2), *inputs[1:])
 
-    handle = dense_of(model, head.layer).register_forward_pre_hook(replace)
+    handle = writer(model, head.layer).register_forward_pre_hook(replace)
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from headwater.heads.scores import head_scores, scores_table
 from headwater.heads.sequences import CHOOSING, draw_sequences
 from headwater.heads.targets import find_head
 from headwater.identity import Config
-from headwater.neox import Model
+from headwater.models.sites import Model
 from headwater.probes import PROBES
 
 

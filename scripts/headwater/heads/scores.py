@@ -8,7 +8,14 @@ from torch import Tensor
 from headwater.geometry import Head
 from headwater.heads.sequences import shuffled
 from headwater.heads.targets import CONTROLS
-from headwater.neox import Model, attention_patterns, dense_weight, geometry, qkv_weight
+from headwater.models.sites import (
+    Model,
+    attention_patterns,
+    embedding,
+    geometry,
+    output_weight,
+    value_weight,
+)
 from headwater.probes.prefix_matching import matched_attention
 from headwater.probes.previous_token import attention_one_back
 from headwater.probes.registry import Repeats
@@ -72,8 +79,8 @@ def scores_table(step: int, scores: dict[str, dict[Head, float]]) -> pd.DataFram
 
 def vocabulary_overlap(model: Model) -> Float64[Tensor, "hidden hidden"]:
     """Embedding times unembedding, over the vocabulary."""
-    embedding = model.gpt_neox.embed_in.weight.double()
-    return embedding.T @ model.get_output_embeddings().weight.double()
+    unembedding = model.get_output_embeddings().weight
+    return embedding(model).double().T @ unembedding.double()
 
 
 def copying_score(
@@ -88,8 +95,8 @@ def copying_score(
     Args:
         overlap: of the model, where many heads are asked for.
     """
-    value = qkv_weight(model, head.layer)[head.index, 2].double()  # [d_head, hidden]
-    output = dense_weight(model, head.layer)[:, head.index].double()  # [hidden, d_head]
+    value = value_weight(model, head).mT.double()  # [d_head, hidden]
+    output = output_weight(model, head).mT.double()  # [hidden, d_head]
     if overlap is None:
         overlap = vocabulary_overlap(model)
     circuit = value @ overlap @ output

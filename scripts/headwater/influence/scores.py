@@ -20,7 +20,7 @@ from headwater.gradients.blocks import (
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite, run_pass
 from headwater.influence.files import Product
-from headwater.neox import Model, geometry
+from headwater.models.sites import Model, geometry
 from headwater.progress import Progress
 from headwater.projection.store import HeadRows
 

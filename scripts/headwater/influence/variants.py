@@ -24,7 +24,7 @@ from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product
 from headwater.influence.inverse import solve
 from headwater.influence.scores import stream_scores
-from headwater.neox import Model
+from headwater.models.sites import Model
 from headwater.probes import ProbeData, find_probe
 
 # Whether the probe is read too early, whether heads are detached; the Hessian.

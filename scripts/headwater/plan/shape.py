@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headwater.checkpoints.needs import vocabulary
+from headwater.models.sections import attention_parameters, geometry_of, kind_of
 from headwater.plan.ranges import Range
 
 Config = Mapping[str, Any]
@@ -18,19 +19,17 @@ def forward_operations(config: Config, tokens: int) -> float:
     token and width in the attention (half of them masked, but computed).
     """
     model = config["model"]
-    width, wide = model["hidden_size"], model["intermediate_size"]
-    layer = 2 * (4 * width * width + 2 * width * wide) + 4 * tokens * width
-    return float(
-        tokens * (model["num_hidden_layers"] * layer + 2 * vocabulary(config) * width)
-    )
+    sizes = geometry_of(model)
+    width, queries = sizes.hidden, sizes.heads * sizes.d_head
+    mlp = kind_of(model).mlp * width * model["intermediate_size"]
+    layer = 2 * (attention_parameters(model) + mlp) + 4 * tokens * queries
+    return float(tokens * (sizes.layers * layer + 2 * vocabulary(config) * width))
 
 
 def head_parameters(config: Config) -> int:
-    """Parameters of one head under `gradients.mode`: Q and K, or V and O as well."""
-    model = config["model"]
-    d_head = model["hidden_size"] // model["num_attention_heads"]
-    matrices = 2 if config["gradients"]["mode"] == "qk" else 4
-    return int(matrices * model["hidden_size"] * d_head)
+    """Parameters of one head under `gradients.mode`, with the K and V it shares."""
+    sizes, mode = geometry_of(config["model"]), config["gradients"]["mode"]
+    return (4 if mode == "qkvo" else 2) * sizes.hidden * sizes.d_head
 
 
 def all_heads(config: Config) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
+from headwater.models.sections import geometry_of
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range, total
 from headwater.plan.shape import (
@@ -145,8 +146,8 @@ def arm(e: Experiment) -> Output:
 def factors(e: Experiment) -> Output:
     """Factors of all heads at one point; those of EK-FAC twice, and its lambdas."""
     model = e.config["model"]
-    width, heads = model["hidden_size"], model["num_attention_heads"]
-    d_head = width // heads
+    size = geometry_of(model)
+    width, heads, d_head = size.hidden, size.heads, size.d_head
     sides = 2 * width**2 + heads * 6 * d_head**2
     lambdas = heads * 4 * width * d_head  # of all heads, under `qkvo`
     times = 2 if e.config["curvature"]["hessian"] == "ekfac" else 1

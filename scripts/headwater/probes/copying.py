@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from headwater.geometry import Head
-from headwater.neox import Model, dense_of, final_hidden, geometry
+from headwater.models.sites import Model, final_hidden, geometry, writer
 from headwater.probes.registry import Repeats, mean_inside, probe
 
 
@@ -31,11 +31,11 @@ def copying(model: Model, head: Head, data: Repeats) -> Float[Tensor, " count"]:
     z = geometry(model).split_heads(kept[0][data.rows(), query])
     own = torch.zeros_like(z)
     own[..., head.index, :] = z[..., head.index, :]
-    dense = dense_of(model, head.layer)
+    write = writer(model, head.layer)
     # Through the module, so that its hooks see the gradient of W_O as well.
-    added = dense(own.flatten(-2))
-    if dense.bias is not None:
-        added = added - dense.bias
+    added = write(own.flatten(-2))
+    if write.bias is not None:
+        added = added - write.bias
     unembedding = model.get_output_embeddings().weight
     readers = unembedding[data.tokens.gather(1, query + 1)] - unembedding.mean(dim=0)
     return mean_inside((added * readers).sum(dim=2), inside)
@@ -43,13 +43,13 @@ def copying(model: Model, head: Head, data: Repeats) -> Float[Tensor, " count"]:
 
 @contextmanager
 def _heads_output(model: Model, head: Head) -> Iterator[list[Tensor]]:
-    """Collects the input of the layer's `dense`: all heads' outputs z."""
+    """Collects the outputs z of all heads of the layer."""
     kept: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         kept.append(inputs[0])
 
-    handle = dense_of(model, head.layer).register_forward_pre_hook(keep)
+    handle = writer(model, head.layer).register_forward_pre_hook(keep)
     try:
         yield kept
     finally:

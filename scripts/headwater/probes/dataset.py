@@ -12,7 +12,7 @@ from torch import Tensor
 from headwater.cross_entropy import token_losses
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.neox import Model, final_hidden
+from headwater.models.sites import Model, final_hidden
 from headwater.probes.registry import Wanted, probe
 from headwater.strictjson import loads
 from headwater.suggestions import suggestion

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from headwater.cross_entropy import token_losses
 from headwater.geometry import Head
-from headwater.neox import Model, final_hidden
+from headwater.models.sites import Model, final_hidden
 from headwater.probes.registry import Repeats, mean_inside, probe
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from headwater.geometry import Head
-from headwater.neox import Model, attention_patterns
+from headwater.models.sites import Model, attention_patterns
 from headwater.probes.registry import Repeats, mean_inside, probe
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from headwater.geometry import Head
-from headwater.neox import Model
+from headwater.models.sites import Model
 
 Data = TypeVar("Data", bound="ProbeData")
 

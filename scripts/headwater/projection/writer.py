@@ -20,7 +20,7 @@ from headwater.gradients.blocks import Bases, Mode
 from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite
 from headwater.logs import logger
-from headwater.neox import Model
+from headwater.models.sites import Model
 from headwater.projection.codes import SCHEME
 from headwater.projection.coordinates import Projection
 from headwater.projection.store import CODES, COORDINATES, ROWS

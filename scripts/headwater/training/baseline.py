@@ -15,7 +15,7 @@ from headwater.steps import step_name, step_numbers
 from headwater.training.spec import Spec
 
 if TYPE_CHECKING:
-    from headwater.neox import Model
+    from headwater.models.sites import Model
     from headwater.training.ranks import Ranks
     from headwater.training.stopping import StopRule
 

@@ -10,9 +10,7 @@ import math
 
 import torch
 
-from headwater.neox import Model
-
-OUTPUT_LAYERS = ("attention.dense.weight", "mlp.dense_4h_to_h.weight")
+from headwater.models.sites import Model, architecture_of
 
 
 @torch.no_grad()
@@ -25,10 +23,11 @@ def initialise(model: Model, seed: int) -> None:
     """
     width, layers = model.config.hidden_size, model.config.num_hidden_layers
     small, wang = math.sqrt(2 / (5 * width)), 2 / layers / math.sqrt(width)
+    adds = architecture_of(model).adds
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         if parameter.ndim < 2:
             parameter.fill_(0.0 if name.endswith("bias") else 1.0)
             continue
-        spread = wang if name.endswith(OUTPUT_LAYERS) else small
+        spread = wang if name.endswith(adds) else small
         parameter.normal_(0, spread, generator=generator)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from headwater.errors import HeadwaterError
-from headwater.neox import Model
+from headwater.models.sites import Model
 
 # What a signal may ask for at the end of a step: to save; to stop as well, and to be
 # started anew by who runs the job, or not.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from headwater.neox import Model
+from headwater.models.sites import Model
 
 COMPUTE = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -24,7 +24,9 @@ from headwater.checkpoints.schedule import RESUME
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.logs import logger
-from headwater.neox import Model
+from headwater.models.sections import kind_of, settings
+from headwater.models.sites import Model, config_class
+from headwater.models.sites import new_model as model_of
 from headwater.progress import Progress
 from headwater.publish import part_of, work_folder
 from headwater.steps import step_name
@@ -110,24 +112,12 @@ def recipe_of(config: Config, divisor: str = "fixed") -> Recipe:
 
 
 def new_model(config: Config, vocabulary: int, seed: int) -> Model:
-    """A randomly initialised GPT-NeoX of the config's `model` section."""
-    from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
-    from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
-
+    """A randomly initialised model of the config's `model` section."""
     torch.manual_seed(seed)
-    settings = {"vocab_size": vocabulary, **config["model"]}
-    init = settings.pop("init", "normal")
-    model_config = GPTNeoXConfig(
-        **settings,
-        max_position_embeddings=config["corpus"]["seq_len"],
-        attention_dropout=0.0,
-        hidden_dropout=0.0,
-        use_cache=False,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-    model = GPTNeoXForCausalLM(model_config)
-    if init == "neox":
+    section = config["model"]
+    wanted = settings(section, vocabulary, config["corpus"]["seq_len"])
+    model = model_of(config_class(kind_of(section))(**wanted))
+    if section.get("init") == "neox":
         initialise(model, seed)
     return model
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from headwater.logs import logger
-from headwater.neox import Model
+from headwater.models.sites import Model
 from headwater.training.ranks import Ranks
 
 Finder = Callable[[Model], str | None]  # a head, if there is one

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from headwater.attention import in_float32
 from headwater.cross_entropy import weighted_token_loss
-from headwater.neox import Model, final_hidden
+from headwater.models.sites import Model, final_hidden
 from headwater.training.ranks import Ranks
 from headwater.training.recipe import Recipe, make_scaler
 

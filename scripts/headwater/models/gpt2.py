@@ -1,0 +1,58 @@
+"""GPT-2: `c_attn` holds all Q, all K, then all V; weights are [inputs, outputs]."""
+
+from typing import Any
+
+from headwater.models.base import Architecture, Found, Shape
+
+ODD = ("scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn")
+
+
+NAMES = {
+    "hidden_size": "n_embd",
+    "num_hidden_layers": "n_layer",
+    "num_attention_heads": "n_head",
+    "intermediate_size": "n_inner",
+    "max_position_embeddings": "n_positions",
+}
+
+
+def _refuse(found: Found) -> str | None:
+    for key in (*ODD, "add_cross_attention"):
+        if found.get(key):
+            return f"{key} is {found[key]!r}; only plain attention is supported"
+    if found.get("scale_attn_weights") is False:
+        return "scale_attn_weights is False; only plain attention is supported"
+    return None
+
+
+def _settings(section: Found) -> dict[str, Any]:
+    return {"n_inner": section["intermediate_size"]}
+
+
+def _vectors(shape: Shape) -> int:
+    biases = shape.queries + 2 * shape.keys + shape.wide + 2 * shape.hidden
+    return biases + 4 * shape.hidden
+
+
+ARCHITECTURES = (
+    Architecture(
+        model_type="gpt2",
+        label="GPT-2",
+        prefix="GPT2",
+        causal="LMHeadModel",
+        layers="h",
+        attention="attn",
+        reads=("c_attn",),
+        writes="c_proj",
+        transposed=True,
+        buffers=(".attn.bias", ".attn.masked_bias"),
+        refuse=_refuse,
+        names=NAMES,
+        dropouts=("attn_pdrop", "embd_pdrop", "resid_pdrop"),
+        settings=_settings,
+        adds=("attn.c_proj.weight", "mlp.c_proj.weight"),
+        vectors=_vectors,
+        norm=2,
+        positions=True,
+    ),
+)

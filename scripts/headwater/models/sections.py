@@ -1,0 +1,74 @@
+"""The model that a config's section `model` asks for, before there is one.
+
+Free of torch: read while rules are parsed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from headwater.geometry import Geometry
+from headwater.models import ARCHITECTURES, Architecture
+from headwater.models.base import Shape
+
+Section = Mapping[str, Any]
+DEFAULT = "gpt_neox"
+COMMON = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
+    "initializer_range",
+)
+
+
+def kind_of(section: Section) -> Architecture:
+    """The architecture."""
+    return ARCHITECTURES[section.get("architecture", DEFAULT)]
+
+
+def geometry_of(section: Section) -> Geometry:
+    """Sizes of its attention."""
+    return Geometry(
+        section["num_hidden_layers"],
+        section["num_attention_heads"],
+        section["hidden_size"],
+        section.get("num_key_value_heads"),
+        section.get("head_dim"),
+        kind_of(section).by_head,
+    )
+
+
+def attention_parameters(section: Section) -> int:
+    """Weights of Q, K, V and O in a layer; those of K and V once for each group."""
+    sizes = geometry_of(section)
+    return 2 * sizes.hidden * sizes.d_head * (sizes.heads + sizes.groups)
+
+
+def parameters(section: Section, vocabulary: int, positions: int) -> int:
+    """All parameters, biases and norms too."""
+    kind, sizes, wide = (
+        kind_of(section),
+        geometry_of(section),
+        section["intermediate_size"],
+    )
+    width, d_head = sizes.hidden, sizes.d_head
+    shape = Shape(width, wide, d_head, sizes.heads * d_head, sizes.groups * d_head)
+    layer = attention_parameters(section) + kind.mlp * width * wide
+    tables = vocabulary * (1 if section.get("tie_word_embeddings") else 2)
+    tables += positions if kind.positions else 0
+    norm = kind.norm * width
+    return int(tables * width + sizes.layers * (layer + kind.vectors(shape)) + norm)
+
+
+def settings(section: Section, vocabulary: int, positions: int) -> dict[str, Any]:
+    """What the architecture's config class takes; without dropout."""
+    kind = kind_of(section)
+    common = {key: section[key] for key in COMMON if key in section}
+    return {
+        **common,
+        "vocab_size": section.get("vocab_size", vocabulary),
+        "max_position_embeddings": positions,
+        "use_cache": False,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+        "tie_word_embeddings": section.get("tie_word_embeddings", False),
+        **dict.fromkeys(kind.dropouts, 0.0),
+        **kind.settings(section),
+    }
