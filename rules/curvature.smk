@@ -25,5 +25,6 @@ rule fit_factors:
     params:
         code=digest("fit_factors"),
         settings=section("curvature"),
+        mode=config["gradients"]["mode"] == "qo",
     script:
         "../scripts/fit_factors.py"

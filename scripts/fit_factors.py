@@ -9,7 +9,7 @@ from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.corpus.holdout import token_counts
 from headwater.curvature.ekfac import fit_factors
-from headwater.curvature.files import write_factors
+from headwater.curvature.files import fitted_mode, write_factors
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.identity import identity
@@ -34,7 +34,8 @@ def main(snakemake):
             numbers=window.numbers(picked),
         )
         heads, hessian = geometry(model).all_heads(), settings["hessian"]
-        factors = fit_factors(model, tokens, heads, "qkvo", options, hessian)
+        mode = fitted_mode(config)
+        factors = fit_factors(model, tokens, heads, mode, options, hessian)
         stamp = identity("curvature", config, point=snakemake.wildcards.point)
         write_factors(Path(snakemake.output[0]), factors, stamp)
 

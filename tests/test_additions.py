@@ -4,6 +4,7 @@ Each addition is a toy in the files that the table names, and in no others. One 
 the smoke experiment, with the additions in its config, uses them all.
 """
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -154,6 +155,49 @@ SCHEMA_KEY = (  # the other place of the same branch
 
 SCHEMA = Addition({}, {"workflow/schemas/config.schema.yaml": SCHEMA_KEY})
 
+ARCHITECTURE = Addition(
+    new={
+        f"{HEADWATER}/models/starcoder2.py": '''"""StarCoder2: Llama with biases."""
+
+from headwater.models.base import Architecture, Found, Shape
+
+
+def _settings(section: Found) -> dict[str, object]:
+    return {"num_key_value_heads": section["num_key_value_heads"]}
+
+
+def _vectors(shape: Shape) -> int:
+    biases = shape.queries + 2 * shape.keys + shape.wide + 2 * shape.hidden
+    return biases + 4 * shape.hidden
+
+
+ARCHITECTURES = (
+    Architecture(
+        model_type="starcoder2",
+        label="StarCoder2",
+        prefix="Starcoder2",
+        layers="layers",
+        attention="self_attn",
+        reads=("q_proj", "k_proj", "v_proj"),
+        writes="o_proj",
+        dropouts=("attention_dropout", "residual_dropout"),
+        keys=("num_key_value_heads",),
+        settings=_settings,
+        adds=("self_attn.o_proj.weight", "mlp.c_proj.weight"),
+        vectors=_vectors,
+        norm=2,
+    ),
+)
+'''
+    },
+    edits={
+        "workflow/schemas/config.schema.yaml": (
+            "gpt2, llama, mistral, olmo2",
+            "starcoder2, ",
+        )
+    },
+)
+
 FIGURE = Addition(
     new={
         "scripts/plot_spread.py": '''"""The figure of how the scores are spread."""
@@ -268,8 +312,21 @@ rule count_scores:
     },
 )
 
-ADDITIONS = {"probe": PROBE, "kind": KIND, "source": SOURCE, "figure": FIGURE}
-FILES = {"probe": 2, "kind": 1, "source": 2, "figure": 4, "rule": 2}
+ADDITIONS = {
+    "probe": PROBE,
+    "kind": KIND,
+    "architecture": ARCHITECTURE,
+    "source": SOURCE,
+    "figure": FIGURE,
+}
+FILES = {
+    "probe": 2,
+    "kind": 1,
+    "architecture": 2,
+    "source": 2,
+    "figure": 4,
+    "rule": 2,
+}
 
 
 def git(clone: Path, *words: str) -> str:
@@ -308,6 +365,7 @@ def config_of(clone: Path) -> str:
     config["experiment"] = "toy"
     config["corpus"]["lines"] = ["mine.txt"]
     del config["corpus"]["shards"]
+    config["model"] |= {"architecture": "starcoder2", "num_key_value_heads": 1}
     config["targets"]["own"] = {"probe": "current_token", "head": "auto"}
     top = config["arms"]["remove_top"]
     config["arms"] = {"middle": {**top, "rows": "middle", "target": "own"}}
@@ -333,14 +391,21 @@ def test_an_addition_touches_the_files_of_the_table(
     clone, counts = enlarged
     assert counts == FILES
     table = (clone / "docs/architecture.md").read_text()
-    named = ("probes/<name>.py", "kinds.py", "sources/<name>.py", "plot_<name>.py")
-    assert all(name in table for name in named)
+    rooms = ("probes", "models", "sources")
+    named = [f"{room}/<name>.py" for room in rooms]
+    assert all(name in table for name in (*named, "kinds.py", "plot_<name>.py"))
 
 
 def test_a_probe_gets_scores(toy: Path) -> None:
     assert (toy / "gradients/start/own.h5").is_file()
     ranked = pd.read_csv(toy / "influence/own.tsv", sep="\t")
     assert ranked["score"].std() > 0
+
+
+def test_an_architecture_is_trained_and_scored(toy: Path) -> None:
+    config = json.loads((toy / "checkpoints/step48/config.json").read_text())
+    assert (config["model_type"], config["num_key_value_heads"]) == ("starcoder2", 1)
+    assert (toy / "curvature/start.h5").is_file()
 
 
 def test_a_kind_picks_its_rows_and_is_worded(toy: Path) -> None:

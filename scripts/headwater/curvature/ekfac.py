@@ -56,7 +56,7 @@ class Factors:
 
 @dataclass(frozen=True)
 class Subspace:
-    """The parameters that factors are fitted for: heads, under `qk` or `qkvo`."""
+    """The parameters that factors are fitted for: heads, under a mode."""
 
     heads: list[Head]
     mode: Mode
