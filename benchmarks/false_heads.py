@@ -45,7 +45,8 @@ def tables(config: Config, null: str, models: int) -> Iterator[pd.DataFrame]:
         with torch.no_grad():
             for layer in range(geometry(model).layers):
                 q, k, _ = geometry(model).split_qkv(qkv_weight(model, layer))
-                q.mul_(times), k.mul_(times)
+                q.mul_(times)
+                k.mul_(times)
         yield scores_table(0, head_scores(model, data))
 
 

@@ -19,6 +19,7 @@ from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.influence import EXTREMES
 from headwater.logs import escape_unprintable
+from headwater.models.sections import geometry_of
 from headwater.projection.stored import check_head, check_stored
 
 WIDTH = 72
@@ -78,6 +79,7 @@ def main():
     from tokenizers import Tokenizer
 
     from headwater.influence.query import Experiment
+    from headwater.report.sentences import sharing_sentence
     from headwater.report.visible import plain
     from headwater.tables import table_text
 
@@ -95,6 +97,9 @@ def main():
     tokenizer = Tokenizer.from_file(
         str(results / "corpus" / "tokenizer" / "tokenizer.json")
     )
+    sizes = geometry_of(config["model"])
+    if config["gradients"]["mode"] != "qo" and (told := sharing_sentence(head, sizes)):
+        print(told)
     print("rank       row   step      score  domain       text")
     for line in table.nsmallest(args.top, "rank").itertuples():
         tokens = experiment.window.rows.tokens(line.row, line.row + 1)[0]

@@ -4,11 +4,14 @@ from pathlib import Path
 
 from headwater import job
 from headwater.corpus.domains import generated, planted
+from headwater.geometry import Head
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.subsets import claimed
+from headwater.models.sections import geometry_of
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
+from headwater.report.sentences import sharing_sentence
 from headwater.report.summary import Tables, summary_text
 from headwater.report.tables import (
     judged_tables,
@@ -25,15 +28,24 @@ def about(arms, path):
     return table[table["arm"].isin([BASELINE, *arms])]
 
 
+def shared(config, targets):
+    """With which heads the window's head shares keys and values that count."""
+    if config["gradients"]["mode"] == "qo":
+        return ""
+    head = Head.parse(targets[config["window"]["target"]].head)
+    return sharing_sentence(head, geometry_of(config["model"]))
+
+
 def main(snakemake):
     with job.start(snakemake) as config:
         inputs, arms = snakemake.input, claimed(config["arms"])
         domains = read_tables(map(Path, inputs.domains), ".domains.tsv")
+        choice = read_choice(Path(inputs.window), map(Path, inputs.targets), config)
         tables = Tables(
             experiment=config["experiment"],
             window_target=config["window"]["target"],
             arms=arms,
-            choice=read_choice(Path(inputs.window), map(Path, inputs.targets), config),
+            choice=choice,
             baseline=read_table(Path(inputs.baseline) / f"{BASELINE}.tsv"),
             summary=about(arms, inputs.summary),
             domains=domains,
@@ -42,6 +54,7 @@ def main(snakemake):
             specificity=about(arms, inputs.specificity),
             planted=planted(config),
             checkpoints=config["window"]["checkpoints"],
+            shared=shared(config, choice.targets),
             hidden=0.0 if planted(config) else sum(generated(config).values()),
         )
         folder = Path(snakemake.output.text).parent

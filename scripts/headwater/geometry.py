@@ -68,6 +68,15 @@ class Geometry:
         """The group that a head of a layer belongs to."""
         return head // (self.heads // self.groups)
 
+    def sharing(self, head: Head) -> list[Head]:
+        """The other heads that have the same K and V, which count as theirs, too."""
+        group = self.group_of(head.index)
+        return [
+            Head(head.layer, index)
+            for index in range(self.heads)
+            if self.group_of(index) == group and index != head.index
+        ]
+
     def all_heads(self) -> list[Head]:
         """Every head, layer by layer."""
         return [Head(la, he) for la in range(self.layers) for he in range(self.heads)]

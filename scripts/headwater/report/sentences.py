@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from headwater.geometry import Geometry, Head
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import FIDELITY_TOPS, three_digits
 from headwater.report import words
@@ -42,6 +43,17 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
             "their numbers."
         )
     return text
+
+
+def sharing_sentence(head: Head, sizes: Geometry) -> str:
+    """With which heads a head shares its keys and values; "" if with none."""
+    others = ", ".join(map(str, sizes.sharing(head)))
+    if not others:
+        return ""
+    return (
+        f"{head} shares its keys and values with {others}; their gradient is that of "
+        "all of these heads."
+    )
 
 
 def onset_sentence(arm: Arm) -> str:

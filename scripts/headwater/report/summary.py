@@ -43,6 +43,7 @@ class Tables:
         planted: name of the generated domain, if there is one.
         hidden: share of the training rows that are generated under natural names.
         checkpoints: at how many influence was measured.
+        shared: see `sentences.sharing_sentence`.
     """
 
     experiment: str
@@ -58,6 +59,7 @@ class Tables:
     planted: str | None
     checkpoints: int
     hidden: float = 0.0
+    shared: str = ""
 
     @property
     def target(self) -> Target:
@@ -124,6 +126,7 @@ def _limits(tables: Tables, rise: Rise) -> Iterator[str]:
     texts = [
         sentences.planted_sentence(tables.domains, tables.planted),
         sentences.hidden_sentence(tables.hidden),
+        tables.shared,
     ]
     if rise.in_window:
         texts.append(

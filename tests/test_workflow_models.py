@@ -1,0 +1,76 @@
+"""Whole experiments on other architectures, from shards to figure."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from clone import make_clone, run
+
+pytestmark = [pytest.mark.workflow, pytest.mark.long]
+SHARED = {"llama": True, "gpt2": False}
+
+
+@pytest.fixture(scope="module", params=SHARED)
+def finished(request, tmp_path_factory) -> tuple[str, Path]:
+    """An architecture, and the clone in which its experiment has run."""
+    name = request.param
+    clone = make_clone(tmp_path_factory.mktemp(name))
+    done = run(clone, config=f"config/smoke-{name}.yaml")
+    assert done.returncode == 0, done.stdout[-4000:]
+    return name, clone
+
+
+def results(finished: tuple[str, Path]) -> Path:
+    name, clone = finished
+    return clone / f"results/smoke-{name}"
+
+
+def test_every_stage_has_left_its_result(finished) -> None:
+    folder = results(finished)
+    config = json.loads((folder / "checkpoints/step48/config.json").read_text())
+    assert config["model_type"] == finished[0]
+    assert (folder / "report/emergence.png").read_bytes().startswith(b"\x89PNG")
+    ranked = pd.read_csv(folder / "influence/induction.tsv", sep="\t")
+    assert np.isfinite(ranked["score"]).all()
+    assert ranked["score"].std() > 0
+    effects = pd.read_csv(folder / "evaluation/effects.tsv", sep="\t")
+    assert set(effects["arm"]) == {"baseline", "remove_top", "remove_random"}
+    assert effects["probe_change"].abs().max() > 0
+
+
+def test_stored_scores_agree_with_exact_ones(finished) -> None:
+    table = pd.read_csv(results(finished) / "influence/fidelity.tsv", sep="\t")
+    assert (table["spearman"] > 0.95).all()
+
+
+def test_a_head_that_shares_keys_and_values_is_shown_so(finished) -> None:
+    name, clone = finished
+    summary = (results(finished) / "report/summary.md").read_text()
+    told = "shares its keys and values with" in " ".join(summary.split())
+    assert told == SHARED[name]
+    words = ["scripts/ask.py", "L1H3", "--probe", "induction", "--configfile"]
+    command = [sys.executable, *words, f"config/smoke-{name}.yaml"]
+    asked = subprocess.run(command, cwd=clone, capture_output=True, text=True)
+    assert asked.returncode == 0, asked.stderr
+    line = "L1H3 shares its keys and values with L1H2;"
+    assert (line in asked.stdout) == SHARED[name]
+
+
+def test_what_a_head_shares_can_be_left_out(finished) -> None:
+    name, clone = finished
+    config = yaml.safe_load((clone / f"config/smoke-{name}.yaml").read_text())
+    config["gradients"]["mode"] = "qo"
+    (clone / "config/own.yaml").write_text(yaml.safe_dump(config))
+    wanted = f"results/smoke-{name}/influence/induction.tsv"
+    before = pd.read_csv(clone / wanted, sep="\t").set_index("row")["score"]
+    done = run(clone, wanted, config="config/own.yaml")
+    assert done.returncode == 0, done.stdout[-4000:]
+    after = pd.read_csv(clone / wanted, sep="\t").set_index("row")["score"]
+    assert np.isfinite(after).all()
+    assert abs(np.corrcoef(before, after[before.index])[0, 1]) < 0.999
