@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
-from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
+from transformers import PreTrainedModel
 
 from headwater.cross_entropy import token_losses
 from headwater.curvature.ekfac import Factors, Subspace, fit_covariances, fit_lambdas
@@ -26,32 +25,33 @@ from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, run_pass
 from headwater.influence.files import Product
 from headwater.influence.scores import Vectors
+from headwater.models import sections, sites
 from headwater.models.sites import final_hidden, geometry, readers
 from headwater.projection.coordinates import Projection, all_coordinates
 from headwater.projection.writer import GradientWriter, fill_store
 
 VOCABULARY, REAL = 50304, 50277
-SHAPES = {  # hidden, layers, heads, intermediate
-    "14m": (128, 6, 4, 512),
-    "70m": (512, 6, 8, 2048),
+SHAPES = {  # hidden, layers, heads, intermediate; more of the config's section `model`
+    "14m": (128, 6, 4, 512, {}),
+    "70m": (512, 6, 8, 2048, {}),
+    "llama": (512, 6, 8, 1408, {"architecture": "llama", "num_key_value_heads": 2}),
 }
 
 
-def new_model(shape: str, dtype: torch.dtype, device: str) -> GPTNeoXForCausalLM:
-    """A random model of Pythia's shape."""
+def new_model(shape: str, dtype: torch.dtype, device: str) -> PreTrainedModel:
+    """A random model of Pythia's shape, or of a Llama whose heads share K and V."""
     torch.manual_seed(0)
-    hidden, layers, heads, intermediate = SHAPES[shape]
-    config = GPTNeoXConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=intermediate,
-        rotary_pct=0.25,
-        max_position_embeddings=2048,
-        use_cache=False,
-    )
-    return GPTNeoXForCausalLM(config).eval().to(device, dtype)
+    hidden, layers, heads, intermediate, more = SHAPES[shape]
+    section = {
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": intermediate,
+        **more,
+    }
+    wanted = sections.settings(section, VOCABULARY, 2048)
+    config = sites.config_class(sections.kind_of(section))(**wanted)
+    return sites.new_model(config).eval().to(device, dtype)
 
 
 def zipf_rows(count: int, length: int) -> Tensor:
@@ -62,7 +62,7 @@ def zipf_rows(count: int, length: int) -> Tensor:
     return torch.from_numpy(tokens.astype(np.int64))
 
 
-def floor_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
+def floor_step(model: PreTrainedModel, rows: Tensor) -> None:
     """One plain training step, without the optimizer."""
     model.requires_grad_(True)
     model.zero_grad(set_to_none=True)
@@ -73,7 +73,7 @@ def floor_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
     ).backward()
 
 
-def limit_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
+def limit_step(model: PreTrainedModel, rows: Tensor) -> None:
     """The frozen model, chunked loss, no gradients of heads taken.
 
     Differentiated down to the first layer's Q, K and V, as the core does: the least
@@ -81,10 +81,13 @@ def limit_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
     """
     model.requires_grad_(False)
     rows = rows.to(model.device)
-    first = readers(model, 0)["query_key_value"]
-    root = first.register_forward_hook(lambda *call: call[2].requires_grad_(True))
+    roots = [
+        map_.register_forward_hook(lambda *call: call[2].requires_grad_(True))
+        for map_ in readers(model, 0).values()
+    ]
     hidden = final_hidden(model, rows[:, :-1])
-    root.remove()
+    for root in roots:
+        root.remove()
     losses = token_losses(hidden, model.get_output_embeddings().weight, rows[:, 1:])
     losses.sum().backward()
 
@@ -93,7 +96,7 @@ def limit_step(model: GPTNeoXForCausalLM, rows: Tensor) -> None:
 class Core:
     """The core's own passes over given rows, all heads."""
 
-    model: GPTNeoXForCausalLM
+    model: PreTrainedModel
     batch_size: int
 
     def __post_init__(self) -> None:
@@ -158,7 +161,7 @@ class Core:
 
 
 def turn(
-    variant: str, model: GPTNeoXForCausalLM, rows: Tensor, batch: int
+    variant: str, model: PreTrainedModel, rows: Tensor, batch: int
 ) -> Callable[[], None]:
     """One turn of a variant over all rows."""
     if variant in ("floor", "limit"):

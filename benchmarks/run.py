@@ -30,6 +30,7 @@ CASES = {
     "14m_2048": ("14m", 2048, 1, (1,)),
     "70m_512": ("70m", 512, 2, (1, 2)),
     "70m_2048": ("70m", 2048, 1, (1,)),
+    "llama_512": ("llama", 512, 2, (1, 2)),
 }
 VARIANTS = {
     "floor": "plain training step, Hugging Face",
