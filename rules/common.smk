@@ -14,6 +14,7 @@ from types import SimpleNamespace
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
 from headwater.checkpoints.needs import pass_mb, training_mb, training_minutes
+from headwater.checkpoints.revisions import source_names
 from headwater.checkpoints.schedule import point_names, saved_steps
 from headwater.interventions import subsets
 from headwater.interventions.facts import fact_files
@@ -21,7 +22,7 @@ from headwater.interventions.kinds import facts_of, is_compared
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
 from headwater.command_line import repeated, stop, typed_config
-from headwater.config import load_config, wanted_revisions
+from headwater.config import load_config
 from headwater.config.study import members
 from headwater.corpus.sources import needs_of, rows, texts, unused_modules
 from headwater.steps import step_name, training_rows
@@ -114,14 +115,14 @@ CHECKPOINTS = [f"{BASELINE}/{step_name(step)}" for step in CHECKPOINT_STEPS]
 ROLES = sorted({*POINTS, *(["start"] if ARM_RUNS else [])})
 START = [
     f"<results>/checkpoints/source/{revision}"
-    for revision in wanted_revisions(config["checkpoints"])
+    for revision in source_names(config["checkpoints"])
 ]
 if "repo" in config["checkpoints"]:
     NEEDS_NETWORK += START
 WILDCARD_VALUES = {  # what a target on the command line may name
     "source": list(SOURCES),
     "shard": sorted({*SHARDS, *GRADIENT_SHARDS}),
-    "revision": wanted_revisions(config["checkpoints"]),
+    "revision": list(source_names(config["checkpoints"])),
     "target": TARGETS,
     "point": ROLES,
     "arm": ARMS,

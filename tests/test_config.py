@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from headwater.checkpoints.revisions import source_names
 from headwater.checkpoints.schedule import checkpoint_steps, saved_steps
 from headwater.config import PROBES, ConfigError, load_config
 from headwater.config.reading import merged, read_config
@@ -98,10 +99,10 @@ def test_more_controls_go_with_the_laptop_experiment(base: Path) -> None:
     )
     config = load_config(merged([first, more]), "config.yaml", base)
     assert list(config["arms"]) == [*first["arms"], *more["arms"]]
-    assert set(controls_of("remove_top", config["arms"])) == {
-        *(name for name in first["arms"] if name.startswith("remove_")),
-        *more["arms"],
-    } - {"remove_top"}
+    for action in ("remove", "insert"):
+        top, both = f"{action}_top", {**first["arms"], **more["arms"]}
+        own = {name for name in both if name.startswith(action)}
+        assert {*controls_of(top, config["arms"])} == own - {top}
 
 
 PAPER = {  # rows of the window; rows removed, rows added
@@ -340,7 +341,7 @@ MISTAKES = [
     ),
     (
         ("gradients.mode", True),
-        "gradients.mode: expected qk or qkvo, found true",
+        "gradients.mode: expected qk or qkvo or qo, found true",
     ),
     (
         ("experiment", "my run"),
@@ -829,6 +830,34 @@ def test_revisions_are_steps(base: Path) -> None:
         "c.yaml: checkpoints.revisions[1]: expected step<N>, such as step512, found "
         '"main"'
     ]
+
+
+def test_revisions_of_other_names_have_their_steps(base: Path) -> None:
+    named = {"main": 512, "later-tokens3B": 1000}
+    config = with_hub(("checkpoints.revisions", named))
+    config["window"] |= {"start": 512, "end": 1000}
+    del config["arms"]
+    found = load_config(config, "c.yaml", base)
+    assert saved_steps(found) == [512, 1000]
+    assert source_names(found["checkpoints"]) == {
+        "step512": "main",
+        "step1000": "later-tokens3B",
+    }
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"a": 5, "b": 5}, "a and b are both of step 5; leave one out"),
+        ({}, "expected a list of revisions, each once, or their steps by name"),
+        ({"a": "5"}, 'expected an integer, found "5"; write 5'),
+        ({"../a": 5}, "expected the name of a revision, such as main"),
+    ],
+)
+def test_revisions_without_a_step_are_refused(base: Path, named, message) -> None:
+    config = with_hub(("checkpoints.revisions", named))
+    del config["arms"]
+    assert message in problems(config, base)[0]
 
 
 def test_a_window_starts_at_one_of_the_revisions(base: Path) -> None:

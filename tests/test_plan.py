@@ -41,7 +41,10 @@ from headwater.projection import writer as gradient_writer
 from headwater.projection.coordinates import Coordinates, Projection
 from headwater.publish import write_text
 
-NAMES = ("config", "planted", "bank", "smoke", "pythia-14m", "pythia-160m")
+NAMES = (
+    *("config", "planted", "bank", "smoke", "smoke-llama", "smoke-gpt2"),
+    *("pythia-14m", "pythia-160m", "olmo2-1b", "qwen-small"),
+)
 PLANNED = [f"{name}.yaml" for name in NAMES]
 TEXT = Sources(2, 0, False, False, 0)
 

@@ -4,11 +4,35 @@ Read while rules are parsed, so it imports little.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from headwater.steps import step_name, step_of
 from headwater.suggestions import nearest
 
 CONFIG, SAFE, PICKLED = "config.json", "model.safetensors", "pytorch_model.bin"
+
+
+def revision_steps(checkpoints: Mapping[str, Any]) -> dict[str, int]:
+    """The steps of the published revisions that an experiment takes, by their names.
+
+    They are named after their steps, or the config says which steps they are.
+    """
+    named = checkpoints.get("revisions", ())
+    if isinstance(named, Mapping):
+        return dict(named)
+    return {name: step_of(name) or 0 for name in named}
+
+
+def source_names(checkpoints: Mapping[str, Any]) -> dict[str, str]:
+    """The published revisions that an experiment needs, by the folders they get here.
+
+    Those that are taken are named after their steps; the start is called as it is.
+    """
+    if "start" in checkpoints:
+        return {checkpoints["start"]: checkpoints["start"]}
+    return {step_name(s): name for name, s in revision_steps(checkpoints).items()}
 
 
 def folder_problem(folder: Path, revision: str) -> str | None:

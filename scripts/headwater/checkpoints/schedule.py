@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headwater.checkpoints.revisions import revision_steps
 from headwater.publish import write_json
 from headwater.steps import ENDED
 
@@ -35,9 +36,9 @@ def saved_steps(config: Mapping[str, Any]) -> list[int]:
     Its baseline is trained, or consists of the revisions `step<N>` that
     `checkpoints.revisions` lists.
     """
-    revisions = config.get("checkpoints", {}).get("revisions")
-    if revisions is not None:
-        return sorted(int(name.removeprefix("step")) for name in revisions)
+    checkpoints = config.get("checkpoints", {})
+    if "revisions" in checkpoints:
+        return sorted(revision_steps(checkpoints).values())
     training = config["training"]
     return checkpoint_steps(training["steps"], training["checkpoint_every"])
 

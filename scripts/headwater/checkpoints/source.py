@@ -13,7 +13,12 @@ from typing import Any
 from headwater.checkpoints.files import check_finite, save_weights
 from headwater.checkpoints.modelconfig import read_model_config
 from headwater.checkpoints.published import SOURCE_FILE
-from headwater.checkpoints.revisions import PICKLED, SAFE, folder_problem
+from headwater.checkpoints.revisions import (
+    PICKLED,
+    SAFE,
+    folder_problem,
+    revision_steps,
+)
 from headwater.checkpoints.shape import shape_problem
 from headwater.checkpoints.weights import Get, normalised, read_weights
 from headwater.errors import HeadwaterError
@@ -30,7 +35,7 @@ def fetch_checkpoint(
     """Publish a revision as a checkpoint.
 
     Args:
-        revision: its name, `step<N>` or another, which counts as step 0.
+        revision: its name; one that tells no step counts as step 0.
 
     Raises:
         HeadwaterError: it cannot be had, or does not fit the config's model.
@@ -55,7 +60,7 @@ def fetch_checkpoint(
     with publish_folder(target, identity) as part:
         model_config.to_json_file(part / "config.json")
         save_weights(tensors, part)
-        step = step_of(revision) or 0
+        step = revision_steps(place).get(revision, step_of(revision) or 0)
         write_json(
             part / "trainer.json", {"step": step, "loss": None, "identity": identity}
         )

@@ -26,7 +26,6 @@ from headwater.config.files import (
     row_problems,
     shape_problems,
     tokenizer_problems,
-    wanted_revisions,
 )
 from headwater.config.processor import settle_precision
 from headwater.config.reading import read_config
@@ -42,7 +41,6 @@ __all__ = [
     "ConfigError",
     "load_config",
     "read_config_file",
-    "wanted_revisions",
 ]
 
 _SOURCE = " ".join(f"corpus.{source.key}" for source in SOURCES)

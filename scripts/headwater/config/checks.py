@@ -7,6 +7,7 @@ arms in `target_checks`.
 import re
 from collections.abc import Iterator
 
+from headwater.checkpoints.revisions import revision_steps
 from headwater.config.registry import Config, check, problem
 from headwater.config.schema import fill_defaults
 from headwater.corpus.sources import find, gives_rows
@@ -208,6 +209,15 @@ def _embedding_is_known(config: Config) -> Iterator[Problem]:
     if config["checkpoints"] and "vocab_size" not in config["model"]:
         text = "missing; give the rows of the checkpoint's embedding (Pythia: 50304)"
         yield problem("model.vocab_size", text)
+
+
+@check("checkpoints")
+def _revisions_are_of_steps(config: Config) -> Iterator[Problem]:
+    names: dict[int, str] = {}
+    for name, step in revision_steps(config["checkpoints"]).items():
+        if (other := names.setdefault(step, name)) != name:
+            text = f"{other} and {name} are both of step {step}; leave one out"
+            yield problem("checkpoints.revisions", text)
 
 
 @check("checkpoints")

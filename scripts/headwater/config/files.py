@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from headwater.checkpoints.revisions import CONFIG, folder_problem
+from headwater.checkpoints.revisions import CONFIG, folder_problem, source_names
 from headwater.checkpoints.shape import shape_problem
 from headwater.corpus.files import TOKENIZER_FILES, tokenizer_problem
 from headwater.corpus.sources import find, source_of
@@ -102,14 +102,8 @@ def _folder_problem(place: str | Path, text: str) -> Problem:
 
 def _folders(checkpoints: Mapping[str, Any], base: Path) -> Iterator[tuple[str, Path]]:
     if "folder" in checkpoints:
-        for name in wanted_revisions(checkpoints):
+        for name in source_names(checkpoints).values():
             yield name, base / checkpoints["folder"]
-
-
-def wanted_revisions(checkpoints: Mapping[str, Any]) -> list[str]:
-    """The published revisions that an experiment needs, in the order of the config."""
-    start = [checkpoints["start"]] if "start" in checkpoints else []
-    return start or list(checkpoints.get("revisions", ()))
 
 
 def with_checkpoint(
@@ -123,7 +117,8 @@ def with_checkpoint(
     settings = dict(tokenizer)
     if "folder" not in checkpoints or os.path.isdir(base / settings["name"]):
         return settings
-    folder = Path(checkpoints["folder"]) / wanted_revisions(checkpoints)[0]
+    first = next(iter(source_names(checkpoints).values()))
+    folder = Path(checkpoints["folder"]) / first
     if all(os.path.isfile(base / folder / file) for file in TOKENIZER_FILES):
         settings["name"] = str(folder)
     return settings

@@ -142,15 +142,18 @@ def _too_many(key: Key, error: Any) -> Problem:
     return Problem(key, f"{len(found):,} {unit}, at most {most:,} can be")
 
 
+PLAIN_NAME = 'a name of lower-case letters, digits and "_", beginning with a letter'
+
+
 def _unknown_keys(key: Key, error: Any) -> Iterator[Problem]:
     known = error.schema.get("properties", {})
     for name in _extra_keys(error):
         if not known:
-            text = (
-                'expected a name of lower-case letters, digits and "_", '
-                "beginning with a letter"
+            plain = (
+                'a name of lower-case letters, digits and "_", beginning with a letter'
             )
-            yield Problem((*key, name), text)
+            wanted = error.schema.get("nameMessage", plain)
+            yield Problem((*key, name), f"expected {wanted}")
             continue
         hint = suggestion(name, known, f"; keys here: {', '.join(known)}")
         match = closest(name, known)

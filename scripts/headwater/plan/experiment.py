@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headwater.checkpoints.revisions import source_names
 from headwater.checkpoints.schedule import arm_schedule, point_names, saved_steps
-from headwater.config import wanted_revisions
 from headwater.corpus.sources import needs_of, rows, texts
 from headwater.interventions.runs import arm_runs
 from headwater.plan.ranges import Range
@@ -49,7 +49,7 @@ def sources_of(config: Mapping[str, Any], base: Path) -> Sources:
         fetched=sum(piece.origin is not None for piece in text),
         is_rows=tokens is not None,
         fetches_rows=tokens is not None and tokens.origin is not None,
-        revisions=len(wanted_revisions(config["checkpoints"])),
+        revisions=len(source_names(config["checkpoints"])),
     )
 
 
