@@ -1,6 +1,7 @@
 """Whole experiments on other architectures, from shards to figure."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,27 @@ def test_what_a_head_shares_can_be_left_out(finished) -> None:
     after = pd.read_csv(clone / wanted, sep="\t").set_index("row")["score"]
     assert np.isfinite(after).all()
     assert abs(np.corrcoef(before, after[before.index])[0, 1]) < 0.999
+
+
+def test_a_published_model_of_any_revision_is_scored(finished) -> None:
+    """One model, which a folder holds under the name `main`; nothing is trained."""
+    name, clone = finished
+    config = yaml.safe_load((clone / f"config/smoke-{name}.yaml").read_text())
+    (clone / "models/main").mkdir(parents=True)
+    for file in ("config.json", "model.safetensors"):
+        published = results(finished) / "checkpoints/step48" / file
+        shutil.copy(published, clone / "models/main" / file)
+    config["experiment"] = "published"
+    config["checkpoints"] = {"folder": "models", "revisions": {"main": 0}}
+    config["model"]["vocab_size"] = 300
+    config["window"] |= {"start": 0, "end": 48}
+    del config["arms"]
+    (clone / "config/published.yaml").write_text(yaml.safe_dump(config))
+    done = run(clone, config="config/published.yaml")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "train_baseline" not in done.stdout
+    path = clone / "results/published/influence/induction.tsv"
+    ranked = pd.read_csv(path, sep="\t")
+    assert len(ranked) == 48 * config["training"]["batch_size"]
+    assert np.isfinite(ranked["score"]).all()
+    assert ranked["score"].std() > 0
