@@ -355,6 +355,7 @@ def test_a_time_limit_below_one_checkpoint_interval() -> None:
             "hidden_size": 768,
             "intermediate_size": 3072,
             "num_hidden_layers": 12,
+            "num_attention_heads": 12,
             "vocab_size": 50304,
         },
         "corpus": {"seq_len": 2048, "tokenizer": {"name": "x"}},

@@ -109,7 +109,9 @@ def test_any_value_anywhere_is_taken_or_refused_in_lines(
         assert len(line) < 700
 
 
-SWITCHES = {"hidden", "split_digits", "use_parallel_residual"}
+SWITCHES = {
+    *("hidden", "split_digits", "use_parallel_residual", "tie_word_embeddings"),
+}
 
 
 def test_every_value_by_itself() -> None:

@@ -401,9 +401,16 @@ def test_a_folder_that_is_a_revision_itself_is_told(base: Path) -> None:
             "rotary_emb_base is 500.0 in this model, model.rotary_emb_base is 10000",
         ),
         ({"use_parallel_residual": False}, "use_parallel_residual is False in this"),
-        ({"model_type": "llama"}, "a model of type 'llama'; Headwater supports"),
+        ({"model_type": "mamba"}, "a model of type 'mamba'; Headwater supports"),
+        (
+            {"model_type": "llama"},
+            "a model of type 'llama', model.architecture is 'gpt_neox' in the config",
+        ),
         ({"max_position_embeddings": 32}, "the model has 32 positions, corpus.seq_len"),
-        ({"tie_word_embeddings": True}, "tied embeddings are not supported"),
+        (
+            {"tie_word_embeddings": True},
+            "tie_word_embeddings is true in this model; write model.tie_word",
+        ),
         ({"num_hidden_layers": "x"}, "num_hidden_layers is 'x', but must be a whole"),
         ({"max_position_embeddings": None}, "max_position_embeddings is None, but"),
         ({"rope_parameters": "x"}, "rope_parameters is 'x', but must be an object"),

@@ -114,7 +114,7 @@ def test_a_local_checkpoint_brings_its_tokenizer(tmp_path, monkeypatch):
     ("name", "checkpoints", "taken"),
     [
         ("a/b", {"folder": "models", "start": "step0"}, "models/step0"),
-        ("a/b", {"folder": "models", "revisions": ["step0", "x"]}, "models/step0"),
+        ("a/b", {"folder": "models", "revisions": ["step0", "step9"]}, "models/step0"),
         ("own", {"folder": "models", "start": "step0"}, "own"),
         ("a/b", {"folder": "models", "start": "bare"}, "a/b"),
         ("a/b", {"repo": "a/b", "start": "step0"}, "a/b"),
