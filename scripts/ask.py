@@ -19,7 +19,6 @@ from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.influence import EXTREMES
 from headwater.logs import escape_unprintable
-from headwater.models.sections import geometry_of
 from headwater.projection.stored import check_head, check_stored
 
 WIDTH = 72
@@ -97,8 +96,7 @@ def main():
     tokenizer = Tokenizer.from_file(
         str(results / "corpus" / "tokenizer" / "tokenizer.json")
     )
-    sizes = geometry_of(config["model"])
-    if config["gradients"]["mode"] != "qo" and (told := sharing_sentence(head, sizes)):
+    if told := sharing_sentence(head, config):
         print(told)
     print("rank       row   step      score  domain       text")
     for line in table.nsmallest(args.top, "rank").itertuples():

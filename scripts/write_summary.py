@@ -8,7 +8,6 @@ from headwater.geometry import Head
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.subsets import claimed
-from headwater.models.sections import geometry_of
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
 from headwater.report.sentences import sharing_sentence
@@ -28,19 +27,12 @@ def about(arms, path):
     return table[table["arm"].isin([BASELINE, *arms])]
 
 
-def shared(config, targets):
-    """With which heads the window's head shares keys and values that count."""
-    if config["gradients"]["mode"] == "qo":
-        return ""
-    head = Head.parse(targets[config["window"]["target"]].head)
-    return sharing_sentence(head, geometry_of(config["model"]))
-
-
 def main(snakemake):
     with job.start(snakemake) as config:
         inputs, arms = snakemake.input, claimed(config["arms"])
         domains = read_tables(map(Path, inputs.domains), ".domains.tsv")
         choice = read_choice(Path(inputs.window), map(Path, inputs.targets), config)
+        head = Head.parse(choice.targets[config["window"]["target"]].head)
         tables = Tables(
             experiment=config["experiment"],
             window_target=config["window"]["target"],
@@ -54,7 +46,7 @@ def main(snakemake):
             specificity=about(arms, inputs.specificity),
             planted=planted(config),
             checkpoints=config["window"]["checkpoints"],
-            shared=shared(config, choice.targets),
+            shared=sharing_sentence(head, config),
             hidden=0.0 if planted(config) else sum(generated(config).values()),
         )
         folder = Path(snakemake.output.text).parent

@@ -130,12 +130,13 @@ def normalised(path: Path, tensors: Tensors, model_config: "ModelConfig") -> Ten
 
     model = _empty_model(path, model_config)
     wanted = {name: tuple(own.shape) for name, own in published(model).items()}
+    twins = tied(model)
     kind, found = architecture(model_config.model_type), dict[str, Tensor]()
     for stored, tensor in tensors.items():
         name = kind.published_name(stored)
         if f"{model.base_model_prefix}.{name}" in wanted:  # saved as a base model
             name = f"{model.base_model_prefix}.{name}"
-        if stored.endswith(kind.buffers) or name in tied(model):
+        if stored.endswith(kind.buffers) or name in twins:
             continue
         if name in found:
             raise HeadwaterError(

@@ -31,6 +31,12 @@ def _nothing(found: Found) -> str | None:
     return None
 
 
+def biased_vectors(shape: Shape) -> int:
+    """Biases of every map, and two norms with biases: GPT-NeoX, GPT-2."""
+    biases = shape.queries + 2 * shape.keys + shape.wide + 2 * shape.hidden
+    return biases + 4 * shape.hidden
+
+
 @dataclass(frozen=True)
 class Architecture:
     """How models of one type are built.

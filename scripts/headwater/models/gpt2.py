@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from headwater.models.base import Architecture, Found, Shape
+from headwater.models.base import Architecture, Found, biased_vectors
 
 ODD = ("scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn")
 
@@ -29,11 +29,6 @@ def _settings(section: Found) -> dict[str, Any]:
     return {"n_inner": section["intermediate_size"]}
 
 
-def _vectors(shape: Shape) -> int:
-    biases = shape.queries + 2 * shape.keys + shape.wide + 2 * shape.hidden
-    return biases + 4 * shape.hidden
-
-
 ARCHITECTURES = (
     Architecture(
         model_type="gpt2",
@@ -51,7 +46,7 @@ ARCHITECTURES = (
         dropouts=("attn_pdrop", "embd_pdrop", "resid_pdrop"),
         settings=_settings,
         adds=("attn.c_proj.weight", "mlp.c_proj.weight"),
-        vectors=_vectors,
+        vectors=biased_vectors,
         norm=2,
         positions=True,
     ),

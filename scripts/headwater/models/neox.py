@@ -5,18 +5,13 @@
 
 from typing import Any
 
-from headwater.models.base import Architecture, Found, Shape
+from headwater.models.base import Architecture, Found, biased_vectors
 
 KEYS = ("rotary_pct", "rotary_emb_base", "use_parallel_residual")
 
 
 def _settings(section: Found) -> dict[str, Any]:
     return {key: section[key] for key in KEYS if key in section}
-
-
-def _vectors(shape: Shape) -> int:
-    biases = shape.queries + 2 * shape.keys + shape.wide + 2 * shape.hidden
-    return biases + 4 * shape.hidden
 
 
 ARCHITECTURES = (
@@ -35,7 +30,7 @@ ARCHITECTURES = (
         keys=KEYS,
         settings=_settings,
         adds=("attention.dense.weight", "mlp.dense_4h_to_h.weight"),
-        vectors=_vectors,
+        vectors=biased_vectors,
         norm=2,
     ),
 )

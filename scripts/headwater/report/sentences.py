@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from headwater.geometry import Geometry, Head
+from headwater.geometry import Head
 from headwater.heads.targets import Choice, Target
+from headwater.identity import Config
 from headwater.influence.ranking import FIDELITY_TOPS, three_digits
+from headwater.models.sections import geometry_of
 from headwater.report import words
 from headwater.report.amounts import number
 from headwater.report.findings import Arm, Rise
@@ -45,10 +47,10 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
     return text
 
 
-def sharing_sentence(head: Head, sizes: Geometry) -> str:
-    """With which heads a head shares its keys and values; "" if with none."""
-    others = ", ".join(map(str, sizes.sharing(head)))
-    if not others:
+def sharing_sentence(head: Head, config: Config) -> str:
+    """With which heads it shares keys and values that count; "" if with none."""
+    others = ", ".join(map(str, geometry_of(config["model"]).sharing(head)))
+    if not others or config["gradients"]["mode"] == "qo":
         return ""
     return (
         f"{head} shares its keys and values with {others}; their gradient is that of "
