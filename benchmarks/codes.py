@@ -22,11 +22,12 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
+from headwater.gradients.heads import gradients_of
+
 from headwater.checkpoints.files import load_for_pass
 from headwater.config import read_config_file
 from headwater.curvature.files import read_factors
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.influence.files import read_product

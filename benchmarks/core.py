@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from headwater.gradients.heads import gradients_of
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
@@ -21,7 +22,6 @@ from transformers import PreTrainedModel
 from headwater.cross_entropy import token_losses
 from headwater.curvature.ekfac import Factors, Subspace, fit_covariances, fit_lambdas
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions, run_pass
 from headwater.influence.files import Product
 from headwater.influence.scores import Vectors

@@ -25,6 +25,6 @@ rule fit_factors:
     params:
         code=digest("fit_factors"),
         settings=section("curvature"),
-        mode=config["gradients"]["mode"] == "qo",
+        units=named_units(config) + ["qo"] * (config["gradients"]["mode"] == "qo"),
     script:
         "../scripts/fit_factors.py"

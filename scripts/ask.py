@@ -1,4 +1,4 @@
-"""Ask a finished experiment about a head, without another pass over its rows.
+"""Ask a finished experiment about a unit, without another pass over its rows.
 
     .venv/bin/python scripts/ask.py L1H3 --probe copying
     .venv/bin/python scripts/ask.py L1H3 --probe dataset --data my_rows.jsonl
@@ -6,7 +6,7 @@
     .venv/bin/python scripts/ask.py L1H3 --like 31724
 
 For another experiment than config/config.yaml add `--configfile config/mine.yaml`. The
-head must be in the gradient stores (`gradients.heads` in the config).
+unit must be in the gradient stores (`gradients.heads` in the config).
 """
 
 import argparse
@@ -16,10 +16,10 @@ from pathlib import Path
 from headwater.config import read_config_file
 from headwater.config.target_checks import PROBES
 from headwater.errors import HeadwaterError
-from headwater.geometry import Head
 from headwater.influence import EXTREMES
 from headwater.logs import escape_unprintable
-from headwater.projection.stored import check_head, check_stored
+from headwater.models.sections import unit_of
+from headwater.projection.stored import check_stored, check_unit
 
 WIDTH = 72
 
@@ -38,7 +38,7 @@ def above(bound):
 def arguments():
     """What was typed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("head", help="such as L1H3")
+    parser.add_argument("unit", help="such as L1H3, L1G0, L2N17, L1H3+L0H2")
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--probe", choices=PROBES, help="rank all rows for this probe")
     asked.add_argument("--like", type=int, metavar="ROW", help="rows that act like it")
@@ -65,14 +65,15 @@ def arguments():
 def main():
     escape_unprintable()
     args = arguments()
-    config, head = read_config_file(args.configfile), Head.parse(args.head)
+    config = read_config_file(args.configfile)
+    unit = unit_of(args.unit, config)
     results = Path("results") / config["experiment"]
     if (args.probe == "dataset") != bool(args.data):
         raise HeadwaterError("--data goes with --probe dataset, and it alone")
     if args.data and not Path(args.data).is_file():
         raise HeadwaterError(f"{args.data}: no such file")
     check_stored(results, config, args.configfile)
-    check_head(results, config, head)
+    check_unit(results, config, str(unit))
 
     # Slow to import, and nothing for a command that was misspelt.
     from tokenizers import Tokenizer
@@ -84,10 +85,10 @@ def main():
 
     experiment = Experiment(results, config, args.configfile)
     if args.like is not None:
-        table = experiment.rows_like(head, args.like)
+        table = experiment.rows_like(unit, args.like)
     else:
         target = {"probe": args.probe, **({"data": args.data} if args.data else {})}
-        table = experiment.top_rows(head, target, args.damping)
+        table = experiment.top_rows(unit, target, args.damping)
     if args.output:
         try:
             Path(args.output).write_text(table_text(table), encoding="utf-8")
@@ -96,7 +97,7 @@ def main():
     tokenizer = Tokenizer.from_file(
         str(results / "corpus" / "tokenizer" / "tokenizer.json")
     )
-    if told := sharing_sentence(head, config):
+    if told := sharing_sentence(unit, config):
         print(told)
     print("rank       row   step      score  domain       text")
     for line in table.nsmallest(args.top, "rank").itertuples():

@@ -42,7 +42,6 @@ def exact_scores(snakemake, config, window, points, sample):
             torch.from_numpy(window.take(sample[after])),
             read_factors(Path(inputs.factors[position]), config),
             [read_product(Path(p), config) for p in paths],
-            config["gradients"]["mode"],
             options,
         )
         found.add(position, after, scores)

@@ -10,12 +10,12 @@ import torch
 from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.corpus.holdout import token_counts
-from headwater.geometry import Head
 from headwater.gradients.passes import PassOptions
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import open_window, read_target
 from headwater.influence.ranking import agreement
 from headwater.influence.variants import Question, Setting, variant_scores
+from headwater.models.sections import unit_of
 from headwater.seeds import stable_seed
 from headwater.tables import write_table
 
@@ -39,7 +39,6 @@ def setting_of(snakemake, config):
         model=model,
         fit_rows=torch.from_numpy(window.take(fit_rows)),
         rows=torch.from_numpy(window.take(sample)),
-        mode=config["gradients"]["mode"],
         damping=config["influence"]["damping"],
         fit=fit,
         score=replace(fit, seed=None, numbers=window.numbers(sample)),
@@ -54,7 +53,7 @@ def main(snakemake):
         for path in map(Path, snakemake.input.targets):
             target = read_target(path, config)
             data = probe_data(config["targets"][path.stem], held_out, tokenizer, config)
-            question = Question(target.probe, Head.parse(target.head), data)
+            question = Question(target.probe, unit_of(target.head, config), data)
             scores = dict(variant_scores(setting, question))
             correct = scores.pop("correct")
             for name, column in scores.items():

@@ -9,12 +9,21 @@ from headwater import job
 from headwater.checkpoints.files import load_model
 from headwater.corpus.holdout import token_counts
 from headwater.curvature.ekfac import fit_factors
-from headwater.curvature.files import fitted_mode, write_factors
+from headwater.curvature.files import write_factors
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.identity import identity
-from headwater.models.sites import geometry
+from headwater.models.sections import geometry_of, named_units
 from headwater.seeds import stable_seed
+from headwater.units import parse
+
+
+def fitted_units(config):
+    """Every head, and the other units that are named; of `qk` all of `qkvo`."""
+    sizes, mode = geometry_of(config["model"]), config["gradients"]["mode"]
+    labels = dict.fromkeys([*map(str, sizes.all_heads()), *named_units(config)])
+    wanted = "qkvo" if mode == "qk" else mode
+    return [parse(label, sizes, wanted) for label in labels]
 
 
 def main(snakemake):
@@ -33,9 +42,8 @@ def main(snakemake):
             vocabulary=ids,
             numbers=window.numbers(picked),
         )
-        heads, hessian = geometry(model).all_heads(), settings["hessian"]
-        mode = fitted_mode(config)
-        factors = fit_factors(model, tokens, heads, mode, options, hessian)
+        units = fitted_units(config)
+        factors = fit_factors(model, tokens, units, options, settings["hessian"])
         stamp = identity("curvature", config, point=snakemake.wildcards.point)
         write_factors(Path(snakemake.output[0]), factors, stamp)
 

@@ -1,4 +1,4 @@
-"""Size of every row's gradient of a head, and its plain product with the probe's."""
+"""Size of every row's gradient of a unit, and its plain product with the probe's."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,6 @@ import numpy as np
 from headwater import job
 from headwater.corpus.window import WindowNumbers
 from headwater.curvature.files import read_factors
-from headwater.gradients.blocks import blocks_of
 from headwater.gradients.files import read_probe_gradient
 from headwater.heads.targets import read_window
 from headwater.identity import identity
@@ -16,7 +15,8 @@ from headwater.influence.average import PointScores, within
 from headwater.influence.inverse import solve
 from headwater.influence.scores import score_store
 from headwater.interventions.facts import write_facts
-from headwater.projection.store import HeadRows, store_parts
+from headwater.models.sections import unit_of
+from headwater.projection.store import UnitRows, store_parts
 
 FACTS = ("gradient_norm", "gradient_dot")
 
@@ -24,8 +24,8 @@ FACTS = ("gradient_norm", "gradient_dot")
 def plain_product(probe, factors_file, config):
     """The probe's gradient in the eigenbasis, multiplied by no inverse."""
     factors = replace(read_factors(factors_file, config), hessian="identity")
-    blocks = blocks_of([probe.head], config["gradients"]["mode"])
-    return solve(factors, blocks, probe.gradient, config["influence"]["damping"])
+    unit = unit_of(probe.unit, config)
+    return solve(factors, unit.blocks, probe.gradient, config["influence"]["damping"])
 
 
 def main(snakemake):
@@ -40,7 +40,7 @@ def main(snakemake):
             product = plain_product(probe, Path(inputs.factors[point]), config)
             stores = inputs.gradients[point * shards : (point + 1) * shards]
             for part, store in store_parts(stores, step, window, config):
-                rows = HeadRows(store, probe.head)
+                rows = UnitRows(store, probe.unit)
                 dots = score_store(rows, [product])[:, 0]
                 values = np.stack([rows.norms(), dots], axis=1)
                 found.add(point, within(part, range(len(window))), values)

@@ -1,17 +1,15 @@
-"""Projected gradients of every row of a shard, for all heads wanted, in one pass."""
+"""Projected gradients of every row of a shard, for all units wanted, in one pass."""
 
 from pathlib import Path
 
 from headwater import job
 from headwater.checkpoints.files import load_for_pass
 from headwater.curvature.files import read_factors
-from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of
 from headwater.gradients.files import read_probe_gradient
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window, read_target
 from headwater.identity import identity
-from headwater.models.sites import geometry
+from headwater.models.sections import geometry_of, unit_of
 from headwater.progress import Progress
 from headwater.projection.coordinates import (
     Projection,
@@ -24,32 +22,32 @@ from headwater.seeds import stable_seed
 from headwater.shares import share_of
 
 
-def wanted_heads(settings, targets, model):
-    """The heads of `gradients.heads`."""
-    if settings["heads"] == "all":
-        return geometry(model).all_heads()
-    labels = settings["heads"]
-    if labels == "targets":
-        labels = [target.head for target in targets]
-    return sorted({Head.parse(label) for label in labels})
+def wanted_units(targets, config):
+    """The units of `gradients.heads`."""
+    labels = config["gradients"]["heads"]
+    if labels == "all":
+        labels = map(str, geometry_of(config["model"]).all_heads())
+    elif labels == "targets":
+        labels = sorted({target.head for target in targets})
+    return [unit_of(label, config) for label in dict.fromkeys(labels)]
 
 
-def projections(snakemake, config, heads, mode):
-    """What is stored of each head."""
+def projections(snakemake, config, units):
+    """What is stored of each unit."""
     settings = config["gradients"]
     seed = stable_seed(config["seed"], "gradients", "rotation")
     factors = read_factors(Path(snakemake.input.factors), config)
     probes = [read_probe_gradient(Path(p), config) for p in snakemake.input.probes]
     kept = {}
-    for head in heads:
-        blocks, count = blocks_of([head], mode), settings["coordinates"]
-        own = [probe.gradient for probe in probes if probe.head == head]
-        kept[head] = (
-            all_coordinates(factors, blocks)
+    for unit in units:
+        count = settings["coordinates"]
+        own = [probe.gradient for probe in probes if probe.unit == str(unit)]
+        kept[unit] = (
+            all_coordinates(factors, unit.blocks)
             if count == "all"
-            else choose_coordinates(factors, blocks, own, count)
+            else choose_coordinates(factors, unit.blocks, own, count)
         )
-    made = {h: Projection(k, settings["bits"], seed) for h, k in kept.items()}
+    made = {u: Projection(k, settings["bits"], seed) for u, k in kept.items()}
     return factors.bases, made
 
 
@@ -64,8 +62,7 @@ def main(snakemake):
         targets = [read_target(Path(p), config) for p in inputs.targets]
         folder = Path(inputs.checkpoint)
         model = load_for_pass(folder, config, job.device(), settings["precision"])
-        heads, mode = wanted_heads(settings, targets, model), settings["mode"]
-        bases, kept = projections(snakemake, config, heads, mode)
+        bases, kept = projections(snakemake, config, wanted_units(targets, config))
         point = snakemake.wildcards.point
         names = config["targets"] if settings["heads"] == "targets" else []
         stamp = identity("gradients", config, names, shard=shard, point=point)
@@ -81,7 +78,6 @@ def main(snakemake):
                 model,
                 window.part(rest),
                 bases,
-                mode,
                 PassOptions(size, numbers=window.numbers(rest)),
                 progress.update,
             )

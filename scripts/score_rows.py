@@ -9,7 +9,7 @@ from headwater.identity import identity
 from headwater.influence.average import PointScores, within
 from headwater.influence.files import read_product, write_scores
 from headwater.influence.scores import score_store
-from headwater.projection.store import HeadRows, check_rows, row_losses
+from headwater.projection.store import UnitRows, check_rows, row_losses
 from headwater.shares import share_of
 from headwater.stores import open_group
 
@@ -32,7 +32,7 @@ def main(snakemake):
             product = read_product(Path(path), config)
             store = open_group(Path(gradients), config)
             check_rows(store, window.after(step, part))
-            head_rows = HeadRows(store, product.head)
+            head_rows = UnitRows(store, str(product.unit))
             found.add(
                 point,
                 within(window.after(step, part), part),

@@ -35,7 +35,6 @@ def main(snakemake):
                 tokens[after],
                 read_factors(Path(inputs.factors[position]), config),
                 read_product(Path(inputs.products[position]), config),
-                config["gradients"]["mode"],
                 PassOptions(config["gradients"]["batch_size"], numbers=numbers[after]),
             )
             found.add(position, after, scores)

@@ -10,7 +10,6 @@ from headwater.checkpoints.files import load_model
 from headwater.corpus.holdout import token_counts
 from headwater.curvature.ekfac import fit_factors
 from headwater.curvature.files import read_factors
-from headwater.geometry import Head
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.heads.probe_data import probe_data
@@ -19,7 +18,7 @@ from headwater.identity import identity
 from headwater.influence.average import PointScores, within
 from headwater.influence.stored_variants import Point, stored_scores
 from headwater.interventions.facts import write_facts
-from headwater.models.sites import geometry
+from headwater.models.sections import unit_of
 from headwater.probes import find_probe
 from headwater.projection.store import store_parts
 from headwater.seeds import stable_seed
@@ -29,25 +28,25 @@ from headwater.tables import read_table
 PREVIOUS = {"probe": "previous_token", "head": "auto"}
 
 
-def heads_of(target, inputs, config):
-    """The target's head, and the one before it in the circuit if it is stored."""
-    head = Head.parse(target.head)
+def units_of(target, inputs, config):
+    """The target's unit, and the head before it in the circuit if it is stored."""
+    unit = unit_of(target.head, config)
     scores = read_table(Path(inputs.head_scores))
     before = choose_target(PREVIOUS, scores).head
-    stored = open_group(Path(inputs.gradients[0]), config).attrs["heads"]
+    stored = open_group(Path(inputs.gradients[0]), config).attrs["units"]
     if before == target.head or before not in stored:
-        return [head]
-    return [head, Head.parse(before)]
+        return [unit]
+    return [unit, unit_of(before, config)]
 
 
 class Asked:
-    """What is asked of the model at every checkpoint: rows of the fit, probe, heads."""
+    """What is asked of the model at every checkpoint: rows of the fit, probe, units."""
 
     def __init__(self, snakemake, window, config):
         inputs, name = snakemake.input, snakemake.wildcards.target
         self.config = config
         target = read_target(Path(inputs.target), config)
-        self.heads = heads_of(target, inputs, config)
+        self.units = units_of(target, inputs, config)
         self.probe = find_probe(target.probe)
         settings = config["targets"][name]
         corpus = inputs.held_out, inputs.tokenizer
@@ -65,17 +64,14 @@ class Asked:
     def at(self, checkpoint, factors):
         """The products of every variant at one checkpoint."""
         model = load_model(Path(checkpoint), self.config).to(job.device())
-        mode = self.config["gradients"]["mode"]
-        own = self.heads[:1]
+        own = self.units[:1]
         return Point(
             factors=read_factors(Path(factors), self.config),
-            diagonal=fit_factors(model, self.rows, own, mode, self.options, "diagonal"),
+            diagonal=fit_factors(model, self.rows, own, self.options, "diagonal"),
             gradients={
-                head: probe_gradient(model, self.probe, head, self.data, mode)[0]
-                for head in self.heads
+                unit: probe_gradient(model, self.probe, unit, self.data)[0]
+                for unit in self.units
             },
-            sizes=geometry(model),
-            mode=mode,
             damping=self.config["influence"]["damping"],
         ).products()
 

@@ -3,6 +3,8 @@
 Written with plain row numbers from `transformers`' sources, apart from the library.
 """
 
+import re
+
 import torch
 from torch import Tensor
 from transformers import (
@@ -128,6 +130,54 @@ def places(shape: tuple, head: Head) -> dict[str, list[tuple[str, int, list[int]
     }
 
 
+def mlp_places(shape: tuple, layer: int, neurons: list[int]) -> dict:
+    """The same of some neurons of an MLP."""
+    kind, width = shape[0], 2 * shape[5]
+    if kind == "gpt_neox":
+        name, axis = f"gpt_neox.layers.{layer}.mlp", 0
+        read, write = [f"{name}.dense_h_to_4h.weight"], f"{name}.dense_4h_to_h.weight"
+    elif kind == "gpt2":
+        name, axis = f"transformer.h.{layer}.mlp", 1
+        read, write = [f"{name}.c_fc.weight"], f"{name}.c_proj.weight"
+    else:
+        name, axis = f"model.layers.{layer}.mlp", 0
+        read = [f"{name}.gate_proj.weight", f"{name}.up_proj.weight"]
+        write = f"{name}.down_proj.weight"
+    assert max(neurons) < width
+    return {
+        "in": [(one, axis, neurons) for one in read],
+        "out": [(write, axis, neurons)],
+    }
+
+
+def unit_places(shape: tuple, label: str) -> dict:
+    """The same of any unit that is no circuit, by its label and block."""
+    _, _, heads, kv_heads, *_ = shape
+    layer, sort, index = re.fullmatch(r"L(\d+)([A-Z]*)(\d*)", label).groups()
+    layer, share = int(layer), heads // kv_heads
+    if sort == "MLP":
+        found = mlp_places(shape, layer, list(range(2 * shape[5])))
+    elif sort == "N":
+        found = mlp_places(shape, layer, [int(index)])
+    elif sort == "H":
+        found = places(shape, Head(layer, int(index)))
+    elif sort == "G":
+        own = [places(shape, Head(layer, int(index) * share + i)) for i in range(share)]
+        found = {
+            "qk": [*(one["q"][0] for one in own), own[0]["qk"][1]],
+            "q": [one["q"][0] for one in own],
+            "v": own[0]["v"],
+            "o": [one["o"][0] for one in own],
+        }
+    else:
+        return {
+            name: parts
+            for group in range(kv_heads)
+            for name, parts in unit_places(shape, f"{label}G{group}").items()
+        }
+    return {f"{label}/{name}": parts for name, parts in found.items()}
+
+
 def block_of(
     parts: list[tuple[str, int, list[int]]], weights: dict[str, Tensor], is_o: bool
 ) -> Tensor:
@@ -136,11 +186,11 @@ def block_of(
     for name, axis, where in parts:
         matrix = weights[name] if axis == 1 else weights[name].T
         found.append(matrix[where] if is_o else matrix[:, where])
-    return torch.cat(found, dim=1)
+    return torch.cat(found, dim=0 if is_o else 1)
 
 
-def row_gradients(model, shape, rows: Tensor, heads: list[Head]) -> list[dict]:
-    """Of every row, one at a time, by plain autograd: head and block to gradient."""
+def row_gradients(model, shape, rows: Tensor, labels: list[str]) -> list[dict]:
+    """Of every row, one at a time, by plain autograd: block to gradient."""
     model.requires_grad_(True)
     result = []
     for row in rows:
@@ -150,9 +200,9 @@ def row_gradients(model, shape, rows: Tensor, heads: list[Head]) -> list[dict]:
         grads = dict(zip(names, torch.autograd.grad(loss, parameters), strict=True))
         result.append(
             {
-                f"{head}/{block}": block_of(parts, grads, block == "o")
-                for head in heads
-                for block, parts in places(shape, head).items()
+                block: block_of(parts, grads, block.endswith(("/o", "/out")))
+                for label in labels
+                for block, parts in unit_places(shape, str(label)).items()
             }
         )
     return result

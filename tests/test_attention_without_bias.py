@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from headwater.gradients.heads import gradients_of, split_blocks
 from safetensors.torch import save_file
 
 from headwater.checkpoints.files import load_model
 from headwater.curvature.ekfac import fit_factors
 from headwater.geometry import Head
-from headwater.gradients.heads import gradients_of, split_blocks
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.heads.scores import head_scores

@@ -5,6 +5,7 @@ from itertools import product as every_combination
 import numpy as np
 import pytest
 import torch
+from headwater.gradients.heads import gradients_of, head_gradients, layer_bases
 from torch import Tensor
 
 from headwater.curvature.ekfac import (
@@ -18,7 +19,6 @@ from headwater.curvature.ekfac import (
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.capture import LayerTrace
-from headwater.gradients.heads import gradients_of, head_gradients, layer_bases
 from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
 from headwater.influence.inverse import solve
 from headwater.influence.scores import standard_basis

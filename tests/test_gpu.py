@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from headwater.gradients.heads import gradients_of
 from scipy.stats import spearmanr
 
 from headwater.curvature.ekfac import fit_factors
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product

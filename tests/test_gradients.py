@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from headwater.gradients.heads import gradients_of, split_blocks
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
 from headwater.errors import HeadwaterError
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import Block, block_sides, blocks_of, token_products
-from headwater.gradients.heads import gradients_of, split_blocks
 from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
 from headwater.models.sites import geometry
 from headwater.projection.coordinates import (

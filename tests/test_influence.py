@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from headwater.gradients.heads import gradients_of
 from scipy.stats import spearmanr
 from torch import Tensor
 
@@ -15,7 +16,6 @@ from headwater.curvature.ekfac import Factors, fit_factors
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product

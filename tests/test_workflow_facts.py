@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from headwater.gradients.heads import gradients_of
 
 from clone import jobs, run
 from headwater.checkpoints.files import load_for_pass
 from headwater.config import read_config_file
 from headwater.gradients.blocks import blocks_of
 from headwater.gradients.files import read_probe_gradient
-from headwater.gradients.heads import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.interventions.kinds import KINDS

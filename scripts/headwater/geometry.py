@@ -1,8 +1,7 @@
 """Heads, their sizes and where they lie; free of torch, which is slow to import."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headwater.errors import HeadwaterError
@@ -45,6 +44,8 @@ class Geometry:
         head_width: None for `hidden / heads`.
         by_head: whether Q, K and V of a head stand together in the projection's output
             (GPT-NeoX); else all Q come first, then all K, then all V.
+        wide: neurons of an MLP.
+        gated: whether each has a gate, in a map of its own.
     """
 
     layers: int
@@ -53,6 +54,8 @@ class Geometry:
     kv_heads: int | None = None
     head_width: int | None = None
     by_head: bool = True
+    wide: int = 0
+    gated: bool = False
 
     @property
     def d_head(self) -> int:
@@ -94,30 +97,38 @@ class Geometry:
         )
         return q, k, v
 
-    def of_heads(
-        self, qkv: "Tensor", indices: Sequence[int]
-    ) -> "tuple[Tensor, Geometry]":
-        """The outputs that some heads of a layer own or share, and how they lie there.
-
-        Each head has a K and V of its own in what is returned, but where all are asked
-        for: that is the tensor itself.
-        """
-        if [*indices] == [*range(self.heads)]:
-            return qkv, self
-        count = len(indices)
-        own = replace(self, heads=count, kv_heads=None, head_width=self.d_head)
+    def columns(self, part: str, index: int) -> tuple[int, ...]:
+        """Where Q of a head, or K or V of a group, is in the projection's output."""
+        width, place = self.d_head, "qkv".index(part)
         if self.by_head:
-            return self._fused(qkv)[..., [*indices], :, :].flatten(-3), own
-        groups = [self.group_of(index) for index in indices]
-        parts = zip(self.split_qkv(qkv), ([*indices], groups, groups), strict=True)
-        import torch  # by whoever has a tensor it has been paid for
+            first = (3 * index + place) * width
+        else:
+            before = (0, self.heads, self.heads + self.groups)[place]
+            first = (before + index) * width
+        return tuple(range(first, first + width))
 
-        return torch.cat([p[..., of, :].flatten(-2) for p, of in parts], dim=-1), own
+    def outputs(self, head: int) -> tuple[int, ...]:
+        """Where a head is among the outputs of all heads of its layer."""
+        return tuple(range(head * self.d_head, (head + 1) * self.d_head))
 
-    def by_query(self, shared: "Tensor", dim: int) -> "Tensor":
-        """K or V of every group, along a dimension, as the heads have it."""
-        share = self.heads // self.groups
-        return shared if share == 1 else shared.repeat_interleave(share, dim=dim)
+    def neuron(self, number: int) -> tuple[int, ...]:
+        """Where a neuron is among the outputs of the maps that read the MLP's input."""
+        return (number, self.wide + number) if self.gated else (number,)
+
+    def problem(
+        self, layer: int, head: int = 0, group: int = 0, neuron: int = 0
+    ) -> str | None:
+        """What a model of these sizes does not have, in words."""
+        if layer >= self.layers:
+            return f"the model has layers 0..{self.layers - 1}"
+        for name, index, count in (
+            ("heads", head, self.heads),
+            ("groups", group, self.groups),
+            ("neurons", neuron, self.wide),
+        ):
+            if index >= max(1, count):
+                return f"the model has {name} 0..{count - 1} in each layer"
+        return None
 
     def split_heads(self, values: "Tensor") -> "Tensor":
         """View [..., heads * d_head] as [..., heads, d_head]."""

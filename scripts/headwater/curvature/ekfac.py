@@ -1,4 +1,4 @@
-"""EK-FAC (George et al. 2018) inside the parameter subspace of each head.
+"""EK-FAC (George et al. 2018) inside the parameter subspace of each unit.
 
 For a block with per-row gradient `G = left^T right`:
 
@@ -21,17 +21,16 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import Bases, Matrices, Mode, block_sides, blocks_of
-from headwater.gradients.capture import LayerTrace
-from headwater.gradients.heads import by_layer, gradients_of, split_blocks
+from headwater.gradients.blocks import Bases, Matrices, block_sides, blocks_of
+from headwater.gradients.capture import Traces
+from headwater.gradients.flat import gradients_of, sites_of, split_blocks
 from headwater.gradients.passes import Batch, PassOptions, RowSequence, run_pass
-from headwater.models.sites import Model, geometry
+from headwater.models.sites import Model
 from headwater.progress import Progress
 from headwater.seeds import stable_seed
+from headwater.units import Block, Unit
 
-Traces = Mapping[int, LayerTrace]
-Item = TypeVar("Item", Batch, tuple[Batch, dict[Head, Tensor]])
+Item = TypeVar("Item", Batch, tuple[Batch, dict[Unit, Tensor]])
 
 
 HESSIANS = ("ekfac", "diagonal", "identity")
@@ -54,27 +53,12 @@ class Factors:
     hessian: str = "ekfac"
 
 
-@dataclass(frozen=True)
-class Subspace:
-    """The parameters that factors are fitted for: heads, under a mode."""
-
-    heads: list[Head]
-    mode: Mode
-    sizes: Geometry
-
-    @property
-    def layers(self) -> list[int]:
-        """Layers of the heads."""
-        return list(by_layer(self.heads))
-
-
-def fit_covariances(batches: Iterable[Traces], space: Subspace) -> Bases:
+def fit_covariances(batches: Iterable[Traces], blocks: list[Block]) -> Bases:
     """Covariance of every side of the blocks, mean over tokens."""
-    blocks = blocks_of(space.heads, space.mode)
     sums: dict[str, Tensor] = {}
     tokens = 0
     for traces in batches:
-        sides = block_sides(traces, blocks, space.sizes)
+        sides = block_sides(traces, blocks)
         tokens += next(iter(sides.values())).shape[:2].numel()
         for name, values in sides.items():
             flat = values.flatten(0, 1)
@@ -97,33 +81,32 @@ def _eigenvectors(
     return vectors * vectors.gather(0, largest).sign()
 
 
-def own_bases(space: Subspace) -> Bases:
+def own_bases(blocks: list[Block]) -> Bases:
     """The parameters' own basis: an identity matrix for every side."""
     widths: dict[str, int] = {}
-    for block in blocks_of(space.heads, space.mode):
-        widths[block.left], widths[block.right] = block.shape(space.sizes)
+    for block in blocks:
+        widths[block.left], widths[block.right] = block.shape
     return {name: torch.eye(width).double() for name, width in widths.items()}
 
 
 def fit_lambdas(
-    batches: Iterable[Mapping[Head, Float[Tensor, "_batch parameters"]]],
-    space: Subspace,
+    batches: Iterable[Mapping[Unit, Float[Tensor, "_batch parameters"]]],
 ) -> tuple[Matrices, int]:
     """Mean squared per-row gradient, by block; and the row count.
 
     Args:
-        batches: flat gradients by head, in the eigenbases.
+        batches: flat gradients by unit, in the eigenbases.
     """
-    sums: dict[Head, Tensor] = {}
+    sums: dict[Unit, Tensor] = {}
     rows = 0
     for gradients in batches:
         rows += len(next(iter(gradients.values())))
-        for head, gradient in gradients.items():
+        for unit, gradient in gradients.items():
             squares = gradient.square().sum(dim=0).double().cpu()
-            sums[head] = sums[head] + squares if head in sums else squares
+            sums[unit] = sums[unit] + squares if unit in sums else squares
     lambdas: dict[str, Tensor] = {}
-    for head, total in sums.items():
-        blocks = split_blocks(total / rows, head, space.mode, space.sizes)
+    for unit, total in sums.items():
+        blocks = split_blocks(total / rows, unit)
         lambdas |= {name: value.contiguous() for name, value in blocks.items()}
     return lambdas, rows
 
@@ -131,36 +114,35 @@ def fit_lambdas(
 def fit_factors(
     model: Model,
     rows: RowSequence,
-    heads: list[Head],
-    mode: Mode,
+    units: list[Unit],
     options: PassOptions,
     hessian: str = "ekfac",
 ) -> Factors:
-    """Fit the factors of all heads together: two passes over the rows for `ekfac`.
+    """Fit the factors of all units together: two passes over the rows for `ekfac`.
 
     Args:
         model: on its device; its parameters are frozen by this call.
-        heads: input covariances are shared among those of a layer.
+        units: input covariances are shared among those of a site.
         options: its seed is that of the labels, drawn afresh for each pass; without one
             they are the rows' own tokens (the empirical Fisher).
         hessian: `ekfac`, `diagonal` (one pass) or `identity` (none).
     """
     if hessian not in HESSIANS:
         raise ValueError(f"no Hessian {hessian!r}; known: {', '.join(HESSIANS)}")
-    space = Subspace(heads, mode, geometry(model))
-    bases = own_bases(space)
+    blocks = blocks_of(units)
+    bases = own_bases(blocks)
     if hessian == "identity":
-        blocks = blocks_of(heads, mode)
-        ones = {str(b): torch.ones(b.shape(space.sizes)).double() for b in blocks}
+        ones = {str(b): torch.ones(b.shape).double() for b in blocks}
         return Factors(bases, ones, 0, hessian)
     if hessian == "ekfac":
-        batches = run_pass(model, rows, space.layers, _drawn(options, "covariances"))
+        drawn = _drawn(options, "covariances")
+        batches = run_pass(model, rows, sites_of(units), drawn)
         sides = (b.traces for b in _counted(batches, len(rows), "covariances"))
-        bases = eigenbases(fit_covariances(sides, space))
+        bases = eigenbases(fit_covariances(sides, blocks))
     drawn = _drawn(options, "lambdas")
-    passed = gradients_of(model, rows, heads, mode, drawn, bases)
+    passed = gradients_of(model, rows, units, drawn, bases)
     gradients = (found for _, found in _counted(passed, len(rows), "lambdas"))
-    lambdas, count = fit_lambdas(gradients, space)
+    lambdas, count = fit_lambdas(gradients)
     return Factors(bases, lambdas, count, hessian)
 
 

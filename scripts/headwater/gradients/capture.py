@@ -1,9 +1,9 @@
-"""Inputs and output gradients of the attention layers, from one forward and backward.
+"""Inputs and output gradients of linear maps, from one forward and backward.
 
 For a linear map `y = x W`, a row's gradient is `G = X^T dY`, summed over its tokens. So
-the inputs `X` and the output gradients `dY` of the maps that read an attention's input
-and of the one that writes its output are all that per-row gradients of every head need;
-autograd never forms a weight gradient.
+the inputs `X` and the output gradients `dY` of the maps that read the input of an
+attention or MLP, and of the one that writes its output, are all that per-row gradients
+of every unit need; autograd never forms a weight gradient.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,67 +15,59 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from headwater.models.sites import (
-    Model,
-    architecture_of,
-    geometry,
-    readers,
-    writer,
-)
+from headwater.models.sites import Model, geometry, readers, writer
+from headwater.units import Site
 
 
 @dataclass
-class LayerTrace:
-    """What one layer's attention saw in one pass.
+class Trace:
+    """What one site saw in one pass: the attention of a layer, or its MLP.
 
     Attributes:
-        inputs: of every linear map, by its name.
-        grads: at its output, likewise.
-        reads: the maps that read the attention's input, which is one for all.
-        writes: the map that adds to the residual stream.
+        input: of the maps that read: after the norm, where there is one.
+        read_grads: at the output of each of these maps, by its number.
+        inner: input of the map that writes: the heads' outputs z, or the neurons'.
+        output_grad: at what is added to the residual stream.
     """
 
-    reads: tuple[str, ...]
-    writes: str
-    inputs: dict[str, Float[Tensor, "batch length _"]] = field(default_factory=dict)
-    grads: dict[str, Float[Tensor, "batch length _"]] = field(default_factory=dict)
+    input: Float[Tensor, "batch length hidden"] = field(init=False)
+    read_grads: dict[int, Float[Tensor, "batch length _"]] = field(default_factory=dict)
+    inner: Float[Tensor, "batch length _"] = field(init=False)
+    output_grad: Float[Tensor, "batch length hidden"] = field(init=False)
 
     @property
-    def qkv_input(self) -> Float[Tensor, "batch length hidden"]:
-        """What Q, K and V are made of: after the norm, where there is one."""
-        return self.inputs[self.reads[0]]
-
-    @property
-    def qkv_grad(self) -> Float[Tensor, "batch length qkv"]:
+    def read_grad(self) -> Float[Tensor, "batch length _"]:
         """At the outputs of all maps that read, side by side."""
-        parts = [self.grads[name] for name in self.reads]
+        parts = [self.read_grads[number] for number in sorted(self.read_grads)]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
-    @property
-    def z(self) -> Float[Tensor, "batch length heads_d_head"]:
-        """The heads' outputs, head-major."""
-        return self.inputs[self.writes]
 
-    @property
-    def output_grad(self) -> Float[Tensor, "batch length hidden"]:
-        """At what the attention adds to the residual stream."""
-        return self.grads[self.writes]
+Traces = dict[Site, Trace]
 
 
 @contextmanager
-def captured(model: Model, layers: Iterable[int]) -> Iterator[dict[int, LayerTrace]]:
-    """Traces of some layers of a model, which is frozen; new after each backward pass.
+def captured(model: Model, sites: Iterable[Site]) -> Iterator[Traces]:
+    """Traces of some sites of a model, which is frozen; new after each backward pass.
 
-    What the lowest captured layer makes of its input is made the root of the graph, so
+    What the lowest captured site makes of its input is made the root of the graph, so
     nothing below it is differentiated.
     """
     model.requires_grad_(False)
-    kind, traces, handles = architecture_of(model), {}, []
-    for layer in sorted(set(layers)):
-        trace = traces[layer] = LayerTrace(kind.reads, kind.writes)
-        maps = {**readers(model, layer), kind.writes: writer(model, layer)}
-        for name, module in maps.items():
-            handles.append(module.register_forward_hook(_recorder(trace, name)))
+    traces: Traces = {}
+    handles = []
+    for layer, site in sorted(set(sites)):
+        maps = readers(model, layer, site)
+        trace = traces[layer, site] = Trace()
+        for number, module in enumerate(maps):
+            hook = _recorder(
+                partial(setattr, trace, "input"),
+                partial(trace.read_grads.__setitem__, number),
+            )
+            handles.append(module.register_forward_hook(hook))
+        hook = _recorder(
+            partial(setattr, trace, "inner"), partial(setattr, trace, "output_grad")
+        )
+        handles.append(writer(model, layer, site).register_forward_hook(hook))
     try:
         yield traces
     finally:
@@ -83,15 +75,17 @@ def captured(model: Model, layers: Iterable[int]) -> Iterator[dict[int, LayerTra
             handle.remove()
 
 
-def _recorder(trace: LayerTrace, name: str) -> Callable[..., None]:
+def _recorder(
+    keep_input: Callable[[Tensor], None], keep_grad: Callable[[Tensor], None]
+) -> Callable[..., None]:
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        trace.inputs[name] = inputs[0].detach()
+        keep_input(inputs[0].detach())
         # Zero where no backward pass comes: a probe of attention patterns, say, does
         # not depend on its head's V and O.
-        trace.grads[name] = output.new_zeros(()).expand_as(output)
+        keep_grad(output.new_zeros(()).expand_as(output))
         if not output.requires_grad:
             output.requires_grad_(True)
-        output.register_hook(partial(trace.grads.__setitem__, name))
+        output.register_hook(keep_grad)
 
     return record
 

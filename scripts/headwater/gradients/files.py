@@ -1,13 +1,13 @@
-"""Probe gradients on disk: one HDF5 file a target, one dataset a block."""
+"""Probe gradients on disk: one HDF5 file a target, `<unit>/<block>` in it."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import torch
 
-from headwater.geometry import Head
 from headwater.gradients.blocks import Matrices
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.identity import Config
@@ -15,9 +15,9 @@ from headwater.identity import Config
 
 @dataclass(frozen=True)
 class ProbeGradient:
-    """A probe's mean f over its sequences, and its gradient by block of the head."""
+    """A probe's mean f over its sequences, and its gradient by block of the unit."""
 
-    head: Head
+    unit: str
     value: float
     gradient: Matrices
 
@@ -28,7 +28,7 @@ def write_probe_gradient(
     value: float,
     identity: dict[str, Any],
 ) -> None:
-    """Publish a probe's gradient; the identity names target and head."""
+    """Publish a probe's gradient; the identity names target and unit."""
     with publish_hdf5(path, identity, value=value) as file:
         for block, matrix in gradient.items():
             file[block] = matrix.numpy()
@@ -42,7 +42,16 @@ def read_probe_gradient(path: Path, config: Config) -> ProbeGradient:
     """
     with open_file(path, config) as file:
         return ProbeGradient(
-            head=Head.parse(json.loads(file.attrs["identity"])["head"]),
+            unit=json.loads(file.attrs["identity"])["unit"],
             value=float(file.attrs["value"]),
-            gradient={k: torch.from_numpy(v[...]) for k, v in file.items()},
+            gradient=matrices(file),
         )
+
+
+def matrices(group: h5py.Group) -> Matrices:
+    """All matrices of a group's groups, named by both."""
+    return {
+        f"{outer}/{inner}": torch.from_numpy(dataset[...])
+        for outer, members in group.items()
+        for inner, dataset in members.items()
+    }

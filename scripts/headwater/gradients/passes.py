@@ -12,9 +12,10 @@ from torch import Tensor
 
 from headwater.cross_entropy import sampled_losses, token_losses
 from headwater.errors import HeadwaterError
-from headwater.gradients.capture import LayerTrace, captured, detached_heads
+from headwater.gradients.capture import Traces, captured, detached_heads
 from headwater.models.sites import Model, final_hidden
 from headwater.seeds import stable_seed
+from headwater.units import Site
 
 
 @runtime_checkable
@@ -35,12 +36,12 @@ class Batch:
 
     Attributes:
         rows: which rows of the source.
-        traces: by layer; valid until the next batch.
+        traces: by site; valid until the next batch.
         losses: of each row, summed over its tokens, nats.
     """
 
     rows: slice
-    traces: dict[int, LayerTrace]
+    traces: Traces
     losses: Float[Tensor, " batch"]
 
 
@@ -70,21 +71,21 @@ class PassOptions:
 
 
 def run_pass(
-    model: Model, rows: RowSequence, layers: list[int], options: PassOptions
+    model: Model, rows: RowSequence, sites: list[Site], options: PassOptions
 ) -> Iterator[Batch]:
     """Stream rows through the model, a batch at a time.
 
     Args:
         model: on its device, in the precision wanted; its parameters are frozen.
         rows: read a batch at a time.
-        layers: the layers to trace; nothing below the lowest is differentiated.
+        sites: what to trace; nothing below the lowest is differentiated.
 
     Raises:
         HeadwaterError: rows longer than the model's positions, or a row whose loss is
             not finite; it is named.
     """
     with ExitStack() as stack:
-        traces = stack.enter_context(captured(model, layers))
+        traces = stack.enter_context(captured(model, sites))
         if options.only_head is not None:
             stack.enter_context(detached_heads(model, options.only_head))
         for start in range(0, len(rows), options.batch_size):

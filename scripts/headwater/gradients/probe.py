@@ -1,4 +1,4 @@
-"""Gradients of probes with respect to one head's parameters."""
+"""Gradients of probes with respect to one unit's parameters."""
 
 import math
 from contextlib import nullcontext
@@ -7,24 +7,24 @@ import torch
 
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
-from headwater.gradients.blocks import Matrices, Mode, blocks_of
+from headwater.gradients.blocks import Matrices
 from headwater.gradients.capture import captured, detached_heads
-from headwater.gradients.heads import layer_gradients, split_blocks
+from headwater.gradients.flat import flat_gradients, split_blocks, stacks_of
 from headwater.logs import logger
-from headwater.models.sites import Model, geometry
-from headwater.probes import Probe, ProbeData
+from headwater.models.sites import Model
+from headwater.probes import PROBES, Probe, ProbeData
+from headwater.units import Unit
 
 
 def probe_gradient(
     model: Model,
     probe: Probe,
-    head: Head,
+    unit: Unit,
     data: ProbeData,
-    mode: Mode,
     batch_size: int = 64,
     detached: bool = False,
 ) -> tuple[Matrices, float]:
-    """Gradient of the probe's mean over its rows, within the head's blocks.
+    """Gradient of the probe's mean over its rows, within the unit's blocks.
 
     Args:
         model: any attention implementation; switched to eager while this runs.
@@ -32,56 +32,68 @@ def probe_gradient(
         detached: with all other heads detached, as in the paper's released code.
 
     Returns:
-        (gradient by block name `qk`, `v`, `o`, on the CPU; mean of f). A block the
-        probe does not depend on has a zero gradient.
+        (gradient by block, on the CPU; mean of f). A block the probe does not depend on
+        has a zero gradient.
 
     Raises:
         HeadwaterError: the value or the gradient is not finite.
     """
+    head = head_asked(probe, unit)
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
-    cut = detached_heads(model, head.index) if detached else nullcontext()
+    cut = detached_heads(model, head.index) if detached and head else nullcontext()
     try:
         with cut:
-            return _probe_gradient(model, probe, head, data, mode, batch_size)
+            return _probe_gradient(model, probe, unit, head, data, batch_size)
     finally:
         model.set_attn_implementation(before)
 
 
-def warn_if_zero(gradient: Matrices, target: str, head: Head) -> None:
+def head_asked(probe: Probe, unit: Unit) -> Head | None:
+    """The head that a probe of a unit looks at; None if it looks at none.
+
+    Raises:
+        HeadwaterError: it looks at a head, and the unit is none and begins with none.
+    """
+    if probe.of_head and unit.head is None:
+        others = ", ".join(n for n, other in PROBES.items() if not other.of_head)
+        raise HeadwaterError(
+            f"{unit}: the probe {probe.name} looks at a head; name one, or a circuit "
+            f"that begins with one, or ask for {others}"
+        )
+    return unit.head
+
+
+def warn_if_zero(gradient: Matrices, target: str, unit: Unit) -> None:
     """Log a warning if a probe's gradient is zero, since then no row can matter."""
     if not any(matrix.any() for matrix in gradient.values()):
         logger.warning(
             "target %s: its probe does not depend on the parameters of %s: "
             "a zero gradient makes all scores zero, and their ranking means nothing",
-            *(target, head),
+            *(target, unit),
         )
 
 
 def _probe_gradient(
     model: Model,
     probe: Probe,
-    head: Head,
+    unit: Unit,
+    head: Head | None,
     data: ProbeData,
-    mode: Mode,
     batch_size: int,
 ) -> tuple[Matrices, float]:
-    sizes = geometry(model)
-    total, flat = 0.0, torch.zeros(())
-    with captured(model, [head.layer]) as traces:
+    total, flat, stacks = 0.0, torch.zeros(()), stacks_of([unit])
+    with captured(model, unit.sites) as traces:
         for start in range(0, len(data), batch_size):
             batch = data[start : start + batch_size].to(model.device)
             values = probe.function(model, head, batch)
             values.sum().backward()
             total += float(values.detach().double().sum())
-            trace = traces[head.layer]
-            gradient = layer_gradients(trace, [head], mode, sizes)[:, 0]
+            gradient = flat_gradients(traces, stacks)[unit]
             flat = flat + gradient.double().sum(dim=0).cpu()
     if not (math.isfinite(total) and flat.isfinite().all()):
         raise HeadwaterError(
-            f"probe {probe.name} of {head}: its value or gradient is not finite; the "
+            f"probe {probe.name} of {unit}: its value or gradient is not finite; the "
             "checkpoint diverged, or a row of the probe overflows the precision"
         )
-    blocks = split_blocks(flat / len(data), head, mode, sizes)
-    names = {str(block): block.name for block in blocks_of([head], mode)}
-    return {names[k]: v for k, v in blocks.items()}, total / len(data)
+    return split_blocks(flat / len(data), unit), total / len(data)

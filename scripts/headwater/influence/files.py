@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from headwater.geometry import Head
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.identity import Config
+from headwater.models.sections import unit_of
 from headwater.publish import publish_folder
 from headwater.stores import create_group, open_group, read, write_array
+from headwater.units import Unit
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class Product:
     """One target's inverse-Hessian-vector product, flat in the eigenbasis."""
 
     target: str
-    head: Head
+    unit: Unit
     vector: Float64[np.ndarray, " parameters"]
 
 
 def write_product(path: Path, product: Product, identity: dict[str, Any]) -> None:
     """Publish an inverse-Hessian-vector product."""
-    stamp = {**identity, "target": product.target, "head": str(product.head)}
+    stamp = {**identity, "target": product.target, "unit": str(product.unit)}
     with publish_hdf5(path, stamp) as file:
         file["product"] = product.vector
 
@@ -45,8 +46,8 @@ def read_product(path: Path, config: Config) -> Product:
     """Read an inverse-Hessian-vector product, checked against the config."""
     with open_file(path, config) as file:
         stamp = json.loads(file.attrs["identity"])
-        head = Head.parse(stamp["head"])
-        return Product(stamp["target"], head, file["product"][...])
+        unit = unit_of(stamp["unit"], config)
+        return Product(stamp["target"], unit, file["product"][...])
 
 
 def write_scores(

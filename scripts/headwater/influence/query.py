@@ -1,7 +1,7 @@
 """Questions to the gradient stores of a finished experiment: no pass over its rows.
 
 A new probe costs its own gradient, on a few hundred sequences, and one streaming read
-of a head's codes; so does another damping. "Rows like this one" costs the read alone.
+of a unit's codes; so does another damping. "Rows like this one" costs the read alone.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,6 @@ from headwater.checkpoints.files import load_model
 from headwater.checkpoints.schedule import point_names
 from headwater.curvature.files import read_factors
 from headwater.errors import HeadwaterError
-from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of
 from headwater.gradients.probe import probe_gradient, warn_if_zero
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import open_window, read_target
@@ -26,8 +24,9 @@ from headwater.influence.inverse import solve
 from headwater.influence.ranking import ranked_table
 from headwater.influence.scores import score_store
 from headwater.probes import find_probe
-from headwater.projection.store import HeadRows, row_losses, store_parts
+from headwater.projection.store import UnitRows, row_losses, store_parts
 from headwater.projection.stored import check_stored, store_paths
+from headwater.units import Unit
 
 
 class Experiment:
@@ -53,25 +52,25 @@ class Experiment:
         self.choice, self.window = open_window(path, shards, config)
 
     def top_rows(
-        self, head: Head, target: Config, damping: float | None = None
+        self, unit: Unit, target: Config, damping: float | None = None
     ) -> pd.DataFrame:
-        """The rows that help a head most, for any probe: a ranked table.
+        """The rows that help a unit most, for any probe: a ranked table.
 
         Args:
-            head: must be in the stores (`gradients.heads`).
+            unit: must be in the stores (`gradients.heads`).
             target: a probe as under `targets` in the config: `probe`, and `data`.
             damping: relative to the mean eigenvalue; by default the config's.
 
         Raises:
-            HeadwaterError: the stores lack the head, do not fit the config, or keep
+            HeadwaterError: the stores lack the unit, do not fit the config, or keep
                 only the coordinates that matter to other probes.
         """
-        self._check_kept(head, target)
+        self._check_kept(unit, target)
         names, steps = point_names(self.config["window"]), self.choice.points
         found = PointScores(len(self.window), 1, len(steps))
         for number, (point, step) in enumerate(zip(names, steps, strict=True)):
-            stores = list(self._stores(point, step, head))
-            product = self._product(point, head, target, damping)
+            stores = list(self._stores(point, step, unit))
+            product = self._product(point, unit, target, damping)
             for part, rows, losses in stores:
                 place = within(part, range(len(self.window)))
                 found.add(number, place, score_store(rows, [product]), losses)
@@ -79,22 +78,22 @@ class Experiment:
         counts = counted(found.scores[:, 0])
         return ranked_table(scores, found.losses, self.window, counts)
 
-    def rows_like(self, head: Head, row: int) -> pd.DataFrame:
-        """The rows that act on a head like a given one: a ranked table.
+    def rows_like(self, unit: Unit, row: int) -> pd.DataFrame:
+        """The rows that act on a unit like a given one: a ranked table.
 
         The score is the cosine of the two rows' whitened gradients at the window's
-        start: 1 = the same effect on the head up to size, whatever the probe.
+        start: 1 = the same effect on the unit up to size, whatever the probe.
 
         Args:
-            head: must be in the stores.
+            unit: must be in the stores.
             row: its global number.
 
         Raises:
             HeadwaterError: the row is not in the window.
         """
-        self._check_kept(head, None)
+        self._check_kept(unit, None)
         point = point_names(self.config["window"])[0]
-        stores = list(self._stores(point, self.choice.points[0], head))
+        stores = list(self._stores(point, self.choice.points[0], unit))
         query = None
         place = row - self.window.first
         for part, rows, _ in stores:
@@ -111,7 +110,7 @@ class Experiment:
             np.concatenate(cosines), np.concatenate(losses), self.window
         )
 
-    def _check_kept(self, head: Head, target: Config | None) -> None:
+    def _check_kept(self, unit: Unit, target: Config | None) -> None:
         """Refuse questions for which the store has thrown coordinates away."""
         kept = self.config["gradients"]["coordinates"]
         if kept == "all":
@@ -119,9 +118,9 @@ class Experiment:
         for name, known in self.config["targets"].items():
             path = self.results / "heads" / "targets" / f"{name}.json"
             seals.check(path)
-            chosen = Head.parse(read_target(path, self.config).head)
+            chosen = read_target(path, self.config).head
             same = {**known, "head": ""} == {**(target or {}), "head": ""}
-            if same and chosen == head:
+            if same and chosen == str(unit):
                 return
         raise HeadwaterError(
             f"gradients.coordinates: the stores keep {kept} coordinates, chosen "
@@ -129,14 +128,14 @@ class Experiment:
         )
 
     def _stores(
-        self, point: str, step: int, head: Head
-    ) -> Iterator[tuple[range, HeadRows, np.ndarray]]:
+        self, point: str, step: int, unit: Unit
+    ) -> Iterator[tuple[range, UnitRows, np.ndarray]]:
         paths = store_paths(self.results, self.config, point)
         for part, group in store_parts(paths, step, self.window, self.config):
-            yield part, HeadRows(group, head), row_losses(group)
+            yield part, UnitRows(group, str(unit)), row_losses(group)
 
     def _product(
-        self, point: str, head: Head, target: Config, damping: float | None
+        self, point: str, unit: Unit, target: Config, damping: float | None
     ) -> np.ndarray:
         config, corpus = self.config, self.results / "corpus"
         held_out, tokenizer = corpus / "held_out.zarr", corpus / "tokenizer"
@@ -146,9 +145,9 @@ class Experiment:
             seals.check(used)
         data = probe_data(target, str(held_out), str(tokenizer), config)
         model = load_model(checkpoint, config)
-        mode, probe = config["gradients"]["mode"], find_probe(target["probe"])
-        gradient, _ = probe_gradient(model, probe, head, data, mode)
-        warn_if_zero(gradient, target["probe"], head)
+        probe = find_probe(target["probe"])
+        gradient, _ = probe_gradient(model, probe, unit, data)
+        warn_if_zero(gradient, target["probe"], unit)
         factors = read_factors(curvature, config)
         alpha = config["influence"]["damping"] if damping is None else damping
-        return solve(factors, blocks_of([head], mode), gradient, alpha)
+        return solve(factors, unit.blocks, gradient, alpha)

@@ -8,33 +8,23 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
-from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import (
-    Block,
-    Matrices,
-    Mode,
-    block_sides,
-    blocks_of,
-    token_products,
-)
-from headwater.gradients.heads import gradients_of
+from headwater.gradients.blocks import Matrices, block_sides, token_products
+from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite, run_pass
 from headwater.influence.files import Product
-from headwater.models.sites import Model, geometry
+from headwater.models.sites import Model
 from headwater.progress import Progress
-from headwater.projection.store import HeadRows
+from headwater.projection.store import UnitRows
+from headwater.units import Unit
 
 
 def standard_basis(
-    factors: Factors,
-    blocks: list[Block],
-    product: Float64[np.ndarray, " parameters"],
-    sizes: Geometry,
+    factors: Factors, unit: Unit, product: Float64[np.ndarray, " parameters"]
 ) -> Matrices:
     """A flat eigenbasis vector back in the parameters' own basis, by block."""
     result, start = {}, 0
-    for block in blocks:
-        rows, columns = block.shape(sizes)
+    for block in unit.blocks:
+        rows, columns = block.shape
         piece = torch.from_numpy(product[start : start + rows * columns])
         left, right = factors.bases[block.left], factors.bases[block.right]
         result[str(block)] = left @ piece.view(rows, columns) @ right.mT
@@ -43,15 +33,15 @@ def standard_basis(
 
 
 def score_store(
-    rows: HeadRows, products: list[Float64[np.ndarray, " parameters"]]
+    rows: UnitRows, products: list[Float64[np.ndarray, " parameters"]]
 ) -> Float32[np.ndarray, "rows products"]:
     """Scores of every row of a gradient store: one streaming read, no model.
 
     Args:
-        products: inverse-Hessian-vector products of the head, flat in the eigenbasis.
+        products: inverse-Hessian-vector products of the unit, flat in the eigenbasis.
 
     Returns:
-        One column a product; positive = the row helps the head.
+        One column a product; positive = the row helps the unit.
     """
     queries = torch.stack([rows.projection.query(p) for p in products], dim=1)
     return -rows.products(queries)
@@ -63,42 +53,41 @@ class Vectors:
 
     Attributes:
         products: one a target, in the order of the scores' columns.
-        flat: by head, the vectors of its targets.
-        columns: by head, which columns of the scores those are.
+        flat: by unit, the vectors of its targets.
+        columns: by unit, which columns of the scores those are.
     """
 
     products: list[Product]
-    flat: dict[Head, Float64[Tensor, "_parameters _targets"]]
-    columns: dict[Head, list[int]]
+    flat: dict[Unit, Float64[Tensor, "_parameters _targets"]]
+    columns: dict[Unit, list[int]]
 
     @staticmethod
-    def of(
-        products: list[Product], factors: Factors, mode: Mode, sizes: Geometry
-    ) -> "Vectors":
+    def of(products: list[Product], factors: Factors) -> "Vectors":
         """Turn products back from the eigenbasis."""
-        columns: dict[Head, list[int]] = {}
+        columns: dict[Unit, list[int]] = {}
         for column, product in enumerate(products):
-            columns.setdefault(product.head, []).append(column)
+            columns.setdefault(product.unit, []).append(column)
         flat = {}
-        for head, own in columns.items():
-            blocks = blocks_of([head], mode)
-            turned = [
-                standard_basis(factors, blocks, products[column].vector, sizes)
-                for column in own
+        for unit, own in columns.items():
+            vectors = [
+                torch.cat([part.flatten() for part in turned.values()])
+                for turned in (
+                    standard_basis(factors, unit, products[column].vector)
+                    for column in own
+                )
             ]
-            vectors = [torch.cat([t[str(b)].flatten() for b in blocks]) for t in turned]
-            flat[head] = torch.stack(vectors, dim=1)
+            flat[unit] = torch.stack(vectors, dim=1)
         return Vectors(products, flat, columns)
 
     def scores(
-        self, gradients: dict[Head, Float[Tensor, "batch _parameters"]]
+        self, gradients: dict[Unit, Float[Tensor, "batch _parameters"]]
     ) -> Float[Tensor, "batch targets"]:
-        """Scores of a batch, from flat gradients by head."""
+        """Scores of a batch, from flat gradients by unit."""
         some = next(iter(gradients.values()))
         scores = some.new_empty(len(some), len(self.products))
-        for head, columns in self.columns.items():
-            gradient = gradients[head]
-            scores[:, columns] = -(gradient @ self.flat[head].to(gradient))
+        for unit, columns in self.columns.items():
+            gradient = gradients[unit]
+            scores[:, columns] = -(gradient @ self.flat[unit].to(gradient))
         return scores
 
 
@@ -107,14 +96,13 @@ def stream_scores(
     rows: RowSequence,
     factors: Factors,
     products: list[Product],
-    mode: Mode,
     options: PassOptions,
 ) -> tuple[Float32[np.ndarray, "rows targets"], Float32[np.ndarray, " rows"]]:
     """Exact scores of rows against every product, in one pass.
 
     Args:
         model: at the checkpoint of the factors, on its device.
-        products: any number of targets, of any heads.
+        products: any number of targets, of any units.
 
     Returns:
         (scores, summed loss of each row in nats).
@@ -122,12 +110,12 @@ def stream_scores(
     Raises:
         HeadwaterError: a score is not finite; the row is named.
     """
-    vectors = Vectors.of(products, factors, mode, geometry(model))
-    heads = list(vectors.flat)
+    vectors = Vectors.of(products, factors)
+    units = list(vectors.flat)
     progress = Progress("exact scores", len(rows), "rows")
     scores = np.empty((len(rows), len(products)), np.float32)
     losses = np.empty(len(rows), np.float32)
-    for batch, gradients in gradients_of(model, rows, heads, mode, options):
+    for batch, gradients in gradients_of(model, rows, units, options):
         found = vectors.scores(gradients)
         check_finite(found, batch.rows, options, "score")
         scores[batch.rows] = found.cpu().numpy()
@@ -141,20 +129,19 @@ def token_scores(
     rows: RowSequence,
     factors: Factors,
     product: Product,
-    mode: Mode,
     options: PassOptions,
 ) -> Float32[np.ndarray, "rows length"]:
     """Each token's part of its row's exact score.
 
-    A row's gradient is a sum over the positions at which the head reads its input and
+    A row's gradient is a sum over the positions at which the unit reads its input and
     writes its output, so its score is too. A position's part holds everything that
-    flows through the head there: not the loss *of* that token alone.
+    flows through the unit there: not the loss *of* that token alone.
     """
-    sizes, blocks = geometry(model), blocks_of([product.head], mode)
-    vectors = standard_basis(factors, blocks, product.vector, sizes)
+    unit, blocks = product.unit, list(product.unit.blocks)
+    vectors = standard_basis(factors, unit, product.vector)
     parts = []
-    for batch in run_pass(model, rows, [product.head.layer], options):
-        sides = block_sides(batch.traces, blocks, sizes)
+    for batch in run_pass(model, rows, unit.sites, options):
+        sides = block_sides(batch.traces, blocks)
         tokens = [
             token_products(sides, b, vectors[str(b)].to(sides[b.left])) for b in blocks
         ]

@@ -17,16 +17,16 @@ import zarr
 from jaxtyping import Float32, Float64
 
 from headwater.curvature.ekfac import Factors
-from headwater.geometry import Geometry, Head
-from headwater.gradients.blocks import Block, Matrices, Mode, blocks_of
+from headwater.gradients.blocks import Matrices
 from headwater.influence.inverse import solve
 from headwater.influence.scores import score_store, standard_basis
 from headwater.projection.coordinates import eigen_gradient
-from headwater.projection.store import HeadRows
+from headwater.projection.store import UnitRows
+from headwater.units import Unit
 
 DAMPINGS = (0.01, 0.1, 10.0)  # of the config's
 Vector = Float64[np.ndarray, " parameters"]
-Vectors = Mapping[str, Mapping[Head, Vector]]  # of heads whose scores are summed
+Vectors = Mapping[str, Mapping[Unit, Vector]]  # of units whose scores are summed
 
 
 @dataclass(frozen=True)
@@ -34,47 +34,43 @@ class Point:
     """What is known at one checkpoint of the window.
 
     Attributes:
-        factors: those of the config, of all heads.
-        diagonal: the Fisher's diagonal, of the target's head.
-        gradients: of the target's probe, by head, the target's own first.
+        factors: those of the config, of all units.
+        diagonal: the Fisher's diagonal, of the target's unit.
+        gradients: of the target's probe, by unit, the target's own first.
     """
 
     factors: Factors
     diagonal: Factors
-    gradients: Mapping[Head, Matrices]
-    sizes: Geometry
-    mode: Mode
+    gradients: Mapping[Unit, Matrices]
     damping: float
 
     def products(self) -> Vectors:
         """Inverse-Hessian-vector products of every variant, in the stores' basis."""
-        head, *others = self.gradients
-        blocks = blocks_of([head], self.mode)
+        unit, *others = self.gradients
         found = {
-            f"damping_{factor * self.damping:g}": {head: self._solved(head, factor)}
+            f"damping_{factor * self.damping:g}": {unit: self._solved(unit, factor)}
             for factor in DAMPINGS
         }
-        found["diagonal"] = {head: self._diagonal(head, blocks)}
-        if len(blocks) > 1:
-            found["qk"] = {head: self._part(self._solved(head), blocks, "qk")}
+        found["diagonal"] = {unit: self._diagonal(unit)}
+        if {"qk", "v"} <= {block.name for block in unit.blocks}:
+            found["qk"] = {unit: self._part(self._solved(unit), unit, "qk")}
         if others:
             found["circuit"] = {one: self._solved(one) for one in self.gradients}
         return found
 
-    def _solved(self, head: Head, factor: float = 1.0) -> Vector:
-        blocks, alpha = blocks_of([head], self.mode), factor * self.damping
-        return solve(self.factors, blocks, self.gradients[head], alpha)
+    def _solved(self, unit: Unit, factor: float = 1.0) -> Vector:
+        alpha = factor * self.damping
+        return solve(self.factors, unit.blocks, self.gradients[unit], alpha)
 
-    def _diagonal(self, head: Head, blocks: list[Block]) -> Vector:
-        own = solve(self.diagonal, blocks, self.gradients[head], self.damping)
-        turned = standard_basis(self.diagonal, blocks, own, self.sizes)
-        by_name = {block.name: turned[str(block)] for block in blocks}
-        return eigen_gradient(self.factors, blocks, by_name)
+    def _diagonal(self, unit: Unit) -> Vector:
+        own = solve(self.diagonal, unit.blocks, self.gradients[unit], self.damping)
+        turned = standard_basis(self.diagonal, unit, own)
+        return eigen_gradient(self.factors, unit.blocks, turned)
 
-    def _part(self, vector: Vector, blocks: list[Block], name: str) -> Vector:
+    def _part(self, vector: Vector, unit: Unit, name: str) -> Vector:
         kept = [
-            np.full(int(np.prod(block.shape(self.sizes))), block.name == name)
-            for block in blocks
+            np.full(int(np.prod(block.shape)), block.name == name)
+            for block in unit.blocks
         ]
         return vector * np.concatenate(kept)
 
@@ -82,16 +78,16 @@ class Point:
 def stored_scores(
     store: zarr.Group, vectors: Vectors
 ) -> Float32[np.ndarray, "rows variants"]:
-    """Scores of a store's rows by every variant, one streaming read a head."""
-    heads = {head for own in vectors.values() for head in own}
-    columns: dict[tuple[str, Head], np.ndarray] = {}
-    for head in heads:
-        names = [name for name, own in vectors.items() if head in own]
-        queries = [vectors[name][head] for name in names]
-        found = score_store(HeadRows(store, head), queries)
-        columns |= {(name, head): found[:, i] for i, name in enumerate(names)}
+    """Scores of a store's rows by every variant, one streaming read a unit."""
+    units = {unit for own in vectors.values() for unit in own}
+    columns: dict[tuple[str, Unit], np.ndarray] = {}
+    for unit in units:
+        names = [name for name, own in vectors.items() if unit in own]
+        queries = [vectors[name][unit] for name in names]
+        found = score_store(UnitRows(store, str(unit)), queries)
+        columns |= {(name, unit): found[:, i] for i, name in enumerate(names)}
     summed = [
-        np.sum([columns[name, head] for head in own], axis=0)
+        np.sum([columns[name, unit] for unit in own], axis=0)
         for name, own in vectors.items()
     ]
     return np.stack(summed, axis=1)

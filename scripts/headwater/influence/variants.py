@@ -17,8 +17,6 @@ from jaxtyping import Float32, Int
 from torch import Tensor
 
 from headwater.curvature.ekfac import fit_factors
-from headwater.geometry import Head
-from headwater.gradients.blocks import Mode, blocks_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product
@@ -26,6 +24,7 @@ from headwater.influence.inverse import solve
 from headwater.influence.scores import stream_scores
 from headwater.models.sites import Model
 from headwater.probes import ProbeData, find_probe
+from headwater.units import Unit
 
 # Whether the probe is read too early, whether heads are detached; the Hessian.
 VARIANTS = {
@@ -40,10 +39,10 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Question:
-    """One target: a probe by name, its head, and what the probe is asked on."""
+    """One target: a probe by name, its unit, and what the probe is asked on."""
 
     probe: str
-    head: Head
+    unit: Unit
     data: ProbeData
 
 
@@ -63,7 +62,6 @@ class Setting:
     model: Model
     fit_rows: Int[Tensor, "fitted tokens"]
     rows: Int[Tensor, "rows tokens"]
-    mode: Mode
     damping: float
     fit: PassOptions
     score: PassOptions
@@ -86,19 +84,17 @@ def variant_scores(
 def _scores(
     setting: Setting, question: Question, variant: str
 ) -> Float32[np.ndarray, " rows"]:
-    head, mode = question.head, setting.mode
+    unit = question.unit
     early, detached, hessian = VARIANTS[variant]
-    cut = head.index if detached else None
+    cut = unit.head.index if detached and unit.head else None
     fit = replace(setting.fit, only_head=cut)
-    factors = fit_factors(setting.model, setting.fit_rows, [head], mode, fit, hessian)
+    factors = fit_factors(setting.model, setting.fit_rows, [unit], fit, hessian)
     probe = find_probe(question.probe, early)
     gradient, _ = probe_gradient(
-        setting.model, probe, head, question.data, mode, detached=detached
+        setting.model, probe, unit, question.data, detached=detached
     )
-    vector = solve(factors, blocks_of([head], mode), gradient, setting.damping)
+    vector = solve(factors, unit.blocks, gradient, setting.damping)
     options = replace(setting.score, only_head=cut)
-    product = Product(question.probe, head, vector)
-    scores, _ = stream_scores(
-        setting.model, setting.rows, factors, [product], mode, options
-    )
+    product = Product(question.probe, unit, vector)
+    scores, _ = stream_scores(setting.model, setting.rows, factors, [product], options)
     return scores[:, 0]

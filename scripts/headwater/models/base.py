@@ -50,6 +50,9 @@ class Architecture:
         attention: the attention of a layer.
         reads: its linear maps that read its input: one, or those of Q, K and V.
         writes: its linear map that adds to the residual stream.
+        mlp: the MLP of a layer.
+        mlp_reads: its linear maps that read its input: one, or the gate first.
+        mlp_writes: its linear map that adds to the residual stream.
         by_head: see `geometry.Geometry`.
         transposed: whether weights are [inputs, outputs].
         renamed: beginning of a weight's name in published models to the one that
@@ -60,8 +63,6 @@ class Architecture:
         dropouts: keys of `config.json` that training sets to 0.
         keys: of the config's section `model`, those that not every architecture has.
         settings: of a new model, from that section, as `transformers` wants them.
-        adds: endings of the matrices that write into the residual stream.
-        mlp: matrices of an MLP.
         vectors: numbers in the biases and norms of a layer.
         norm: numbers of a norm for each of its places: with a bias two.
         positions: whether positions have an embedding of their own.
@@ -74,6 +75,9 @@ class Architecture:
     attention: str
     reads: tuple[str, ...]
     writes: str
+    mlp_reads: tuple[str, ...]
+    mlp_writes: str
+    mlp: str = "mlp"
     by_head: bool = False
     transposed: bool = False
     causal: str = "ForCausalLM"
@@ -84,11 +88,15 @@ class Architecture:
     dropouts: tuple[str, ...] = ("attention_dropout",)
     keys: tuple[str, ...] = ()
     settings: Callable[[Found], dict[str, Any]] = dict
-    adds: tuple[str, ...] = ()
-    mlp: int = 2
     vectors: Callable[[Shape], int] = lambda shape: 2 * shape.hidden
     norm: int = 1
     positions: bool = False
+
+    @property
+    def adds(self) -> tuple[str, str]:
+        """Endings of the names of matrices that write into the residual stream."""
+        maps = f"{self.attention}.{self.writes}", f"{self.mlp}.{self.mlp_writes}"
+        return f"{maps[0]}.weight", f"{maps[1]}.weight"
 
     def published_name(self, name: str) -> str:
         """A weight's name in checkpoints: the one that published models have."""

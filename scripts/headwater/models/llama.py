@@ -60,11 +60,11 @@ _kin = partial(
     attention="self_attn",
     reads=("q_proj", "k_proj", "v_proj"),
     writes="o_proj",
+    mlp_reads=("gate_proj", "up_proj"),
+    mlp_writes="down_proj",
     buffers=("rotary_emb.inv_freq",),
     refuse=_refuse,
     keys=(KV, "head_dim", "rotary_emb_base"),
-    adds=("self_attn.o_proj.weight", "mlp.down_proj.weight"),
-    mlp=3,
 )
 
 ARCHITECTURES = (

@@ -9,6 +9,7 @@ from typing import Any
 from headwater.geometry import Geometry
 from headwater.models import ARCHITECTURES, Architecture
 from headwater.models.base import Shape
+from headwater.units import Unit, parse
 
 Section = Mapping[str, Any]
 DEFAULT = "gpt_neox"
@@ -25,13 +26,16 @@ def kind_of(section: Section) -> Architecture:
 
 def geometry_of(section: Section) -> Geometry:
     """Sizes of its attention."""
+    kind = kind_of(section)
     return Geometry(
         section["num_hidden_layers"],
         section["num_attention_heads"],
         section["hidden_size"],
         section.get("num_key_value_heads"),
         section.get("head_dim"),
-        kind_of(section).by_head,
+        kind.by_head,
+        section["intermediate_size"],
+        len(kind.mlp_reads) > 1,
     )
 
 
@@ -39,6 +43,12 @@ def attention_parameters(section: Section) -> int:
     """Weights of Q, K, V and O in a layer; those of K and V once for each group."""
     sizes = geometry_of(section)
     return 2 * sizes.hidden * sizes.d_head * (sizes.heads + sizes.groups)
+
+
+def mlp_parameters(section: Section) -> int:
+    """Weights of the MLP of a layer."""
+    maps = len(kind_of(section).mlp_reads) + 1
+    return int(maps * section["hidden_size"] * section["intermediate_size"])
 
 
 def parameters(section: Section, vocabulary: int, positions: int) -> int:
@@ -50,7 +60,7 @@ def parameters(section: Section, vocabulary: int, positions: int) -> int:
     )
     width, d_head = sizes.hidden, sizes.d_head
     shape = Shape(width, wide, d_head, sizes.heads * d_head, sizes.groups * d_head)
-    layer = attention_parameters(section) + kind.mlp * width * wide
+    layer = attention_parameters(section) + mlp_parameters(section)
     tables = vocabulary * (1 if section.get("tie_word_embeddings") else 2)
     tables += positions if kind.positions else 0
     norm = kind.norm * width
@@ -72,3 +82,21 @@ def settings(section: Section, vocabulary: int, positions: int) -> dict[str, Any
         **dict.fromkeys(kind.dropouts, 0.0),
         **kind.settings(section),
     }
+
+
+def unit_of(label: str, config: Mapping[str, Any]) -> Unit:
+    """The unit of a label, with the parameters that the config's mode counts.
+
+    Raises:
+        HeadwaterError: no label of a unit, or the model has none such.
+    """
+    return parse(label, geometry_of(config["model"]), config["gradients"]["mode"])
+
+
+def named_units(config: Mapping[str, Any]) -> list[str]:
+    """Labels of all units that the config names, but for heads; each once."""
+    stored = config["gradients"]["heads"]
+    named = [target["head"] for target in config["targets"].values()]
+    named += stored if isinstance(stored, list) else []
+    heads = {"auto", *map(str, geometry_of(config["model"]).all_heads())}
+    return list(dict.fromkeys(label for label in named if label not in heads))

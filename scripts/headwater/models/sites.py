@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from headwater.geometry import Geometry, Head
 from headwater.models import Architecture, architecture
+from headwater.units.base import ATTENTION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig as ModelConfig
@@ -44,27 +45,31 @@ def architecture_of(model: Model) -> Architecture:
 
 def geometry(model: Model) -> Geometry:
     """The attention geometry of a loaded model."""
-    config = model.config
+    config, kind = model.config, architecture_of(model)
     return Geometry(
         config.num_hidden_layers,
         config.num_attention_heads,
         config.hidden_size,
         getattr(config, "num_key_value_heads", None),
         getattr(config, "head_dim", None),
-        architecture_of(model).by_head,
+        kind.by_head,
+        _wide(model),
+        len(kind.mlp_reads) > 1,
     )
 
 
-def readers(model: Model, layer: int) -> dict[str, nn.Module]:
-    """The linear maps that read a layer's attention input: one, or Q, K and V."""
-    attention = _attention(model, layer)
-    names = architecture_of(model).reads
-    return {name: attention.get_submodule(name) for name in names}
+def readers(model: Model, layer: int, site: str = ATTENTION) -> list[nn.Module]:
+    """The linear maps that read the input of a layer's attention, or of its MLP."""
+    kind, module = architecture_of(model), _module(model, layer, site)
+    names = kind.reads if site == ATTENTION else kind.mlp_reads
+    return [module.get_submodule(name) for name in names]
 
 
-def writer(model: Model, layer: int) -> nn.Module:
-    """The linear map by which a layer's attention adds to the residual stream."""
-    return _attention(model, layer).get_submodule(architecture_of(model).writes)
+def writer(model: Model, layer: int, site: str = ATTENTION) -> nn.Module:
+    """The linear map by which it adds to the residual stream."""
+    kind = architecture_of(model)
+    name = kind.writes if site == ATTENTION else kind.mlp_writes
+    return _module(model, layer, site).get_submodule(name)
 
 
 def qkv_weight(model: Model, layer: int) -> Float[Tensor, "hidden qkv"]:
@@ -72,7 +77,7 @@ def qkv_weight(model: Model, layer: int) -> Float[Tensor, "hidden qkv"]:
 
     Of a single reader it is a view: what is done to it is done to the model.
     """
-    weights = [_inputs_first(model, map_) for map_ in readers(model, layer).values()]
+    weights = [_inputs_first(model, map_) for map_ in readers(model, layer)]
     return weights[0] if len(weights) == 1 else torch.cat(weights, dim=1)
 
 
@@ -149,10 +154,16 @@ def attention_patterns(
     return list(output.attentions)
 
 
-def _attention(model: Model, layer: int) -> nn.Module:
+def _module(model: Model, layer: int, site: str) -> nn.Module:
     kind = architecture_of(model)
-    layers = base_of(model).get_submodule(kind.layers)
-    return layers.get_submodule(f"{layer}.{kind.attention}")
+    name = kind.attention if site == ATTENTION else kind.mlp
+    return base_of(model).get_submodule(f"{kind.layers}.{layer}.{name}")
+
+
+def _wide(model: Model) -> int:
+    """Neurons of an MLP; GPT-2 leaves them out where they are four times the width."""
+    config = architecture_of(model).plain(model.config.to_dict())
+    return int(config.get("intermediate_size") or 4 * model.config.hidden_size)
 
 
 def _inputs_first(model: Model, map_: nn.Module) -> Float[Tensor, "inputs outputs"]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from headwater.checkpoints.needs import vocabulary
-from headwater.models.sections import attention_parameters, geometry_of, kind_of
+from headwater.models.sections import attention_parameters, geometry_of, mlp_parameters
 from headwater.plan.ranges import Range
 
 Config = Mapping[str, Any]
@@ -21,8 +21,8 @@ def forward_operations(config: Config, tokens: int) -> float:
     model = config["model"]
     sizes = geometry_of(model)
     width, queries = sizes.hidden, sizes.heads * sizes.d_head
-    mlp = kind_of(model).mlp * width * model["intermediate_size"]
-    layer = 2 * (attention_parameters(model) + mlp) + 4 * tokens * queries
+    weights = attention_parameters(model) + mlp_parameters(model)
+    layer = 2 * weights + 4 * tokens * queries
     return float(tokens * (sizes.layers * layer + 2 * vocabulary(config) * width))
 
 

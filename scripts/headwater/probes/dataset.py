@@ -23,8 +23,8 @@ KEYS = ("tokens", "text", "positions", "targets")
 
 # No head score follows an arbitrary dataset: the config check wants the head given, and
 # the score only describes it.
-@probe(tracks="prefix_matching")
-def dataset(model: Model, head: Head, data: Wanted) -> Float[Tensor, " count"]:
+@probe(tracks="prefix_matching", of_head=False)
+def dataset(model: Model, head: Head | None, data: Wanted) -> Float[Tensor, " count"]:
     """Mean log-probability of the wanted tokens at the wanted positions.
 
     Args:

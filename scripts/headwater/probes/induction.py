@@ -9,8 +9,10 @@ from headwater.models.sites import Model, final_hidden
 from headwater.probes.registry import Repeats, mean_inside, probe
 
 
-@probe(tracks="prefix_matching")
-def induction(model: Model, head: Head, data: Repeats) -> Float[Tensor, " count"]:
+@probe(tracks="prefix_matching", of_head=False)
+def induction(
+    model: Model, head: Head | None, data: Repeats
+) -> Float[Tensor, " count"]:
     """Mean log-probability of the right continuation over the second copy.
 
     A token of the second copy, but for the last, predicts the one after it, whose value
@@ -27,9 +29,9 @@ def induction(model: Model, head: Head, data: Repeats) -> Float[Tensor, " count"
     return -copy_losses(model, hidden, data, data.second)
 
 
-@probe(tracks="prefix_matching", as_released=True)
+@probe(tracks="prefix_matching", as_released=True, of_head=False)
 def induction_as_released(
-    model: Model, head: Head, data: Repeats
+    model: Model, head: Head | None, data: Repeats
 ) -> Float[Tensor, " count"]:
     """The same, read one position too early, as in the paper's released code.
 

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from headwater.geometry import Head
 from headwater.models.sites import Model
 
 Data = TypeVar("Data", bound="ProbeData")
@@ -94,7 +93,7 @@ def mean_inside(
 
 
 # Each probe says in its own signature which data it can be asked on.
-ProbeFunction = Callable[[Model, Head, Any], Float[Tensor, " count"]]
+ProbeFunction = Callable[[Model, Any, Any], Float[Tensor, " count"]]
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,13 @@ class Probe:
             and windows.
         function: (model, head, data) to f of each row of data; higher means the head
             does more of what the probe asks.
+        of_head: whether it looks at the head; else only at what the model says.
     """
 
     name: str
     tracks: str
     function: ProbeFunction
+    of_head: bool = True
 
 
 PROBES: dict[str, Probe] = {}
@@ -119,14 +120,14 @@ RELEASED: dict[str, Probe] = {}  # as in the paper's released code, where that d
 
 
 def probe(
-    tracks: str, as_released: bool = False
+    tracks: str, as_released: bool = False, of_head: bool = True
 ) -> Callable[[ProbeFunction], ProbeFunction]:
     """Register a probe function under the name of its file."""
 
     def register(function: ProbeFunction) -> ProbeFunction:
         book = RELEASED if as_released else PROBES
         name = function.__module__.rpartition(".")[2]
-        book[name] = Probe(name, tracks, function)
+        book[name] = Probe(name, tracks, function, of_head)
         return function
 
     return register

@@ -12,6 +12,7 @@ variance `u_k^2 lambda_k / (lambda_k + d)^2` over rows, and the largest are kept
 probe then needs a new store.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,9 @@ from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
 from headwater.errors import HeadwaterError
-from headwater.gradients.blocks import Block, Matrices
+from headwater.gradients.blocks import Matrices
 from headwater.projection.codes import Codec
+from headwater.units import Block
 
 REFERENCE_DAMPING = 0.1
 
@@ -42,23 +44,25 @@ class Coordinates:
     scale: Float64[np.ndarray, " kept"]
 
 
-def flat_lambdas(factors: Factors, blocks: list[Block]) -> tuple[Flat, Flat]:
+def flat_lambdas(factors: Factors, blocks: Sequence[Block]) -> tuple[Flat, Flat]:
     """One head's lambdas and, for each, the mean lambda of its block."""
     own = [factors.lambdas[str(block)] for block in blocks]
     means = [np.full(v.numel(), float(v.mean())) for v in own]
     return np.concatenate([v.numpy().ravel() for v in own]), np.concatenate(means)
 
 
-def eigen_gradient(factors: Factors, blocks: list[Block], gradient: Matrices) -> Flat:
-    """A probe's gradient, by block name, in the eigenbasis of one head's blocks."""
+def eigen_gradient(
+    factors: Factors, blocks: Sequence[Block], gradient: Matrices
+) -> Flat:
+    """A probe's gradient, by block, in the eigenbasis of one unit's blocks."""
     pieces = []
     for block in blocks:
         left, right = factors.bases[block.left], factors.bases[block.right]
-        pieces.append((left.mT @ gradient[block.name] @ right).numpy().ravel())
+        pieces.append((left.mT @ gradient[str(block)] @ right).numpy().ravel())
     return np.concatenate(pieces)
 
 
-def all_coordinates(factors: Factors, blocks: list[Block]) -> Coordinates:
+def all_coordinates(factors: Factors, blocks: Sequence[Block]) -> Coordinates:
     """Every coordinate of one head."""
     scale = np.sqrt(_damped(*flat_lambdas(factors, blocks)))
     return Coordinates(np.arange(len(scale)), scale)
@@ -66,14 +70,14 @@ def all_coordinates(factors: Factors, blocks: list[Block]) -> Coordinates:
 
 def choose_coordinates(
     factors: Factors,
-    blocks: list[Block],
+    blocks: Sequence[Block],
     probes: list[Matrices],
     count: int,
 ) -> Coordinates:
     """The `count` coordinates of one head that carry most of its scores' variance.
 
     Args:
-        probes: gradients of the head's probes, by block name; each counts alike.
+        probes: gradients of the unit's probes, by block; each counts alike.
         count: how many to keep; all of them if there are fewer.
     """
     lambdas, means = flat_lambdas(factors, blocks)

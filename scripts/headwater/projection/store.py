@@ -24,7 +24,6 @@ from torch import Tensor
 
 from headwater.corpus.window import WindowNumbers
 from headwater.errors import HeadwaterError, again
-from headwater.geometry import Head
 from headwater.identity import Config
 from headwater.projection.codes import SCHEME
 from headwater.projection.coordinates import Coordinates, Projection
@@ -37,22 +36,22 @@ READ_BYTES = 1 << 22  # at a time
 _DECODED_ROWS = 256
 
 
-class HeadRows:
-    """One head's rows in an open gradient store.
+class UnitRows:
+    """One unit's rows in an open gradient store.
 
     Raises:
-        HeadwaterError: the store lacks the head, or was coded by another scheme.
+        HeadwaterError: the store lacks the unit, or was coded by another scheme.
     """
 
-    def __init__(self, group: zarr.Group, head: Head) -> None:
+    def __init__(self, group: zarr.Group, unit: str) -> None:
         if (scheme := group.attrs.get("scheme")) != SCHEME:
             raise HeadwaterError(
                 f"{store_of(group)}: its codes are {scheme or 'of an older scheme'}, "
                 f"this Headwater reads {SCHEME}; {again(store_of(group))}"
             )
-        heads = [str(h) for h in group.attrs["heads"]]  # type: ignore[union-attr]
-        check_held(str(store_of(group)), heads, head)
-        position = heads.index(str(head))
+        held = [str(name) for name in group.attrs["units"]]  # type: ignore[union-attr]
+        check_held(str(store_of(group)), held, unit)
+        position = held.index(unit)
         index, whitening = values(array(group, COORDINATES), np.s_[:, position])
         kept = Coordinates(index.astype(np.int64), whitening)
         bits, seed = int(group.attrs["bits"]), int(group.attrs["seed"])  # type: ignore[arg-type]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from headwater.checkpoints.schedule import point_names
 from headwater.errors import HeadwaterError
-from headwater.geometry import Head
 from headwater.identity import Config
 
 
@@ -36,8 +35,8 @@ def check_stored(results: Path, config: Config, config_file: str) -> None:
             )
 
 
-def check_head(results: Path, config: Config, head: Head) -> None:
-    """See that the stores hold a head, as far as their metadata can be read.
+def check_unit(results: Path, config: Config, unit: str) -> None:
+    """See that the stores hold a unit, as far as their metadata can be read.
 
     Raises:
         HeadwaterError: they hold others.
@@ -45,18 +44,18 @@ def check_head(results: Path, config: Config, head: Head) -> None:
     store = store_paths(results, config)[0]
     with suppress(OSError, ValueError, LookupError, TypeError):
         metadata = json.loads((store / "zarr.json").read_text("utf-8"))
-        heads = metadata["attributes"]["heads"]
-        check_held(str(store), heads, head)
+        held = metadata["attributes"]["units"]
+        check_held(str(store), held, unit)
 
 
-def check_held(store: str, heads: list[str], head: Head) -> None:
-    """See that a head is among those of a store.
+def check_held(store: str, held: list[str], unit: str) -> None:
+    """See that a unit is among those of a store.
 
     Raises:
         HeadwaterError: it is not.
     """
-    if str(head) not in heads:
+    if unit not in held:
         raise HeadwaterError(
-            f"{store}: head {head} is not in this store, which holds "
-            f"{', '.join(heads)}; see gradients.heads in the config"
+            f"{store}: {unit} is not in this store, which holds "
+            f"{', '.join(held)}; see gradients.heads in the config"
         )

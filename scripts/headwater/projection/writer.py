@@ -15,9 +15,8 @@ import zarr
 from jaxtyping import Float
 from torch import Tensor
 
-from headwater.geometry import Head
-from headwater.gradients.blocks import Bases, Mode
-from headwater.gradients.heads import gradients_of
+from headwater.gradients.blocks import Bases
+from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions, RowSequence, check_finite
 from headwater.logs import logger
 from headwater.models.sites import Model
@@ -27,6 +26,7 @@ from headwater.projection.store import CODES, COORDINATES, ROWS
 from headwater.publish import fsync_tree, write_text
 from headwater.shardfile import CHECKSUM_BYTES, SHARD_BYTES, ShardFile
 from headwater.stores import array, create_array, create_group, read, write_array
+from headwater.units import Unit
 
 CHUNK_BYTES = 1 << 22  # of one head
 BUFFER_BYTES = 1 << 27  # of one chunk of every head, in memory
@@ -39,7 +39,7 @@ class GradientWriter:
     Args:
         path: an unpublished folder; the rows that a killed job wrote there are kept.
         first_row: number of the shard's first row in the window.
-        projections: by head; all of one width.
+        projections: by unit; all of one width.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class GradientWriter:
         identity: dict[str, Any],
         first_row: int,
         rows: int,
-        projections: dict[Head, Projection],
+        projections: dict[Unit, Projection],
     ) -> None:
         self._projections, self._progress = projections, path / WRITTEN
         if not self._progress.exists():
@@ -65,8 +65,8 @@ class GradientWriter:
         self._shard = self._reopened()
 
     @property
-    def heads(self) -> list[Head]:
-        """The heads that are stored."""
+    def units(self) -> list[Unit]:
+        """The units that are stored."""
         return list(self._projections)
 
     def resume(self, batch_size: int) -> int:
@@ -89,7 +89,7 @@ class GradientWriter:
             path,
             identity,
             first_row=first_row,
-            heads=[str(head) for head in self._projections],
+            units=[str(unit) for unit in self._projections],
             bits=codec.bits,
             seed=codec.seed,
             scheme=SCHEME,
@@ -118,15 +118,15 @@ class GradientWriter:
 
     def append(
         self,
-        gradients: dict[Head, Float[Tensor, "batch parameters"]],
+        gradients: dict[Unit, Float[Tensor, "batch parameters"]],
         losses: Float[Tensor, " batch"],
     ) -> None:
         """Add the next rows.
 
         Args:
-            gradients: by head, flat in the eigenbasis; finite.
+            gradients: by unit, flat in the eigenbasis; finite.
         """
-        coded = [p.encode(gradients[head]) for head, p in self._projections.items()]
+        coded = [p.encode(gradients[unit]) for unit, p in self._projections.items()]
         codes = torch.stack([codes for codes, _ in coded], dim=1).cpu().numpy()
         rows = slice(self._done, self._done + len(codes))
         scales = torch.stack([s for _, s in coded], dim=1)
@@ -193,23 +193,20 @@ def fill_store(
     model: Model,
     rows: RowSequence,
     bases: Bases,
-    mode: Mode,
     options: PassOptions,
     update: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Pass all rows through the model and write the gradients of the writer's heads.
+    """Pass all rows through the model and write the gradients of the writer's units.
 
     Args:
-        writer: says which heads; it is closed at the end.
+        writer: says which units; it is closed at the end.
         bases: eigenvectors by side name, as in `curvature.Factors`.
         update: told how many rows are done.
 
     Raises:
         HeadwaterError: a gradient is not finite; the row is named.
     """
-    for batch, gradients in gradients_of(
-        model, rows, writer.heads, mode, options, bases
-    ):
+    for batch, gradients in gradients_of(model, rows, writer.units, options, bases):
         for flat in gradients.values():
             check_finite(flat, batch.rows, options, "gradient")
         writer.append(gradients, batch.losses)

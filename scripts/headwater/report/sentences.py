@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from headwater.geometry import Head
 from headwater.heads.targets import Choice, Target
 from headwater.identity import Config
 from headwater.influence.ranking import FIDELITY_TOPS, three_digits
@@ -14,6 +13,7 @@ from headwater.report import words
 from headwater.report.amounts import number
 from headwater.report.findings import Arm, Rise
 from headwater.report.visible import plain
+from headwater.units import Unit
 
 ENRICHED = 1.2  # times its share of the window
 CLOSE_FIDELITY, FAIR_FIDELITY = 0.95, 0.8
@@ -47,14 +47,16 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
     return text
 
 
-def sharing_sentence(head: Head, config: Config) -> str:
+def sharing_sentence(unit: Unit, config: Config) -> str:
     """With which heads it shares keys and values that count; "" if with none."""
-    others = ", ".join(map(str, geometry_of(config["model"]).sharing(head)))
-    if not others or config["gradients"]["mode"] == "qo":
+    if config["gradients"]["mode"] == "qo":
         return ""
-    return (
+    sizes = geometry_of(config["model"])
+    return " ".join(
         f"{head} shares its keys and values with {others}; their gradient is that of "
         "all of these heads."
+        for head in unit.heads
+        if (others := ", ".join(map(str, sizes.sharing(head))))
     )
 
 
