@@ -22,12 +22,10 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from headwater.gradients.heads import gradients_of
-
 from headwater.checkpoints.files import load_for_pass
 from headwater.config import read_config_file
 from headwater.curvature.files import read_factors
-from headwater.gradients.blocks import blocks_of
+from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.influence.files import read_product
@@ -156,7 +154,7 @@ def made_up() -> Iterator[tuple[str, Tensor, Tensor]]:
 def measured(file: str) -> Iterator[tuple[str, Tensor, Tensor]]:
     """(target, whitened gradients of sampled rows, query) of a finished experiment."""
     config = read_config_file(file)
-    results, mode = Path("results") / config["experiment"], config["gradients"]["mode"]
+    results = Path("results") / config["experiment"]
     shards = range(config["corpus"]["row_shards"])
     rows = [results / "corpus" / f"{number:04d}.zarr" for number in shards]
     _, window = open_window(results / "heads" / "window.json", rows, config)
@@ -166,17 +164,17 @@ def measured(file: str) -> Iterator[tuple[str, Tensor, Tensor]]:
     products = results / "influence" / "ihvp" / "start"
     for target in config["targets"]:
         product = read_product(products / f"{target}.h5", config)
-        scale = all_coordinates(factors, blocks_of([product.head], mode)).scale
+        unit = product.unit
+        scale = all_coordinates(factors, unit.blocks).scale
         passed = gradients_of(
             model,
             torch.from_numpy(window.take(sample)),
-            [product.head],
-            mode,
+            [unit],
             PassOptions(config["gradients"]["batch_size"]),
             factors.bases,
         )
-        whitened = [own[product.head] / torch.from_numpy(scale) for _, own in passed]
-        name = f"{config['experiment']}, {target} ({product.head})"
+        whitened = [own[unit] / torch.from_numpy(scale) for _, own in passed]
+        name = f"{config['experiment']}, {target} ({unit})"
         query = torch.from_numpy(-product.vector * scale)
         yield name, torch.cat(whitened).float(), query
 

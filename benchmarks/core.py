@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from headwater.gradients.heads import gradients_of
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from headwater.cross_entropy import token_losses
-from headwater.curvature.ekfac import Factors, Subspace, fit_covariances, fit_lambdas
+from headwater.curvature.ekfac import Factors, fit_covariances, fit_lambdas
 from headwater.gradients.blocks import blocks_of
+from headwater.gradients.flat import gradients_of, sites_of
 from headwater.gradients.passes import PassOptions, run_pass
 from headwater.influence.files import Product
 from headwater.influence.scores import Vectors
@@ -29,6 +29,7 @@ from headwater.models import sections, sites
 from headwater.models.sites import final_hidden, geometry, readers
 from headwater.projection.coordinates import Projection, all_coordinates
 from headwater.projection.writer import GradientWriter, fill_store
+from headwater.units import parse
 
 VOCABULARY, REAL = 50304, 50277
 SHAPES = {  # hidden, layers, heads, intermediate; more of the config's section `model`
@@ -83,7 +84,7 @@ def limit_step(model: PreTrainedModel, rows: Tensor) -> None:
     rows = rows.to(model.device)
     roots = [
         map_.register_forward_hook(lambda *call: call[2].requires_grad_(True))
-        for map_ in readers(model, 0).values()
+        for map_ in readers(model, 0)
     ]
     hidden = final_hidden(model, rows[:, :-1])
     for root in roots:
@@ -100,16 +101,14 @@ class Core:
     batch_size: int
 
     def __post_init__(self) -> None:
-        self.sizes = geometry(self.model)
-        self.heads = self.sizes.all_heads()
-        self.layers = list(range(self.sizes.layers))
-        self.space = Subspace(self.heads, "qkvo", self.sizes)
-        blocks = blocks_of(self.heads, "qkvo")
+        sizes = geometry(self.model)
+        self.heads = [parse(str(head), sizes, "qkvo") for head in sizes.all_heads()]
+        self.blocks = blocks_of(self.heads)
         widths: dict[str, int] = {}
-        for block in blocks:
-            widths[block.left], widths[block.right] = block.shape(self.sizes)
+        for block in self.blocks:
+            widths[block.left], widths[block.right] = block.shape
         bases = {n: torch.linalg.qr(torch.randn(w, w))[0] for n, w in widths.items()}
-        lambdas = {str(b): torch.rand(b.shape(self.sizes)) + 0.1 for b in blocks}
+        lambdas = {str(b): torch.rand(b.shape) + 0.1 for b in self.blocks}
         self.factors = Factors(bases, lambdas, 1)
 
     def options(self, seed: int | None = None) -> PassOptions:
@@ -118,8 +117,7 @@ class Core:
 
     def vectors(self, probes: int) -> Vectors:
         """Random products of every head."""
-        size = 4 * self.sizes.hidden * self.sizes.d_head
-        flat = {head: torch.randn(size, probes) for head in self.heads}
+        flat = {head: torch.randn(head.size, probes) for head in self.heads}
         products = [
             Product("x", h, np.empty(0)) for h in self.heads for _ in range(probes)
         ]
@@ -131,33 +129,28 @@ class Core:
 
     def scores(self, rows: Tensor, vectors: Vectors) -> None:
         """Exact scores of all heads."""
-        passed = gradients_of(self.model, rows, self.heads, "qkvo", self.options())
-        for _, gradients in passed:
+        for _, gradients in gradients_of(self.model, rows, self.heads, self.options()):
             vectors.scores(gradients).cpu()
 
     def stored(self, rows: Tensor, folder: Path, bits: int) -> None:
         """Gradients of all heads into a store."""
         projections = {
-            head: Projection(
-                all_coordinates(self.factors, blocks_of([head], "qkvo")), bits, 0
-            )
+            head: Projection(all_coordinates(self.factors, head.blocks), bits, 0)
             for head in self.heads
         }
         writer = GradientWriter(folder, {}, 0, len(rows), projections)
-        fill_store(writer, self.model, rows, self.factors.bases, "qkvo", self.options())
+        fill_store(writer, self.model, rows, self.factors.bases, self.options())
 
     def covariances(self, rows: Tensor) -> None:
         """First pass of EK-FAC."""
-        passes = run_pass(self.model, rows, self.layers, self.options(1))
-        fit_covariances((batch.traces for batch in passes), self.space)
+        passes = run_pass(self.model, rows, sites_of(self.heads), self.options(1))
+        fit_covariances((batch.traces for batch in passes), self.blocks)
 
     def lambdas(self, rows: Tensor) -> None:
         """Second pass of EK-FAC."""
         bases = self.factors.bases
-        passed = gradients_of(
-            self.model, rows, self.heads, "qkvo", self.options(2), bases
-        )
-        fit_lambdas((gradients for _, gradients in passed), self.space)
+        passed = gradients_of(self.model, rows, self.heads, self.options(2), bases)
+        fit_lambdas(gradients for _, gradients in passed)
 
 
 def turn(

@@ -8,26 +8,27 @@ import numpy as np
 import torch
 import zarr
 
-from headwater.geometry import Head
+from headwater.geometry import Geometry
 from headwater.influence.scores import score_store
 from headwater.projection.coordinates import Coordinates, Projection
-from headwater.projection.store import HeadRows
+from headwater.projection.store import UnitRows
 from headwater.projection.writer import GradientWriter
+from headwater.units import parse
 
 ROWS, COORDINATES, BITS, BLOCK = 1_000_000, 1024, 4, 8192
 ROUNDS = 5
+UNIT = parse("L0H0", Geometry(layers=1, heads=4, hidden=32), "qkvo")
 
 
 def write_store(folder: Path) -> zarr.Group:
     """A store of random rows, by the library's own writer."""
     kept = Coordinates(np.arange(COORDINATES), np.ones(COORDINATES))
-    projection, head = Projection(kept, BITS, 0), Head(0, 0)
-    writer = GradientWriter(folder, {}, 0, ROWS, {head: projection})
+    writer = GradientWriter(folder, {}, 0, ROWS, {UNIT: Projection(kept, BITS, 0)})
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(BLOCK, COORDINATES, generator=generator)
     for start in range(0, ROWS, BLOCK):
         size = min(BLOCK, ROWS - start)
-        writer.append({head: rows[:size]}, torch.zeros(size))
+        writer.append({UNIT: rows[:size]}, torch.zeros(size))
     writer.close()
     return zarr.open_group(folder, mode="r")
 
@@ -46,7 +47,7 @@ def plain(path: Path, width: int, query: np.ndarray) -> None:
 def measure(folder: Path) -> dict[str, float]:
     """Bandwidths in GB/s of stored bytes, and their ratio."""
     torch.set_num_threads(1)
-    rows = HeadRows(write_store(folder / "store.zarr"), Head(0, 0))
+    rows = UnitRows(write_store(folder / "store.zarr"), str(UNIT))
     width = rows.projection.codec.width // 2
     random = np.random.default_rng(0)
     path, size = folder / "plain.f16", ROWS * width * 2

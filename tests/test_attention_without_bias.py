@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from headwater.gradients.heads import gradients_of, split_blocks
 from safetensors.torch import save_file
 
 from headwater.checkpoints.files import load_model
 from headwater.curvature.ekfac import fit_factors
 from headwater.geometry import Head
+from headwater.gradients.flat import gradients_of, split_blocks
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.heads.scores import head_scores
@@ -23,9 +23,11 @@ from tiny import (
     random_rows,
     repeats,
     tiny_model,
+    unit,
 )
 
 HEAD = Head(1, 2)
+UNIT = unit(HEAD)
 
 
 @pytest.fixture
@@ -45,13 +47,14 @@ def test_heads_are_scored(model):
 @pytest.mark.parametrize("name", sorted(PROBES))
 def test_probe_gradients_equal_autograd(model, name):
     data = probe_data(name, 3)
-    found, mean = probe_gradient(model, PROBES[name], HEAD, data, "qkvo")
+    found, mean = probe_gradient(model, PROBES[name], UNIT, data)
     model.set_attn_implementation("eager")
     model.requires_grad_(True)
     value = PROBES[name].function(model, HEAD, data).mean()
     assert mean == pytest.approx(value.item(), rel=1e-6)
     for block, gradient in head_gradient(model, HEAD, value).items():
-        torch.testing.assert_close(found[block], gradient, rtol=1e-5, atol=1e-6)
+        own = found[f"{HEAD}/{block}"]
+        torch.testing.assert_close(own, gradient, rtol=1e-5, atol=1e-6)
 
 
 def test_copying_is_that_of_a_bias_of_zero(model):
@@ -74,10 +77,11 @@ def test_gradients_of_rows_equal_autograd_and_factors_are_fitted(model):
         for name in ("qk", "v", "o"):
             loop = torch.stack([row[head][name] for row in expected])
             torch.testing.assert_close(found[f"{head}/{name}"], loop)
-    factors = fit_factors(model, rows, heads, "qkvo", PassOptions(2, 17))
-    passed = gradients_of(model, rows, heads, "qkvo", PassOptions(2), factors.bases)
+    units = [unit(head) for head in heads]
+    factors = fit_factors(model, rows, units, PassOptions(2, 17))
+    passed = gradients_of(model, rows, units, PassOptions(2), factors.bases)
     _, gradients = next(iter(passed))
-    blocks = split_blocks(gradients[HEAD], HEAD, "qkvo", geometry(model))
+    blocks = split_blocks(gradients[UNIT], UNIT)
     assert all(part.isfinite().all() for part in blocks.values())
 
 

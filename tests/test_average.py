@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from headwater.curvature.ekfac import fit_factors
 from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.identity import identity
@@ -28,7 +27,7 @@ from headwater.influence.inverse import solve
 from headwater.influence.scores import stream_scores, token_scores
 from headwater.probes import PROBES
 from test_corpus_support import small_config
-from tiny import random_rows, repeats, tiny_model
+from tiny import random_rows, repeats, tiny_model, unit
 
 nan = np.nan
 
@@ -117,19 +116,19 @@ def test_the_factors_come_back_from_disk_exactly(tmp_path):
 
 
 def test_the_parts_of_a_rows_tokens_add_up_to_its_mean_score():
-    head, rows, points = Head(1, 2), random_rows(12), 3
+    own, rows, points = unit(Head(1, 2)), random_rows(12), 3
     data, probe = repeats(4), PROBES["induction"]
     whole, tokens = PointScores(12, 1, points), PointScores(12, 9, points)
     for point in range(points):
         model = tiny_model(seed=point)
-        factors = fit_factors(model, rows, [head], "qkvo", PassOptions(16, 3))
-        gradient, _ = probe_gradient(model, probe, head, data, "qkvo")
-        vector = 10**point * solve(factors, blocks_of([head], "qkvo"), gradient, 0.1)
+        factors = fit_factors(model, rows, [own], PassOptions(16, 3))
+        gradient, _ = probe_gradient(model, probe, own, data)
+        vector = 10**point * solve(factors, own.blocks, gradient, 0.1)
         asked = model, rows[4 * point :], factors
-        product, options = Product("induction", head, vector), PassOptions(8)
-        own, _ = stream_scores(*asked, [product], "qkvo", options)
-        whole.add(point, slice(4 * point, 12), own)
-        parts = token_scores(*asked, product, "qkvo", options)
+        product, options = Product("induction", own, vector), PassOptions(8)
+        scores, _ = stream_scores(*asked, [product], options)
+        whole.add(point, slice(4 * point, 12), scores)
+        parts = token_scores(*asked, product, options)
         tokens.add(point, slice(4 * point, 12), parts)
     scale = point_factors(whole.scores[:, 0])
     assert scale[2] < 0.1 < scale[0]

@@ -14,12 +14,13 @@ from headwater.checkpoints.settings import settings_problem
 from headwater.checkpoints.shape import shape_problem
 from headwater.errors import HeadwaterError
 from headwater.evaluation.losses import held_out_losses
-from headwater.geometry import Head
 from headwater.gradients.passes import PassOptions, run_pass
 from headwater.gradients.probe import probe_gradient
 from headwater.heads.scores import head_scores
+from headwater.models.sites import geometry
 from headwater.probes import PROBES, Repeats
 from headwater.training.trainer import weighted_loss
+from headwater.units import ATTENTION, parse
 from model_hub import pythia_config, pythia_tensors, write_revision
 from test_checkpoint_source import WEIGHTS, fetch, folder_config, hf_weights, refusal
 
@@ -125,8 +126,10 @@ def test_a_model_that_gives_nan_is_refused_by_the_first_that_runs_it(overflowing
     uses = (
         lambda model: head_scores(model, data),
         lambda model: held_out_losses(model, rows),
-        lambda model: probe_gradient(model, probe, Head(0, 1), data, "qkvo"),
-        lambda model: list(run_pass(model, rows, [0], PassOptions(1))),
+        lambda model: probe_gradient(
+            model, probe, parse("L0H1", geometry(model), "qkvo"), data
+        ),
+        lambda model: list(run_pass(model, rows, [(0, ATTENTION)], PassOptions(1))),
         lambda model: weighted_loss(model.train(), rows, torch.ones(2), 2),
     )
     for use in uses:
@@ -150,7 +153,7 @@ def test_the_check_ends_with_the_first_batch(tmp_path):
     with torch.no_grad():
         model.gpt_neox.layers[0].mlp.dense_h_to_4h.bias.fill_(3e38)
     with pytest.raises(HeadwaterError, match=r"^row 0: its loss is not finite"):
-        list(run_pass(model, rows, [0], PassOptions(1)))
+        list(run_pass(model, rows, [(0, ATTENTION)], PassOptions(1)))
 
 
 def test_published_names_come_back(tmp_path):

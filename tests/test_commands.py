@@ -54,7 +54,7 @@ def asked(tmp_path_factory) -> Path:
     (results / "heads/window.json").touch()
     for path in store_paths(results, read_config_file(str(folder / "few.yaml"))):
         path.mkdir(parents=True)
-        attributes = {"attributes": {"heads": ["L0H0", "L1H1"]}}
+        attributes = {"attributes": {"units": ["L0H0", "L1H1"]}}
         (path / "zarr.json").write_text(json.dumps(attributes))
     return folder
 
@@ -68,11 +68,13 @@ def asked(tmp_path_factory) -> Path:
         ("L1H1 --probe copyng", "invalid choice: 'copyng'"),
         ("L1H1 --like 3 --top 100000", "--top"),
         ("L1H1 --like 3 --damping -1", "-1 is not above 0"),
-        ("one --like 3 --configfile few.yaml", "head 'one': write L<layer>H<head>"),
+        ("one --like 3 --configfile few.yaml", "unit 'one': write L1H3 (a head)"),
         ("L1H1 --like 3 --configfile gone.yaml", "gone.yaml: no such config file"),
         ("L1H1 --like 3 --configfile bad.yaml", "bad.yaml: seed: "),
         ("L1H1 --like 3 --configfile none.yaml", "window.json: not there"),
-        ("L7H0 --like 3 --configfile few.yaml", "holds L0H0, L1H1"),
+        ("L7H0 --like 3 --configfile few.yaml", "L7H0: the model has layers 0..1"),
+        ("L1H0 --like 3 --configfile few.yaml", "holds L0H0, L1H1"),
+        ("L0H0+L1H1 --like 3 --configfile few.yaml", "holds L0H0, L1H1"),
         ("L1H1 --probe dataset --configfile few.yaml", "--data goes with --probe"),
         ("L1H1 --probe dataset --data x.jsonl --configfile few.yaml", "x.jsonl: no"),
     ],

@@ -5,12 +5,10 @@ from itertools import product as every_combination
 import numpy as np
 import pytest
 import torch
-from headwater.gradients.heads import gradients_of, head_gradients, layer_bases
 from torch import Tensor
 
 from headwater.curvature.ekfac import (
     Factors,
-    Subspace,
     eigenbases,
     fit_covariances,
     fit_factors,
@@ -18,15 +16,32 @@ from headwater.curvature.ekfac import (
 )
 from headwater.geometry import Geometry, Head
 from headwater.gradients.blocks import blocks_of
-from headwater.gradients.capture import LayerTrace
+from headwater.gradients.capture import Trace, Traces
+from headwater.gradients.flat import (
+    _turns,
+    flat_gradients,
+    gradients_of,
+    sites_of,
+    stacks_of,
+)
 from headwater.gradients.passes import PassOptions, row_uniforms, run_pass
 from headwater.influence.inverse import solve
 from headwater.influence.scores import standard_basis
-from headwater.models.sites import final_hidden, geometry
+from headwater.models.sites import final_hidden
 from headwater.seeds import stable_seed
-from tiny import loop_gradients, random_rows, sample_labels, tiny_model
+from headwater.units import ATTENTION, Unit
+from tiny import (
+    loop_gradients,
+    looped,
+    random_rows,
+    sample_labels,
+    tiny_model,
+    unit,
+)
 
 HEADS = [Head(0, 1), Head(1, 0), Head(1, 2)]
+UNITS = [unit(head) for head in HEADS]
+BLOCKS = blocks_of(UNITS)
 ROWS, SEED = 10, 17
 
 
@@ -40,15 +55,15 @@ def fitted() -> Factors:
 def covariances() -> dict[str, Tensor]:
     """Those of the fit's first pass, which it does not keep."""
     model = tiny_model()
-    space = Subspace(HEADS, "qkvo", geometry(model))
     options = PassOptions(4, stable_seed(SEED, "covariances"))
-    passed = run_pass(model, random_rows(ROWS), space.layers, options)
-    return fit_covariances((batch.traces for batch in passed), space)
+    passed = run_pass(model, random_rows(ROWS), sites_of(UNITS), options)
+    return fit_covariances((batch.traces for batch in passed), BLOCKS)
 
 
 def fit(model, heads: list[Head], batch_size: int = 4, **more) -> Factors:
     options = PassOptions(batch_size, SEED)
-    return fit_factors(model, random_rows(ROWS), heads, "qkvo", options, **more)
+    units = [unit(head) for head in heads]
+    return fit_factors(model, random_rows(ROWS), units, options, **more)
 
 
 # --- The naive EK-FAC: one row and one token at a time.
@@ -131,7 +146,7 @@ def naive_lambdas(model, rows: Tensor, head: Head, bases, seed: int) -> dict:
 def test_covariances_equal_the_naive_loop(covariances, head):
     seed = stable_seed(SEED, "covariances")
     expected = naive_covariances(tiny_model(), random_rows(ROWS), head, seed)
-    for block in blocks_of([head], "qkvo"):
+    for block in unit(head).blocks:
         for side, matrix in zip(
             (block.left, block.right), expected[block.name], strict=True
         ):
@@ -141,7 +156,7 @@ def test_covariances_equal_the_naive_loop(covariances, head):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_lambdas_equal_the_dense_kronecker_product(fitted, head):
-    blocks = blocks_of([head], "qkvo")
+    blocks = unit(head).blocks
     bases = {
         b.name: (fitted.bases[b.left].numpy(), fitted.bases[b.right].numpy())
         for b in blocks
@@ -160,12 +175,11 @@ def test_lambdas_equal_the_dense_kronecker_product(fitted, head):
 def test_labels_are_drawn_from_the_model_and_afresh_for_each_pass(fitted):
     """Negative controls: true labels, or one draw for both passes, differ."""
     model, rows = tiny_model(), random_rows(ROWS)
-    space = Subspace(HEADS, "qkvo", geometry(model))
 
     def lambdas_of(seed: int | None) -> dict[str, Tensor]:
         options = PassOptions(4, seed)
-        passed = gradients_of(model, rows, HEADS, "qkvo", options, fitted.bases)
-        return fit_lambdas((found for _, found in passed), space)[0]
+        passed = gradients_of(model, rows, UNITS, options, fitted.bases)
+        return fit_lambdas(found for _, found in passed)[0]
 
     lambdas, again = lambdas_of(None), lambdas_of(stable_seed(SEED, "covariances"))
     for name, value in fitted.lambdas.items():
@@ -220,15 +234,15 @@ def test_the_fit_of_a_head_does_not_depend_on_the_other_heads(fitted):
 # --- Where the Kronecker factorisation is exact.
 
 
-def factorial_sides(sizes: Geometry, head: Head) -> dict[str, Tensor]:
+def factorial_sides(own: Unit) -> dict[str, Tensor]:
     """One-token rows whose sides are independent: every combination of their supports.
 
     Then the Fisher matrix of a block *is* the Kronecker product of its covariances.
     """
     generator = torch.Generator().manual_seed(2)
     widths = {}
-    for block in blocks_of([head], "qkvo"):
-        widths[block.left], widths[block.right] = block.shape(sizes)
+    for block in own.blocks:
+        widths[block.left], widths[block.right] = block.shape
     supports = {
         name: torch.randn(4, width, generator=generator).double()
         for name, width in widths.items()
@@ -240,7 +254,7 @@ def factorial_sides(sizes: Geometry, head: Head) -> dict[str, Tensor]:
     }
 
 
-def trace_of(sides: dict[str, Tensor], head: Head, sizes: Geometry):
+def trace_of(sides: dict[str, Tensor], head: Head, sizes: Geometry) -> Traces:
     """The trace of a layer whose one head has these sides."""
     first, width = 3 * sizes.d_head * head.index, sizes.d_head
     inputs, output = sides["L0/input"], sides["L0/output"]
@@ -249,38 +263,37 @@ def trace_of(sides: dict[str, Tensor], head: Head, sizes: Geometry):
     qkv[..., first + 2 * width : first + 3 * width] = sides[f"{head}/v"]
     z = torch.zeros_like(output)
     z[..., width * head.index : width * (head.index + 1)] = sides[f"{head}/z"]
-    given, grads = {"qkv": inputs, "dense": z}, {"qkv": qkv, "dense": output}
-    return {0: LayerTrace(("qkv",), "dense", given, grads)}
+    trace = Trace({0: qkv})
+    trace.input, trace.inner, trace.output_grad = inputs, z, output
+    return {(0, ATTENTION): trace}
 
 
 @pytest.mark.parametrize("alpha", [0.03, 0.1, 10.0])
 def test_the_inverse_product_equals_the_dense_one_when_factors_are_exact(alpha):
     sizes, head = Geometry(layers=1, heads=2, hidden=6), Head(0, 1)
-    blocks, sides = blocks_of([head], "qkvo"), factorial_sides(sizes, head)
-    space = Subspace([head], "qkvo", sizes)
+    own = unit(head, sizes=sizes)
+    blocks, sides = list(own.blocks), factorial_sides(own)
     batches = [
         trace_of({k: v[i : i + 200] for k, v in sides.items()}, head, sizes)
         for i in range(0, 1024, 200)
     ]
-    bases = eigenbases(fit_covariances(batches, space))
-    turned = layer_bases(bases, [head], "qkvo", torch.zeros(1).double())
-    gradients = [head_gradients(b, [head], "qkvo", sizes, turned) for b in batches]
-    lambdas, rows = fit_lambdas(gradients, space)
+    bases = eigenbases(fit_covariances(batches, blocks))
+    stacks = stacks_of([own])
+    turns = [_turns(stack, bases, torch.zeros(1).double()) for stack in stacks]
+    gradients = [flat_gradients(traces, stacks, turns) for traces in batches]
+    lambdas, rows = fit_lambdas(gradients)
     assert rows == 1024
     factors = Factors(bases, lambdas, rows)
     generator = torch.Generator().manual_seed(3)
     gradient = {
-        b.name: torch.randn(b.shape(sizes), generator=generator).double()
-        for b in blocks
+        str(b): torch.randn(b.shape, generator=generator).double() for b in blocks
     }
-    found = standard_basis(
-        factors, blocks, solve(factors, blocks, gradient, alpha), sizes
-    )
+    found = standard_basis(factors, own, solve(factors, blocks, gradient, alpha))
     for block in blocks:
         fisher = dense_fisher(sides[block.left], sides[block.right])
         damping = alpha * np.trace(fisher) / len(fisher)
         damped = fisher + damping * np.eye(len(fisher))
-        flat = gradient[block.name].numpy().ravel()
+        flat = gradient[str(block)].numpy().ravel()
         expected = np.linalg.solve(damped, flat)
         np.testing.assert_allclose(
             found[str(block)].numpy().ravel(), expected, rtol=1e-8
@@ -306,10 +319,8 @@ def test_lambdas_are_the_fishers_diagonal_in_the_eigenbasis(fitted):
     model, rows = tiny_model(), random_rows(ROWS)
     labels = naive_labels(model, rows, stable_seed(SEED, "lambdas"))
     gradients = loop_gradients(model, rows, labels, HEADS)
-    for block in blocks_of(HEADS, "qkvo"):
-        norms = [
-            float(row[block.head][block.name].square().mean()) for row in gradients
-        ]
+    for block in BLOCKS:
+        norms = [float(looped(row, block).square().mean()) for row in gradients]
         found = float(fitted.lambdas[str(block)].mean())
         assert found == pytest.approx(sum(norms) / ROWS, rel=1e-9)
 
@@ -320,8 +331,8 @@ def test_the_diagonal_hessian_is_the_fishers_diagonal_in_the_parameters_own_basi
     assert found.hessian == "diagonal"
     labels = naive_labels(model, rows, stable_seed(SEED, "lambdas"))
     loop = loop_gradients(tiny_model(), rows, labels, HEADS)
-    for block in blocks_of(HEADS, "qkvo"):
-        squares = [row[block.head][block.name].square() for row in loop]
+    for block in BLOCKS:
+        squares = [looped(row, block).square() for row in loop]
         expected = torch.stack(squares).mean(dim=0)
         torch.testing.assert_close(found.lambdas[str(block)], expected)
         for side in (block.left, block.right):
@@ -332,11 +343,11 @@ def test_the_diagonal_hessian_is_the_fishers_diagonal_in_the_parameters_own_basi
 def test_without_a_seed_the_labels_are_the_rows_own(hessian):
     """The empirical Fisher: as the loop over rows, and not that of drawn labels."""
     model, rows = tiny_model(), random_rows(ROWS)
-    found = fit_factors(model, rows, HEADS, "qkvo", PassOptions(4), hessian)
+    found = fit_factors(model, rows, UNITS, PassOptions(4), hessian)
     loop = loop_gradients(tiny_model(), rows, rows[:, 1:], HEADS)
     drawn = fit(model, HEADS, hessian=hessian)
-    for block in blocks_of(HEADS, "qkvo"):
-        norms = [float(row[block.head][block.name].square().mean()) for row in loop]
+    for block in BLOCKS:
+        norms = [float(looped(row, block).square().mean()) for row in loop]
         mean = float(found.lambdas[str(block)].mean())
         assert mean == pytest.approx(sum(norms) / ROWS, rel=1e-9)
         assert mean != pytest.approx(float(drawn.lambdas[str(block)].mean()), rel=1e-2)
@@ -345,13 +356,12 @@ def test_without_a_seed_the_labels_are_the_rows_own(hessian):
 def test_without_a_hessian_the_product_is_the_gradient_itself():
     model, head = tiny_model(), Head(1, 0)
     factors = fit(model, [head], hessian="identity")
-    blocks = blocks_of([head], "qkvo")
+    blocks = unit(head).blocks
     generator = torch.Generator().manual_seed(3)
     gradient = {
-        b.name: torch.randn(b.shape(geometry(model)), generator=generator).double()
-        for b in blocks
+        str(b): torch.randn(b.shape, generator=generator).double() for b in blocks
     }
-    flat = torch.cat([gradient[b.name].flatten() for b in blocks]).numpy()
+    flat = torch.cat([gradient[str(b)].flatten() for b in blocks]).numpy()
     for alpha in (0.01, 10.0):
         assert np.array_equal(solve(factors, blocks, gradient, alpha), flat)
 
@@ -379,7 +389,7 @@ def test_labels_beyond_the_vocabulary_are_never_sampled():
     limited = PassOptions(4, SEED, vocabulary=20)
     free = PassOptions(4, SEED)
     some = [
-        fit_factors(model, rows, [Head(1, 1)], "qk", options).lambdas["L1H1/qk"]
+        fit_factors(model, rows, [unit("L1H1", "qk")], options).lambdas["L1H1/qk"]
         for options in (limited, free)
     ]
     assert (some[0] - some[1]).norm() > 0.01 * some[1].norm()

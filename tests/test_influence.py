@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from headwater.gradients.heads import gradients_of
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors, fit_factors
 from headwater.errors import HeadwaterError
-from headwater.geometry import Head
-from headwater.gradients.blocks import blocks_of
+from headwater.geometry import Geometry, Head
+from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
 from headwater.influence.files import Product
@@ -27,14 +26,13 @@ from headwater.influence.scores import (
     token_scores,
 )
 from headwater.influence.variants import VARIANTS, Question, Setting, variant_scores
-from headwater.models.sites import geometry
 from headwater.probes import PROBES
 from headwater.projection.coordinates import (
     Projection,
     all_coordinates,
     choose_coordinates,
 )
-from headwater.projection.store import HeadRows
+from headwater.projection.store import UnitRows
 from headwater.projection.writer import GradientWriter, fill_store
 from headwater.training.recipe import Recipe, make_optimizer
 from headwater.training.trainer import train
@@ -46,10 +44,12 @@ from tiny import (
     repeats,
     row_loss,
     tiny_model,
+    unit,
 )
 
 HEAD = Head(1, 2)
-BLOCKS = blocks_of([HEAD], "qkvo")
+UNIT = unit(HEAD)
+BLOCKS = UNIT.blocks
 ALL = 24 * 16 + 24 * 8 + 8 * 24  # parameters of one head of the tiny model
 
 
@@ -68,9 +68,8 @@ class Case:
     def gradients(self) -> Tensor:
         """Flat eigenbasis gradients of all rows, [rows, parameters]."""
         options, bases = PassOptions(64), self.factors.bases
-        passed = gradients_of(self.model, self.rows, [HEAD], "qkvo", options, bases)
-        ((_, found),) = passed
-        return found[HEAD]
+        ((_, found),) = gradients_of(self.model, self.rows, [UNIT], options, bases)
+        return found[UNIT]
 
     def stored(
         self, count: int, alpha: float, bits: int = 8, seed: int = 5
@@ -84,7 +83,7 @@ class Case:
         return -(products * scale).numpy()
 
     def exact(self, alpha: float, batch_size: int = 64) -> np.ndarray:
-        product = Product("induction", HEAD, self.product(alpha))
+        product = Product("induction", UNIT, self.product(alpha))
         scores, _ = self.stream([product], batch_size)
         return scores[:, 0]
 
@@ -94,7 +93,6 @@ class Case:
             self.rows,
             factors or self.factors,
             products,
-            "qkvo",
             PassOptions(batch_size),
         )
 
@@ -102,15 +100,14 @@ class Case:
 @pytest.fixture(scope="module")
 def case() -> Case:
     model, rows = tiny_model(), random_rows(40)
-    factors = fit_factors(model, rows, [HEAD], "qkvo", PassOptions(16, 3))
+    factors = fit_factors(model, rows, [UNIT], PassOptions(16, 3))
     probe, data = PROBES["induction"], repeats(8)
-    gradient, _ = probe_gradient(model, probe, HEAD, data, "qkvo")
+    gradient, _ = probe_gradient(model, probe, UNIT, data)
     return Case(model, rows, factors, gradient)
 
 
 def test_exact_scores_equal_minus_the_inner_product_from_autograd(case):
-    sizes = geometry(case.model)
-    vectors = standard_basis(case.factors, BLOCKS, case.product(0.1), sizes)
+    vectors = standard_basis(case.factors, UNIT, case.product(0.1))
     loop = loop_gradients(tiny_model(), case.rows, case.rows[:, 1:], [HEAD])
     expected = [
         -sum(float((row[HEAD][b.name] * vectors[str(b)]).sum()) for b in BLOCKS)
@@ -126,7 +123,7 @@ def test_solve_divides_by_lambda_plus_damping_in_the_eigenbasis(case):
         for block in BLOCKS:
             bases = case.factors.bases
             whole = np.kron(bases[block.left].numpy(), bases[block.right].numpy())
-            eigen = whole.T @ case.gradient[block.name].numpy().ravel()
+            eigen = whole.T @ case.gradient[str(block)].numpy().ravel()
             lambdas = case.factors.lambdas[str(block)].numpy().ravel()
             expected = eigen / (lambdas + alpha * lambdas.mean())
             part = found[start : start + len(expected)]
@@ -142,7 +139,7 @@ def test_damping_changes_scores_and_much_damping_leaves_the_gradient_product(cas
     loop = loop_gradients(tiny_model(), case.rows, case.rows[:, 1:], [HEAD])
     plain = [
         -sum(
-            float((row[HEAD][b.name] * case.gradient[b.name]).sum()) / mean
+            float((row[HEAD][b.name] * case.gradient[str(b)]).sum()) / mean
             for b, mean in zip(BLOCKS, means, strict=True)
         )
         for row in loop
@@ -166,21 +163,20 @@ def test_streamed_scores_do_not_depend_on_the_batch_size(case, batch_size):
 
 def test_targets_are_scored_together_as_alone(case):
     """One pass for two heads, one of them twice: each column as if it were alone."""
-    head = Head(0, 1)
-    blocks = blocks_of([head], "qkvo")
+    second = unit(Head(0, 1))
     options = PassOptions(16, 3)
-    other = fit_factors(case.model, case.rows, [head], "qkvo", options)
+    other = fit_factors(case.model, case.rows, [second], options)
     probe, data = PROBES["previous_token"], repeats(4)
-    gradient, _ = probe_gradient(case.model, probe, head, data, "qkvo")
+    gradient, _ = probe_gradient(case.model, probe, second, data)
     both = Factors(
         {**case.factors.bases, **other.bases},
         {**case.factors.lambdas, **other.lambdas},
         40,
     )
     products = [
-        Product("a", HEAD, case.product(0.1)),
-        Product("b", head, solve(both, blocks, gradient, 0.1)),
-        Product("c", HEAD, case.product(1.0)),
+        Product("a", UNIT, case.product(0.1)),
+        Product("b", second, solve(both, second.blocks, gradient, 0.1)),
+        Product("c", UNIT, case.product(1.0)),
     ]
     together, losses = case.stream(products, 16, both)
     assert together.shape == (40, 3)
@@ -230,29 +226,28 @@ def test_scores_from_a_store_on_disk_equal_the_exact_scores(case, tmp_path):
     """Two heads in one store, written in ragged batches; the second one is scored,
     for two products at once.
     """
-    heads = [Head(0, 0), HEAD]
+    units = [unit(Head(0, 0)), UNIT]
     options = PassOptions(16, 3)
-    factors = fit_factors(case.model, case.rows, heads, "qkvo", options)
+    factors = fit_factors(case.model, case.rows, units, options)
     projections = {
-        head: Projection(all_coordinates(factors, blocks_of([head], "qkvo")), 8, 5)
-        for head in heads
+        one: Projection(all_coordinates(factors, one.blocks), 8, 5) for one in units
     }
     writer = GradientWriter(tmp_path / "0.zarr", {}, 0, len(case.rows), projections)
     passes = PassOptions(7)
-    fill_store(writer, case.model, case.rows, factors.bases, "qkvo", passes)
+    fill_store(writer, case.model, case.rows, factors.bases, passes)
     store = zarr.open_group(tmp_path / "0.zarr", mode="r")
     alphas = (0.1, 1.0)
     products = [solve(factors, BLOCKS, case.gradient, alpha) for alpha in alphas]
-    found = score_store(HeadRows(store, HEAD), products)
+    found = score_store(UnitRows(store, str(UNIT)), products)
     for column, product in zip(found.T, products, strict=True):
-        exact, _ = case.stream([Product("a", HEAD, product)], factors=factors)
+        exact, _ = case.stream([Product("a", UNIT, product)], factors=factors)
         error = np.linalg.norm(column - exact[:, 0]) / np.linalg.norm(exact)
         assert error < 0.02
 
 
 def test_scores_do_not_depend_on_how_the_rows_are_shared_out(case, tmp_path):
     """Sharding: the codes of a row are the same bytes in any store."""
-    kept = {HEAD: Projection(all_coordinates(case.factors, BLOCKS), 4, 5)}
+    kept = {UNIT: Projection(all_coordinates(case.factors, BLOCKS), 4, 5)}
     codes = []
     for number, parts in enumerate(((range(40),), (range(13), range(13, 40)))):
         pieces = []
@@ -261,30 +256,28 @@ def test_scores_do_not_depend_on_how_the_rows_are_shared_out(case, tmp_path):
             writer = GradientWriter(path, {}, part.start, len(part), kept)
             rows = case.rows[part.start : part.stop]
             options = PassOptions(1)
-            fill_store(writer, case.model, rows, case.factors.bases, "qkvo", options)
+            fill_store(writer, case.model, rows, case.factors.bases, options)
             group = zarr.open_group(path, mode="r")
-            pieces.append(HeadRows(group, HEAD).codes(slice(None)))
+            pieces.append(UnitRows(group, str(UNIT)).codes(slice(None)))
         codes.append(torch.cat(pieces))
     assert torch.equal(*codes)
 
 
 def test_a_gradient_that_is_not_finite_is_reported_with_its_row(case, tmp_path):
     """The loss is finite, the gradient is not: a norm of exactly zero has none."""
-    kept = {HEAD: Projection(all_coordinates(case.factors, BLOCKS), 4, 5)}
+    kept = {UNIT: Projection(all_coordinates(case.factors, BLOCKS), 4, 5)}
     writer = GradientWriter(tmp_path / "0.zarr", {}, 0, 40, kept)
     bases = {name: basis.clone() for name, basis in case.factors.bases.items()}
     bases["L1/input"][0, 0] = float("nan")
     options = PassOptions(8, numbers=range(500, 540))
     with pytest.raises(HeadwaterError, match="row 500: its gradient is not finite"):
-        fill_store(writer, case.model, case.rows, bases, "qkvo", options)
+        fill_store(writer, case.model, case.rows, bases, options)
 
 
 def test_token_scores_sum_to_the_rows_score(case):
-    product = Product("induction", HEAD, case.product(0.1))
+    product = Product("induction", UNIT, case.product(0.1))
     rows = case.rows[:6]
-    found = token_scores(
-        case.model, rows, case.factors, product, "qkvo", PassOptions(4)
-    )
+    found = token_scores(case.model, rows, case.factors, product, PassOptions(4))
     assert found.shape == (6, 9)
     np.testing.assert_allclose(found.sum(axis=1), case.exact(0.1)[:6], rtol=1e-4)
     assert (np.abs(found).max(axis=1) > 1e-3 * np.abs(found).max()).all()
@@ -293,10 +286,10 @@ def test_token_scores_sum_to_the_rows_score(case):
 def test_bf16_scores_stay_within_the_stated_bounds(case):
     """docs/numerics.md: Spearman above 0.98 on a random tiny model's worst case."""
     model = tiny_model().float()
-    product = Product("induction", HEAD, case.product(0.1))
+    product = Product("induction", UNIT, case.product(0.1))
     scores = [
         stream_scores(
-            model.to(dtype), case.rows, case.factors, [product], "qkvo", PassOptions(8)
+            model.to(dtype), case.rows, case.factors, [product], PassOptions(8)
         )[0][:, 0]
         for dtype in (torch.float32, torch.bfloat16)
     ]
@@ -308,14 +301,15 @@ def test_bf16_scores_stay_within_the_stated_bounds(case):
 
 def test_variants_tell_the_released_code_and_simpler_hessians_apart(case):
     fit, score = PassOptions(16, 3), PassOptions(16)
-    setting = Setting(case.model, case.rows, case.rows, "qkvo", 0.1, fit, score)
+    setting = Setting(case.model, case.rows, case.rows, 0.1, fit, score)
     data = repeats(8)
-    found = dict(variant_scores(setting, Question("induction", HEAD, data)))
+    found = dict(variant_scores(setting, Question("induction", UNIT, data)))
     assert list(found) == list(VARIANTS)
     np.testing.assert_allclose(found["correct"], case.exact(0.1), rtol=1e-4)
     for name in list(VARIANTS)[1:]:
         assert spearmanr(found[name], found["correct"])[0] < 0.999, name
-    last = dict(variant_scores(setting, Question("previous_token", Head(2, 0), data)))
+    other = Question("previous_token", unit(Head(2, 0)), data)
+    last = dict(variant_scores(setting, other))
     assert "probe_off_by_one" not in last
 
 
@@ -323,9 +317,10 @@ def test_variants_tell_the_released_code_and_simpler_hessians_apart(case):
 # minimum of the rows' mean loss plus the damping's pull to where it began; then again
 # with each row's weight nudged.
 
-TARGET = Head(0, 0)
-TARGET_BLOCKS = blocks_of([TARGET], "qkvo")
 HIDDEN, NUDGE, NUDGED, ALPHA = 12, 0.1, 24, 10.0
+TARGET = Head(0, 0)
+TARGET_UNIT = unit(TARGET, sizes=Geometry(layers=2, heads=3, hidden=HIDDEN))
+TARGET_BLOCKS = TARGET_UNIT.blocks
 ASKED = ["induction", "previous_token"]
 LABEL_DRAWS = 8  # 48 rows are few, so each is given to the Fisher with several labels
 
@@ -374,7 +369,7 @@ class Experiment:
 
     def fit(self) -> Factors:
         rows = self.rows.repeat(LABEL_DRAWS, 1)
-        return fit_factors(self.model, rows, [TARGET], "qkvo", PassOptions(96, 3))
+        return fit_factors(self.model, rows, [TARGET_UNIT], PassOptions(96, 3))
 
     @cached_property
     def effects(self) -> dict[str, np.ndarray]:
@@ -404,14 +399,13 @@ class Experiment:
 
     def gradient(self, name: str) -> dict[str, Tensor]:
         probe = PROBES[name]
-        return probe_gradient(self.model, probe, TARGET, self.probes, "qkvo")[0]
+        return probe_gradient(self.model, probe, TARGET_UNIT, self.probes)[0]
 
     def scores(self, vectors: dict[str, Tensor]) -> np.ndarray:
         rows = self.rows[:NUDGED]
         flat = torch.cat([vectors[str(b)].flatten() for b in TARGET_BLOCKS])
-        passed = gradients_of(self.model, rows, [TARGET], "qkvo", PassOptions(48))
-        ((_, found),) = passed
-        return -(found[TARGET] @ flat).numpy()
+        ((_, found),) = gradients_of(self.model, rows, [TARGET_UNIT], PassOptions(48))
+        return -(found[TARGET_UNIT] @ flat).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -425,7 +419,8 @@ def experiment() -> Experiment:
 @pytest.mark.parametrize("name", ASKED)
 def test_scores_with_the_true_hessian_predict_retraining(experiment, name):
     """Sign and size: with the dense Hessian the prediction is right to one per cent."""
-    gradient = experiment.run.flat(experiment.gradient(name))
+    blocks = experiment.gradient(name)
+    gradient = experiment.run.flat({b.name: blocks[str(b)] for b in TARGET_BLOCKS})
     inverse = experiment.run.split(torch.linalg.solve(experiment.hessian, gradient))
     scores = experiment.scores({f"{TARGET}/{k}": v for k, v in inverse.items()})
     effects = experiment.effects[name]
@@ -444,10 +439,9 @@ def test_ekfac_scores_rank_rows_as_retraining_does(experiment, name):
     """
     gradient = experiment.gradient(name)
     product = solve(experiment.factors, TARGET_BLOCKS, gradient, ALPHA)
-    sizes = geometry(experiment.model)
-    vectors = standard_basis(experiment.factors, TARGET_BLOCKS, product, sizes)
+    vectors = standard_basis(experiment.factors, TARGET_UNIT, product)
     scores, effects = experiment.scores(vectors), experiment.effects[name]
-    plain = experiment.scores({f"{TARGET}/{k}": v for k, v in gradient.items()})
+    plain = experiment.scores(gradient)
     largest = np.argsort(-np.abs(effects))[:6]
     correlation = spearmanr(scores, effects)[0]
     assert correlation > 0.85

@@ -100,7 +100,8 @@ def test_a_new_model_has_the_shape_that_was_asked_for(shape) -> None:
     other = new_model(config, VOCABULARY, 6)
     assert torch.equal(logits(model), logits(same))
     assert not torch.equal(logits(model), logits(other))
-    for name in ("layers", "heads", "hidden", "groups", "d_head", "by_head"):
+    own = ("layers", "heads", "hidden", "groups", "d_head", "by_head", "wide", "gated")
+    for name in own:
         wanted = getattr(geometry_of(config["model"]), name)
         assert getattr(geometry(model), name) == wanted
     if not shape[6].get("attention_bias", False):

@@ -17,8 +17,8 @@ from headwater.checkpoints import needs
 from headwater.config import load_config
 from headwater.corpus import rowstore
 from headwater.corpus.rowstore import RowBlock, RowWriter
-from headwater.geometry import Head
 from headwater.influence.files import write_scores
+from headwater.models.sections import unit_of
 from headwater.plan import rates, shape
 from headwater.plan.dag import ROWS, _conditions, count_jobs, rule_names, rules
 from headwater.plan.estimate import Folders, gradient_seconds
@@ -207,16 +207,16 @@ def total_bytes(folder: Path, name: str) -> int:
 
 def test_a_gradient_store_has_the_planned_bytes_and_files(tmp_path, monkeypatch):
     config = ready("smoke.yaml")
-    heads, bits = [Head(la, he) for la in range(2) for he in range(2)], 4
+    units = [unit_of(f"L{la}H{he}", config) for la in range(2) for he in range(2)]
     kept = Coordinates(np.arange(shape.head_parameters(config)), np.ones(2048))
-    projections = {head: Projection(kept, bits, 1) for head in heads}
+    projections = {unit: Projection(kept, 4, 1) for unit in units}
     monkeypatch.setattr(gradient_writer, "CHUNK_BYTES", 1 << 15)
     monkeypatch.setattr(gradient_writer, "SHARD_BYTES", 1 << 19)
     monkeypatch.setattr("headwater.shardfile.SHARD_BYTES", 1 << 19)
     path = tmp_path / "0000.zarr"
     stamp = {"stage": "gradients"}
     writer = gradient_writer.GradientWriter(path, stamp, 0, 256, projections)
-    rows = {head: torch.randn(256, 2048) for head in heads}
+    rows = {unit: torch.randn(256, 2048) for unit in units}
     writer.append(rows, torch.ones(256))
     writer.close()
     planned = planned_store(Range.exactly(256), config)

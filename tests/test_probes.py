@@ -25,9 +25,11 @@ from tiny import (
     repeats,
     scattered,
     tiny_model,
+    unit,
 )
 
 HEAD = Head(1, 2)
+UNIT = unit(HEAD)
 
 
 def spans(data: Repeats):
@@ -171,14 +173,17 @@ def eager_value(model, name: str, head: Head, data: ProbeData) -> Tensor:
 @pytest.mark.parametrize("head", [Head(0, 1), HEAD, Head(2, 0)])
 def test_probe_gradient_equals_autograd(name, head):
     model, data = tiny_model(), probe_data(name, 5)
-    found, mean = probe_gradient(model, PROBES[name], head, data, "qkvo", 2)
+    found, mean = probe_gradient(model, PROBES[name], unit(head), data, 2)
     model.requires_grad_(True)
     value = eager_value(model, name, head, data)
     expected = head_gradient(model, head, value)
     assert mean == pytest.approx(value.item(), rel=1e-6)
-    assert found["qk"].norm() > 1e-3
+    assert found.keys() == {f"{head}/{block}" for block in expected}
+    assert found[f"{head}/qk"].norm() > 1e-3
     for block, gradient in expected.items():
-        torch.testing.assert_close(found[block], gradient, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(
+            found[f"{head}/{block}"], gradient, rtol=1e-5, atol=1e-7
+        )
 
 
 @pytest.mark.parametrize("name", sorted(PROBES))
@@ -188,13 +193,13 @@ def test_probe_gradient_equals_finite_differences(name):
     Eager attention takes its softmax in float32, hence the large step and tolerance.
     """
     model, data = tiny_model(), probe_data(name, 3)
-    found, _ = probe_gradient(model, PROBES[name], HEAD, data, "qkvo")
+    found, _ = probe_gradient(model, PROBES[name], UNIT, data)
     generator = torch.Generator().manual_seed(8)
     weights = attention_weights(model, HEAD.layer)
     for block in ("qk", "v", "o"):
         moves = [torch.randn(w.shape, generator=generator).double() for w in weights]
         only = one_block(model, moves, block)
-        predicted = sum((found[block] * only[block]).sum() for block in only)
+        predicted = sum((found[f"{HEAD}/{part}"] * only[part]).sum() for part in only)
         measured = stencil(model, name, data, weights, moves)
         assert measured == pytest.approx(float(predicted), rel=1e-3, abs=1e-5)
         if name not in ("previous_token", "prefix_matching") or block == "qk":
@@ -244,18 +249,17 @@ def test_prefix_matching_is_the_head_score_of_that_name():
 def test_values_and_output_do_not_enter_a_probe_of_attention(name):
     model, data = tiny_model(), probe_data(name, 3)
     probe = PROBES[name]
-    found, _ = probe_gradient(model, probe, HEAD, data, "qkvo")
-    assert found["v"].count_nonzero() == 0
-    assert found["o"].count_nonzero() == 0
-    assert found["qk"].norm() > 1e-3
+    found, _ = probe_gradient(model, probe, UNIT, data)
+    assert found["L1H2/v"].count_nonzero() == 0
+    assert found["L1H2/o"].count_nonzero() == 0
+    assert found["L1H2/qk"].norm() > 1e-3
 
 
 @pytest.mark.parametrize("name", sorted(PROBES))
 def test_probe_gradient_does_not_depend_on_the_batch_size(name):
     model, data = tiny_model(), probe_data(name, 8)
     results = [
-        probe_gradient(model, PROBES[name], HEAD, data, "qkvo", size)
-        for size in (1, 3, 8)
+        probe_gradient(model, PROBES[name], UNIT, data, size) for size in (1, 3, 8)
     ]
     for gradient, mean in results[1:]:
         assert mean == pytest.approx(results[0][1], rel=1e-6)
@@ -269,7 +273,7 @@ def test_probe_gradient_restores_the_attention_implementation():
     model, data = tiny_model(), probe_data("induction", 2)
     before = model.config._attn_implementation
     assert before != "eager"
-    probe_gradient(model, PROBES["induction"], HEAD, data, "qk")
+    probe_gradient(model, PROBES["induction"], unit(HEAD, "qk"), data)
     assert model.config._attn_implementation == before
 
 
@@ -323,14 +327,14 @@ def test_a_zero_gradient_is_warned_of_with_target_and_head(caplog, monkeypatch):
         qkv[24 * HEAD.index + 16 : 24 * HEAD.index + 24] = 0
         attention = model.gpt_neox.layers[HEAD.layer].attention
         attention.query_key_value.bias[24 * HEAD.index + 16 :] = 0
-    gradient, _ = probe_gradient(model, PROBES["induction"], HEAD, data, "qkvo")
-    warn_if_zero(gradient, "mine", HEAD)
+    gradient, _ = probe_gradient(model, PROBES["induction"], UNIT, data)
+    warn_if_zero(gradient, "mine", UNIT)
     assert "target mine" in caplog.text
     assert "L1H2" in caplog.text
     assert "ranking means nothing" in caplog.text
     caplog.clear()
-    whole, _ = probe_gradient(tiny_model(), PROBES["induction"], HEAD, data, "qkvo")
-    warn_if_zero(whole, "mine", HEAD)
+    whole, _ = probe_gradient(tiny_model(), PROBES["induction"], UNIT, data)
+    warn_if_zero(whole, "mine", UNIT)
     assert caplog.text == ""
 
 
@@ -341,4 +345,4 @@ def test_a_probe_that_is_not_finite_is_refused(name):
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(1e307)
     with pytest.raises(HeadwaterError, match=rf"^probe {name} of L1H2: its value or"):
-        probe_gradient(model, PROBES[name], HEAD, data, "qkvo")
+        probe_gradient(model, PROBES[name], UNIT, data)

@@ -4,11 +4,11 @@ import pytest
 
 from headwater import seals
 from headwater.errors import HeadwaterError
-from headwater.geometry import Head
 from headwater.heads.targets import Target, write_choice
 from headwater.identity import identity
 from headwater.influence.query import Experiment
 from test_heads import CONFIG
+from tiny import unit
 
 NAME = next(iter(CONFIG["targets"]))
 
@@ -31,19 +31,20 @@ def experiment(folder, coordinates) -> Experiment:
 def test_the_targets_own_question_is_answered_and_no_other(tmp_path):
     few = experiment(tmp_path, 1000)
     probe = CONFIG["targets"][NAME]["probe"]
-    few._check_kept(Head(1, 1), {"probe": probe})
-    for head, target in (
-        (Head(1, 0), {"probe": probe}),
-        (Head(1, 1), {"probe": "prefix_matching"}),
-        (Head(1, 1), {"probe": "dataset", "data": "x.jsonl"}),
-        (Head(1, 1), None),
+    few._check_kept(unit("L1H1"), {"probe": probe})
+    for label, target in (
+        ("L1H0", {"probe": probe}),
+        ("L1H1+L1H0", {"probe": probe}),
+        ("L1H1", {"probe": "prefix_matching"}),
+        ("L1H1", {"probe": "dataset", "data": "x.jsonl"}),
+        ("L1H1", None),
     ):
         with pytest.raises(HeadwaterError, match="the stores keep 1000 coordinates"):
-            few._check_kept(head, target)
+            few._check_kept(unit(label), target)
 
 
 def test_a_store_of_all_coordinates_answers_everything(tmp_path):
-    experiment(tmp_path, "all")._check_kept(Head(0, 0), {"probe": "copying"})
+    experiment(tmp_path, "all")._check_kept(unit("L0H0"), {"probe": "copying"})
 
 
 def test_an_experiment_without_stores_says_what_to_type(tmp_path):

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.errors import HeadwaterError
-from headwater.geometry import Head
 from headwater.identity import identity
 from headwater.influence import ranking
 from headwater.influence.files import (
@@ -28,12 +27,19 @@ from headwater.influence.ranking import (
     three_digits,
     top_agreement,
 )
+from headwater.models.sections import unit_of
 from headwater.shares import share_of
 from headwater.tables import read_table, write_table
 from test_corpus_support import small_config
 from test_heads import DOMAINS, NAMES, window_rows
 
 CONFIG = small_config()
+MODEL = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 24,
+}
 ROWS = 32  # of the window: global rows 24 to 55
 WINDOW_DOMAINS = DOMAINS[24:56]
 SCORES = np.random.default_rng(5).normal(size=ROWS).astype(np.float32)
@@ -206,12 +212,17 @@ def test_scores_come_back_in_order_whatever_the_shards(tmp_path, sizes):
         read_scores(paths, small_config(seed=1))
 
 
-def test_a_product_comes_back_with_its_target_and_head(tmp_path):
-    vector = np.random.default_rng(0).normal(size=50)
-    product = Product("copies", Head(1, 3), vector)
-    write_product(tmp_path / "a.h5", product, identity("corpus", CONFIG))
-    found = read_product(tmp_path / "a.h5", CONFIG)
-    assert (found.target, found.head) == ("copies", Head(1, 3))
+@pytest.mark.parametrize("label", ["L1H3", "L0MLP", "L1H3+L0H2"])
+@pytest.mark.parametrize("mode", ["qk", "qkvo"])
+def test_a_product_comes_back_with_its_target_and_unit(tmp_path, label, mode):
+    config = {**CONFIG, "model": MODEL, "gradients": {"mode": mode}}
+    unit = unit_of(label, config)
+    vector = np.random.default_rng(0).normal(size=unit.size)
+    product = Product("copies", unit, vector)
+    write_product(tmp_path / "a.h5", product, identity("corpus", config))
+    found = read_product(tmp_path / "a.h5", config)
+    assert (found.target, found.unit) == ("copies", unit)
+    assert (found.unit.blocks, found.unit.head) == (unit.blocks, unit.head)
     assert found.vector.dtype == np.float64
     np.testing.assert_array_equal(found.vector, vector)
 

@@ -20,7 +20,7 @@ from headwater.identity import identity
 from headwater.models.sites import geometry
 from strangers import row_gradients
 from test_corpus_support import small_config
-from test_models import found_gradients
+from test_models import found_gradients, units_of
 
 pytestmark = pytest.mark.long
 SHAPE = ("llama", 30, 9, 3, 64, 576, {})
@@ -96,12 +96,14 @@ def test_gradients_of_its_heads_equal_autograd(folder: Path, model) -> None:
     """On real activations, in float64; heads of one group and of another layer."""
     wide, rows = model.double(), tokens_of(folder)
     heads = [HEAD, Head(18, 7), Head(18, 0), Head(5, 3)]
+    modes = [units_of(wide, heads, mode) for mode in ("qkvo", "qo")]
     found = {
-        **found_gradients(wide, rows, heads, "qkvo", 1),
-        **found_gradients(wide, rows, heads, "qo", 1),
+        name: gradient
+        for units in modes
+        for name, gradient in found_gradients(wide, rows, units, 1).items()
     }
     (expected,) = row_gradients(wide, SHAPE, rows, heads)
-    names = [str(b) for mode in ("qkvo", "qo") for b in blocks_of(heads, mode)]
+    names = [str(block) for units in modes for block in blocks_of(units)]
     assert {*found} == {*names}
     for name in names:
         error = (found[name][0] - expected[name]).norm() / expected[name].norm()

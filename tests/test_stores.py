@@ -9,16 +9,17 @@ import torch
 import zarr
 
 from headwater.errors import HeadwaterError, again
-from headwater.geometry import Head
 from headwater.hdf5 import open_file, publish_hdf5
 from headwater.identity import identity
 from headwater.projection import store as gradient_store
 from headwater.projection import writer as gradient_writer
 from headwater.projection.coordinates import Coordinates, Projection
-from headwater.projection.store import HeadRows, row_losses
+from headwater.projection.store import UnitRows, row_losses
 from headwater.projection.writer import GradientWriter
 from headwater.stores import array, create_group, open_group, read, write_array
+from headwater.units import Unit
 from test_corpus_support import folder_bytes, small_config
+from tiny import unit
 
 CONFIG = small_config()
 STAMP = identity("corpus", CONFIG)
@@ -166,7 +167,7 @@ def test_what_is_no_hdf5_file_of_headwater_is_refused(tmp_path, kind):
 
 # Gradients
 
-HEADS, COUNT, ROWS = [Head(0, 1), Head(1, 0)], 16, 41
+UNITS, COUNT, ROWS = [unit("L0H1"), unit("L1MLP")], 16, 41
 WIDTH = 32  # bytes: 16 coordinates padded to 64, of 4 bits
 
 
@@ -176,18 +177,18 @@ def projection(seed: int) -> Projection:
     return Projection(Coordinates(index, generator.random(COUNT)), 4, 7)
 
 
-KEPT = {head: projection(seed) for seed, head in enumerate(HEADS)}
+KEPT = {one: projection(seed) for seed, one in enumerate(UNITS)}
 
 
-def gradients() -> dict[Head, torch.Tensor]:
+def gradients() -> dict[Unit, torch.Tensor]:
     """Rows whose norms span many orders of magnitude, one of them 0."""
     generator = torch.Generator().manual_seed(0)
     scale = torch.logspace(-12, 6, ROWS, dtype=torch.float64)[:, None]
     rows = {}
-    for head in HEADS:
+    for one in UNITS:
         noise = torch.randn(ROWS, 100, generator=generator, dtype=torch.float64)
-        rows[head] = (noise * scale).float()
-        rows[head][7] = 0
+        rows[one] = (noise * scale).float()
+        rows[one][7] = 0
     return rows
 
 
@@ -200,9 +201,7 @@ def write_gradients(path, sizes, first_row=100):
     start = 0
     for size in sizes:
         part = slice(start, start + size)
-        writer.append(
-            {head: rows[head][part] for head in reversed(HEADS)}, LOSSES[part]
-        )
+        writer.append({one: rows[one][part] for one in reversed(UNITS)}, LOSSES[part])
         start += size
     writer.close()
     return open_group(path, CONFIG)
@@ -249,7 +248,7 @@ def test_a_killed_writer_goes_on_at_a_batch_with_the_same_bytes(
         assert writer.resume(5) == first
         for start in range(first, last, 5):
             part = slice(start, min(start + 5, last))
-            batch = {head: rows[head][part] for head in HEADS}
+            batch = {one: rows[one][part] for one in UNITS}
             writer.append(batch, LOSSES[part])
     writer.close()
     assert bytes_of(path) == bytes_of(tmp_path / "whole.zarr")
@@ -260,11 +259,11 @@ def test_a_store_holds_the_codes_of_every_row(tmp_path):
     group, rows = write_gradients(tmp_path / "a.zarr", [10, 31]), gradients()
     codes, numbers = read(group, "codes"), read(group, "rows")
     assert codes.dtype == np.uint8
-    assert codes.shape == (ROWS, len(HEADS), WIDTH)
+    assert codes.shape == (ROWS, len(UNITS), WIDTH)
     assert numbers.dtype == np.float32
-    assert numbers.shape == (ROWS, len(HEADS) + 1)
-    for place, (head, kept) in enumerate(KEPT.items()):
-        wanted, sizes = kept.encode(rows[head])
+    assert numbers.shape == (ROWS, len(UNITS) + 1)
+    for place, (one, kept) in enumerate(KEPT.items()):
+        wanted, sizes = kept.encode(rows[one])
         np.testing.assert_array_equal(codes[:, place], wanted.numpy())
         np.testing.assert_array_equal(numbers[:, place], sizes.numpy())
         assert sizes[7] == 0
@@ -275,14 +274,14 @@ def test_a_store_holds_the_codes_of_every_row(tmp_path):
         wanted = np.stack([getattr(p.kept, field) for p in KEPT.values()])
         np.testing.assert_array_equal(found, wanted)
     assert group.attrs["first_row"] == 100
-    assert group.attrs["heads"] == ["L0H1", "L1H0"]
+    assert group.attrs["units"] == ["L0H1", "L1MLP"]
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_one_head_streams_in_order(tmp_path):
+def test_one_unit_streams_in_order(tmp_path):
     group = write_gradients(tmp_path / "a.zarr", [ROWS])
-    for place, head in enumerate(HEADS):
-        rows, stop = HeadRows(group, head), 0
+    for place, one in enumerate(UNITS):
+        rows, stop = UnitRows(group, str(one)), 0
         assert len(rows) == ROWS
         for part, codes in rows.stream():
             assert part.start == stop
@@ -295,22 +294,22 @@ def test_one_head_streams_in_order(tmp_path):
 @pytest.mark.usefixtures("small_chunks")
 def test_norms_are_those_of_the_gradients_that_were_kept(tmp_path):
     group = write_gradients(tmp_path / "a.zarr", [ROWS])
-    for head, kept in KEPT.items():
-        wanted = gradients()[head][:, kept.kept.index].norm(dim=1).numpy()
-        found = HeadRows(group, head).norms()
+    for one, kept in KEPT.items():
+        wanted = gradients()[one][:, kept.kept.index].norm(dim=1).numpy()
+        found = UnitRows(group, str(one)).norms()
         assert found[7] == 0
         ratio = np.log(np.delete(found, 7) / np.delete(wanted, 7))
         assert abs(ratio.mean()) < 0.1  # so few coordinates are coded roughly
         assert np.abs(ratio).max() < 0.5
 
 
-def test_a_head_knows_its_projection_from_the_store(tmp_path):
+def test_a_unit_knows_its_projection_from_the_store(tmp_path):
     group = write_gradients(tmp_path / "a.zarr", [ROWS])
     queries = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
-    for head, kept in KEPT.items():
-        rows = HeadRows(group, head)
+    for one, kept in KEPT.items():
+        rows = UnitRows(group, str(one))
         assert rows.projection.codec == kept.codec
-        codes, scale = kept.encode(gradients()[head])
+        codes, scale = kept.encode(gradients()[one])
         expected = kept.codec.decode(codes, scale).double() @ queries.double()
         np.testing.assert_allclose(
             rows.products(queries), expected, rtol=1e-4, atol=1e-3 * scale.max()
@@ -326,13 +325,13 @@ def test_codes_of_another_scheme_are_refused(tmp_path, scheme):
     group.attrs.put(rest if scheme is None else {**rest, "scheme": scheme})
     told = r"a\.zarr: its codes are (of an older scheme|something newer), .* again: "
     with pytest.raises(HeadwaterError, match=told):
-        HeadRows(group, HEADS[0])
+        UnitRows(group, str(UNITS[0]))
 
 
-def test_a_head_that_is_not_stored_is_refused_by_name(tmp_path):
+def test_a_unit_that_is_not_stored_is_refused_by_name(tmp_path):
     group = write_gradients(tmp_path / "a.zarr", [ROWS])
-    with pytest.raises(HeadwaterError, match=r"L1H1 is not in .* holds L0H1, L1H0"):
-        HeadRows(group, Head(1, 1))
+    with pytest.raises(HeadwaterError, match=r"L1H1 is not in .* holds L0H1, L1MLP"):
+        UnitRows(group, "L1H1")
 
 
 def test_a_store_that_lacks_rows_is_not_closed(tmp_path):
@@ -344,7 +343,7 @@ def test_a_store_that_lacks_rows_is_not_closed(tmp_path):
 def test_a_store_without_rows_is_whole(tmp_path):
     """A shard whose rows all come before a point of the window."""
     GradientWriter(tmp_path / "a.zarr", STAMP, 100, 0, KEPT).close()
-    rows = HeadRows(open_group(tmp_path / "a.zarr", CONFIG), HEADS[0])
+    rows = UnitRows(open_group(tmp_path / "a.zarr", CONFIG), str(UNITS[0]))
     assert len(rows) == 0
     assert rows.products(torch.zeros(64, 2)).shape == (0, 2)
 
@@ -352,7 +351,7 @@ def test_a_store_without_rows_is_whole(tmp_path):
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("limit", [1, 2 * 4 * 2 * WIDTH])
 def test_a_shard_holds_few_bytes_and_the_same_rows(tmp_path, monkeypatch, limit):
-    """The limits are less than one row of all heads, and two chunks of 4 rows."""
+    """The limits are less than one row of all units, and two chunks of 4 rows."""
     whole = write_gradients(tmp_path / "whole.zarr", [ROWS])
     monkeypatch.setattr(gradient_writer, "SHARD_BYTES", limit)
     found = write_gradients(tmp_path / "small.zarr", [5] * 8 + [1])
@@ -364,4 +363,4 @@ def test_a_shard_holds_few_bytes_and_the_same_rows(tmp_path, monkeypatch, limit)
 def test_a_store_has_few_files(tmp_path):
     write_gradients(tmp_path / "a.zarr", [5] * 8 + [1])
     data = [name for name in folder_bytes(tmp_path / "a.zarr") if "codes/c" in name]
-    assert len(data) == 4, "22 chunks of two heads in four shards"
+    assert len(data) == 4, "22 chunks of two units in four shards"

@@ -312,8 +312,9 @@ def test_other_questions_and_wrong_ones(finished: Path, tmp_path: Path) -> None:
     assert first[1] == "200"
     assert float(first[3]) > 0.9
     for words, reason in (
-        (("L5H0", "--probe", "induction"), "head L5H0 is not in this store"),
-        (("5", "--probe", "induction"), "write L<layer>H<head>"),
+        (("L5H0", "--probe", "induction"), "L5H0: the model has layers 0..1"),
+        (("L1", "--probe", "induction"), "L1 is not in this store"),
+        (("5", "--probe", "induction"), "unit '5': write L1H3 (a head)"),
         (("L0H1", "--like", "1"), "row 1: not in the window"),
         (("L0H1", "--probe", "dataset"), "--data goes with --probe dataset"),
     ):

@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from headwater.gradients.heads import gradients_of
 
 from clone import jobs, run
 from headwater.checkpoints.files import load_for_pass
 from headwater.config import read_config_file
-from headwater.gradients.blocks import blocks_of
 from headwater.gradients.files import read_probe_gradient
+from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.interventions.kinds import KINDS
+from headwater.models.sections import unit_of
 
 pytestmark = pytest.mark.workflow
 
@@ -93,14 +93,12 @@ def test_facts_of_gradients_are_those_of_the_exact_ones(
     device = torch.device("cpu")
     model = load_for_pass(results / "heads/start", config, device, "exact")
     probe = read_probe_gradient(results / "gradients/start/induction.h5", config)
-    blocks = blocks_of([probe.head], "qkvo")
-    product = torch.cat([probe.gradient[b.name].flatten() for b in blocks])
+    unit = unit_of(probe.unit, config)
+    product = torch.cat([probe.gradient[str(b)].flatten() for b in unit.blocks])
     dots, norms = [], []
     rows = window.part(range(len(window)))
-    for _, gradients in gradients_of(
-        model, rows, [probe.head], "qkvo", PassOptions(64)
-    ):
-        own = gradients[probe.head].double()
+    for _, gradients in gradients_of(model, rows, [unit], PassOptions(64)):
+        own = gradients[unit].double()
         dots.append(-(own @ product))
         norms.append(own.norm(dim=1))
     path = results / "interventions/facts/induction.gradients.h5"

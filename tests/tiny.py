@@ -10,14 +10,16 @@ from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater import cross_entropy as loss
-from headwater.geometry import Head
+from headwater.geometry import Geometry, Head
 from headwater.heads.sequences import repeated_sequences
 from headwater.probes import ProbeData, Repeats, Wanted
 from headwater.training import trainer
+from headwater.units import Block, Mode, Unit, parse
 
 torch.set_num_threads(1)
 
 VOCABULARY = 31
+TINY = Geometry(layers=3, heads=3, hidden=24, wide=48)  # of `tiny_model`
 
 
 def tiny_model(
@@ -49,6 +51,11 @@ def tiny_model(
             norm_scale = "norm" in name and name.endswith("weight")
             parameter.copy_(1 + noise if norm_scale else noise)
     return model
+
+
+def unit(label: Head | str, mode: Mode = "qkvo", sizes: Geometry = TINY) -> Unit:
+    """A head as a unit, or another unit by its label."""
+    return parse(str(label), sizes, mode)
 
 
 def random_rows(count: int, length: int = 9, seed: int = 1) -> Tensor:
@@ -163,6 +170,11 @@ def loop_gradients(
         loss = row_loss(model, row, label)
         result.append({head: head_gradient(model, head, loss) for head in heads})
     return result
+
+
+def looped(row: dict[Head, dict[str, Tensor]], block: Block) -> Tensor:
+    """What `loop_gradients` found for a block of a head, in one row."""
+    return row[Head.parse(block.unit)][block.name]
 
 
 class RowsLoss(nn.Module):
