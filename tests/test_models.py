@@ -184,8 +184,11 @@ def test_a_circuit_is_its_members_one_after_the_other(shape) -> None:
         ("L1N36", "L1N36: the model has neurons 0..35 in each layer"),
         ("H3", "unit 'H3': write L1H3 (a head), L1G0"),
         ("L1H1+", "unit '': write L1H3"),
-        ("L1H1+L1H1", "unit 'L1H1+L1H1': a part of it is named twice"),
-        ("L1G0+L1", "unit 'L1G0+L1': a part of it is named twice"),
+        ("L1H1+L1H1", "unit 'L1H1+L1H1': its members share parameters"),
+        ("L1G0+L1", "unit 'L1G0+L1': its members share parameters"),
+        ("L1H0+L1H1", "unit 'L1H0+L1H1': its members share parameters"),
+        ("L1N3+L1MLP", "unit 'L1N3+L1MLP': its members share parameters"),
+        ("L01H1", "unit 'L01H1': write L1H3"),
     ],
 )
 def test_what_is_no_unit_is_refused(label, message) -> None:

@@ -116,17 +116,19 @@ class Geometry:
         return (number, self.wide + number) if self.gated else (number,)
 
     def problem(
-        self, layer: int, head: int = 0, group: int = 0, neuron: int = 0
+        self,
+        layer: int,
+        head: int | None = None,
+        group: int | None = None,
+        neuron: int | None = None,
     ) -> str | None:
         """What a model of these sizes does not have, in words."""
         if layer >= self.layers:
             return f"the model has layers 0..{self.layers - 1}"
-        for name, index, count in (
-            ("heads", head, self.heads),
-            ("groups", group, self.groups),
-            ("neurons", neuron, self.wide),
-        ):
-            if index >= max(1, count):
+        wanted = {"heads": head, "groups": group, "neurons": neuron}
+        for name, index in wanted.items():
+            count = {"heads": self.heads, "groups": self.groups}.get(name, self.wide)
+            if index is not None and index >= count:
                 return f"the model has {name} 0..{count - 1} in each layer"
         return None
 

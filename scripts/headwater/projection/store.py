@@ -32,6 +32,7 @@ from headwater.shares import share_of
 from headwater.stores import array, open_group, read, store_of, values
 
 CODES, ROWS, COORDINATES = "codes", "rows", "coordinates"
+ABSENT = -1  # a coordinate that a narrower unit than the widest does not have
 READ_BYTES = 1 << 22  # at a time
 _DECODED_ROWS = 256
 
@@ -53,7 +54,8 @@ class UnitRows:
         check_held(str(store_of(group)), held, unit)
         position = held.index(unit)
         index, whitening = values(array(group, COORDINATES), np.s_[:, position])
-        kept = Coordinates(index.astype(np.int64), whitening)
+        there = index != ABSENT
+        kept = Coordinates(index[there].astype(np.int64), whitening[there])
         bits, seed = int(group.attrs["bits"]), int(group.attrs["seed"])  # type: ignore[arg-type]
         self.projection = Projection(kept, bits, seed)
         self._codes, self._position = array(group, CODES), position
@@ -64,7 +66,9 @@ class UnitRows:
 
     def codes(self, rows: slice) -> UInt8[Tensor, "rows width"]:
         """Codes of some rows."""
-        return torch.from_numpy(values(self._codes, (rows, self._position)))
+        found = values(self._codes, (rows, self._position))
+        width = self.projection.codec.width
+        return torch.from_numpy(np.ascontiguousarray(found[..., :width]))
 
     def stream(self) -> Iterator[tuple[slice, UInt8[Tensor, "rows width"]]]:
         """(which rows, their codes), chunk by chunk, the next one read meanwhile."""

@@ -14,6 +14,7 @@ import torch
 import zarr
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 from headwater.gradients.blocks import Bases
 from headwater.gradients.flat import gradients_of
@@ -22,7 +23,7 @@ from headwater.logs import logger
 from headwater.models.sites import Model
 from headwater.projection.codes import SCHEME
 from headwater.projection.coordinates import Projection
-from headwater.projection.store import CODES, COORDINATES, ROWS
+from headwater.projection.store import ABSENT, CODES, COORDINATES, ROWS
 from headwater.publish import fsync_tree, write_text
 from headwater.shardfile import CHECKSUM_BYTES, SHARD_BYTES, ShardFile
 from headwater.stores import array, create_array, create_group, read, write_array
@@ -39,7 +40,7 @@ class GradientWriter:
     Args:
         path: an unpublished folder; the rows that a killed job wrote there are kept.
         first_row: number of the shard's first row in the window.
-        projections: by unit; all of one width.
+        projections: by unit; narrower ones than the widest are padded.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class GradientWriter:
     ) -> None:
         codec = next(iter(self._projections.values())).codec
         kept = [projection.kept for projection in self._projections.values()]
+        width = max(len(one.index) for one in kept)
         group = create_group(
             path,
             identity,
@@ -94,10 +96,13 @@ class GradientWriter:
             seed=codec.seed,
             scheme=SCHEME,
         )
-        coordinates = [[c.index for c in kept], [c.scale for c in kept]]
-        write_array(group, COORDINATES, np.array(coordinates, np.float64))
+        coordinates = np.full((2, len(kept), width), ABSENT, np.float64)
+        for number, one in enumerate(kept):
+            coordinates[:, number, : len(one.index)] = one.index, one.scale
+        write_array(group, COORDINATES, coordinates)
         write_array(group, ROWS, np.zeros((rows, len(kept) + 1), np.float32))
-        self._create_codes(group, rows, codec.width)
+        widest = max(one.codec.width for one in self._projections.values())
+        self._create_codes(group, rows, widest)
         self._mark(0)
 
     def _create_codes(self, group: zarr.Group, rows: int, width: int) -> None:
@@ -127,7 +132,9 @@ class GradientWriter:
             gradients: by unit, flat in the eigenbasis; finite.
         """
         coded = [p.encode(gradients[unit]) for unit, p in self._projections.items()]
-        codes = torch.stack([codes for codes, _ in coded], dim=1).cpu().numpy()
+        width = self._buffer.shape[2]
+        padded = [pad(codes, (0, width - codes.shape[1])) for codes, _ in coded]
+        codes = torch.stack(padded, dim=1).cpu().numpy()
         rows = slice(self._done, self._done + len(codes))
         scales = torch.stack([s for _, s in coded], dim=1)
         self._rows[rows, :-1], self._rows[rows, -1] = scales.cpu(), losses.cpu()

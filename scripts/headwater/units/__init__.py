@@ -28,8 +28,12 @@ def parse(label: str, sizes: Geometry, mode: Mode) -> Unit:
     if len(members) == 1:
         return members[0]
     blocks = tuple(block for member in members for block in member.blocks)
-    if len({str(block) for block in blocks}) < len(blocks):
-        raise HeadwaterError(f"unit {label!r}: a part of it is named twice")
+    places = [(b.layer, b.site, b.writes, place) for b in blocks for place in b.places]
+    if len(set(places)) < len(places):
+        raise HeadwaterError(
+            f"unit {label!r}: its members share parameters, which would count twice; "
+            "name a group of heads, or take gradients.mode: qo"
+        )
     return Unit(label, blocks, members[0].head)
 
 

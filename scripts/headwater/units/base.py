@@ -6,8 +6,8 @@ input. Its gradient over a row is a product of two sides, summed over tokens:
     reads   X^T dY[:, places]   [hidden, places]   X: the maps' input
     writes  Z[:, places]^T dY   [places, hidden]   Z: input of the map that writes
 
-Every sort of unit is a file of this folder: a `PATTERN` of its labels, the `head_of` one
-that probes look at, what is the `problem` of one, its `blocks`. Free of torch.
+Every sort of unit is a file of this folder: the `PATTERN` of its labels, the `head_of`
+one that probes look at, what is the `problem` of one, and its `blocks`. Free of torch.
 """
 
 from dataclasses import dataclass, field

@@ -7,7 +7,7 @@ from headwater.geometry import Geometry
 from headwater.units.base import ATTENTION, Block, Mode
 from headwater.units.head import BLOCKS
 
-PATTERN = re.compile(r"L(\d+)G(\d+)")
+PATTERN = re.compile(r"L(0|[1-9]\d*)G(0|[1-9]\d*)")
 
 
 def head_of(found: re.Match[str]) -> None:

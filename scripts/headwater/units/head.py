@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from headwater.geometry import Geometry, Head
 from headwater.units.base import ATTENTION, Block, Mode
 
-PATTERN = re.compile(r"L(\d+)H(\d+)")
+PATTERN = re.compile(r"L(0|[1-9]\d*)H(0|[1-9]\d*)")
 BLOCKS: dict[Mode, tuple[str, ...]] = {
     "qk": ("qk",),
     "qkvo": ("qk", "v", "o"),

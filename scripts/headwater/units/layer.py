@@ -7,7 +7,7 @@ from headwater.geometry import Geometry
 from headwater.units import group
 from headwater.units.base import Block, Mode
 
-PATTERN = re.compile(r"L(\d+)")
+PATTERN = re.compile(r"L(0|[1-9]\d*)")
 
 
 def head_of(found: re.Match[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from headwater.geometry import Geometry
 from headwater.units.base import MLP, Block, Mode
 
-PATTERN = re.compile(r"L(\d+)MLP")
+PATTERN = re.compile(r"L(0|[1-9]\d*)MLP")
 
 
 def head_of(found: re.Match[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from headwater.geometry import Geometry
 from headwater.units.base import MLP, Block, Mode
 
-PATTERN = re.compile(r"L(\d+)N(\d+)")
+PATTERN = re.compile(r"L(0|[1-9]\d*)N(0|[1-9]\d*)")
 
 
 def head_of(found: re.Match[str]) -> None:
