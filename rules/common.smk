@@ -39,6 +39,7 @@ from headwater.plan.experiment import Experiment, sources_of
 from headwater.plan.limits import rule_limits, shard_warning, size_problem
 from headwater.runs import RunGuard
 from headwater.identity import without_draws, without_speed
+from headwater.models.sections import fitted_besides
 
 
 def checked():
@@ -246,8 +247,8 @@ def stored_probes(wildcards):
 
 
 def stored_targets(wildcards):
-    """The targets, where the store holds their heads only."""
-    if config["gradients"]["heads"] != "targets":
+    """The targets, where the store holds their units only."""
+    if config["gradients"]["units"] != "targets":
         return []
     return expand("<results>/heads/targets/{target}.json", target=TARGETS)
 

@@ -1,4 +1,4 @@
-# Factors of every head at each point of the window.
+# Factors of every head, and of other units named, at each point of the window.
 # Prioritised: the arms of top rows wait for the scores, the random ones for nothing.
 
 
@@ -25,6 +25,6 @@ rule fit_factors:
     params:
         code=digest("fit_factors"),
         settings=section("curvature"),
-        units=named_units(config) + ["qo"] * (config["gradients"]["mode"] == "qo"),
+        units=fitted_besides(config),
     script:
         "../scripts/fit_factors.py"

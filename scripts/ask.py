@@ -6,7 +6,7 @@
     .venv/bin/python scripts/ask.py L1H3 --like 31724
 
 For another experiment than config/config.yaml add `--configfile config/mine.yaml`. The
-unit must be in the gradient stores (`gradients.heads` in the config).
+unit must be in the gradient stores (`gradients.units` in the config).
 """
 
 import argparse
@@ -14,12 +14,13 @@ import sys
 from pathlib import Path
 
 from headwater.config import read_config_file
-from headwater.config.target_checks import PROBES
+from headwater.config.target_checks import PROBES, SUBJECTS, WITH_ROWS
 from headwater.errors import HeadwaterError
 from headwater.influence import EXTREMES
 from headwater.logs import escape_unprintable
 from headwater.models.sections import unit_of
 from headwater.projection.stored import check_stored, check_unit
+from headwater.units import HEAD
 
 WIDTH = 72
 
@@ -68,8 +69,11 @@ def main():
     config = read_config_file(args.configfile)
     unit = unit_of(args.unit, config)
     results = Path("results") / config["experiment"]
-    if (args.probe == "dataset") != bool(args.data):
-        raise HeadwaterError("--data goes with --probe dataset, and it alone")
+    if (args.probe in WITH_ROWS) != bool(args.data):
+        those = ", ".join(WITH_ROWS)
+        raise HeadwaterError(f"--data goes with the probes {those}, and them alone")
+    if args.probe and (wrong := unit.lacks(SUBJECTS.get(args.probe, HEAD))):
+        raise HeadwaterError(f"{unit}: the probe {args.probe} {wrong}")
     if args.data and not Path(args.data).is_file():
         raise HeadwaterError(f"{args.data}: no such file")
     check_stored(results, config, args.configfile)

@@ -53,7 +53,7 @@ def main(snakemake):
         for path in map(Path, snakemake.input.targets):
             target = read_target(path, config)
             data = probe_data(config["targets"][path.stem], held_out, tokenizer, config)
-            question = Question(target.probe, unit_of(target.head, config), data)
+            question = Question(target.probe, unit_of(target.unit, config), data)
             scores = dict(variant_scores(setting, question))
             correct = scores.pop("correct")
             for name, column in scores.items():

@@ -23,12 +23,12 @@ from headwater.evaluation.metrics import (
     metrics_table,
 )
 from headwater.evaluation.natural_repeats import natural_repeats
-from headwater.geometry import Head
 from headwater.heads.probe_data import dataset_rows
 from headwater.heads.sequences import JUDGING, draw_sequences
 from headwater.heads.targets import read_target, read_window
 from headwater.identity import arm_identity, identity
 from headwater.interventions.runs import BASELINE
+from headwater.models.sections import unit_of
 from headwater.probes import find_probe
 from headwater.progress import Progress
 from headwater.publish import publish_folder
@@ -77,9 +77,9 @@ def questions(snakemake, config):
     for path in map(Path, inputs.targets):
         target, settings = read_target(path, config), config["targets"][path.stem]
         data = sequences
-        if target.probe == "dataset":
+        if "data" in settings:
             data = dataset_rows(settings, inputs.tokenizer, config).to(device)
-        probes[path.stem] = find_probe(target.probe), Head.parse(target.head), data
+        probes[path.stem] = find_probe(target.probe), unit_of(target.unit, config), data
     return Questions(
         sequences=sequences,
         natural=natural.to(device) if natural else None,

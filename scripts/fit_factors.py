@@ -1,4 +1,4 @@
-"""Fit the factors of every head at one checkpoint of the window."""
+"""Fit the factors of every head, and of other units, at one point of the window."""
 
 from pathlib import Path
 
@@ -13,17 +13,8 @@ from headwater.curvature.files import write_factors
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.identity import identity
-from headwater.models.sections import geometry_of, named_units
+from headwater.models.sections import fitted_units
 from headwater.seeds import stable_seed
-from headwater.units import parse
-
-
-def fitted_units(config):
-    """Every head, and the other units that are named; of `qk` all of `qkvo`."""
-    sizes, mode = geometry_of(config["model"]), config["gradients"]["mode"]
-    labels = dict.fromkeys([*map(str, sizes.all_heads()), *named_units(config)])
-    wanted = "qkvo" if mode == "qk" else mode
-    return [parse(label, sizes, wanted) for label in labels]
 
 
 def main(snakemake):

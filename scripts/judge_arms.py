@@ -15,7 +15,7 @@ def main(snakemake):
             {config["experiment"]: read_table(Path(path))}
             for path in (snakemake.input.effects, snakemake.input.control_units)
         )
-        own = Unit(config["window"]["target"], target.head, effects)
+        own = Unit(config["window"]["target"], target.unit, effects)
         table = verdicts(config["arms"], units(own, others))
         write_table(Path(snakemake.output[0]), table)
 

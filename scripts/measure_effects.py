@@ -30,11 +30,9 @@ def about_runs(snakemake, config):
 
 
 def effects_on(unit, target, tables, steps, about):
-    """The effects of every run on the head of a target."""
-    runs = {
-        run: curves(tables[run], unit.score, unit.head, target, steps)
-        for run in about.index
-    }
+    """The effects of every run on the unit of a target."""
+    curve = unit.series_in(target)
+    runs = {run: curves(tables[run], curve, target, steps) for run in about.index}
     found = {run: effect(one, runs[BASELINE]) for run, one in runs.items()}
     effects = about.join(pd.DataFrame.from_dict(found, orient="index"))
     return effects.reset_index(drop=True)
@@ -60,7 +58,7 @@ def main(snakemake):
         }
         effects, unit = on.pop(window), units[window]
         others = [
-            table.assign(target=name, unit=units[name].head)
+            table.assign(target=name, unit=units[name].unit)
             for name, table in on.items()
         ]
         none = effects.iloc[:0].assign(target=[], unit=[])

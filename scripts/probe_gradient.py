@@ -20,7 +20,7 @@ def main(snakemake):
         model = load_model(Path(snakemake.input.checkpoint), config).to(job.device())
         held_out, tokenizer = snakemake.input.held_out, snakemake.input.tokenizer
         data = probe_data(config["targets"][name], held_out, tokenizer, config)
-        unit = unit_of(target.head, config)
+        unit = unit_of(target.unit, config)
         probe = find_probe(target.probe)
         gradient, value = probe_gradient(model, probe, unit, data)
         stamp = identity("probe", config, [name], target=name, unit=str(unit))

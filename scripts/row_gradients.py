@@ -9,7 +9,7 @@ from headwater.gradients.files import read_probe_gradient
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window, read_target
 from headwater.identity import identity
-from headwater.models.sections import geometry_of, unit_of
+from headwater.models.sections import unit_of, units_meant
 from headwater.progress import Progress
 from headwater.projection.coordinates import (
     Projection,
@@ -23,13 +23,11 @@ from headwater.shares import share_of
 
 
 def wanted_units(targets, config):
-    """The units of `gradients.heads`."""
-    labels = config["gradients"]["heads"]
-    if labels == "all":
-        labels = map(str, geometry_of(config["model"]).all_heads())
-    elif labels == "targets":
-        labels = sorted({target.head for target in targets})
-    return [unit_of(label, config) for label in dict.fromkeys(labels)]
+    """The units of `gradients.units`."""
+    labels = config["gradients"]["units"]
+    if labels == "targets":
+        labels = sorted({target.unit for target in targets})
+    return [unit_of(label, config) for label in units_meant(labels, config)]
 
 
 def projections(snakemake, config, units):
@@ -64,7 +62,7 @@ def main(snakemake):
         model = load_for_pass(folder, config, job.device(), settings["precision"])
         bases, kept = projections(snakemake, config, wanted_units(targets, config))
         point = snakemake.wildcards.point
-        names = config["targets"] if settings["heads"] == "targets" else []
+        names = config["targets"] if settings["units"] == "targets" else []
         stamp = identity("gradients", config, names, shard=shard, point=point)
         label, size = f"gradients {point} {shard}", settings["batch_size"]
         begun_with = {**stamp, "made_of": snakemake.made_of}

@@ -30,11 +30,11 @@ PREVIOUS = {"probe": "previous_token", "head": "auto"}
 
 def units_of(target, inputs, config):
     """The target's unit, and the head before it in the circuit if it is stored."""
-    unit = unit_of(target.head, config)
+    unit = unit_of(target.unit, config)
     scores = read_table(Path(inputs.head_scores))
-    before = choose_target(PREVIOUS, scores).head
+    before = choose_target(PREVIOUS, scores, config).head
     stored = open_group(Path(inputs.gradients[0]), config).attrs["units"]
-    if before == target.head or before not in stored:
+    if before == target.unit or before not in stored:
         return [unit]
     return [unit, unit_of(before, config)]
 

@@ -1,4 +1,4 @@
-"""Choose the head of a target."""
+"""Choose the head of a target, or that of its unit."""
 
 from pathlib import Path
 
@@ -12,12 +12,14 @@ def main(snakemake):
     with job.start(snakemake) as config:
         name = snakemake.wildcards.target
         scores = read_table(Path(snakemake.input.scores))
-        target = choose_target(config["targets"][name], scores)
+        target = choose_target(config["targets"][name], scores, config)
         stamp = identity("heads", config, targets=[name])
         write_choice(Path(snakemake.output[0]), target, stamp)
+        of = f"of {target.head} " if target.head != target.unit else ""
+        curve = "" if target.final is None else f" {of}{target.final:.3f} at the end"
         job.logger.info(
-            "target %s: head %s (%s), %s %.3f at the last checkpoint",
-            *(name, target.head, target.chosen, target.score, target.final),
+            "target %s: %s (%s), followed by %s%s",
+            *(name, target.name, target.chosen, target.score, curve),
         )
 
 

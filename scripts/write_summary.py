@@ -4,10 +4,10 @@ from pathlib import Path
 
 from headwater import job
 from headwater.corpus.domains import generated, planted
-from headwater.geometry import Head
 from headwater.heads.targets import read_choice
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.subsets import claimed
+from headwater.models.sections import unit_of
 from headwater.publish import write_text
 from headwater.report.pages import tables_page
 from headwater.report.sentences import sharing_sentence
@@ -32,7 +32,7 @@ def main(snakemake):
         inputs, arms = snakemake.input, claimed(config["arms"])
         domains = read_tables(map(Path, inputs.domains), ".domains.tsv")
         choice = read_choice(Path(inputs.window), map(Path, inputs.targets), config)
-        head = Head.parse(choice.targets[config["window"]["target"]].head)
+        unit = unit_of(choice.targets[config["window"]["target"]].unit, config)
         tables = Tables(
             experiment=config["experiment"],
             window_target=config["window"]["target"],
@@ -46,7 +46,7 @@ def main(snakemake):
             specificity=about(arms, inputs.specificity),
             planted=planted(config),
             checkpoints=config["window"]["checkpoints"],
-            shared=sharing_sentence(head, config),
+            shared=sharing_sentence(unit, config),
             hidden=0.0 if planted(config) else sum(generated(config).values()),
         )
         folder = Path(snakemake.output.text).parent

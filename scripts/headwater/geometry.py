@@ -115,23 +115,6 @@ class Geometry:
         """Where a neuron is among the outputs of the maps that read the MLP's input."""
         return (number, self.wide + number) if self.gated else (number,)
 
-    def problem(
-        self,
-        layer: int,
-        head: int | None = None,
-        group: int | None = None,
-        neuron: int | None = None,
-    ) -> str | None:
-        """What a model of these sizes does not have, in words."""
-        if layer >= self.layers:
-            return f"the model has layers 0..{self.layers - 1}"
-        wanted = {"heads": head, "groups": group, "neurons": neuron}
-        for name, index in wanted.items():
-            count = {"heads": self.heads, "groups": self.groups}.get(name, self.wide)
-            if index is not None and index >= count:
-                return f"the model has {name} 0..{count - 1} in each layer"
-        return None
-
     def split_heads(self, values: "Tensor") -> "Tensor":
         """View [..., heads * d_head] as [..., heads, d_head]."""
         return values.unflatten(-1, (self.heads, self.d_head))

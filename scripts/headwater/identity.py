@@ -53,7 +53,7 @@ _BY_NAME = ("targets", "arms")
 
 SPEED = {"curvature": ("batch_size",), "gradients": ("batch_size",)}
 
-FORMAT = 5
+FORMAT = 6
 
 
 def identity(

@@ -1,4 +1,4 @@
-"""Checks of targets, and of the heads that are stored."""
+"""Checks of targets, and of the units that are stored."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,24 @@ from typing import Any
 
 from headwater import members
 from headwater.config.registry import Config, check, entry_check, names, problem
-from headwater.geometry import Head
+from headwater.models.sections import asked, geometry_of, unit_of, units_meant
 from headwater.problems import Key, Problem
 from headwater.suggestions import unknown_name
+from headwater.units import EVERY_HEAD, HEAD, Subject
+from headwater.units import problem as unit_problem
 
 # By file names: the package itself needs torch, which no config check may import.
 _PROBES = Path(__file__).parent.parent / "probes" / "__init__.py"
 PROBES = members.names(str(_PROBES), without=("registry",))
+# What they look at, where it is no head; and which are asked on rows of a file.
+SUBJECTS: dict[str, Subject] = {
+    "activation": "neuron",
+    "dataset": "model",
+    "direct_logits": "unit",
+    "induction": "model",
+}
+WITH_ROWS = ("activation", "dataset", "direct_logits")
+MOST_UNITS = 10_000
 
 
 @check("window.target")
@@ -28,76 +39,94 @@ def _probe_exists(_: Config, key: Key, target: dict[str, Any]) -> Iterator[Probl
 
 
 @entry_check("targets", "window.target")
-def _dataset_is_complete(
+def _rows_go_with_probe(
     config: Config, key: Key, target: dict[str, Any]
 ) -> Iterator[Problem]:
-    if target["probe"] != "dataset":
+    if target["probe"] not in WITH_ROWS:
         if "data" in target:
-            text = "only the probe dataset has data; remove it, or set probe: dataset"
+            those = ", ".join(WITH_ROWS)
+            text = f"only the probes {those} have data; remove it, or set one of them"
             yield Problem((*key, "data"), text)
         return
+    probe = f"the probe {target['probe']}"
     if "data" not in target:
-        yield Problem((*key, "data"), "missing; the probe dataset needs a file of rows")
-    if target["head"] == "auto":
-        text = "auto has no score to choose by for the probe dataset; name a head"
+        yield Problem((*key, "data"), f"missing; {probe} needs a file of rows")
+    if asked(target) == "auto":
+        text = f"auto has no score to choose by for {probe}; name a head or a unit"
         yield Problem((*key, "head"), text)
     if config["window"]["target"] == key[-1]:
-        text = f"{key[-1]}: the probe dataset has no curve to find a window in"
+        text = f"{key[-1]}: {probe} has no curve to find a window in"
         yield problem("window.target", text)
 
 
-@check("gradients.heads", "model.num_hidden_layers", "model.num_attention_heads")
-def _stored_heads_in_model(config: Config) -> Iterator[Problem]:
-    labels = config["gradients"]["heads"]
-    for label in labels if isinstance(labels, list) else []:
-        yield from _head_problem(config, ("gradients", "heads"), label)
+@check("gradients.units", "gradients.mode", "model")
+def _stored_units_in_model(config: Config) -> Iterator[Problem]:
+    patterns = config["gradients"]["units"]
+    for pattern in patterns if isinstance(patterns, list) else []:
+        yield from _unit_problem(config, ("gradients", "units"), pattern)
+    if isinstance(patterns, list) and len(units_meant(patterns, config)) > MOST_UNITS:
+        yield problem("gradients.units", f"more than {MOST_UNITS:,} units; name fewer")
 
 
-@entry_check("targets", "gradients.heads", "influence.method")
+@entry_check("targets", "gradients.units", "model", "influence.method")
 def _target_is_stored(
     config: Config, key: Key, target: dict[str, Any]
 ) -> Iterator[Problem]:
-    stored = config["gradients"]["heads"]
+    stored, label = config["gradients"]["units"], asked(target)
     if config["influence"]["method"] == "exact" or not isinstance(stored, list):
         return
-    if target["head"] == "auto":
-        text = "auto is known only later; name a head, or set gradients.heads: targets"
-        yield Problem((*key, "head"), text)
-    elif target["head"] not in stored:
-        text = f"{target['head']} is not in gradients.heads ({', '.join(stored)})"
-        yield Problem((*key, "head"), text)
+    if label == "auto":
+        every = set(units_meant([EVERY_HEAD], config))
+        if not every <= set(units_meant(stored, config)):
+            text = "auto is known only later; name a head, or set gradients.units: "
+            yield Problem((*key, "head"), f"{text}targets or [{EVERY_HEAD}]")
+    elif label not in units_meant(stored, config):
+        text = f"{label} is not in gradients.units ({', '.join(stored)})"
+        yield Problem((*key, _key_of(target)), text)
 
 
-@check("gradients.coordinates", "gradients.heads")
+@check("gradients.coordinates", "gradients.units")
 def _few_coordinates_need_probes(config: Config) -> Iterator[Problem]:
     settings = config["gradients"]
-    if settings["coordinates"] != "all" and settings["heads"] != "targets":
+    if settings["coordinates"] != "all" and settings["units"] != "targets":
         text = (
             f"{settings['coordinates']} are chosen by the targets' probes, so only "
-            "gradients.heads: targets can be stored; write all"
+            "gradients.units: targets can be stored; write all"
         )
         yield problem("gradients.coordinates", text)
 
 
-@entry_check("targets", "model.num_hidden_layers", "model.num_attention_heads")
-def _head_in_model(
+@entry_check("targets", "gradients.mode", "model", "window.target")
+def _unit_in_model(
     config: Config, key: Key, target: dict[str, Any]
 ) -> Iterator[Problem]:
-    yield from _head_problem(config, (*key, "head"), target["head"])
+    label, place = asked(target), (*key, _key_of(target))
+    if "unit" in target and target["head"] != "auto":
+        text = f"there is head: {target['head']}, too; name one of them"
+        yield Problem((*key, "unit"), text)
+        return
+    wrong = list(_unit_problem(config, place, label))
+    yield from wrong
+    if label == "auto" or wrong:
+        return
+    unit = unit_of(label, config)
+    if lack := unit.lacks(SUBJECTS.get(target["probe"], HEAD)):
+        yield Problem(place, f"{label}: the probe {target['probe']} {lack}")
+    if config["window"]["target"] == key[-1] and not unit.heads:
+        text = f"{key[-1]}: {unit.word} {label} has no head whose curve sets a window"
+        yield problem("window.target", text)
 
 
-def _head_problem(config: Config, key: Key, label: str) -> Iterator[Problem]:
+def _key_of(target: dict[str, Any]) -> str:
+    return "unit" if "unit" in target else "head"
+
+
+def _unit_problem(config: Config, key: Key, label: str) -> Iterator[Problem]:
     if label == "auto":
         return
-    head = Head.parse(label)
-    layers = config["model"]["num_hidden_layers"]
-    heads = config["model"]["num_attention_heads"]
-    if head.layer >= layers:
-        text = f"{label}: the model has layers 0..{layers - 1}"
-        yield Problem(key, text)
-    elif head.index >= heads:
-        text = f"{label}: the model has heads 0..{heads - 1} in each layer"
-        yield Problem(key, text)
+    sizes, mode = geometry_of(config["model"]), config["gradients"]["mode"]
+    if wrong := unit_problem(label, sizes, mode):
+        yield Problem(key, wrong)
 
 
 # Beside the targets' own files in results/<experiment>/influence/.

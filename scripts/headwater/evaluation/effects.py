@@ -1,10 +1,11 @@
 """Effects of arms on the head: area under the curve, onset, final score.
 
-All are read from the target head's score over the window. The area is taken above
-the score at the window's start and divided by the baseline's, so 1 means no effect, 0
-that the head did not rise at all, and more than 1 that it rose faster. The onset is the
-step, linearly interpolated, at which the score first makes half of the baseline's rise,
-from its value at the window's start to its maximum.
+All are read from the target head's score over the window; of a unit without heads, from
+the value of its probe. The area is taken above the score at the window's start and
+divided by the baseline's, so 1 means no effect, 0 that the head did not rise at all,
+and more than 1 that it rose faster. The onset is the step, linearly interpolated, at
+which the score first makes half of the baseline's rise, from its value at the window's
+start to its maximum.
 
 A run that never makes it has no onset, nor has one that is there from the start. The
 former is known to come later than the window's end: a bound, and in a mean as well. A
@@ -60,14 +61,13 @@ class Curves:
 
 
 def curves(
-    table: pd.DataFrame, score: str, head: str, target: str, steps: list[int]
+    table: pd.DataFrame, curve: tuple[str, str, str], target: str, steps: list[int]
 ) -> Curves:
     """A run's curves at the given steps, from its long table of metrics.
 
     Args:
         table: columns step, metric, kind, name, value.
-        score: name of the head score.
-        head: the target's head.
+        curve: metric, kind and name of the score (`Target.series_in`).
         steps: ascending.
 
     Raises:
@@ -78,7 +78,7 @@ def curves(
         icl = pd.Series(float("nan"), index=steps)
     return Curves(
         np.array(steps),
-        series(table, score, "head", head).loc[steps].to_numpy(),
+        series(table, *curve).loc[steps].to_numpy(),
         icl.loc[steps].to_numpy(),
         series(table, "probe", "target", target).loc[steps].to_numpy(),
         {

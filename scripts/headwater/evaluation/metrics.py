@@ -1,9 +1,9 @@
 """All metrics of one checkpoint, as lines of a long table.
 
 A line's `kind` says what its `name` is the name of, since a domain is called what the
-training data calls it: `head`; `target`; `domain`; or `group`, of which there are two:
-`natural`, all held-out rows that were not generated, and `random`, the random
-sequences.
+training data calls it: `head`; `unit`, of another sort; `target`; `domain`; or `group`,
+of which there are two: `natural`, all held-out rows that were not generated, and
+`random`, the random sequences.
 """
 
 import math
@@ -19,11 +19,11 @@ from jaxtyping import Bool, Float64
 from headwater.corpus.domains import NATURAL
 from headwater.errors import HeadwaterError
 from headwater.evaluation.losses import HeldOut, held_out_losses, icl_score
-from headwater.geometry import Head
 from headwater.heads.copy_gain import ablation, copy_gain
 from headwater.heads.scores import head_scores
 from headwater.models.sites import Model
 from headwater.probes import Probe, ProbeData, Repeats
+from headwater.units import HEAD, Unit
 
 COLUMNS = ["step", "metric", "kind", "name", "value"]
 RANDOM = "random"
@@ -41,7 +41,7 @@ class Questions:
         held_out: the held-out rows.
         early: tokens at the beginning of a document that count as early.
         late: tokens at its end that count as late.
-        probes: probe, head and the probe's data of every target, by its name.
+        probes: probe, unit and the probe's data of every target, by its name.
     """
 
     sequences: Repeats
@@ -49,7 +49,7 @@ class Questions:
     held_out: HeldOut
     early: int
     late: int
-    probes: Mapping[str, tuple[Probe, Head, ProbeData]]
+    probes: Mapping[str, tuple[Probe, Unit, ProbeData]]
 
 
 def checkpoint_metrics(step: int, model: Model, asked: Questions) -> list[Measurement]:
@@ -60,7 +60,7 @@ def checkpoint_metrics(step: int, model: Model, asked: Questions) -> list[Measur
 
     Returns:
         Lines (step, metric, kind, name, value): scores of heads; `ablation` of the
-        targets' heads; `loss`, `loss_copyable`, `loss_rest` and `icl` of domains and of
+        targets' units; `loss`, `loss_copyable`, `loss_rest` and `icl` of domains and of
         `natural`, those that there are; `copy_gain` of `random`; `natural_copy_gain` of
         `natural`; `probe`, the value that the scores of rows predict, of targets.
     """
@@ -80,11 +80,12 @@ def checkpoint_metrics(step: int, model: Model, asked: Questions) -> list[Measur
     if asked.natural is not None:
         value = copy_gain(model, asked.natural)
         lines.append((step, "natural_copy_gain", "group", NATURAL, value))
-    for head in sorted({head for _, head, _ in asked.probes.values()}):
-        value = ablation(model, head, asked.sequences, gain)
-        lines.append((step, "ablation", "head", str(head), value))
-    for name, (probe, head, data) in asked.probes.items():
-        value = probe_value(model, probe, head, data)
+    units = {str(unit): unit for _, unit, _ in asked.probes.values()}
+    for label, unit in sorted(units.items()):
+        value = ablation(model, unit, asked.sequences, gain)
+        lines.append((step, "ablation", kind_of(unit), label, value))
+    for name, (probe, unit, data) in asked.probes.items():
+        value = probe_value(model, probe, unit, data)
         lines.append((step, "probe", "target", name, value))
     return lines
 
@@ -109,9 +110,14 @@ def _language(
 
 
 @torch.no_grad()
-def probe_value(model: Model, probe: Probe, head: Head, data: ProbeData) -> float:
-    """Mean of a probe over its data, in the probe's own unit."""
-    return float(probe.function(model, head, data).double().mean())
+def probe_value(model: Model, probe: Probe, unit: Unit, data: ProbeData) -> float:
+    """Mean of a probe over its data, in the probe's own measure."""
+    return float(probe.function(model, probe.asked_of(unit), data).double().mean())
+
+
+def kind_of(unit: Unit) -> str:
+    """The `kind` of its lines."""
+    return HEAD if unit.word == HEAD else "unit"
 
 
 def check_finite(lines: list[Measurement], checkpoint: Path) -> None:

@@ -38,8 +38,8 @@ def specificity(
         steps: of the window, ascending.
 
     Returns:
-        Columns arm, run, what, kind (`head`, `domain`, `group`), name, baseline, value,
-        and change, the value minus the baseline's.
+        Columns arm, run, what, kind (`head`, `unit`, `domain`, `group`), name,
+        baseline, value, and change, the value minus the baseline's.
     """
     base = _grid(tables[BASELINE], steps)
     lines = [

@@ -12,7 +12,7 @@ from headwater.gradients.capture import captured, detached_heads
 from headwater.gradients.flat import flat_gradients, split_blocks, stacks_of
 from headwater.logs import logger
 from headwater.models.sites import Model
-from headwater.probes import PROBES, Probe, ProbeData
+from headwater.probes import Probe, ProbeData
 from headwater.units import Unit
 
 
@@ -38,30 +38,16 @@ def probe_gradient(
     Raises:
         HeadwaterError: the value or the gradient is not finite.
     """
-    head = head_asked(probe, unit)
+    subject = probe.asked_of(unit)
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")
-    cut = detached_heads(model, head.index) if detached and head else nullcontext()
+    head = unit.head if detached else None
+    cut = detached_heads(model, head.index) if head else nullcontext()
     try:
         with cut:
-            return _probe_gradient(model, probe, unit, head, data, batch_size)
+            return _probe_gradient(model, probe, unit, subject, data, batch_size)
     finally:
         model.set_attn_implementation(before)
-
-
-def head_asked(probe: Probe, unit: Unit) -> Head | None:
-    """The head that a probe of a unit looks at; None if it looks at none.
-
-    Raises:
-        HeadwaterError: it looks at a head, and the unit is none and begins with none.
-    """
-    if probe.of_head and unit.head is None:
-        others = ", ".join(n for n, other in PROBES.items() if not other.of_head)
-        raise HeadwaterError(
-            f"{unit}: the probe {probe.name} looks at a head; name one, or a circuit "
-            f"that begins with one, or ask for {others}"
-        )
-    return unit.head
 
 
 def warn_if_zero(gradient: Matrices, target: str, unit: Unit) -> None:
@@ -78,7 +64,7 @@ def _probe_gradient(
     model: Model,
     probe: Probe,
     unit: Unit,
-    head: Head | None,
+    subject: Head | Unit | None,
     data: ProbeData,
     batch_size: int,
 ) -> tuple[Matrices, float]:
@@ -86,7 +72,7 @@ def _probe_gradient(
     with captured(model, unit.sites) as traces:
         for start in range(0, len(data), batch_size):
             batch = data[start : start + batch_size].to(model.device)
-            values = probe.function(model, head, batch)
+            values = probe.function(model, subject, batch)
             values.sum().backward()
             total += float(values.detach().double().sum())
             gradient = flat_gradients(traces, stacks)[unit]

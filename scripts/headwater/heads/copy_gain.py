@@ -1,14 +1,9 @@
-"""How much a model gains from a repetition, and how much of that one head brings."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""How much a model gains from a repetition, and how much of that one unit brings."""
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
 
-from headwater.geometry import Head
-from headwater.models.sites import Model, final_hidden, geometry, writer
+from headwater.models.outputs import mean_ablated
+from headwater.models.sites import Model, final_hidden
 from headwater.probes.induction import copy_losses
 from headwater.probes.registry import Repeats
 
@@ -30,32 +25,14 @@ def copy_gain(model: Model, data: Repeats) -> float:
     return float((once - again).double().mean())
 
 
-def ablation(model: Model, head: Head, data: Repeats, gain: float) -> float:
-    """The part of the copy gain that is lost without what a head tells apart, nats.
+def ablation(model: Model, unit: object, data: Repeats, gain: float) -> float:
+    """The part of the copy gain that is lost without what a unit tells apart, nats.
 
-    The head's output is replaced by its mean over the sequences, position by position
-    (mean ablation, Wang et al. 2022, arXiv 2211.00593).
+    What it writes is replaced by its mean over the sequences, position by position.
 
     Args:
+        unit: a unit or a head.
         gain: the model's `copy_gain` on the same data.
     """
-    with _mean_ablated(model, head):
+    with mean_ablated(model, unit):
         return gain - copy_gain(model, data)
-
-
-@contextmanager
-def _mean_ablated(model: Model, head: Head) -> Iterator[None]:
-    sizes = geometry(model)
-
-    def replace(
-        module: nn.Module, inputs: tuple[Float[Tensor, "batch length hidden"], ...]
-    ) -> tuple[Tensor, ...]:
-        z = sizes.split_heads(inputs[0]).clone()
-        z[..., head.index, :] = z[..., head.index, :].mean(dim=0)
-        return (z.flatten(-2), *inputs[1:])
-
-    handle = writer(model, head.layer).register_forward_pre_hook(replace)
-    try:
-        yield
-    finally:
-        handle.remove()

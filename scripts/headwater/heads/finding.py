@@ -7,6 +7,7 @@ from headwater.heads.scores import head_scores, scores_table
 from headwater.heads.sequences import CHOOSING, draw_sequences
 from headwater.heads.targets import find_head
 from headwater.identity import Config
+from headwater.models.sections import asked, unit_of
 from headwater.models.sites import Model
 from headwater.probes import PROBES
 
@@ -25,13 +26,14 @@ def head_finder(
     count = config["heads"]["sequences"]
     data = draw_sequences(CHOOSING, count, held_out, tokenizer, config)
     target = config["targets"][config["window"]["target"]]
-    score, wanted = PROBES[target["probe"]].tracks, target["head"]
+    score, wanted = PROBES[target["probe"]].tracks, asked(target)
+    some = [str(h) for h in unit_of(wanted, config).heads] if wanted != "auto" else None
 
     def find(model: Model) -> str | None:
         before = model.config._attn_implementation
         table = scores_table(0, head_scores(model, data.to(model.device)))
         model.set_attn_implementation(before)
-        best = find_head(table, score, None if wanted == "auto" else wanted)
+        best = find_head(table, score, some)
         return best.head if best.found else None
 
     return find

@@ -19,16 +19,16 @@ def probe_data(
         held_out: the held-out store, which knows the corpus's token counts.
 
     Raises:
-        HeadwaterError: the rows of a dataset probe cannot be read.
+        HeadwaterError: its rows cannot be read.
     """
-    if target["probe"] == "dataset":
+    if "data" in target:
         return dataset_rows(target, tokenizer, config)
     count = config["gradients"]["probe_sequences"]
     return draw_sequences(SCORING, count, Path(held_out), Path(tokenizer), config)
 
 
 def dataset_rows(target: Config, tokenizer: str, config: Config) -> Wanted:
-    """The rows of a target whose probe is `dataset`.
+    """The rows of a target whose probe is asked on a file of them.
 
     Raises:
         HeadwaterError: they cannot be read.

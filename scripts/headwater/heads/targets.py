@@ -13,7 +13,7 @@ good; `end` is the first checkpoint after that at which it has made 90 %.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from headwater.corpus.window import Window, WindowRows
 from headwater.errors import HeadwaterError
 from headwater.geometry import Head
 from headwater.identity import Config, check_identity
+from headwater.models.sections import asked, unit_of
 from headwater.publish import write_json
 
 if TYPE_CHECKING:  # most readers of a window or target have no table
@@ -42,6 +43,7 @@ CONTROLS = {
         "prefix_matching_shuffled",
     )
 }
+PROBE_VALUE = "probe"  # the metric by which a unit without heads is followed
 NOT_FOUND = "no head was found"  # how the message begins that a run has none
 Curve = list[tuple[int, float]]
 
@@ -69,7 +71,9 @@ class FoundHead:
     found: bool
 
 
-def find_head(scores: "pd.DataFrame", score: str, head: str | None = None) -> FoundHead:
+def find_head(
+    scores: "pd.DataFrame", score: str, some: Collection[str] | None = None
+) -> FoundHead:
     """The best head of one checkpoint, and whether it counts as found.
 
     It does if its score is at least `FOUND`, and `TIMES_CONTROL` times each of the
@@ -79,15 +83,17 @@ def find_head(scores: "pd.DataFrame", score: str, head: str | None = None) -> Fo
     Args:
         scores: a line a head, as `scores.scores_table` makes it.
         score: the column that is asked for.
-        head: to judge this one instead of the best.
+        some: to look only among these.
     """
     names = list(CONTROLS.get(score, ()))
+    if some is not None:
+        scores = scores[scores["head"].isin(some)]
     counts = scores[score] >= FOUND
     for name in names:
         counts &= scores[score] >= TIMES_CONTROL * scores[name]
     among = scores[counts] if counts.any() else scores
     best = among["head"][among[score] == among[score].max()]
-    label = head or str(min(Head.parse(label) for label in best))
+    label = str(min(Head.parse(label) for label in best))
     place = scores.index[scores["head"] == label][0]
     controls = {name: float(scores[name][place]) for name in names}
     return FoundHead(label, float(scores[score][place]), controls, bool(counts[place]))
@@ -116,27 +122,48 @@ def rising_window(curve: Curve) -> Window:
 
 @dataclass(frozen=True)
 class Target:
-    """One target: a probe and the head it is asked of.
+    """One target: a probe and the unit it is asked of.
 
     Attributes:
         probe: name of the probe.
-        head: label of the head.
+        unit: label of the unit.
+        word: what people call a unit of its sort.
+        head: label of the head whose curve tells of it: itself, or the best of those
+            that it has parts of; "" if there is none.
         chosen: `auto` or `given`.
-        score: the head score that tracks the probe.
-        final: that score at the baseline's last checkpoint.
+        score: the head score that tracks the probe, or `probe` without a head: then the
+            probe's own value tells.
+        final: that score at the baseline's last checkpoint; None without a head.
         emergence: window of the head's own rise, or None if it does not rise.
         controls: the score's controls at that checkpoint, by name.
         found: whether the head counts as found there (`find_head`).
     """
 
     probe: str
+    unit: str
+    word: str
     head: str
     chosen: str
     score: str
-    final: float
+    final: float | None
     emergence: Window | None
     controls: dict[str, float]
     found: bool
+
+    @property
+    def name(self) -> str:
+        """What to call the unit, such as `head L1H3`."""
+        return f"{self.word} {self.unit}"
+
+    def series_in(self, name: str) -> tuple[str, str, str]:
+        """Metric, kind and name of its curve in a run's table of metrics.
+
+        Args:
+            name: the target's.
+        """
+        if self.head:
+            return self.score, "head", self.head
+        return PROBE_VALUE, "target", name
 
 
 @dataclass(frozen=True)
@@ -198,7 +225,9 @@ def choose_window(
 
 
 def _found(config: Config, scores: "pd.DataFrame") -> Window:
-    target = choose_target(config["targets"][config["window"]["target"]], scores)
+    target = choose_target(
+        config["targets"][config["window"]["target"]], scores, config
+    )
     if config["training"].get("stop") and not target.found:
         raise HeadwaterError(
             f"{NOT_FOUND} by step {scores['step'].max():,}, the last of the training: "
@@ -227,24 +256,36 @@ def spread_points(window: Window, count: int, checkpoints: list[int]) -> list[in
     return points
 
 
-def choose_target(settings: dict[str, str], scores: "pd.DataFrame") -> Target:
-    """The target of a section of the config: its head, and how that emerges."""
+def choose_target(settings: Config, scores: "pd.DataFrame", config: Config) -> Target:
+    """The target of a section of the config: its unit, and how its head emerges.
+
+    Args:
+        settings: the section.
+        config: the whole.
+    """
     from headwater.probes import PROBES  # brings torch, which most readers do not need
 
-    score = PROBES[settings["probe"]].tracks
-    auto = settings["head"] == "auto"
+    label, probe = asked(settings), PROBES[settings["probe"]]
+    auto = label == "auto"
+    some = None if auto else [str(head) for head in unit_of(label, config).heads]
+    if some == []:
+        word = unit_of(label, config).word
+        about = settings["probe"], label, word, "", "given", PROBE_VALUE
+        return Target(*about, None, None, {}, False)
     last = scores[scores["step"] == scores["step"].max()]
-    best = find_head(last, score, None if auto else settings["head"])
-    curve = curve_of(scores, best.head, score)
+    best = find_head(last, probe.tracks, some)
     try:
-        window = rising_window(curve)
+        window = rising_window(curve_of(scores, best.head, probe.tracks))
     except HeadwaterError:
         window = None
+    unit = unit_of(best.head if auto else label, config)
     return Target(
         probe=settings["probe"],
+        unit=str(unit),
+        word=unit.word,
         head=best.head,
         chosen="auto" if auto else "given",
-        score=score,
+        score=probe.tracks,
         final=best.score,
         emergence=window,
         controls=best.controls,

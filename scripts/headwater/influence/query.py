@@ -28,6 +28,8 @@ from headwater.projection.store import UnitRows, row_losses, store_parts
 from headwater.projection.stored import check_stored, store_paths
 from headwater.units import Unit
 
+NO_UNIT = {"head": "", "unit": ""}  # that two questions are compared without
+
 
 class Experiment:
     """The stores of one experiment, opened for questions.
@@ -57,7 +59,7 @@ class Experiment:
         """The rows that help a unit most, for any probe: a ranked table.
 
         Args:
-            unit: must be in the stores (`gradients.heads`).
+            unit: must be in the stores (`gradients.units`).
             target: a probe as under `targets` in the config: `probe`, and `data`.
             damping: relative to the mean eigenvalue; by default the config's.
 
@@ -118,8 +120,8 @@ class Experiment:
         for name, known in self.config["targets"].items():
             path = self.results / "heads" / "targets" / f"{name}.json"
             seals.check(path)
-            chosen = read_target(path, self.config).head
-            same = {**known, "head": ""} == {**(target or {}), "head": ""}
+            chosen = read_target(path, self.config).unit
+            same = {**known, **NO_UNIT} == {**(target or {}), **NO_UNIT}
             if same and chosen == str(unit):
                 return
         raise HeadwaterError(

@@ -3,13 +3,13 @@
 Free of torch: read while rules are parsed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headwater.geometry import Geometry
 from headwater.models import ARCHITECTURES, Architecture
 from headwater.models.base import Shape
-from headwater.units import Unit, parse
+from headwater.units import EVERY_HEAD, Unit, matching, parse
 
 Section = Mapping[str, Any]
 DEFAULT = "gpt_neox"
@@ -84,7 +84,7 @@ def settings(section: Section, vocabulary: int, positions: int) -> dict[str, Any
     }
 
 
-def unit_of(label: str, config: Mapping[str, Any]) -> Unit:
+def unit_of(label: str, config: Section) -> Unit:
     """The unit of a label, with the parameters that the config's mode counts.
 
     Raises:
@@ -93,10 +93,35 @@ def unit_of(label: str, config: Mapping[str, Any]) -> Unit:
     return parse(label, geometry_of(config["model"]), config["gradients"]["mode"])
 
 
-def named_units(config: Mapping[str, Any]) -> list[str]:
-    """Labels of all units that the config names, but for heads; each once."""
-    stored = config["gradients"]["heads"]
-    named = [target["head"] for target in config["targets"].values()]
-    named += stored if isinstance(stored, list) else []
-    heads = {"auto", *map(str, geometry_of(config["model"]).all_heads())}
-    return list(dict.fromkeys(label for label in named if label not in heads))
+def asked(target: Section) -> str:
+    """The unit that a target names, or `auto`."""
+    return str(target.get("unit", target["head"]))
+
+
+def named_units(config: Section) -> list[str]:
+    """Labels of the units that the config names, and patterns of some; each once."""
+    stored = config["gradients"]["units"]
+    named = [label for t in config["targets"].values() if (label := asked(t)) != "auto"]
+    return list(dict.fromkeys(named + (stored if isinstance(stored, list) else [])))
+
+
+def units_meant(patterns: Iterable[str], config: Section) -> list[str]:
+    """Labels that patterns stand for; each once."""
+    sizes = geometry_of(config["model"])
+    return list(dict.fromkeys(label for p in patterns for label in matching(p, sizes)))
+
+
+def fitted_units(config: Section) -> list[Unit]:
+    """Every head, and the other units that are named; under `qk` all of `qkvo`."""
+    sizes, mode = geometry_of(config["model"]), config["gradients"]["mode"]
+    labels = units_meant([EVERY_HEAD, *named_units(config)], config)
+    return [parse(label, sizes, "qkvo" if mode == "qk" else mode) for label in labels]
+
+
+def fitted_besides(config: Section) -> list[str]:
+    """What factors are fitted of besides every head's parameters: other units, `qo`."""
+    heads = set(units_meant([EVERY_HEAD], config))
+    others = [
+        p for p in named_units(config) if not heads.issuperset(units_meant([p], config))
+    ]
+    return others + ["qo"] * (config["gradients"]["mode"] == "qo")

@@ -106,13 +106,13 @@ ROWS = {
     "score_heads": Row(lambda e: work.scoring(e, e.saved)),
     "select_window": Row(leaves=small(6, 11)),  # and hard links to checkpoints
     "fit_factors": Row(work.fitting, sizes.factors),
-    "probe_gradient": Row(work.probing, sizes.one_head),
+    "probe_gradient": Row(work.probing, sizes.one_unit),
     "row_gradients": Row(
         work.storing,
         sizes.gradients,
         jobs=lambda e: _stored(e) * e.points * e.shards,
     ),
-    "solve_ihvp": Row(Load(), sizes.one_head),
+    "solve_ihvp": Row(Load(), sizes.one_unit),
     "score_rows": Row(work.reading, lambda e: score_store(e.part, e.points)),
     "stream_scores": Row(
         lambda e: passing(e, e.part * e.points, e.targets), sizes.all_scores

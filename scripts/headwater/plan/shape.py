@@ -1,10 +1,17 @@
-"""Arithmetic of an experiment: its model, its window, the heads that are stored."""
+"""Arithmetic of an experiment: its model, its window, the units that are stored."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from headwater.checkpoints.needs import vocabulary
-from headwater.models.sections import attention_parameters, geometry_of, mlp_parameters
+from headwater.models.sections import (
+    asked,
+    attention_parameters,
+    geometry_of,
+    mlp_parameters,
+    unit_of,
+    units_meant,
+)
 from headwater.plan.ranges import Range
 
 Config = Mapping[str, Any]
@@ -26,38 +33,39 @@ def forward_operations(config: Config, tokens: int) -> float:
     return float(tokens * (sizes.layers * layer + 2 * vocabulary(config) * width))
 
 
-def head_parameters(config: Config) -> int:
-    """Parameters of one head under `gradients.mode`, with the K and V it shares."""
-    sizes, mode = geometry_of(config["model"]), config["gradients"]["mode"]
-    return (4 if mode == "qkvo" else 2) * sizes.hidden * sizes.d_head
+def unit_parameters(config: Config) -> int:
+    """Parameters of the largest unit whose gradients are taken, under `gradients.mode`.
+
+    A head counts with the K and V that it shares.
+    """
+    return max(unit_of(label, config).size for label in _known(config) or ["L0H0"])
 
 
-def all_heads(config: Config) -> int:
-    """How many heads the model has."""
-    model = config["model"]
-    return int(model["num_hidden_layers"] * model["num_attention_heads"])
+def stored_units(config: Config) -> Range:
+    """How many units the gradient stores hold; targets may turn out to share one."""
+    known = len(_known(config))
+    if config["gradients"]["units"] != "targets":
+        return Range.exactly(known)
+    unknown = [asked(target) for target in config["targets"].values()].count("auto")
+    return Range(max(1, known), known + unknown)
 
 
-def stored_heads(config: Config) -> Range:
-    """How many heads the gradient stores hold; targets may turn out to share one."""
-    wanted = config["gradients"]["heads"]
-    if wanted == "all":
-        return Range.exactly(all_heads(config))
+def _known(config: Config) -> list[str]:
+    """Labels of the units that are stored, without those chosen later."""
+    wanted = config["gradients"]["units"]
     if wanted != "targets":
-        return Range.exactly(len(set(wanted)))
-    named = [target["head"] for target in config["targets"].values()]
-    known = {head for head in named if head != "auto"}
-    unknown = min(named.count("auto"), all_heads(config) - len(known))
-    return Range(max(1, len(known)), len(known) + unknown)
+        return units_meant(wanted, config)
+    named = (asked(target) for target in config["targets"].values())
+    return list(dict.fromkeys(label for label in named if label != "auto"))
 
 
 def coded_bytes(config: Config) -> int:
-    """Bytes of one coded row of one head."""
+    """Bytes of one coded row of one unit; all are padded to the largest."""
     bits = int(config["gradients"]["bits"])
     return -(-kept_coordinates(config) // 64) * 64 * bits // 8
 
 
 def kept_coordinates(config: Config) -> int:
-    """Coordinates of a head's gradient that are stored."""
-    count, most = config["gradients"]["coordinates"], head_parameters(config)
+    """Coordinates of a unit's gradient that are stored."""
+    count, most = config["gradients"]["coordinates"], unit_parameters(config)
     return most if count == "all" else min(most, int(count))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
-from headwater.models.sections import geometry_of
+from headwater.models.sections import fitted_units
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range, total
 from headwater.plan.shape import (
@@ -16,9 +16,9 @@ from headwater.plan.shape import (
     FLOAT,
     Config,
     coded_bytes,
-    head_parameters,
     kept_coordinates,
-    stored_heads,
+    stored_units,
+    unit_parameters,
 )
 
 SMALL = Range(2e3, 1e6)  # bytes of a small table, page or figure
@@ -72,10 +72,10 @@ def gradient_store(rows: Range, config: Config) -> Output:
     """A store of coded gradients (`gradients.store`) of so many rows."""
     from headwater.shardfile import SHARD_BYTES  # zarr again
 
-    heads = stored_heads(config)
-    codes = rows * heads * coded_bytes(config)
-    coordinates = heads * (kept_coordinates(config) * 2 * DOUBLE)
-    others = coordinates + rows * heads * FLOAT + rows * FLOAT
+    units = stored_units(config)
+    codes = rows * units * coded_bytes(config)
+    coordinates = units * (kept_coordinates(config) * 2 * DOUBLE)
+    others = coordinates + rows * units * FLOAT + rows * FLOAT
     low, high = (max(1, -(-int(n) // SHARD_BYTES)) for n in (codes.low, codes.high))
     # Besides: the group, three arrays, two of them of one chunk, the time stamp.
     return Output(codes + others, Range(low, high) + Range.exactly(1 + 3 + 2 + 1))
@@ -144,20 +144,21 @@ def arm(e: Experiment) -> Output:
 
 
 def factors(e: Experiment) -> Output:
-    """Factors of all heads at one point; those of EK-FAC twice, and its lambdas."""
-    model = e.config["model"]
-    size = geometry_of(model)
-    width, heads, d_head = size.hidden, size.heads, size.d_head
-    sides = 2 * width**2 + heads * 6 * d_head**2
-    lambdas = heads * 4 * width * d_head  # of all heads, under `qkvo`
+    """Factors of all heads, and of other units named, at one point.
+
+    Those of EK-FAC twice, with its lambdas.
+    """
+    width, units = e.config["model"]["hidden_size"], fitted_units(e.config)
+    sites = {site for unit in units for site in unit.sites}
+    own = sum(len(block.places) ** 2 for unit in units for block in unit.blocks)
     times = 2 if e.config["curvature"]["hessian"] == "ekfac" else 1
-    kept = model["num_hidden_layers"] * DOUBLE * (times * sides + lambdas)
-    return Output(Range.exactly(kept), ONE_FILE)
+    numbers = times * (2 * width**2 * len(sites) + own) + sum(u.size for u in units)
+    return Output(Range.exactly(DOUBLE * numbers), ONE_FILE)
 
 
-def one_head(e: Experiment) -> Output:
-    """A gradient, or a product, of one head."""
-    return Output(Range.exactly(head_parameters(e.config) * DOUBLE), ONE_FILE)
+def one_unit(e: Experiment) -> Output:
+    """A gradient, or a product, of one unit."""
+    return Output(Range.exactly(unit_parameters(e.config) * DOUBLE), ONE_FILE)
 
 
 def gradients(e: Experiment) -> Output:

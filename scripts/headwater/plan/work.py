@@ -15,8 +15,8 @@ from headwater.plan.shape import (
     Config,
     coded_bytes,
     forward_operations,
-    head_parameters,
-    stored_heads,
+    stored_units,
+    unit_parameters,
 )
 
 # Floating-point operations a second that a job gets of its device.
@@ -113,16 +113,16 @@ def _training(config: Config, steps: Range, saved: Range, copies: int) -> Load:
     return Load(steps, "steps", work, each, precision=training["precision"])
 
 
-def passing(e: Experiment, rows: Range, heads: int, besides: Range = NOTHING) -> Load:
-    """Passes over rows: forward, backward through frozen weights, and so many heads.
+def passing(e: Experiment, rows: Range, units: int, besides: Range = NOTHING) -> Load:
+    """Passes over rows: forward, backward through frozen weights, and so many units.
 
-    Each head's gradient is a product over the row's tokens; turning it into its
+    Each unit's gradient is a product over the row's tokens; turning it into its
     eigenbasis costs about twice its parameters times the width. `besides` is as in
     `Load`.
     """
     length, width = e.config["corpus"]["seq_len"], e.config["model"]["hidden_size"]
-    each = head_parameters(e.config) * (2 * length + 2 * (width + 64))
-    operations = 2 * forward_operations(e.config, length) + heads * each
+    each = unit_parameters(e.config) * (2 * length + 2 * (width + 64))
+    operations = 2 * forward_operations(e.config, length) + units * each
     precision = e.config["gradients"]["precision"]
     return Load(rows, "rows", Range.exactly(operations), besides, precision=precision)
 
@@ -141,8 +141,8 @@ def storing(e: Experiment) -> Load:
 
 
 def stored_count(e: Experiment) -> int:
-    """Heads whose gradients are taken, at most."""
-    return int(stored_heads(e.config).high)
+    """Units whose gradients are taken, at most."""
+    return int(stored_units(e.config).high)
 
 
 def reading(e: Experiment) -> Load:

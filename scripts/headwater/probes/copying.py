@@ -1,15 +1,14 @@
 """The copying probe: does the head itself write the token to be repeated?"""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from headwater.geometry import Head
+from headwater.models.outputs import inner_values
 from headwater.models.sites import Model, final_hidden, geometry, writer
 from headwater.probes.registry import Repeats, mean_inside, probe
+from headwater.units import ATTENTION
 
 
 @probe(tracks="copying")
@@ -24,7 +23,7 @@ def copying(model: Model, head: Head, data: Repeats) -> Float[Tensor, " count"]:
     Returns:
         f of each sequence in logits per token.
     """
-    with _heads_output(model, head) as kept:
+    with inner_values(model, (head.layer, ATTENTION)) as kept:
         final_hidden(model, data.tokens[:, :-1])
     place, inside = data.places(less=1)
     query = data.second[:, None] + place
@@ -39,18 +38,3 @@ def copying(model: Model, head: Head, data: Repeats) -> Float[Tensor, " count"]:
     unembedding = model.get_output_embeddings().weight
     readers = unembedding[data.tokens.gather(1, query + 1)] - unembedding.mean(dim=0)
     return mean_inside((added * readers).sum(dim=2), inside)
-
-
-@contextmanager
-def _heads_output(model: Model, head: Head) -> Iterator[list[Tensor]]:
-    """Collects the outputs z of all heads of the layer."""
-    kept: list[Tensor] = []
-
-    def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        kept.append(inputs[0])
-
-    handle = writer(model, head.layer).register_forward_pre_hook(keep)
-    try:
-        yield kept
-    finally:
-        handle.remove()

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from headwater.cross_entropy import token_losses
 from headwater.errors import HeadwaterError
-from headwater.geometry import Head
 from headwater.models.sites import Model, final_hidden
 from headwater.probes.registry import Wanted, probe
 from headwater.strictjson import loads
@@ -23,12 +22,11 @@ KEYS = ("tokens", "text", "positions", "targets")
 
 # No head score follows an arbitrary dataset: the config check wants the head given, and
 # the score only describes it.
-@probe(tracks="prefix_matching", of_head=False)
-def dataset(model: Model, head: Head | None, data: Wanted) -> Float[Tensor, " count"]:
+@probe(tracks="prefix_matching", subject="model")
+def dataset(model: Model, _: None, data: Wanted) -> Float[Tensor, " count"]:
     """Mean log-probability of the wanted tokens at the wanted positions.
 
     Args:
-        head: unused; the target restricts the gradient to its head.
         data: see `read_rows`; a position's distribution is the model's after reading
             the row up to and with that position.
 

@@ -4,23 +4,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from headwater.cross_entropy import token_losses
-from headwater.geometry import Head
 from headwater.models.sites import Model, final_hidden
 from headwater.probes.registry import Repeats, mean_inside, probe
 
 
-@probe(tracks="prefix_matching", of_head=False)
-def induction(
-    model: Model, head: Head | None, data: Repeats
-) -> Float[Tensor, " count"]:
+@probe(tracks="prefix_matching", subject="model")
+def induction(model: Model, _: None, data: Repeats) -> Float[Tensor, " count"]:
     """Mean log-probability of the right continuation over the second copy.
 
     A token of the second copy, but for the last, predicts the one after it, whose value
     was seen right after the token's first occurrence.
-
-    Args:
-        head: unused; the probe looks at the model's output, the target restricts the
-            gradient to its head.
 
     Returns:
         f of each sequence in nats per token.
@@ -29,9 +22,9 @@ def induction(
     return -copy_losses(model, hidden, data, data.second)
 
 
-@probe(tracks="prefix_matching", as_released=True, of_head=False)
+@probe(tracks="prefix_matching", as_released=True, subject="model")
 def induction_as_released(
-    model: Model, head: Head | None, data: Repeats
+    model: Model, _: None, data: Repeats
 ) -> Float[Tensor, " count"]:
     """The same, read one position too early, as in the paper's released code.
 

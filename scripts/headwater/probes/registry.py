@@ -8,7 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from headwater.errors import HeadwaterError
+from headwater.geometry import Head
 from headwater.models.sites import Model
+from headwater.units import HEAD, Subject, Unit
 
 Data = TypeVar("Data", bound="ProbeData")
 
@@ -104,15 +107,26 @@ class Probe:
         name: as written in the config.
         tracks: the head score that follows the same behaviour; it chooses `auto` heads
             and windows.
-        function: (model, head, data) to f of each row of data; higher means the head
-            does more of what the probe asks.
-        of_head: whether it looks at the head; else only at what the model says.
+        function: (model, subject, data) to f of each row of data; higher means that
+            it does more of what the probe asks.
+        subject: what it looks at: the unit, which must be a head or a neuron (or begin
+            with one); any unit; or only what the model says.
     """
 
     name: str
     tracks: str
     function: ProbeFunction
-    of_head: bool = True
+    subject: Subject = HEAD
+
+    def asked_of(self, unit: Unit) -> Head | Unit | None:
+        """What its function looks at when it is asked of a unit.
+
+        Raises:
+            HeadwaterError: the unit is not what it looks at, nor begins with one.
+        """
+        if wrong := unit.lacks(self.subject):
+            raise HeadwaterError(f"{unit}: the probe {self.name} {wrong}")
+        return {HEAD: unit.head, "model": None}.get(self.subject, unit)
 
 
 PROBES: dict[str, Probe] = {}
@@ -120,14 +134,14 @@ RELEASED: dict[str, Probe] = {}  # as in the paper's released code, where that d
 
 
 def probe(
-    tracks: str, as_released: bool = False, of_head: bool = True
+    tracks: str, as_released: bool = False, subject: Subject = HEAD
 ) -> Callable[[ProbeFunction], ProbeFunction]:
     """Register a probe function under the name of its file."""
 
     def register(function: ProbeFunction) -> ProbeFunction:
         book = RELEASED if as_released else PROBES
         name = function.__module__.rpartition(".")[2]
-        book[name] = Probe(name, tracks, function, of_head)
+        book[name] = Probe(name, tracks, function, subject)
         return function
 
     return register

@@ -57,5 +57,5 @@ def check_held(store: str, held: list[str], unit: str) -> None:
     if unit not in held:
         raise HeadwaterError(
             f"{store}: {unit} is not in this store, which holds "
-            f"{', '.join(held)}; see gradients.heads in the config"
+            f"{', '.join(held)}; see gradients.units in the config"
         )

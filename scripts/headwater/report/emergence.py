@@ -76,7 +76,7 @@ def draw(data: CausalTest) -> Figure:
 
 def _title(data: CausalTest) -> str:
     how = words.listed(ACTIONS[arm["action"]].verb for arm in data.arms.values())
-    return f"Which training rows build head {data.target.head}? Tested by {how} them"
+    return f"Which training rows build {data.target.name}? Tested by {how} them"
 
 
 def _explanation(data: CausalTest) -> str:

@@ -46,7 +46,7 @@ def draw(
         top = 1.8 + line * height
         axes = style.axes_at(figure, left, top, width, DOMAIN_LINE * len(names))
         _draw_target(axes, table.set_index("domain").reindex(names), highest, planted)
-        title = f"Rows that help head {choice.targets[name].head} ({name})"
+        title = f"Rows that help {choice.targets[name].name} ({name})"
         axes.set_title(title, fontsize=min(11, 11 * TITLE_LETTERS / len(title)))
     return figure
 

@@ -178,7 +178,7 @@ def _render(template: str, **values: object) -> str:
     environment.filters["visible"] = visible
     environment.filters["cell"] = cell
     environment.globals.update(
-        meanings=words.SCORE_MEANINGS,
+        about=words.about,
         how_chosen=words.how_chosen,
     )
     return environment.get_template(template).render(**values)

@@ -39,6 +39,8 @@ def head_sentence(target: Target, rise: Rise, choice: Choice) -> str:
         f"{score} rose {over} over the run; in the window, steps {start:,} to {end:,}, "
         f"it went from {number(rise.start)} to {number(rise.end)}. {chosen}"
     )
+    if target.unit != target.head:
+        text += f" Rows are ranked for the {target.name}; the curves are its head's."
     if not rise.in_window:
         text += (
             " That is too small a rise for the arms to change; read no effect into "
@@ -84,7 +86,7 @@ def origin_sentence(name: str, target: Target, table: pd.DataFrame) -> str:
         if np.isfinite(line["enrichment"])
     ]
     stands_out = ((table["enrichment"] >= ENRICHED) & (table["share_top"] > 0)).any()
-    text = f"{name} ({target.head}): {', '.join(parts)}"
+    text = f"{name} ({target.unit}): {', '.join(parts)}"
     return text if stands_out else f"{text}; no domain stands out"
 
 

@@ -87,7 +87,7 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
         copying=COPYING if arms[BASELINE].copying.known else "",
     )
     blocks = [
-        f"# {tables.experiment}: which training rows build head {tables.target.head}?",
+        f"# {tables.experiment}: which training rows build {tables.target.name}?",
         _wrapped(sentences.head_sentence(tables.target, rise, tables.choice)),
         "\n".join([*_table(arms), *_wrapped(note).splitlines()]),
         "\n".join(_claims(tables, arms) if rise.in_window else ()),

@@ -30,8 +30,11 @@ SCORE_RANGES = {
     "copying": "-1 to 1",
 }
 PROBE_MEANINGS = {
+    "activation": "mean value of the neuron in the rows given",
     "copying": "what the head alone adds to the logit of the token to be repeated",
     "dataset": "log-probability of the wanted tokens in the rows given (nats)",
+    "direct_logits": "what the unit alone adds to the logits of the wanted tokens in "
+    "the rows given",
     "induction": "log-probability of the right token where random tokens repeat (nats)",
     "prefix_matching": "attention to what followed the last occurrence of the current "
     "token (0 to 1)",
@@ -53,6 +56,13 @@ def factor(value: float) -> str:
     """A ratio, such as `2.7x` or `0.60x`."""
     digits = 0 if value >= 10 else 1 if value >= 1 else 2
     return f"{value:.{digits}f}x"
+
+
+def about(target: Target) -> str:
+    """What a target's unit is asked about, in one sentence."""
+    if target.unit == target.head:
+        return f"A head that {SCORE_MEANINGS[target.score]}."
+    return f"Asked about: {PROBE_MEANINGS[target.probe]}."
 
 
 def how_chosen(target: Target, choice: Choice) -> str:

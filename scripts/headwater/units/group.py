@@ -1,36 +1,24 @@
 """`L1G0`: the heads of a layer that share K and V, together."""
 
-import re
 from collections.abc import Iterator
 
 from headwater.geometry import Geometry
-from headwater.units.base import ATTENTION, Block, Mode
-from headwater.units.head import BLOCKS
-
-PATTERN = re.compile(r"L(0|[1-9]\d*)G(0|[1-9]\d*)")
+from headwater.units.base import Block, Mode, Place, Sort
+from headwater.units.head import attention_blocks
 
 
-def head_of(found: re.Match[str]) -> None:
-    """A group has several."""
+def _heads(place: Place, sizes: Geometry) -> list[int]:
+    return [h for h in range(sizes.heads) if sizes.group_of(h) == place.number]
 
 
-def problem(found: re.Match[str], sizes: Geometry) -> str | None:
-    """What such a model does not have, in words."""
-    return sizes.problem(layer=int(found[1]), group=int(found[2]))
+def _blocks(place: Place, sizes: Geometry, mode: Mode) -> Iterator[Block]:
+    return attention_blocks(place, _heads(place, sizes), place.number, sizes, mode)
 
 
-def blocks(found: re.Match[str], sizes: Geometry, mode: Mode) -> Iterator[Block]:
-    """All queries and outputs of its heads; K and V once."""
-    layer, group = int(found[1]), int(found[2])
-    heads = [h for h in range(sizes.heads) if sizes.group_of(h) == group]
-    q = sum((sizes.columns("q", head) for head in heads), ())
-    places = {
-        "qk": q + sizes.columns("k", group),
-        "q": q,
-        "v": sizes.columns("v", group),
-        "o": sum((sizes.outputs(head) for head in heads), ()),
-    }
-    for name in BLOCKS[mode]:
-        yield Block(
-            found[0], name, layer, ATTENTION, name == "o", places[name], sizes.hidden
-        )
+SORT = Sort(
+    word="group",
+    form="L{}G{}",
+    count=lambda sizes: sizes.groups,
+    heads=_heads,
+    blocks=_blocks,
+)

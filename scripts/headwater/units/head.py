@@ -1,45 +1,42 @@
 """`L1H3`: an attention head, with the K and V that it may share with its group."""
 
-import re
 from collections.abc import Iterator
 
-from headwater.geometry import Geometry, Head
-from headwater.units.base import ATTENTION, Block, Mode
+from headwater.geometry import Geometry
+from headwater.units.base import ATTENTION, HEAD, Block, Mode, Place, Sort
 
-PATTERN = re.compile(r"L(0|[1-9]\d*)H(0|[1-9]\d*)")
-BLOCKS: dict[Mode, tuple[str, ...]] = {
+NAMES: dict[Mode, tuple[str, ...]] = {
     "qk": ("qk",),
     "qkvo": ("qk", "v", "o"),
     "qo": ("q", "o"),
 }
 
 
-def head_of(found: re.Match[str]) -> Head:
-    """The head that a label names."""
-    return Head(int(found[1]), int(found[2]))
+def attention_blocks(
+    place: Place, heads: list[int], group: int, sizes: Geometry, mode: Mode
+) -> Iterator[Block]:
+    """Queries and outputs of some heads of a group; its K and V once."""
+    q = sum((sizes.columns("q", head) for head in heads), ())
+    places = {
+        "qk": q + sizes.columns("k", group),
+        "q": q,
+        "v": sizes.columns("v", group),
+        "o": sum((sizes.outputs(head) for head in heads), ()),
+    }
+    where = place.layer, ATTENTION
+    for name in NAMES[mode]:
+        yield Block(place.label, name, *where, name == "o", places[name], sizes.hidden)
 
 
-def problem(found: re.Match[str], sizes: Geometry) -> str | None:
-    """What such a model does not have, in words."""
-    return sizes.problem(layer=int(found[1]), head=int(found[2]))
+def _blocks(place: Place, sizes: Geometry, mode: Mode) -> Iterator[Block]:
+    group = sizes.group_of(place.number)
+    return attention_blocks(place, [place.number], group, sizes, mode)
 
 
-def blocks(found: re.Match[str], sizes: Geometry, mode: Mode) -> Iterator[Block]:
-    """Its own queries and output; K and V of its group."""
-    head = head_of(found)
-    group = sizes.group_of(head.index)
-    q, k, v = (
-        sizes.columns(part, index)
-        for part, index in zip("qkv", (head.index, group, group), strict=True)
-    )
-    places = {"qk": q + k, "q": q, "v": v, "o": sizes.outputs(head.index)}
-    for name in BLOCKS[mode]:
-        yield Block(
-            str(head),
-            name,
-            head.layer,
-            ATTENTION,
-            name == "o",
-            places[name],
-            sizes.hidden,
-        )
+SORT = Sort(
+    word=HEAD,
+    form="L{}H{}",
+    count=lambda sizes: sizes.heads,
+    heads=lambda place, _: [place.number],
+    blocks=_blocks,
+)

@@ -1,27 +1,22 @@
-"""`L2MLP`: the MLP of a layer as a whole."""
+"""`L2MLP`: the MLP of a layer as a whole, with one Hessian for all of its neurons."""
 
-import re
 from collections.abc import Iterator
 
 from headwater.geometry import Geometry
-from headwater.units.base import MLP, Block, Mode
-
-PATTERN = re.compile(r"L(0|[1-9]\d*)MLP")
+from headwater.units.base import MLP, Block, Mode, Place, Sort
 
 
-def head_of(found: re.Match[str]) -> None:
-    """An MLP attends to nothing."""
-
-
-def problem(found: re.Match[str], sizes: Geometry) -> str | None:
-    """What such a model does not have, in words."""
-    return sizes.problem(layer=int(found[1]))
-
-
-def blocks(found: re.Match[str], sizes: Geometry, mode: Mode) -> Iterator[Block]:
-    """Two, whatever the mode: one Hessian for all of its neurons."""
+def _blocks(place: Place, sizes: Geometry, mode: Mode) -> Iterator[Block]:
     inner = tuple(range(sizes.wide * (2 if sizes.gated else 1)))
+    where = place.layer, MLP
     for name, places in (("in", inner), ("out", tuple(range(sizes.wide)))):
-        yield Block(
-            found[0], name, int(found[1]), MLP, name == "out", places, sizes.hidden
-        )
+        yield Block(place.label, name, *where, name == "out", places, sizes.hidden)
+
+
+SORT = Sort(
+    word="MLP",
+    form="L{}MLP",
+    count=lambda sizes: 1,
+    heads=lambda place, sizes: [],
+    blocks=_blocks,
+)
