@@ -135,6 +135,7 @@ rule score_tokens:
             point=POINTS,
         ),
         window="<results>/heads/window.json",
+        tokenizer="<results>/corpus/tokenizer",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
     output:
         "<results>/influence/{target}.tokens.h5",

@@ -1,4 +1,4 @@
-"""Each token's part of the score of a target's highest rows."""
+"""Each token's part of the score of a target's highest rows, and what they write."""
 
 from pathlib import Path
 
@@ -7,8 +7,10 @@ import torch
 
 from headwater import job
 from headwater.checkpoints.files import load_for_pass
+from headwater.corpus.encoding import Encoder
 from headwater.curvature.files import read_factors
 from headwater.gradients.passes import PassOptions
+from headwater.gradients.writes import TOKENS, written_tokens
 from headwater.heads.targets import open_window
 from headwater.identity import identity
 from headwater.influence.average import PointScores, mean_scores
@@ -26,23 +28,29 @@ def main(snakemake):
         numbers = top["row"].to_numpy()
         tokens = torch.from_numpy(window.take(numbers - window.first))
         found = PointScores(len(top), tokens.shape[1] - 1, len(choice.points))
-        for position, point in enumerate(choice.points):
+        written = np.zeros((len(top), 2, TOKENS), np.int64)
+        ids = Encoder.open(Path(inputs.tokenizer), config).vocabulary
+        for position in reversed(range(len(choice.points))):
+            point = choice.points[position]
             after = np.flatnonzero(window.is_after(point, numbers - window.first))
             if len(after) == 0:
                 continue
-            scores = token_scores(
-                load_for_pass(Path(inputs.checkpoints[position]), config, job.device()),
-                tokens[after],
-                read_factors(Path(inputs.factors[position]), config),
-                read_product(Path(inputs.products[position]), config),
-                PassOptions(config["gradients"]["batch_size"], numbers=numbers[after]),
-            )
+            folder = Path(inputs.checkpoints[position])
+            model = load_for_pass(folder, config, job.device())
+            product = read_product(Path(inputs.products[position]), config)
+            batch = config["gradients"]["batch_size"]
+            options = PassOptions(batch, vocabulary=ids, numbers=numbers[after])
+            factors = read_factors(Path(inputs.factors[position]), config)
+            scores = token_scores(model, tokens[after], factors, product, options)
             found.add(position, after, scores)
+            # Kept of the first checkpoint at which a row is scored.
+            unit = product.unit
+            written[after] = written_tokens(model, tokens[after], unit, options).numpy()
         # On the scale of the row's own score, so that its tokens' parts add up to it.
         factors = read_point_factors(Path(inputs.scores), config)
         stamp = identity("influence", config, [name], target=name)
         parts = mean_scores(found.scores, factors)
-        write_tokens(Path(snakemake.output[0]), numbers, parts, stamp)
+        write_tokens(Path(snakemake.output[0]), numbers, parts, written, stamp)
 
 
 main(snakemake)  # noqa: F821

@@ -6,7 +6,8 @@ ihvp/<point>/<target>.h5   `product` float64, flat in the eigenbasis of the bloc
                            window)
 <target>.zarr              of all rows: `scores` float32 [rows], the mean over the
                            points; `losses`; attribute point_factors (see `average`)
-<target>.tokens.h5         `rows` int64 [n], `scores` float32 [n, length]
+<target>.tokens.h5         `rows` int64 [n], `scores` float32 [n, length], `written`
+                           int64 [n, 2, count] (see `gradients.writes`)
 """
 
 import json
@@ -93,16 +94,31 @@ def write_tokens(
     path: Path,
     rows: Int64[np.ndarray, " rows"],
     scores: Float32[np.ndarray, "rows length"],
+    written: Int64[np.ndarray, "rows 2 count"],
     identity: dict[str, Any],
 ) -> None:
-    """Publish the token scores of some rows (global numbers)."""
+    """Publish what is known of the tokens of some rows (global numbers)."""
     with publish_hdf5(path, identity) as file:
-        file["rows"], file["scores"] = rows, scores
+        file["rows"], file["scores"], file["written"] = rows, scores, written
 
 
-def read_tokens(
-    path: Path, config: Config
-) -> dict[int, Float32[np.ndarray, " length"]]:
-    """Token scores by global row number."""
+@dataclass(frozen=True)
+class RowTokens:
+    """A row, token by token.
+
+    Attributes:
+        scores: each token's part of the row's score.
+        written: ids of the tokens that its gradient pushes in, and of those it pushes
+            out.
+    """
+
+    scores: Float32[np.ndarray, " length"]
+    written: Int64[np.ndarray, "2 count"]
+
+
+def read_tokens(path: Path, config: Config) -> dict[int, RowTokens]:
+    """What is known of the tokens of some rows, by global row number."""
     with open_file(path, config) as file:
-        return dict(zip(file["rows"][...].tolist(), file["scores"][...], strict=True))
+        columns = (file[name][...] for name in ("scores", "written"))
+        each = map(RowTokens, *columns)
+        return dict(zip(file["rows"][...].tolist(), each, strict=True))

@@ -53,6 +53,9 @@ class Architecture:
         mlp: the MLP of a layer.
         mlp_reads: its linear maps that read its input: one, or the gate first.
         mlp_writes: its linear map that adds to the residual stream.
+        final_norm: the norm before the unembedding, in the base model.
+        norms_after: norms of a layer between what its attention or MLP writes and the
+            residual stream, by `units.ATTENTION` and `units.MLP`.
         by_head: see `geometry.Geometry`.
         transposed: whether weights are [inputs, outputs].
         renamed: beginning of a weight's name in published models to the one that
@@ -77,7 +80,9 @@ class Architecture:
     writes: str
     mlp_reads: tuple[str, ...]
     mlp_writes: str
+    final_norm: str
     mlp: str = "mlp"
+    norms_after: Mapping[str, str] = field(default_factory=dict)
     by_head: bool = False
     transposed: bool = False
     causal: str = "ForCausalLM"

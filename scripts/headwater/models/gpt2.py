@@ -41,6 +41,7 @@ ARCHITECTURES = (
         writes="c_proj",
         mlp_reads=("c_fc",),
         mlp_writes="c_proj",
+        final_norm="ln_f",
         transposed=True,
         buffers=(".attn.bias", ".attn.masked_bias"),
         refuse=_refuse,

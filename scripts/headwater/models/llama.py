@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from headwater.models.base import Architecture, Found, Shape
+from headwater.units import ATTENTION, MLP
 
 FULL, KV = "full_attention", "num_key_value_heads"
 
@@ -62,6 +63,7 @@ _kin = partial(
     writes="o_proj",
     mlp_reads=("gate_proj", "up_proj"),
     mlp_writes="down_proj",
+    final_norm="norm",
     buffers=("rotary_emb.inv_freq",),
     refuse=_refuse,
     keys=(KV, "head_dim", "rotary_emb_base"),
@@ -71,6 +73,16 @@ ARCHITECTURES = (
     _kin("llama", "Llama", "Llama", settings=_settings),
     _kin("qwen2", "Qwen2", "Qwen2", settings=_settings, vectors=_qwen2_vectors),
     _kin("qwen3", "Qwen3", "Qwen3", settings=_qwen3_settings, vectors=_qwen3_vectors),
-    _kin("olmo2", "OLMo-2", "Olmo2", settings=_settings, vectors=_olmo2_vectors),
+    _kin(
+        "olmo2",
+        "OLMo-2",
+        "Olmo2",
+        settings=_settings,
+        vectors=_olmo2_vectors,
+        norms_after={
+            ATTENTION: "post_attention_layernorm",
+            MLP: "post_feedforward_layernorm",
+        },
+    ),
     _kin("mistral", "Mistral", "Mistral", settings=_mistral_settings),
 )

@@ -25,6 +25,7 @@ ARCHITECTURES = (
         writes="dense",
         mlp_reads=("dense_h_to_4h",),
         mlp_writes="dense_4h_to_h",
+        final_norm="final_layer_norm",
         by_head=True,
         renamed=(("embed_out.", "lm_head."),),
         buffers=("attention.bias", "attention.masked_bias", "rotary_emb.inv_freq"),

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from headwater.models.sites import Model, geometry, writer
+from headwater.models.sites import Model, geometry, read_out, writer
 from headwater.units import Block, Site, outputs
 
 
@@ -61,20 +62,20 @@ def inner_values(
 def written_by(
     model: Model, unit: object
 ) -> Iterator[list[Float[Tensor, "batch length hidden"]]]:
-    """Collects what a unit alone adds to the residual stream, without biases.
+    """Collects what a unit alone writes, as the unembedding reads it (`read_out`).
 
-    One tensor a site. The map that writes is given the unit's part as so many more
-    tokens, so that hooks on it see the gradient of its weight on both ways to the
-    output: the direct one, and through the rest of the model.
+    Without biases; one tensor a site. The map that writes is given the unit's part as
+    so many more tokens, so that hooks on it see the gradient of its weight on both ways
+    to the output: the direct one, and through the rest of the model.
     """
     kept: list[Tensor] = []
     handles = []
     for (layer, site), places in outputs_of(model, unit).items():
         module = writer(model, layer, site)
-        doubled, halved = _with_part(places, kept)
+        keep = partial(_halved, kept, partial(read_out, model, (layer, site)))
         handles += [
-            module.register_forward_pre_hook(doubled),
-            module.register_forward_hook(halved),
+            module.register_forward_pre_hook(partial(_doubled, places)),
+            module.register_forward_hook(keep),
         ]
     try:
         yield kept
@@ -83,22 +84,26 @@ def written_by(
             handle.remove()
 
 
-def _with_part(
-    places: Tensor, kept: list[Tensor]
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    def doubled(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Any, ...]:
-        inner = inputs[0]
-        mask = torch.zeros_like(inner[0, 0])
-        mask[places] = 1
-        return (torch.cat([inner, inner * mask], dim=1), *inputs[1:])
+def _doubled(
+    places: Tensor, _: nn.Module, inputs: tuple[Tensor, ...]
+) -> tuple[Any, ...]:
+    inner = inputs[0]
+    mask = torch.zeros_like(inner[0, 0])
+    mask[places] = 1
+    return (torch.cat([inner, inner * mask], dim=1), *inputs[1:])
 
-    def halved(module: nn.Module, _: object, output: Tensor) -> Tensor:
-        whole, part = output.chunk(2, dim=1)
-        bias = getattr(module, "bias", None)
-        kept.append(part if bias is None else part - bias)
-        return whole
 
-    return doubled, halved
+def _halved(
+    kept: list[Tensor],
+    read: Callable[[Tensor], Tensor],
+    module: nn.Module,
+    _: object,
+    output: Tensor,
+) -> Tensor:
+    whole, part = output.chunk(2, dim=1)
+    bias = getattr(module, "bias", None)
+    kept.append(read(part if bias is None else part - bias))
+    return whole
 
 
 @contextmanager

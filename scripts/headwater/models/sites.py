@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headwater.geometry import Geometry, Head
 from headwater.models import Architecture, architecture
-from headwater.units.base import ATTENTION
+from headwater.units import ATTENTION, Site
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig as ModelConfig
@@ -92,6 +92,28 @@ def output_weight(model: Model, head: Head) -> Float[Tensor, "d_head hidden"]:
     """What a head makes of its output."""
     weight = _inputs_first(model, writer(model, head.layer))
     return geometry(model).split_heads(weight.mT)[:, head.index].mT
+
+
+def read_out(
+    model: Model, site: Site, added: Float[Tensor, "*batch hidden"]
+) -> Float[Tensor, "*batch hidden"]:
+    """What a site adds, as the unembedding meets it: weighted by the norms after it.
+
+    Norms are taken as the linear maps that they are but for their scale, which is left
+    out, and their biases.
+    """
+    layer, what = site
+    kind, base = architecture_of(model), base_of(model)
+    after = kind.norms_after.get(what)
+    names = [f"{kind.layers}.{layer}.{after}"] if after else []
+    for name in [*names, kind.final_norm]:
+        norm = base.get_submodule(name)
+        if isinstance(norm, nn.LayerNorm):
+            added = added - added.mean(dim=-1, keepdim=True)
+        weight = norm.weight
+        assert isinstance(weight, Tensor)
+        added = added * weight
+    return added
 
 
 def tied(model: Model) -> dict[str, str]:

@@ -15,7 +15,8 @@ def direct_logits(model: Model, unit: Unit, data: Wanted) -> Float[Tensor, " cou
 
     What the unit alone adds to the residual stream at the wanted positions, read by the
     unembedding: the wanted token's logit less the mean logit of all tokens (direct
-    logit attribution; norms after it and biases are left out, as in `copying`).
+    logit attribution). The norms after it weigh it, but their scale is left out, so a
+    unit of logits is not the model's; biases are left out, too.
 
     Args:
         data: see `dataset.read_rows`.

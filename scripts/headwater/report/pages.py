@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from headwater.corpus.rows import Rows, Span
 from headwater.heads.targets import Choice, Target
+from headwater.influence.files import RowTokens
 from headwater.influence.ranking import three_digits
 from headwater.report import TEMPLATES, words
 from headwater.report.visible import visible
@@ -43,7 +44,10 @@ class Passage:
 
 @dataclass(frozen=True)
 class TopRow:
-    """One of a target's highest rows; `loss` in nats, summed over its tokens."""
+    """One of a target's highest rows; `loss` in nats, summed over its tokens.
+
+    `pushed_in` and `pushed_out` are texts of tokens, see `gradients.writes`.
+    """
 
     rank: int
     row: int
@@ -52,6 +56,8 @@ class TopRow:
     score: float
     loss: float
     passages: list[Passage]
+    pushed_in: list[str]
+    pushed_out: list[str]
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,18 @@ def top_rows(
     ranked: pd.DataFrame,
     rows: Rows,
     tokenizer: Tokenizer,
-    token_scores: Mapping[int, np.ndarray],
+    known: Mapping[int, RowTokens],
     count: int,
 ) -> list[TopRow]:
     """The `count` highest rows of a ranked table, with their text and sources.
 
     Args:
-        token_scores: by global row number, float32 [length].
+        known: of the rows' tokens, by global row number.
     """
+
+    def texts(ids: np.ndarray) -> list[str]:
+        return [tokenizer.decode([int(i)], skip_special_tokens=False) for i in ids]
+
     return [
         TopRow(
             rank=int(line.rank),
@@ -83,7 +93,9 @@ def top_rows(
             domain=str(line.domain),
             score=float(line.score),
             loss=float(line.loss),
-            passages=passages(rows, int(line.row), tokenizer, token_scores[line.row]),
+            passages=passages(rows, int(line.row), tokenizer, known[line.row].scores),
+            pushed_in=texts(known[line.row].written[0]),
+            pushed_out=texts(known[line.row].written[1]),
         )
         for line in ranked.nsmallest(count, "rank").itertuples()
     ]
