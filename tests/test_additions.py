@@ -182,6 +182,7 @@ ARCHITECTURES = (
         writes="o_proj",
         mlp_reads=("c_fc",),
         mlp_writes="c_proj",
+        final_norm="norm",
         dropouts=("attention_dropout", "residual_dropout"),
         keys=("num_key_value_heads",),
         settings=_settings,

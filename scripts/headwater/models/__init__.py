@@ -5,7 +5,7 @@ from headwater.models.base import Architecture
 
 ARCHITECTURES: dict[str, Architecture] = {
     kind.model_type: kind
-    for name in names(__file__, without=("base", "sections", "sites"))
+    for name in names(__file__, without=("base", "outputs", "sections", "sites"))
     for kind in load(__name__, name).ARCHITECTURES
 }
 
