@@ -59,8 +59,32 @@ def arguments():
         metavar="FILE",
         help="the experiment, as for snakemake (default: %(default)s)",
     )
+    parser.add_argument(
+        "--writes",
+        action="store_true",
+        help="show which tokens a step on each row makes the unit write more, and less",
+    )
     parser.add_argument("--output", help="write the ranked table there (.tsv)")
     return parser.parse_args()
+
+
+def show(top, rows, tokenizer, written):
+    """Print rows of a ranked table, and perhaps what their gradients write."""
+    from headwater.report.visible import plain
+
+    def text(ids):
+        return plain(tokenizer.decode(ids, skip_special_tokens=False))
+
+    print("rank       row   step      score  domain       text")
+    for place, line in enumerate(top.itertuples()):
+        tokens = rows.tokens(line.row, line.row + 1)[0].tolist()
+        print(
+            f"{line.rank:4d}  {line.row:8d}  {line.step:5d}  {line.score:+9.3g}  "
+            f"{plain(line.domain)[:12]:12s} {text(tokens)[:WIDTH]}"
+        )
+        if written is not None:
+            for what, ids in zip(("in", "out"), written[place].tolist(), strict=True):
+                print(f"{f'pushes {what}:':>46s} {' | '.join(text([i]) for i in ids)}")
 
 
 def main():
@@ -84,7 +108,6 @@ def main():
 
     from headwater.influence.query import Experiment
     from headwater.report.sentences import sharing_sentence
-    from headwater.report.visible import plain
     from headwater.tables import table_text
 
     experiment = Experiment(results, config, args.configfile)
@@ -98,19 +121,12 @@ def main():
             Path(args.output).write_text(table_text(table), encoding="utf-8")
         except OSError as error:
             raise HeadwaterError(f"{args.output}: cannot write ({error})") from error
-    tokenizer = Tokenizer.from_file(
-        str(results / "corpus" / "tokenizer" / "tokenizer.json")
-    )
     if told := sharing_sentence(unit, config):
         print(told)
-    print("rank       row   step      score  domain       text")
-    for line in table.nsmallest(args.top, "rank").itertuples():
-        tokens = experiment.window.rows.tokens(line.row, line.row + 1)[0]
-        text = plain(tokenizer.decode(tokens.tolist(), skip_special_tokens=False))
-        print(
-            f"{line.rank:4d}  {line.row:8d}  {line.step:5d}  {line.score:+9.3g}  "
-            f"{plain(line.domain)[:12]:12s} {text[:WIDTH]}"
-        )
+    tokenizer = str(results / "corpus" / "tokenizer" / "tokenizer.json")
+    top = table.nsmallest(args.top, "rank")
+    written = experiment.written(unit, top["row"].tolist()) if args.writes else None
+    show(top, experiment.window.rows, Tokenizer.from_file(tokenizer), written)
 
 
 if __name__ == "__main__":

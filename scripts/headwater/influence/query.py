@@ -9,13 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from headwater import seals
 from headwater.checkpoints.files import load_model
 from headwater.checkpoints.schedule import point_names
+from headwater.corpus.encoding import Encoder
 from headwater.curvature.files import read_factors
 from headwater.errors import HeadwaterError
+from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient, warn_if_zero
+from headwater.gradients.writes import written_tokens
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import open_window, read_target
 from headwater.identity import Config
@@ -111,6 +115,25 @@ class Experiment:
         return ranked_table(
             np.concatenate(cosines), np.concatenate(losses), self.window
         )
+
+    def written(self, unit: Unit, rows: list[int]) -> np.ndarray:
+        """Ids of the tokens that rows push in and out: [rows, 2, count].
+
+        One pass over these rows, at the window's first point; see `gradients.writes`.
+
+        Args:
+            rows: global numbers, in the window.
+        """
+        folder = self.results / "heads" / point_names(self.config["window"])[0]
+        tokenizer = self.results / "corpus" / "tokenizer"
+        seals.check(folder)
+        numbers = np.array(rows)
+        tokens = torch.from_numpy(self.window.take(numbers - self.window.first))
+        ids = Encoder.open(tokenizer, self.config).vocabulary
+        size = self.config["gradients"]["batch_size"]
+        options = PassOptions(size, vocabulary=ids, numbers=numbers)
+        model = load_model(folder, self.config)
+        return written_tokens(model, tokens, unit, options).numpy()
 
     def _check_kept(self, unit: Unit, target: Config | None) -> None:
         """Refuse questions for which the store has thrown coordinates away."""
