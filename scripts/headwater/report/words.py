@@ -66,10 +66,11 @@ def about(target: Target) -> str:
 
 
 def how_chosen(target: Target, choice: Choice) -> str:
-    """How head and window came about, in one honest sentence."""
+    """How unit and window came about, in one honest sentence."""
     head, window = target.chosen == "auto", choice.window_chosen == "auto"
     if not (head or window):
-        return "Head and window are given in the config."
+        word = target.word[0].upper() + target.word[1:]
+        return f"{word} and window are given in the config."
     what = "Head and window were"
     if not (head and window):
         what = "The head was" if head else "The window was"
