@@ -39,7 +39,7 @@ def large_config():
         "shards": [str(REPOSITORY / "resources/corpus")],
         "row_shards": 16,
     }
-    config["gradients"] |= {"shards": 200, "heads": "all"}
+    config["gradients"] |= {"shards": 200, "units": ["L*H*"]}
     heads = [f"L{layer}H{head}" for layer in range(2) for head in range(4)]
     config["targets"] = {
         f"t{i}": {"probe": probe, "head": heads[i]} for i, probe in enumerate(PROBES)

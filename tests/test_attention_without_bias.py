@@ -17,6 +17,8 @@ from model_hub import pythia_tensors, write_revision
 from test_checkpoint_source import WEIGHTS, fetch, folder_config, hf_weights
 from test_gradients import batched_gradients
 from tiny import (
+    OF_HEADS,
+    ask,
     head_gradient,
     loop_gradients,
     probe_data,
@@ -44,13 +46,13 @@ def test_heads_are_scored(model):
     )
 
 
-@pytest.mark.parametrize("name", sorted(PROBES))
+@pytest.mark.parametrize("name", OF_HEADS)
 def test_probe_gradients_equal_autograd(model, name):
     data = probe_data(name, 3)
     found, mean = probe_gradient(model, PROBES[name], UNIT, data)
     model.set_attn_implementation("eager")
     model.requires_grad_(True)
-    value = PROBES[name].function(model, HEAD, data).mean()
+    value = ask(name, model, HEAD, data).mean()
     assert mean == pytest.approx(value.item(), rel=1e-6)
     for block, gradient in head_gradient(model, HEAD, value).items():
         own = found[f"{HEAD}/{block}"]

@@ -156,7 +156,7 @@ def test_defaults_are_filled(base: Path) -> None:
     assert config["curvature"] == {"hessian": "ekfac", "rows": 2000, "batch_size": 64}
     assert config["gradients"] == {
         "mode": "qkvo",
-        "heads": "targets",
+        "units": "targets",
         "bits": 4,
         "coordinates": "all",
         "precision": "exact",
@@ -403,8 +403,8 @@ MISTAKES = [
     ),
     (
         ("targets.induction.data", "rows.jsonl"),
-        "targets.induction.data: only the probe dataset has data; remove it, or set "
-        "probe: dataset",
+        "targets.induction.data: only the probes activation, dataset, direct_logits "
+        "have data; remove it, or set one of them",
     ),
     (
         ("targets.mine", {"probe": "dataset", "head": "L1H3"}),
@@ -421,26 +421,26 @@ MISTAKES = [
     (
         ("targets.mine", {"probe": "dataset", "data": "rows.jsonl"}),
         "targets.mine.head: auto has no score to choose by for the probe dataset; "
-        "name a head",
+        "name a head or a unit",
     ),
     (
-        ("gradients", {"heads": "all", "coordinates": 256}),
+        ("gradients", {"units": ["L*H*"], "coordinates": 256}),
         "gradients.coordinates: 256 are chosen by the targets' probes, so only "
-        "gradients.heads: targets can be stored; write all",
+        "gradients.units: targets can be stored; write all",
     ),
     (
-        ("gradients.heads", "some"),
-        "gradients.heads: expected all, targets or a list of heads such as L1H3, "
-        'found "some"',
+        ("gradients.units", "all"),
+        "gradients.units: expected targets or a list of units such as L1H3, "
+        'found "all"',
     ),
     (
-        ("gradients.heads", []),
-        "gradients.heads: expected all, targets or a list of heads such as L1H3, "
+        ("gradients.units", []),
+        "gradients.units: expected targets or a list of units such as L1H3, "
         "found an empty list",
     ),
     (
-        ("gradients.heads", ["1.3"]),
-        'gradients.heads[0]: expected a head such as L1H3, found "1.3"',
+        ("gradients.units", ["1.3"]),
+        'gradients.units[0]: expected a unit such as L1H3, found "1.3"',
     ),
     (
         ("gradients.coordinates", 0),
@@ -688,31 +688,32 @@ def test_a_window_cannot_follow_a_probe_of_ones_own_rows(base: Path) -> None:
 
 STORES = [
     ("targets", "auto", []),
-    ("all", "auto", []),
-    ("all", "L0H1", []),
+    (["L*H*"], "auto", []),
+    (["L0H*", "L1H*"], "auto", []),
+    (["L*H*"], "L0H1", []),
     (["L0H1", "L1H3"], "L1H3", []),
     (
         ["L0H0", "L0H1"],
         "L1H3",
-        ["targets.induction.head: L1H3 is not in gradients.heads (L0H0, L0H1)"],
+        ["targets.induction.head: L1H3 is not in gradients.units (L0H0, L0H1)"],
     ),
     (
         ["L0H0", "L1H3"],
         "auto",
         [
             "targets.induction.head: auto is known only later; name a head, or set "
-            "gradients.heads: targets"
+            "gradients.units: targets or [L*H*]"
         ],
     ),
     (
         ["L1H3", "L2H0"],
         "L1H3",
-        ["gradients.heads: L2H0: the model has layers 0..1"],
+        ["gradients.units: L2H0: the model has layers 0..1"],
     ),
     (
         ["L1H4", "L1H3"],
         "L1H3",
-        ["gradients.heads: L1H4: the model has heads 0..3 in each layer"],
+        ["gradients.units: L1H4: the model has heads 0..3 in each layer"],
     ),
 ]
 
@@ -721,7 +722,7 @@ STORES = [
 def test_every_targets_head_is_stored(
     stored: str | list[str], head: str, messages: list[str], base: Path
 ) -> None:
-    raw = changed(("gradients.heads", stored), ("targets.induction.head", head))
+    raw = changed(("gradients.units", stored), ("targets.induction.head", head))
     if messages:
         assert problems(raw, base) == [f"c.yaml: {message}" for message in messages]
     else:
@@ -731,23 +732,21 @@ def test_every_targets_head_is_stored(
 @pytest.mark.parametrize("head", ["auto", "L1H3"])
 def test_exact_scores_need_no_stored_head(head: str, base: Path) -> None:
     raw = changed(
-        ("gradients.heads", ["L0H0"]),
+        ("gradients.units", ["L0H0"]),
         ("targets.induction.head", head),
         ("influence.method", "exact"),
     )
     load_config(raw, "c.yaml", base)
 
 
-@pytest.mark.parametrize("heads", ["all", ["L1H3"]])
-def test_few_coordinates_are_those_of_the_targets(
-    heads: str | list[str], base: Path
-) -> None:
+@pytest.mark.parametrize("units", [["L*H*"], ["L1H3"]])
+def test_few_coordinates_are_those_of_the_targets(units: list[str], base: Path) -> None:
     head = ("targets.induction.head", "L1H3")
     few = ("gradients.coordinates", 64)
-    raw = changed(head, few, ("gradients.heads", heads))
+    raw = changed(head, few, ("gradients.units", units))
     assert problems(raw, base) == [
         "c.yaml: gradients.coordinates: 64 are chosen by the targets' probes, so only "
-        "gradients.heads: targets can be stored; write all"
+        "gradients.units: targets can be stored; write all"
     ]
     load_config(changed(head, few), "c.yaml", base)
     for count in ("all", 1):

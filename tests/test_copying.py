@@ -203,7 +203,7 @@ def test_probes_and_gain_take_natural_repetitions_as_they_are():
     held = held_out(documents() % 31, end=30)
     data = natural_repeats(held, 5, SHAPE, seed=0)
     assert data is not None
-    values = PROBES["induction"].function(tiny_model(), HEAD, data)
+    values = PROBES["induction"].function(tiny_model(), None, data)
     assert values.isfinite().all()
 
 

@@ -135,6 +135,9 @@ def test_a_baseline_that_does_not_rise_has_no_ratio():
     assert np.isnan(effect(BASE, flat)["area_ratio"])
 
 
+HEADS_OWN = "prefix_matching", "head", "L1H0"
+
+
 def run_table() -> pd.DataFrame:
     lines = []
     for step in (400, 0, 100, 150, 200):
@@ -154,7 +157,7 @@ def run_table() -> pd.DataFrame:
 
 def test_curves_are_those_of_the_head_at_the_steps():
     steps = [100, 150, 400]
-    found = curves(run_table(), "prefix_matching", "L1H0", "late", steps)
+    found = curves(run_table(), HEADS_OWN, "late", steps)
     assert found.steps.tolist() == [100, 150, 400]
     assert found.score.tolist() == [0.1, 0.15, 0.4]
     assert found.icl.tolist() == [-1, -1.5, -4]
@@ -164,14 +167,14 @@ def test_curves_are_those_of_the_head_at_the_steps():
 def test_curves_that_lack_a_step_are_refused():
     """Areas over other steps than the baseline's cannot be compared with it."""
     with pytest.raises(KeyError):
-        curves(run_table(), "prefix_matching", "L1H0", "late", [100, 175, 400])
+        curves(run_table(), HEADS_OWN, "late", [100, 175, 400])
 
 
 def test_curves_without_an_icl_score_have_no_number_for_it():
     table = run_table()
-    found = curves(
-        table[table["metric"] != "icl"], "previous_token", "L1H0", "late", [100, 400]
-    )
+    without = table[table["metric"] != "icl"]
+    back = "previous_token", "head", "L1H0"
+    found = curves(without, back, "late", [100, 400])
     assert np.isnan(found.icl).all()
     assert found.probe.tolist() == [2, 8]
 

@@ -21,7 +21,6 @@ from headwater.evaluation.metrics import (
     checkpoint_metrics,
     metrics_table,
 )
-from headwater.geometry import Head
 from headwater.heads.copy_gain import copy_gain
 from headwater.heads.scores import SCORES
 from headwater.interventions.arms import arm_rows
@@ -29,9 +28,9 @@ from headwater.probes import PROBES
 from headwater.tables import read_table, write_table
 from headwater.training.batches import arm_batches
 from test_heads import ALL, window_rows
-from tiny import random_rows, repeats, row_loss, scattered, tiny_model
+from tiny import ask, random_rows, repeats, row_loss, scattered, tiny_model, unit
 
-HEAD, ATTENTION = Head(1, 2), PROBES["previous_token"]
+HEAD, ATTENTION = unit("L1H2"), PROBES["previous_token"]
 
 # Losses
 
@@ -164,7 +163,7 @@ def test_metrics_of_a_checkpoint_are_named_by_domain_and_by_head():
     sequences, other = scattered(3), repeats(4)
     targets = {
         "one": (PROBES["induction"], HEAD, sequences),
-        "two": (ATTENTION, Head(0, 1), sequences),
+        "two": (ATTENTION, unit("L0H1"), sequences),
         "three": (ATTENTION, HEAD, other),
     }
     held_out = HeldOut(rows, domains, -1, "records")
@@ -202,8 +201,8 @@ def test_metrics_of_a_checkpoint_are_named_by_domain_and_by_head():
     assert value["copy_gain", "group", "random"] == pytest.approx(gain)
     gain = copy_gain(model, other)
     assert value["natural_copy_gain", "group", "natural"] == pytest.approx(gain)
-    for name, (probe, head, data) in targets.items():
-        expected = float(probe.function(model, head, data).detach().mean())
+    for name, (probe, own, data) in targets.items():
+        expected = float(ask(probe.name, model, own, data).detach().mean())
         assert value["probe", "target", name] == pytest.approx(expected)
     attention = value["previous_token", "head", "L0H1"]
     assert value["probe", "target", "two"] == pytest.approx(attention)

@@ -177,7 +177,7 @@ def test_counting_positions_passes_a_constant_period_and_no_other():
     assert (
         max(counter["prefix_matching_before"], counter["prefix_matching_after"]) < 0.1
     )
-    assert not find_head(table, "prefix_matching", "L0H1").found
+    assert not find_head(table, "prefix_matching", ["L0H1"]).found
     shape = {"length": 32, "min_period": 4, "max_period": 12}
     drawn = repeated_sequences(64, shape, np.arange(31), seed=0)
     table = scores_table(0, head_scores(model, drawn))

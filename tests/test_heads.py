@@ -126,6 +126,15 @@ TABLE = table(
 )
 CONFIG = small_config(
     heads={"sequences": 4},
+    model={
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "architecture": "llama",
+    },
+    gradients={"mode": "qkvo"},
     targets={
         "copies": {"probe": "induction", "head": "auto"},
         "back": {"probe": "previous_token", "head": "auto"},
@@ -155,7 +164,7 @@ def chosen_window(**window: object) -> WindowChoice:
 
 
 def chosen_target(name: str) -> Target:
-    return choose_target(CONFIG["targets"][name], TABLE)
+    return choose_target(CONFIG["targets"][name], TABLE, CONFIG)
 
 
 def last_of(scores: pd.DataFrame) -> pd.DataFrame:
@@ -200,7 +209,7 @@ def test_a_head_must_do_it_more_than_each_of_its_controls(name, control, found):
     best = find_head(scores, "prefix_matching")
     assert best.found
     assert best.head == ("L0H0" if found else "L0H1")
-    judged = find_head(scores, "prefix_matching", "L0H0")
+    judged = find_head(scores, "prefix_matching", ["L0H0"])
     assert (judged.head, judged.found) == ("L0H0", found)
     assert judged.controls[name] == control
 

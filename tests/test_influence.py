@@ -38,6 +38,7 @@ from headwater.training.recipe import Recipe, make_optimizer
 from headwater.training.trainer import train
 from tiny import (
     HeadTraining,
+    ask,
     loop_gradients,
     random_rows,
     repeated_rows,
@@ -391,7 +392,7 @@ class Experiment:
     def probe_values(self) -> dict[str, float]:
         self.model.set_attn_implementation("eager")
         values = {
-            name: float(PROBES[name].function(self.model, TARGET, self.probes).mean())
+            name: float(ask(name, self.model, TARGET, self.probes).mean())
             for name in ASKED
         }
         self.model.set_attn_implementation("sdpa")

@@ -11,7 +11,7 @@ from headwater.gradients.passes import PassOptions, run_pass
 from headwater.heads.scores import copying_score, head_scores
 from headwater.models.sites import attention_patterns, geometry
 from headwater.units import parse
-from headwater.units.head import BLOCKS
+from headwater.units.head import NAMES as BLOCKS
 from strangers import (
     NAMES,
     SHAPES,
@@ -182,13 +182,13 @@ def test_a_circuit_is_its_members_one_after_the_other(shape) -> None:
         ("L1H6", "L1H6: the model has heads 0..5 in each layer"),
         ("L1G2", "L1G2: the model has groups 0..1 in each layer"),
         ("L1N36", "L1N36: the model has neurons 0..35 in each layer"),
-        ("H3", "unit 'H3': write L1H3 (a head), L1G0"),
-        ("L1H1+", "unit '': write L1H3"),
-        ("L1H1+L1H1", "unit 'L1H1+L1H1': its members share parameters"),
-        ("L1G0+L1", "unit 'L1G0+L1': its members share parameters"),
-        ("L1H0+L1H1", "unit 'L1H0+L1H1': its members share parameters"),
-        ("L1N3+L1MLP", "unit 'L1N3+L1MLP': its members share parameters"),
-        ("L01H1", "unit 'L01H1': write L1H3"),
+        ("H3", "'H3' is no unit; write L1H3 (a head), L1G0"),
+        ("L1H1+", "'' is no unit; write L1H3"),
+        ("L1H1+L1H1", "L1H1+L1H1: its members share parameters"),
+        ("L1G0+L1", "L1G0+L1: its members share parameters"),
+        ("L1H0+L1H1", "L1H0+L1H1: its members share parameters"),
+        ("L1N3+L1MLP", "L1N3+L1MLP: its members share parameters"),
+        ("L01H1", "'L01H1' is no unit; write L1H3"),
     ],
 )
 def test_what_is_no_unit_is_refused(label, message) -> None:

@@ -208,7 +208,7 @@ def total_bytes(folder: Path, name: str) -> int:
 def test_a_gradient_store_has_the_planned_bytes_and_files(tmp_path, monkeypatch):
     config = ready("smoke.yaml")
     units = [unit_of(f"L{la}H{he}", config) for la in range(2) for he in range(2)]
-    kept = Coordinates(np.arange(shape.head_parameters(config)), np.ones(2048))
+    kept = Coordinates(np.arange(shape.unit_parameters(config)), np.ones(2048))
     projections = {unit: Projection(kept, 4, 1) for unit in units}
     monkeypatch.setattr(gradient_writer, "CHUNK_BYTES", 1 << 15)
     monkeypatch.setattr(gradient_writer, "SHARD_BYTES", 1 << 19)
@@ -257,7 +257,7 @@ def test_a_score_store_has_the_planned_files(tmp_path) -> None:
 def test_a_million_rows_of_pythia_are_few_files() -> None:
     million = row_store(Range.exactly(1_000_000 / 8), 2049, 2).files * 8
     assert million.high <= 200
-    config = ready("pythia-14m.yaml", gradients={"heads": "all"})
+    config = ready("pythia-14m.yaml", gradients={"units": ["L*H*"]})
     shards = config["gradients"]["shards"]
     stores = planned_store(Range.exactly(1_000_000 / shards), config).files * shards
     assert stores.high <= 208

@@ -8,12 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.errors import HeadwaterError
-from headwater.geometry import Head
 from headwater.probes import PROBES
 from headwater.probes.dataset import read_rows
 from tiny import tiny_model
-
-HEAD = Head(1, 2)
 
 
 def spell(text: str) -> list[int]:
@@ -47,7 +44,7 @@ def test_dataset_is_the_log_probability_of_the_wanted_tokens(tmp_path):
         '{"tokens": [7, 2]}',
     )
     model, data = tiny_model(), read_rows(written(tmp_path, *lines), spell, 31, 10)
-    found = PROBES["dataset"].function(model, HEAD, data)
+    found = PROBES["dataset"].function(model, None, data)
     first = model(input_ids=torch.tensor([[3, 4, 5, 6]])).logits[0].log_softmax(1)
     second = model(input_ids=torch.tensor([[7, 2]])).logits[0].log_softmax(1)
     expected = [(first[1, 9] + first[3, 8]) / 2, second[0, 2]]

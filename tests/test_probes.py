@@ -16,6 +16,8 @@ from headwater.models.sites import attention_patterns
 from headwater.probes import PROBES, ProbeData, Repeats, find_probe
 from headwater.probes.prefix_matching import matched_attention
 from tiny import (
+    OF_HEADS,
+    ask,
     attention_weights,
     head_gradient,
     head_slices,
@@ -56,12 +58,12 @@ def induction_loop(model, data: Repeats, shift: int) -> list[float]:
 @pytest.mark.parametrize("data", [scattered(12), repeats(4)])
 def test_induction_is_the_log_probability_of_the_right_continuation(data):
     model = tiny_model()
-    found = PROBES["induction"].function(model, HEAD, data).tolist()
+    found = ask("induction", model, HEAD, data).tolist()
     right = induction_loop(model, data, shift=1)
     early = induction_loop(model, data, shift=2)
     assert found == pytest.approx(right, rel=1e-10)
     assert all(abs(f - e) > 1e-3 for f, e in zip(found, early, strict=True))
-    released = find_probe("induction", as_released=True).function(model, HEAD, data)
+    released = find_probe("induction", as_released=True).function(model, None, data)
     assert released.tolist() == pytest.approx(early, rel=1e-10)
 
 
@@ -166,10 +168,10 @@ def test_attention_patterns_equal_the_models_own():
 
 def eager_value(model, name: str, head: Head, data: ProbeData) -> Tensor:
     model.set_attn_implementation("eager")
-    return PROBES[name].function(model, head, data).mean()
+    return ask(name, model, head, data).mean()
 
 
-@pytest.mark.parametrize("name", sorted(PROBES))
+@pytest.mark.parametrize("name", OF_HEADS)
 @pytest.mark.parametrize("head", [Head(0, 1), HEAD, Head(2, 0)])
 def test_probe_gradient_equals_autograd(name, head):
     model, data = tiny_model(), probe_data(name, 5)
@@ -186,7 +188,7 @@ def test_probe_gradient_equals_autograd(name, head):
         )
 
 
-@pytest.mark.parametrize("name", sorted(PROBES))
+@pytest.mark.parametrize("name", OF_HEADS)
 def test_probe_gradient_equals_finite_differences(name):
     """Along random directions of the head's parameters, by a five-point stencil.
 
@@ -255,7 +257,7 @@ def test_values_and_output_do_not_enter_a_probe_of_attention(name):
     assert found["L1H2/qk"].norm() > 1e-3
 
 
-@pytest.mark.parametrize("name", sorted(PROBES))
+@pytest.mark.parametrize("name", OF_HEADS)
 def test_probe_gradient_does_not_depend_on_the_batch_size(name):
     model, data = tiny_model(), probe_data(name, 8)
     results = [
@@ -338,7 +340,7 @@ def test_a_zero_gradient_is_warned_of_with_target_and_head(caplog, monkeypatch):
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("name", ["induction", "copying", "dataset"])
+@pytest.mark.parametrize("name", ["induction", "copying", "dataset", "direct_logits"])
 def test_a_probe_that_is_not_finite_is_refused(name):
     """Finite weights and hidden states; the logits overflow."""
     model, data = tiny_model(), probe_data(name, 3)

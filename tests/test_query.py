@@ -18,7 +18,8 @@ def experiment(folder, coordinates) -> Experiment:
     config = {**CONFIG, "gradients": {"coordinates": coordinates}}
     (folder / "heads" / "targets").mkdir(parents=True)
     for name, target in config["targets"].items():
-        chosen = target["probe"], "L1H1", "auto", "prefix_matching"
+        unit = "L1H1", "head", "L1H1"
+        chosen = target["probe"], *unit, "auto", "prefix_matching"
         found = Target(*chosen, 0.5, None, {}, True)
         path = folder / "heads" / "targets" / f"{name}.json"
         write_choice(path, found, identity("heads", config, [name]))

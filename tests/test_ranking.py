@@ -227,13 +227,15 @@ def test_a_product_comes_back_with_its_target_and_unit(tmp_path, label, mode):
     np.testing.assert_array_equal(found.vector, vector)
 
 
-def test_token_scores_come_back_by_row(tmp_path):
+def test_what_is_known_of_tokens_comes_back_by_row(tmp_path):
     scores = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)
-    rows = np.array([40, 7, 12])
-    write_tokens(tmp_path / "a.h5", rows, scores, identity("corpus", CONFIG))
+    rows, written = np.array([40, 7, 12]), np.arange(30).reshape(3, 2, 5)
+    stamp = identity("corpus", CONFIG)
+    write_tokens(tmp_path / "a.h5", rows, scores, written, stamp)
     found = read_tokens(tmp_path / "a.h5", CONFIG)
     assert list(found) == rows.tolist()
-    np.testing.assert_array_equal(found[7], scores[1])
+    np.testing.assert_array_equal(found[7].scores, scores[1])
+    np.testing.assert_array_equal(found[7].written, written[1])
 
 
 # Jobs

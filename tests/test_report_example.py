@@ -186,9 +186,9 @@ def _effects(
     window: Window,
 ) -> pd.DataFrame:
     steps = list(range(window.start, window.end + 1, 50))
+    curve = "prefix_matching", "head", "L1H3"
     read = {
-        name: curves(table, "prefix_matching", "L1H3", "induction", steps)
-        for name, table in runs.items()
+        name: curves(table, curve, "induction", steps) for name, table in runs.items()
     }
     none = {"action": "none", "rows": "none", "draw": 0, "rows_changed": 0}
     none["overlap"] = math.nan
@@ -208,12 +208,14 @@ def _choice(final: float, window: Window) -> Choice:
         window_chosen="auto",
         targets={
             "induction": Target(
-                *("induction", "L1H3", "auto", "prefix_matching", final, window),
+                *("induction", "L1H3", "head", "L1H3", "auto"),
+                *("prefix_matching", final, window),
                 controls=dict.fromkeys(CONTROLS["prefix_matching"], 0.02),
                 found=final >= FOUND,
             ),
             "previous_token": Target(
-                *("previous_token", "L0H1", "auto", "previous_token", 0.8, None),
+                *("previous_token", "L0H1", "head", "L0H1", "auto"),
+                *("previous_token", 0.8, None),
                 controls={},
                 found=True,
             ),

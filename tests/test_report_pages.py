@@ -10,6 +10,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from headwater.corpus.rows import Rows, Span
+from headwater.influence.files import RowTokens
 from headwater.report import pages
 from headwater.report.tables import titled
 from headwater.report.visible import plain, visible
@@ -79,7 +80,7 @@ def page_of(
     ).assign(score=212.5, loss=180.25)
     if scores is None:
         scores = np.linspace(-1, 1, letters.shape[1] - 1, dtype=np.float32)
-    tokens = {48123: scores}
+    tokens = {48123: RowTokens(scores, np.array([[88, 60], [89, 0]]))}
     top = pages.top_rows(ranked, cast(Rows, rows), LETTERS, tokens, 10)
     choice = example().choice
     targets = [pages.TopRows("induction", choice.targets["induction"], top)]
@@ -116,6 +117,7 @@ def test_a_row_shows_its_facts_and_each_documents_source() -> None:
         "row 48,123",
         "00.jsonl.zst, line 7, characters 120 to 155 import os",
         "01.jsonl.zst, line 9, characters 0 to 20 · domain prose Chapter I",
+        r"pushes in X < pushes out Y \x00",
     ):
         assert part in text
 
@@ -140,7 +142,8 @@ def test_only_the_wanted_rows_are_shown() -> None:
     ranked = pd.DataFrame({"rank": [1, 2, 3, 1000], "row": [5, 6, 7, 8]}).assign(
         step=1, domain="code", score=1.0, loss=1.0
     )
-    shown = dict.fromkeys((5, 6), np.zeros(0, np.float32))  # no others are known
+    known = RowTokens(np.zeros(0, np.float32), np.zeros((2, 0), np.int64))
+    shown = dict.fromkeys((5, 6), known)  # no others are known
     top = pages.top_rows(ranked, cast(Rows, rows), LETTERS, shown, 2)
     assert [row.row for row in top] == [5, 6]
 
@@ -222,7 +225,7 @@ def test_a_row_without_scores_has_no_colour() -> None:
 
 
 def test_pieces_are_coloured_by_their_share() -> None:
-    page = page_of("abcd", scores=np.array([1.0, -2.0, 0.5]))
+    page = page_of("abcd", scores=np.array([1.0, -2.0, 0.5], np.float32))
     for letter, part in [
         ("a", 'class="helps" style="--s:0.50" title="+1"'),
         ("b", 'class="hinders" style="--s:1.00" title="-2"'),

@@ -50,6 +50,53 @@ def test_stored_scores_agree_with_exact_ones(finished) -> None:
     assert (table["spearman"] > 0.95).all()
 
 
+def test_neurons_and_circuits_are_targets_like_heads(finished) -> None:
+    """Scored, compared with exact scores, followed through every arm, shown."""
+    folder = results(finished)
+    targets = yaml.safe_load(
+        (finished[1] / f"config/smoke-{finished[0]}.yaml").read_text()
+    )["targets"]
+    others = {name: t["unit"] for name, t in targets.items() if "unit" in t}
+    assert {"neuron", "circuit"} <= set(others)
+    fidelity = pd.read_csv(folder / "influence/fidelity.tsv", sep="\t")
+    assert set(others) <= set(fidelity["target"])
+    ranked = {
+        name: pd.read_csv(folder / f"influence/{name}.tsv", sep="\t").set_index("row")
+        for name in others
+    }
+    for table in ranked.values():
+        assert np.isfinite(table["score"]).all()
+        assert table["score"].std() > 0
+    first, second = (
+        ranked[name]["score"].sort_index() for name in ("neuron", "circuit")
+    )
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.99
+    effects = pd.read_csv(folder / "evaluation/control_units.tsv", sep="\t")
+    followed = effects[effects["arm"] != "baseline"].groupby("target")
+    assert followed["unit"].first()[list(others)].to_dict() == others
+    assert (
+        followed["probe_change"].agg(lambda x: x.abs().max())[list(others)] > 0
+    ).all()
+    assert np.isfinite(followed.get_group(("neuron",))["area_ratio"]).all()
+    page = (folder / "report/top_rows.html").read_text()
+    assert f"neuron {others['neuron']}" in page
+    assert page.count("pushes in</span>") == 5 * len(targets)
+
+
+def test_a_stored_neuron_is_asked(finished) -> None:
+    name, clone = finished
+    words = ["L1N3", "--probe", "activation", "--data", "resources/probes/code.jsonl"]
+    words += ["--writes", "--configfile", f"config/smoke-{name}.yaml"]
+    command = [sys.executable, "scripts/ask.py", *words]
+    asked = subprocess.run(command, cwd=clone, capture_output=True, text=True)
+    assert asked.returncode == 0, asked.stderr
+    lines = asked.stdout.splitlines()
+    ranked = pd.read_csv(results(finished) / "influence/neuron.tsv", sep="\t")
+    assert int(lines[1].split()[1]) == ranked.nsmallest(1, "rank")["row"].item()
+    assert "pushes in:" in lines[2]
+    assert "pushes out:" in lines[3]
+
+
 def test_a_head_that_shares_keys_and_values_is_shown_so(finished) -> None:
     name, clone = finished
     summary = (results(finished) / "report/summary.md").read_text()

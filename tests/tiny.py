@@ -10,9 +10,11 @@ from transformers.models.gpt_neox.configuration_gpt_neox import GPTNeoXConfig
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXForCausalLM
 
 from headwater import cross_entropy as loss
+from headwater.config.target_checks import WITH_ROWS
 from headwater.geometry import Geometry, Head
 from headwater.heads.sequences import repeated_sequences
-from headwater.probes import ProbeData, Repeats, Wanted
+from headwater.models.sites import geometry
+from headwater.probes import PROBES, ProbeData, Repeats, Wanted
 from headwater.training import trainer
 from headwater.units import Block, Mode, Unit, parse
 
@@ -83,9 +85,9 @@ def scattered(count: int, seed: int = 2) -> Repeats:
 
 
 def probe_data(name: str, count: int, seed: int = 2) -> ProbeData:
-    """What a probe of this name can be asked on; random targets for `dataset`."""
+    """What a probe of this name can be asked on; random targets in rows of a file."""
     data = scattered(count, seed)
-    if name != "dataset":
+    if name not in WITH_ROWS:
         return data
     generator, tokens = torch.Generator().manual_seed(seed), data.tokens
     targets = torch.randint(0, VOCABULARY, tokens.shape, generator=generator)
@@ -93,6 +95,16 @@ def probe_data(name: str, count: int, seed: int = 2) -> ProbeData:
     weights *= torch.rand(tokens.shape, generator=generator) < 0.4
     weights[:, -2] += 0.1
     return Wanted(tokens, targets, weights / weights.sum(dim=1, keepdim=True))
+
+
+OF_HEADS = sorted(name for name in PROBES if PROBES[name].subject != "neuron")
+
+
+def ask(name: str, model: nn.Module, label: Head | str, data: ProbeData) -> Tensor:
+    """What a probe finds of a head or another unit, row by row."""
+    probe = PROBES[name]
+    asked = probe.asked_of(parse(str(label), geometry(model), "qkvo"))
+    return probe.function(model, asked, data)
 
 
 @torch.no_grad()
