@@ -49,7 +49,7 @@ def written_logits(
     In logits a step of size 1, less their mean; a norm's scale is left out.
     """
     places = outputs_of(model, unit)
-    unembedding = model.get_output_embeddings().weight[: options.vocabulary]
+    unembedding = model.get_output_embeddings().weight.detach()[: options.vocabulary]
     for batch in run_pass(model, rows, sorted(places), options):
         added = torch.zeros(())
         for site, own in places.items():
