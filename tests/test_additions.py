@@ -200,6 +200,29 @@ ARCHITECTURES = (
     },
 )
 
+UNIT = Addition(
+    new={
+        f"{HEADWATER}/units/values.py": '''"""`L1V0`: the values of a group of heads."""
+
+from headwater.units.base import ATTENTION, Block, Sort
+
+
+def _blocks(place, sizes, mode):
+    columns = sizes.columns("v", place.number)
+    yield Block(place.label, "v", place.layer, ATTENTION, False, columns, sizes.hidden)
+
+
+SORT = Sort(
+    word="value map",
+    form="L{}V{}",
+    count=lambda sizes: sizes.groups,
+    heads=lambda place, sizes: [],
+    blocks=_blocks,
+)
+'''
+    },
+)
+
 FIGURE = Addition(
     new={
         "scripts/plot_spread.py": '''"""The figure of how the scores are spread."""
@@ -318,6 +341,7 @@ ADDITIONS = {
     "probe": PROBE,
     "kind": KIND,
     "architecture": ARCHITECTURE,
+    "unit": UNIT,
     "source": SOURCE,
     "figure": FIGURE,
 }
@@ -325,6 +349,7 @@ FILES = {
     "probe": 2,
     "kind": 1,
     "architecture": 2,
+    "unit": 1,
     "source": 2,
     "figure": 4,
     "rule": 2,
@@ -369,6 +394,8 @@ def config_of(clone: Path) -> str:
     del config["corpus"]["shards"]
     config["model"] |= {"architecture": "starcoder2", "num_key_value_heads": 1}
     config["targets"]["own"] = {"probe": "current_token", "head": "auto"}
+    config["targets"]["values"] = {"probe": "induction", "unit": "L0V0+L1V0"}
+    config["gradients"]["units"] = ["L*H*", "L*V*", "L0V0+L1V0"]
     top = config["arms"]["remove_top"]
     config["arms"] = {"middle": {**top, "rows": "middle", "target": "own"}}
     (clone / "config/toy.yaml").write_text(yaml.safe_dump(config))
@@ -393,7 +420,7 @@ def test_an_addition_touches_the_files_of_the_table(
     clone, counts = enlarged
     assert counts == FILES
     table = (clone / "docs/architecture.md").read_text()
-    rooms = ("probes", "models", "sources")
+    rooms = ("probes", "models", "sources", "units")
     named = [f"{room}/<name>.py" for room in rooms]
     assert all(name in table for name in (*named, "kinds.py", "plot_<name>.py"))
 
@@ -408,6 +435,15 @@ def test_an_architecture_is_trained_and_scored(toy: Path) -> None:
     config = json.loads((toy / "checkpoints/step48/config.json").read_text())
     assert (config["model_type"], config["num_key_value_heads"]) == ("starcoder2", 1)
     assert (toy / "curvature/start.h5").is_file()
+
+
+def test_a_sort_of_unit_is_stored_and_scored(toy: Path) -> None:
+    store = zarr.open_group(toy / "gradients/start/0000.zarr", mode="r")
+    assert {"L1H2", "L0V0", "L1V0", "L0V0+L1V0"} <= set(store.attrs["units"])
+    ranked = pd.read_csv(toy / "influence/values.tsv", sep="\t")
+    assert ranked["score"].std() > 0
+    page = (toy / "report/top_rows.html").read_text()
+    assert "circuit L0V0+L1V0" in page
 
 
 def test_a_kind_picks_its_rows_and_is_worded(toy: Path) -> None:
