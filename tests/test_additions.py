@@ -202,20 +202,20 @@ ARCHITECTURES = (
 
 UNIT = Addition(
     new={
-        f"{HEADWATER}/units/values.py": '''"""`L1V0`: the values of a group of heads."""
+        f"{HEADWATER}/units/output.py": '''"""`L1O0`: what a head writes, without what it attends to."""
 
 from headwater.units.base import ATTENTION, Block, Sort
 
 
 def _blocks(place, sizes, mode):
-    columns = sizes.columns("v", place.number)
-    yield Block(place.label, "v", place.layer, ATTENTION, False, columns, sizes.hidden)
+    inputs = sizes.outputs(place.number)
+    yield Block(place.label, "o", place.layer, ATTENTION, True, inputs, sizes.hidden)
 
 
 SORT = Sort(
-    word="value map",
-    form="L{}V{}",
-    count=lambda sizes: sizes.groups,
+    word="output map",
+    form="L{}O{}",
+    count=lambda sizes: sizes.heads,
     heads=lambda place, sizes: [],
     blocks=_blocks,
 )
@@ -394,8 +394,8 @@ def config_of(clone: Path) -> str:
     del config["corpus"]["shards"]
     config["model"] |= {"architecture": "starcoder2", "num_key_value_heads": 1}
     config["targets"]["own"] = {"probe": "current_token", "head": "auto"}
-    config["targets"]["values"] = {"probe": "induction", "unit": "L0V0+L1V0"}
-    config["gradients"]["units"] = ["L*H*", "L*V*", "L0V0+L1V0"]
+    config["targets"]["output"] = {"probe": "induction", "unit": "L0O0+L1O0"}
+    config["gradients"]["units"] = ["L*H*", "L*O*", "L0O0+L1O0"]
     top = config["arms"]["remove_top"]
     config["arms"] = {"middle": {**top, "rows": "middle", "target": "own"}}
     (clone / "config/toy.yaml").write_text(yaml.safe_dump(config))
@@ -439,11 +439,11 @@ def test_an_architecture_is_trained_and_scored(toy: Path) -> None:
 
 def test_a_sort_of_unit_is_stored_and_scored(toy: Path) -> None:
     store = zarr.open_group(toy / "gradients/start/0000.zarr", mode="r")
-    assert {"L1H2", "L0V0", "L1V0", "L0V0+L1V0"} <= set(store.attrs["units"])
-    ranked = pd.read_csv(toy / "influence/values.tsv", sep="\t")
+    assert {"L1H2", "L0O3", "L1O0", "L0O0+L1O0"} <= set(store.attrs["units"])
+    ranked = pd.read_csv(toy / "influence/output.tsv", sep="\t")
     assert ranked["score"].std() > 0
     page = (toy / "report/top_rows.html").read_text()
-    assert "circuit L0V0+L1V0" in page
+    assert "circuit L0O0+L1O0" in page
 
 
 def test_a_kind_picks_its_rows_and_is_worded(toy: Path) -> None:
