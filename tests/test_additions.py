@@ -202,7 +202,7 @@ ARCHITECTURES = (
 
 UNIT = Addition(
     new={
-        f"{HEADWATER}/units/output.py": '''"""`L1O0`: what a head writes, without what it attends to."""
+        f"{HEADWATER}/units/output.py": '''"""`L1O0`: the output map of a head."""
 
 from headwater.units.base import ATTENTION, Block, Sort
 
