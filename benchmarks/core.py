@@ -29,7 +29,7 @@ from headwater.models import sections, sites
 from headwater.models.sites import final_hidden, geometry, readers
 from headwater.projection.coordinates import Projection, all_coordinates
 from headwater.projection.writer import GradientWriter, fill_store
-from headwater.units import parse
+from headwater.units import EVERY_HEAD, matching, parse
 
 VOCABULARY, REAL = 50304, 50277
 SHAPES = {  # hidden, layers, heads, intermediate; more of the config's section `model`
@@ -95,15 +95,17 @@ def limit_step(model: PreTrainedModel, rows: Tensor) -> None:
 
 @dataclass
 class Core:
-    """The core's own passes over given rows, all heads."""
+    """The core's own passes over given rows, all units of a pattern."""
 
     model: PreTrainedModel
     batch_size: int
+    pattern: str = EVERY_HEAD
 
     def __post_init__(self) -> None:
         sizes = geometry(self.model)
-        self.heads = [parse(str(head), sizes, "qkvo") for head in sizes.all_heads()]
-        self.blocks = blocks_of(self.heads)
+        labels = matching(self.pattern, sizes)
+        self.units = [parse(label, sizes, "qkvo") for label in labels]
+        self.blocks = blocks_of(self.units)
         widths: dict[str, int] = {}
         for block in self.blocks:
             widths[block.left], widths[block.right] = block.shape
@@ -116,40 +118,40 @@ class Core:
         return PassOptions(self.batch_size, seed, REAL)
 
     def vectors(self, probes: int) -> Vectors:
-        """Random products of every head."""
-        flat = {head: torch.randn(head.size, probes) for head in self.heads}
+        """Random products of every unit."""
+        flat = {unit: torch.randn(unit.size, probes) for unit in self.units}
         products = [
-            Product("x", h, np.empty(0)) for h in self.heads for _ in range(probes)
+            Product("x", u, np.empty(0)) for u in self.units for _ in range(probes)
         ]
         columns = {
-            h: list(range(i * probes, (i + 1) * probes))
-            for i, h in enumerate(self.heads)
+            u: list(range(i * probes, (i + 1) * probes))
+            for i, u in enumerate(self.units)
         }
         return Vectors(products, flat, columns)
 
     def scores(self, rows: Tensor, vectors: Vectors) -> None:
-        """Exact scores of all heads."""
-        for _, gradients in gradients_of(self.model, rows, self.heads, self.options()):
+        """Exact scores of all units."""
+        for _, gradients in gradients_of(self.model, rows, self.units, self.options()):
             vectors.scores(gradients).cpu()
 
     def stored(self, rows: Tensor, folder: Path, bits: int) -> None:
-        """Gradients of all heads into a store."""
+        """Gradients of all units into a store."""
         projections = {
-            head: Projection(all_coordinates(self.factors, head.blocks), bits, 0)
-            for head in self.heads
+            unit: Projection(all_coordinates(self.factors, unit.blocks), bits, 0)
+            for unit in self.units
         }
         writer = GradientWriter(folder, {}, 0, len(rows), projections)
         fill_store(writer, self.model, rows, self.factors.bases, self.options())
 
     def covariances(self, rows: Tensor) -> None:
         """First pass of EK-FAC."""
-        passes = run_pass(self.model, rows, sites_of(self.heads), self.options(1))
+        passes = run_pass(self.model, rows, sites_of(self.units), self.options(1))
         fit_covariances((batch.traces for batch in passes), self.blocks)
 
     def lambdas(self, rows: Tensor) -> None:
         """Second pass of EK-FAC."""
         bases = self.factors.bases
-        passed = gradients_of(self.model, rows, self.heads, self.options(2), bases)
+        passed = gradients_of(self.model, rows, self.units, self.options(2), bases)
         fit_lambdas(gradients for _, gradients in passed)
 
 
@@ -160,7 +162,8 @@ def turn(
     if variant in ("floor", "limit"):
         step = floor_step if variant == "floor" else limit_step
         return lambda: [step(model, part) for part in rows.split(batch)] and None
-    core = Core(model, batch)
+    middle = geometry(model).layers // 2
+    core = Core(model, batch, f"L{middle}N*" if "neurons" in variant else EVERY_HEAD)
     temporary = tempfile.TemporaryDirectory(prefix="headwater-bench-")
     atexit.register(temporary.cleanup)
     folder = Path(temporary.name)
@@ -169,6 +172,8 @@ def turn(
         "scores_all_heads": lambda: core.scores(rows, one),
         "scores_all_heads_8_probes": lambda: core.scores(rows, eight),
         "stored_all_heads": lambda: core.stored(rows, folder / "store.zarr", 4),
+        "scores_layer_neurons": lambda: core.scores(rows, one),
+        "stored_layer_neurons": lambda: core.stored(rows, folder / "store.zarr", 4),
         "covariances": lambda: core.covariances(rows),
         "lambdas": lambda: core.lambdas(rows),
     }[variant]

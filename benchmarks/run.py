@@ -38,6 +38,8 @@ VARIANTS = {
     "scores_all_heads": "exact scores, 1 probe a head",
     "scores_all_heads_8_probes": "exact scores, 8 probes a head",
     "stored_all_heads": "gradients into the store, 4 bits",
+    "scores_layer_neurons": "exact scores, all neurons of the middle layer",
+    "stored_layer_neurons": "their gradients into the store, 4 bits",
     "covariances": "EK-FAC, first pass",
     "lambdas": "EK-FAC, second pass",
 }
