@@ -37,6 +37,7 @@ def projections(snakemake, config, units):
     factors = read_factors(Path(snakemake.input.factors), config)
     probes = [read_probe_gradient(Path(p), config) for p in snakemake.input.probes]
     kept = {}
+    factors.check(block for unit in units for block in unit.blocks)
     for unit in units:
         count = settings["coordinates"]
         own = [probe.gradient for probe in probes if probe.unit == str(unit)]

@@ -127,7 +127,7 @@ def with_target(config: dict) -> dict:
 @pytest.mark.parametrize("stage", list(SECTIONS))
 @pytest.mark.parametrize("targets", [[], ["induction"], ["copies"]])
 def test_a_new_target_leaves_all_results_as_they_are(stage, targets):
-    """So with any `gradients.heads` but `targets`, the store is not made again."""
+    """So with any `gradients.units` but `targets`, the store is not made again."""
     found = identity(stage, CONFIG, targets, shard="0000")
     assert not is_stale(found, with_target(CONFIG))
 

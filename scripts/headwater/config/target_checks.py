@@ -75,6 +75,8 @@ def _target_is_stored(
     stored, label = config["gradients"]["units"], asked(target)
     if config["influence"]["method"] == "exact" or not isinstance(stored, list):
         return
+    if _both(target):
+        return
     if label == "auto":
         every = set(units_meant([EVERY_HEAD], config))
         if not every <= set(units_meant(stored, config)):
@@ -101,7 +103,7 @@ def _unit_in_model(
     config: Config, key: Key, target: dict[str, Any]
 ) -> Iterator[Problem]:
     label, place = asked(target), (*key, _key_of(target))
-    if "unit" in target and target["head"] != "auto":
+    if _both(target):
         text = f"there is head: {target['head']}, too; name one of them"
         yield Problem((*key, "unit"), text)
         return
@@ -112,9 +114,14 @@ def _unit_in_model(
     unit = unit_of(label, config)
     if lack := unit.lacks(SUBJECTS.get(target["probe"], HEAD)):
         yield Problem(place, f"{label}: the probe {target['probe']} {lack}")
-    if config["window"]["target"] == key[-1] and not unit.heads:
+    followed = unit.heads or target["probe"] in WITH_ROWS  # said elsewhere
+    if config["window"]["target"] == key[-1] and not followed:
         text = f"{key[-1]}: {unit.word} {label} has no head whose curve sets a window"
         yield problem("window.target", text)
+
+
+def _both(target: dict[str, Any]) -> bool:
+    return "unit" in target and target["head"] != "auto"
 
 
 def _key_of(target: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from headwater.errors import HeadwaterError
 from headwater.gradients.blocks import Bases, Matrices, block_sides, blocks_of
 from headwater.gradients.capture import Traces
 from headwater.gradients.flat import gradients_of, sites_of, split_blocks
@@ -51,6 +52,19 @@ class Factors:
     lambdas: Matrices
     rows: int
     hessian: str = "ekfac"
+
+    def check(self, blocks: Iterable[Block]) -> None:
+        """See that blocks are among those that were fitted.
+
+        Raises:
+            HeadwaterError: one is not; its unit is named.
+        """
+        for block in blocks:
+            if block.own not in self.bases:
+                raise HeadwaterError(
+                    f"{block.unit}: the factors hold no such unit, as they were fitted "
+                    "when the config named others; fit them again (snakemake curvature)"
+                )
 
 
 def fit_covariances(batches: Iterable[Traces], blocks: list[Block]) -> Bases:

@@ -28,7 +28,11 @@ def solve(
     Args:
         factors: of the unit's blocks, of any kind.
         alpha: damping relative to the mean lambda of each block; above 0.
+
+    Raises:
+        HeadwaterError: the factors lack a unit.
     """
+    factors.check(blocks)
     if factors.hessian == "identity":
         return eigen_gradient(factors, blocks, gradient)
     lambdas, means = flat_lambdas(factors, blocks)

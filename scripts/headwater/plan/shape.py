@@ -38,7 +38,10 @@ def unit_parameters(config: Config) -> int:
 
     A head counts with the K and V that it shares.
     """
-    return max(unit_of(label, config).size for label in _known(config) or ["L0H0"])
+    labels = _known(config)
+    if config["gradients"]["units"] == "targets" and _chosen_later(config):
+        labels = [*labels, "L0H0"]
+    return max(unit_of(label, config).size for label in labels)
 
 
 def stored_units(config: Config) -> Range:
@@ -46,8 +49,11 @@ def stored_units(config: Config) -> Range:
     known = len(_known(config))
     if config["gradients"]["units"] != "targets":
         return Range.exactly(known)
-    unknown = [asked(target) for target in config["targets"].values()].count("auto")
-    return Range(max(1, known), known + unknown)
+    return Range(max(1, known), known + _chosen_later(config))
+
+
+def _chosen_later(config: Config) -> int:
+    return [asked(target) for target in config["targets"].values()].count("auto")
 
 
 def _known(config: Config) -> list[str]:

@@ -144,16 +144,12 @@ def arm(e: Experiment) -> Output:
 
 
 def factors(e: Experiment) -> Output:
-    """Factors of all heads, and of other units named, at one point.
-
-    Those of EK-FAC twice, with its lambdas.
-    """
+    """Factors of all heads, and of other units named, at one point: bases, lambdas."""
     width, units = e.config["model"]["hidden_size"], fitted_units(e.config)
+    blocks = {str(block): block for unit in units for block in unit.blocks}.values()
     sites = {site for unit in units for site in unit.sites}
-    own = sum(len(block.places) ** 2 for unit in units for block in unit.blocks)
-    times = 2 if e.config["curvature"]["hessian"] == "ekfac" else 1
-    numbers = times * (2 * width**2 * len(sites) + own) + sum(u.size for u in units)
-    return Output(Range.exactly(DOUBLE * numbers), ONE_FILE)
+    own = sum(len(b.places) ** 2 + b.shape[0] * b.shape[1] for b in blocks)
+    return Output(Range.exactly(DOUBLE * (2 * width**2 * len(sites) + own)), ONE_FILE)
 
 
 def one_unit(e: Experiment) -> Output:

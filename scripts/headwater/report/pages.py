@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,12 @@ from tokenizers import Tokenizer
 
 from headwater.corpus.rows import Rows, Span
 from headwater.heads.targets import Choice, Target
-from headwater.influence.files import RowTokens
 from headwater.influence.ranking import three_digits
 from headwater.report import TEMPLATES, words
 from headwater.report.visible import visible
+
+if TYPE_CHECKING:  # it needs h5py, which the other pages do not
+    from headwater.influence.files import RowTokens
 
 Titled = Mapping[str, tuple[str, pd.DataFrame]]  # title to explanation and table
 
@@ -73,7 +75,7 @@ def top_rows(
     ranked: pd.DataFrame,
     rows: Rows,
     tokenizer: Tokenizer,
-    known: Mapping[int, RowTokens],
+    known: "Mapping[int, RowTokens]",
     count: int,
 ) -> list[TopRow]:
     """The `count` highest rows of a ranked table, with their text and sources.

@@ -53,12 +53,12 @@ def sharing_sentence(unit: Unit, config: Config) -> str:
     """With which heads it shares keys and values that count; "" if with none."""
     if config["gradients"]["mode"] == "qo":
         return ""
-    sizes = geometry_of(config["model"])
+    sizes, own = geometry_of(config["model"]), unit.heads
     return " ".join(
         f"{head} shares its keys and values with {others}; their gradient is that of "
         "all of these heads."
         for head in unit.heads
-        if (others := ", ".join(map(str, sizes.sharing(head))))
+        if (others := ", ".join(str(h) for h in sizes.sharing(head) if h not in own))
     )
 
 
