@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -12,11 +13,15 @@ from transformers import AutoModelForCausalLM
 import real_model
 from headwater.checkpoints.files import load_model
 from headwater.checkpoints.source import fetch_checkpoint
+from headwater.curvature.ekfac import Factors
 from headwater.geometry import Head
 from headwater.gradients.blocks import blocks_of
+from headwater.gradients.passes import PassOptions
 from headwater.heads.scores import head_scores
 from headwater.heads.sequences import repeated_sequences
 from headwater.identity import identity
+from headwater.influence.files import Product
+from headwater.influence.scores import stream_scores
 from headwater.models.sites import geometry
 from strangers import row_gradients
 from test_corpus_support import small_config
@@ -112,3 +117,23 @@ def test_gradients_of_its_heads_equal_autograd(folder: Path, model) -> None:
     shared = found["L18H6/v"][0], found["L18H7/v"][0], found["L18H0/v"][0]
     assert torch.equal(shared[0], shared[1])
     assert not torch.equal(shared[0], shared[2])
+
+
+def test_exact_scores_of_units_equal_autograd(folder: Path, model) -> None:
+    """Of a head, its group, a neuron and a circuit, with no Hessian."""
+    wide, rows = model.double(), tokens_of(folder)
+    labels = [str(HEAD), "L18G2", "L18N100", "L18H6+L17H4"]
+    units = units_of(wide, labels)
+    widths = {}
+    for block in blocks_of(units):
+        widths[block.left], widths[block.right] = block.shape
+    bases = {name: torch.eye(width).double() for name, width in widths.items()}
+    factors = Factors(bases, {}, 1, "identity")
+    draw = np.random.default_rng(0).normal
+    products = [Product(str(unit), unit, draw(size=unit.size)) for unit in units]
+    scores, _ = stream_scores(wide, rows, factors, products, PassOptions(1))
+    (gradients,) = row_gradients(wide, SHAPE, rows, [*labels[:3], "L17H4"])
+    for product, score in zip(products, scores[0], strict=True):
+        flat = torch.cat([gradients[str(b)].flatten() for b in product.unit.blocks])
+        expected = -float(flat @ torch.from_numpy(product.vector))
+        assert score == pytest.approx(expected, rel=1e-6), product.target
