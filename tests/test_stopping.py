@@ -7,6 +7,7 @@ import torch
 
 from headwater.checkpoints.files import load_state
 from headwater.checkpoints.schedule import checkpoint_steps, mark_ended
+from headwater.identity import FORMAT
 from headwater.steps import ENDED, step_name, step_numbers
 from headwater.training.ranks import END, Ranks
 from headwater.training.recipe import Recipe
@@ -31,7 +32,7 @@ class Finder:
 
 
 def run_in(folder, stop):
-    identity = {"format": 5, "settings": {}}
+    identity = {"format": FORMAT, "settings": {}}
     return Run("baseline", folder, SCHEDULE, True, identity, stop=stop)
 
 

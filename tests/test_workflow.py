@@ -314,7 +314,7 @@ def test_other_questions_and_wrong_ones(finished: Path, tmp_path: Path) -> None:
     for words, reason in (
         (("L5H0", "--probe", "induction"), "L5H0: the model has layers 0..1"),
         (("L1", "--probe", "induction"), "L1 is not in this store"),
-        (("5", "--probe", "induction"), "unit '5': write L1H3 (a head)"),
+        (("5", "--probe", "induction"), "'5' is no unit; write L1H3"),
         (("L0H1", "--like", "1"), "row 1: not in the window"),
         (("L0H1", "--probe", "dataset"), "--data goes with --probe dataset"),
     ):
