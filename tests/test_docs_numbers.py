@@ -10,11 +10,18 @@ from headwater.tables import read_table
 
 REPOSITORY = Path(__file__).parents[1]
 RUNS = REPOSITORY / "docs/runs"
-SPEC = importlib.util.spec_from_file_location(
-    "quote", REPOSITORY / "benchmarks" / "quote.py"
-)
-quote = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(quote)
+
+
+def benchmark(name: str):
+    """A file of benchmarks/, as a module."""
+    path = REPOSITORY / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+quote, lds = benchmark("quote"), benchmark("lds")
 TEXTS = {page.name: page.read_text(encoding="utf-8") for page in quote.PAGES}
 
 
@@ -54,3 +61,9 @@ def test_a_summary_of_verdicts_is_that_of_its_table(folder: Path) -> None:
     if "study" in folder.name:
         for line in verdict_table(table):
             assert line in text
+
+
+def test_the_scores_of_the_bank_are_those_of_its_table() -> None:
+    lines = "\n".join(lds.lines(read_table(RUNS / "bank/lds.tsv"))) + "\n"
+    assert lines == (RUNS / "bank/summary.md").read_text(encoding="utf-8")
+    assert lines.count("\n") > 15
