@@ -67,3 +67,34 @@ def test_the_scores_of_the_bank_are_those_of_its_table() -> None:
     lines = "\n".join(lds.lines(read_table(RUNS / "bank/lds.tsv"))) + "\n"
     assert lines == (RUNS / "bank/summary.md").read_text(encoding="utf-8")
     assert lines.count("\n") > 15
+
+
+def cells(page: str, heading: str) -> list[list[str]]:
+    """The lines of the table below its first heading, without stars."""
+    lines = TEXTS[page].split(f"| {heading} |", 1)[1].splitlines()[2:]
+    rows = lines[: lines.index("")]
+    return [[c.strip() for c in row.replace("*", "").split("|")[1:-1]] for row in rows]
+
+
+def test_the_census_of_the_finished_model_is_its_table() -> None:
+    heads = read_table(RUNS / "smollm2/heads.tsv")
+    best = heads.sort_values("prefix_matching", ascending=False)
+    shown = cells("a-finished-model.md", "head")
+    names = ("", "_before", "_after", "_shuffled")
+    for row, (_, line) in zip(shown, best.iterrows(), strict=False):
+        values = [f"{line['prefix_matching' + name]:.2f}"[1:] for name in names]
+        assert row == [line["head"], values[0], ", ".join(values[1:3]), values[3]]
+    found = (heads["prefix_matching"] > 0.3).sum()
+    text = TEXTS["a-finished-model.md"]
+    assert f"Of {len(heads)} heads {found} are above .3" in text
+
+
+def test_the_domains_of_the_finished_model_are_their_tables() -> None:
+    tables = [
+        read_table(RUNS / f"smollm2/{name}.domains.tsv").set_index("domain")
+        for name in ("induction", "group")
+    ]
+    for row in cells("a-finished-model.md", "domain"):
+        name = row[0].split(" ")[0]
+        shares = [tables[0]["share"][name], *(t["share_top"][name] for t in tables)]
+        assert row[1:] == [f"{100 * share + 1e-9:.0f} %" for share in shares]
