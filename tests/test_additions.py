@@ -439,7 +439,7 @@ def test_an_architecture_is_trained_and_scored(toy: Path) -> None:
 
 def test_a_sort_of_unit_is_stored_and_scored(toy: Path) -> None:
     store = zarr.open_group(toy / "gradients/start/0000.zarr", mode="r")
-    assert {"L1H2", "L0O3", "L1O0", "L0O0+L1O0"} <= set(store.attrs["units"])
+    assert {"L1H1", "L0O1", "L1O0", "L0O0+L1O0"} <= set(store.attrs["units"])
     ranked = pd.read_csv(toy / "influence/output.tsv", sep="\t")
     assert ranked["score"].std() > 0
     page = (toy / "report/top_rows.html").read_text()
@@ -485,4 +485,4 @@ def test_a_rule_runs_and_has_its_jobs_counted(toy: Path) -> None:
     assert jobs((toy.parent.parent / "toy.txt").read_text())["count_scores"] == 1
     planned = run(toy.parent.parent, "plan", config="config/toy.yaml")
     assert planned.returncode == 0, planned.stdout[-4000:]
-    assert "\tcount_scores\t3\t" in (toy / "plan.tsv").read_text()
+    assert "\tcount_scores\t4\t" in (toy / "plan.tsv").read_text()
