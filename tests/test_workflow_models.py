@@ -111,6 +111,8 @@ def test_a_head_that_shares_keys_and_values_is_shown_so(finished) -> None:
 
 def test_what_a_head_shares_can_be_left_out(finished) -> None:
     name, clone = finished
+    if not SHARED[name]:
+        pytest.skip("its heads share nothing")
     config = yaml.safe_load((clone / f"config/smoke-{name}.yaml").read_text())
     config["gradients"]["mode"] = "qo"
     (clone / "config/own.yaml").write_text(yaml.safe_dump(config))
