@@ -5,9 +5,8 @@ from pathlib import Path
 
 from headwater.heads.scores import head_scores, scores_table
 from headwater.heads.sequences import CHOOSING, draw_sequences
-from headwater.heads.targets import find_head
+from headwater.heads.targets import find_head, heads_meant
 from headwater.identity import Config
-from headwater.models.sections import asked, unit_of
 from headwater.models.sites import Model
 from headwater.probes import PROBES
 
@@ -26,8 +25,7 @@ def head_finder(
     count = config["heads"]["sequences"]
     data = draw_sequences(CHOOSING, count, held_out, tokenizer, config)
     target = config["targets"][config["window"]["target"]]
-    score, wanted = PROBES[target["probe"]].tracks, asked(target)
-    some = [str(h) for h in unit_of(wanted, config).heads] if wanted != "auto" else None
+    score, some = PROBES[target["probe"]].tracks, heads_meant(target, config)
 
     def find(model: Model) -> str | None:
         before = model.config._attn_implementation

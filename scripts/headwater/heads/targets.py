@@ -256,6 +256,14 @@ def spread_points(window: Window, count: int, checkpoints: list[int]) -> list[in
     return points
 
 
+def heads_meant(settings: Config, config: Config) -> list[str] | None:
+    """The heads that a target's unit has parts of; None for `auto`: any."""
+    label = asked(settings)
+    if label == "auto":
+        return None
+    return [str(head) for head in unit_of(label, config).heads]
+
+
 def choose_target(settings: Config, scores: "pd.DataFrame", config: Config) -> Target:
     """The target of a section of the config: its unit, and how its head emerges.
 
@@ -267,7 +275,7 @@ def choose_target(settings: Config, scores: "pd.DataFrame", config: Config) -> T
 
     label, probe = asked(settings), PROBES[settings["probe"]]
     auto = label == "auto"
-    some = None if auto else [str(head) for head in unit_of(label, config).heads]
+    some = heads_meant(settings, config)
     if some == []:
         word = unit_of(label, config).word
         about = settings["probe"], label, word, "", "given", PROBE_VALUE
