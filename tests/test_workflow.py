@@ -316,7 +316,7 @@ def test_other_questions_and_wrong_ones(finished: Path, tmp_path: Path) -> None:
         (("L1", "--probe", "induction"), "L1 is not in this store"),
         (("5", "--probe", "induction"), "'5' is no unit; write L1H3"),
         (("L0H1", "--like", "1"), "row 1: not in the window"),
-        (("L0H1", "--probe", "dataset"), "--data goes with --probe dataset"),
+        (("L0H1", "--probe", "dataset"), "--data goes with the probes activation"),
     ):
         result = ask(finished, *words)
         assert result.returncode == 1
