@@ -226,6 +226,7 @@ rule score_variants:
             shard=GRADIENT_SHARDS,
         ),
         target="<results>/heads/targets/{target}.json",
+        scores="<results>/influence/{target}.zarr",
         head_scores="<results>/heads/scores.tsv",
         held_out="<results>/corpus/held_out.zarr",
         tokenizer="<results>/corpus/tokenizer",
@@ -247,7 +248,7 @@ rule score_variants:
         runtime=longer(120),
     params:
         code=digest("score_variants"),
-        settings=section("curvature", "gradients", "influence"),
+        settings=section("curvature", "gradients", "influence", "training"),
     script:
         "../scripts/score_variants.py"
 

@@ -12,9 +12,10 @@ from headwater.influence.files import read_losses, read_scores
 from headwater.interventions.arms import arm_rows, overlap, pick_rows, reordered
 from headwater.interventions.facts import RowFacts, read_facts
 from headwater.interventions.files import write_arm
-from headwater.interventions.kinds import KINDS, alike_of, is_compared
+from headwater.interventions.kinds import KINDS, alike_of, is_compared, score_of
 from headwater.interventions.matching import achieved
 from headwater.interventions.rowfile import read_rows
+from headwater.interventions.scores import DEFAULT
 from headwater.interventions.subsets import drawn_by
 from headwater.seeds import stable_seed
 
@@ -29,6 +30,8 @@ def known_facts(inputs, settings, window, config):
             numbers["loss"] = losses / (window.rows.width - 1)
         else:
             numbers |= read_facts(path, config)
+    if (name := score_of(settings)) != DEFAULT:
+        numbers["score"] = numbers[name]
     if "file" in settings:
         rows = range(window.first, window.first + len(window))
         numbers["file"] = read_rows(Path(inputs.file), rows, settings["sha256"])

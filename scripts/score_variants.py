@@ -1,4 +1,4 @@
-"""Scores of all rows by other dampings, Hessians and parts of the head."""
+"""Scores of all rows by every other formula of `interventions/scores`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from headwater import job
-from headwater.checkpoints.files import load_model
+from headwater.checkpoints.files import adam_steps, can_resume, load_model
 from headwater.corpus.holdout import token_counts
 from headwater.curvature.ekfac import fit_factors
 from headwater.curvature.files import read_factors
@@ -16,11 +16,15 @@ from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import choose_target, open_window, read_target
 from headwater.identity import identity
 from headwater.influence.average import PointScores, within
+from headwater.influence.derived import derived_scores
+from headwater.influence.files import read_losses
 from headwater.influence.stored_variants import Point, stored_scores
 from headwater.interventions.facts import write_facts
+from headwater.interventions.scores import DEFAULT
 from headwater.models.sections import unit_of
+from headwater.models.sites import block_of
 from headwater.probes import find_probe
-from headwater.projection.store import store_parts
+from headwater.projection.store import UnitRows, store_parts
 from headwater.seeds import stable_seed
 from headwater.stores import open_group
 from headwater.tables import read_table
@@ -63,7 +67,8 @@ class Asked:
 
     def at(self, checkpoint, factors):
         """The products of every variant at one checkpoint."""
-        model = load_model(Path(checkpoint), self.config).to(job.device())
+        folder = Path(checkpoint)
+        model = load_model(folder, self.config).to(job.device())
         own = self.units[:1]
         return Point(
             factors=read_factors(Path(factors), self.config),
@@ -73,7 +78,13 @@ class Asked:
                 for unit in self.units
             },
             damping=self.config["influence"]["damping"],
+            steps=self._steps(folder, model) if can_resume(folder) else None,
         ).products()
+
+    def _steps(self, folder, model):
+        """By which Adam divides the gradient of the unit there."""
+        held = adam_steps(folder, model, self.config)
+        return {str(b): block_of(held, b).double() for b in self.units[0].blocks}
 
 
 def main(snakemake):
@@ -82,6 +93,7 @@ def main(snakemake):
         choice, window = open_window(inputs.window, inputs.rows, config)
         asked = Asked(snakemake, window, config)
         shards, found = config["gradients"]["shards"], None
+        norms = PointScores(len(window), 1, len(choice.points))
         for point, step in enumerate(choice.points):
             vectors = asked.at(inputs.checkpoints[point], inputs.factors[point])
             if found is None:
@@ -90,7 +102,13 @@ def main(snakemake):
             for part, store in store_parts(stores, step, window, config):
                 place = within(part, range(len(window)))
                 found.add(point, place, stored_scores(store, vectors))
+                own = UnitRows(store, str(asked.units[0])).norms()
+                norms.add(point, place, own[:, None])
         facts = dict(zip(vectors, found.means(), strict=True))
+        del facts[DEFAULT]  # which `<target>.zarr` holds
+        points = found.scores[:, list(vectors).index(DEFAULT)]
+        losses = read_losses([Path(inputs.scores)], config)
+        facts |= derived_scores(points, next(norms.means()), losses)
         stamp = identity("influence", config, [target], target=target)
         write_facts(Path(snakemake.output[0]), facts, stamp)
         job.logger.info("variants of %s: %s", target, ", ".join(facts))

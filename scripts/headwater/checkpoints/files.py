@@ -11,7 +11,9 @@ Written under another name and renamed when whole. A folder without one of its f
 refused. Weights alone (`optimizer=None`) make a checkpoint that cannot be resumed from.
 """
 
+import copy
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -194,6 +196,26 @@ def load_optimizer(
             state["step"] = step.to(parameter.device, copy=True)
             for moment in MOMENTS:
                 state[moment] = moments[f"{name}.{moment}"].to(parameter.device)
+
+
+def adam_steps(folder: Path, model: Model, config: Config) -> Model:
+    """A copy of the model that holds, for each weight, Adam's divisor `sqrt(v) + eps`.
+
+    `v` is corrected for its beginning, as in the update. Weights without a state, which
+    were never trained, have infinity.
+
+    Raises:
+        HeadwaterError: the checkpoint holds no optimizer state, or a damaged one.
+    """
+    recipe = config["training"]
+    moments = load_tensors(folder / OPTIMIZER_FILE)
+    grown = 1 - recipe["betas"][1] ** float(moments["step"])
+    held = copy.deepcopy(model)
+    for name, parameter in held.named_parameters():
+        seen = moments.get(f"{name}.exp_avg_sq")
+        size = math.inf if seen is None else (seen / grown).sqrt() + recipe["eps"]
+        parameter.data.copy_(torch.as_tensor(size).expand_as(parameter))
+    return held
 
 
 def can_resume(folder: Path) -> bool:

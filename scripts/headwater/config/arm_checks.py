@@ -8,8 +8,9 @@ from headwater.config.arms import NAME_LENGTH, arm_fractions, arm_name
 from headwater.config.registry import Config, check, entry_check, names
 from headwater.config.target_checks import target_problem
 from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS
+from headwater.interventions.kinds import KINDS, facts_of, score_of
 from headwater.interventions.runs import BASELINE
+from headwater.interventions.scores import DEFAULT, SCORES
 from headwater.problems import Key, Problem
 from headwater.suggestions import unknown_name
 from headwater.unreadable import stand_in
@@ -20,6 +21,7 @@ _OWN = {
         "{kind} rows have no target; remove this key",
         "missing; expected the name of a target",
     ),
+    "score": ("{kind} rows are ranked by no score; remove this key", ""),
     "match": ("{kind} rows are not matched; remove this key, or set rows: matched", ""),
     "strata": (
         "{kind} rows have no strata; remove this key, or set rows: strata",
@@ -33,7 +35,7 @@ _OWN = {
     "disjoint": ("{kind} rows are compared with no others; remove this key", ""),
 }
 RESERVED = {BASELINE: "the run without intervention", "bank": "the bank's tables"}
-_FROM_STORE = ("gradient_norm", "gradient_dot")
+_FROM_STORE = {*SCORES} - {DEFAULT}
 
 
 @entry_check("arms")
@@ -51,7 +53,7 @@ def _kind_has_what_it_needs(
         yield Problem((*key, "rows"), unknown_name("kind of rows", name, KINDS))
         return
     kind = KINDS[name]
-    takes = {*kind.keys, *(("target",) if kind.scored else ())}
+    takes = {*kind.keys, *(("target", "score") if kind.scored else ())}
     needs = {*kind.required, *(("target",) if kind.scored else ())}
     for own, (needless, missing) in _OWN.items():
         if own in arm and own not in takes:
@@ -72,16 +74,29 @@ def _kind_has_what_it_needs(
 def _gradients_are_stored(
     config: Config, key: Key, arm: dict[str, Any]
 ) -> Iterator[Problem]:
-    if arm["rows"] not in KINDS or not {*_FROM_STORE} & {*KINDS[arm["rows"]].facts}:
+    if arm["rows"] not in KINDS or not _FROM_STORE & {*facts_of(arm)}:
         return
+    asked = f"{arm['rows']} rows"
+    if (score := score_of(arm)) != DEFAULT:
+        asked = f"{asked} by {score}"
     for section, name, wanted in (
         ("influence", "method", "projected"),
         ("gradients", "coordinates", "all"),
     ):
         if config[section][name] != wanted:
-            text = f"{arm['rows']} rows are found in whole gradient stores"
+            text = f"{asked} are found in whole gradient stores"
             text = f"{text}; set {section}.{name}: {wanted}"
             yield Problem((*key, "rows"), text)
+
+
+@entry_check("arms", "window.checkpoints", "checkpoints")
+def _score_is_known(config: Config, key: Key, arm: dict[str, Any]) -> Iterator[Problem]:
+    place, name = (*key, "score"), score_of(arm)
+    if name not in SCORES:
+        yield Problem(place, unknown_name("score", name, SCORES))
+    elif SCORES[name].several and config["window"]["checkpoints"] < 2:
+        text = f"{name} needs several checkpoints of the window"
+        yield Problem(place, f"{text}; set window.checkpoints, such as 6")
 
 
 @entry_check("arms")

@@ -30,8 +30,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from headwater.interventions.kinds import KINDS
+from headwater.interventions.kinds import KINDS, score_of
 from headwater.interventions.runs import BASELINE
+from headwater.interventions.scores import DEFAULT
 
 LEVEL = 0.05  # of all claims of a table together
 CONFIDENCE = 0.95  # of an interval
@@ -91,7 +92,9 @@ def controls_of(arm: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The arms that a judged arm is compared with, besides the baseline.
 
     They have its action and size, and rows by chance, rows that may explain what helps
-    (or hinders) as its own should, or its kind of rows for the head of another target.
+    (or hinders) as its own should, or its kind of rows for the head of another target
+    or, if its score is none of the paper's, by the paper's. Rows that were drawn beside
+    those of another score are no control.
     """
     own = arms[arm]
     sign = KINDS[own["rows"]].sign
@@ -101,6 +104,10 @@ def controls_of(arm: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
             return False
         kind = KINDS[other["rows"]]
         same_target = other.get("target", own.get("target")) == own.get("target")
+        if score_of(other) != score_of(own):
+            if other["rows"] == own["rows"]:
+                return same_target and score_of(other) == DEFAULT
+            same_target = same_target and not other.get("disjoint", kind.disjoint)
         helps = bool(kind.explains) and KINDS[kind.explains].sign == sign
         other_head = other["rows"] == own["rows"] and not same_target
         return kind.role == "chance" or (helps and same_target) or other_head

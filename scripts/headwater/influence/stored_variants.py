@@ -1,12 +1,7 @@
 """Scores of all rows by other choices, from the gradient stores: no pass over the rows.
 
-damping_<d>    another damping, from a hundredth of the config's to ten times it
-diagonal       the Fisher's diagonal instead of EK-FAC, fitted on as many rows
-qk             query and key alone, where value and output count too
-circuit        the same probe's score for the head, plus that for the head with the
-               highest previous-token score, where the stores have it
-
-Without a Hessian a score is `gradient_dot`, a fact of rows.
+`interventions/scores` says what each of them is. Every one is a product of the stored
+gradients with another vector, so all of them come from one read of the stores.
 """
 
 from collections.abc import Mapping
@@ -24,7 +19,11 @@ from headwater.projection.coordinates import eigen_gradient
 from headwater.projection.store import UnitRows
 from headwater.units import Unit
 
-DAMPINGS = (0.01, 0.1, 10.0)  # of the config's
+DAMPINGS = {  # of the config's
+    "damping_hundredth": 0.01,
+    "damping_tenth": 0.1,
+    "damping_tenfold": 10.0,
+}
 Vector = Float64[np.ndarray, " parameters"]
 Vectors = Mapping[str, Mapping[Unit, Vector]]  # of units whose scores are summed
 
@@ -37,23 +36,35 @@ class Point:
         factors: those of the config, of all units.
         diagonal: the Fisher's diagonal, of the target's unit.
         gradients: of the target's probe, by unit, the target's own first.
+        steps: by which Adam would divide a gradient, of the target's unit; None where
+            the checkpoint has no optimizer state.
     """
 
     factors: Factors
     diagonal: Factors
     gradients: Mapping[Unit, Matrices]
     damping: float
+    steps: Matrices | None = None
 
     def products(self) -> Vectors:
         """Inverse-Hessian-vector products of every variant, in the stores' basis."""
         unit, *others = self.gradients
-        found = {
-            f"damping_{factor * self.damping:g}": {unit: self._solved(unit, factor)}
-            for factor in DAMPINGS
+        own = self._solved(unit)
+        found: dict[str, Mapping[Unit, Vector]] = {
+            "mda": {unit: own},
+            **{
+                name: {unit: self._solved(unit, factor)}
+                for name, factor in DAMPINGS.items()
+            },
+            "diagonal": {unit: self._diagonal(unit)},
         }
-        found["diagonal"] = {unit: self._diagonal(unit)}
-        if {"qk", "v"} <= {block.name for block in unit.blocks}:
-            found["qk"] = {unit: self._part(self._solved(unit), unit, "qk")}
+        if self.steps is not None:
+            found["adam"] = {unit: self._stepped(unit, self.steps)}
+        if len(unit.blocks) > 1:
+            found |= {
+                name: {unit: self._part(own, unit, name)}
+                for name in dict.fromkeys(block.name for block in unit.blocks)
+            }
         if others:
             found["circuit"] = {one: self._solved(one) for one in self.gradients}
         return found
@@ -66,6 +77,11 @@ class Point:
         own = solve(self.diagonal, unit.blocks, self.gradients[unit], self.damping)
         turned = standard_basis(self.diagonal, unit, own)
         return eigen_gradient(self.factors, unit.blocks, turned)
+
+    def _stepped(self, unit: Unit, steps: Matrices) -> Vector:
+        own = self.gradients[unit]
+        divided = {name: own[name] / steps[name] for name in own}
+        return eigen_gradient(self.factors, unit.blocks, divided)
 
     def _part(self, vector: Vector, unit: Unit, name: str) -> Vector:
         kept = [

@@ -10,6 +10,8 @@ gradient_norm   of its loss, with respect to the target's head
 gradient_dot    its score without a Hessian: a plain product of gradients
 lexical         BM25 of its n-grams of tokens for the rows of the target's probe
 file            the user's own scores
+
+Besides, every score of `scores`, under its name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +25,7 @@ from numpy.random import Generator
 
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
+from headwater.interventions.scores import SCORES
 
 DECILES = 10
 
@@ -36,13 +39,15 @@ _FILES = {
     "gradient_dot": "interventions/facts/{target}.gradients.h5",
     "lexical": "interventions/facts/{target}.lexical.h5",
 }
+_OTHER_SCORES = "influence/{target}.variants.h5"
 
 Picked = Int[np.ndarray, " picked"]  # row numbers of the window, ascending
 
 
 def fact_files(facts: Iterable[str], target: str | None) -> list[str]:
     """The files, under results/<experiment>/, that hold these facts; each once."""
-    paths = (_FILES[fact].format(target=target) for fact in facts if fact in _FILES)
+    files = {**dict.fromkeys(SCORES, _OTHER_SCORES), **_FILES}
+    paths = (files[fact].format(target=target) for fact in facts if fact in files)
     return list(dict.fromkeys(paths))
 
 

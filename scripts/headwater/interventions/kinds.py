@@ -14,6 +14,7 @@ from numpy.random import Generator
 from headwater.errors import HeadwaterError
 from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.matching import matched_rows, strata_rows, subset_rows
+from headwater.interventions.scores import DEFAULT
 
 # What arms of a kind are there for: to be compared with chance and with controls; to
 # be chance; to be another explanation of what a judged kind does; to judge scores by.
@@ -74,10 +75,16 @@ def alike_of(arm: Mapping[str, Any]) -> tuple[str, ...]:
     return KINDS[arm["rows"]].alike if own is None else tuple(own)
 
 
+def score_of(arm: Mapping[str, Any]) -> str:
+    """The name of the score that an arm's rows are ranked by."""
+    return str(arm.get("score", DEFAULT))
+
+
 def facts_of(arm: Mapping[str, Any]) -> list[str]:
     """All facts that an arm's rows are picked by, each once."""
     kind = KINDS[arm["rows"]]
-    scores = ("score", "loss") if kind.scored else ()
+    own = score_of(arm)
+    scores = ("score" if own == DEFAULT else own, "loss") if kind.scored else ()
     return list(dict.fromkeys((*scores, *kind.facts, *alike_of(arm))))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headwater.geometry import Geometry, Head
 from headwater.models import Architecture, architecture
-from headwater.units import ATTENTION, Site
+from headwater.units import ATTENTION, Block, Site
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig as ModelConfig
@@ -92,6 +92,16 @@ def output_weight(model: Model, head: Head) -> Float[Tensor, "d_head hidden"]:
     """What a head makes of its output."""
     weight = _inputs_first(model, writer(model, head.layer))
     return geometry(model).split_heads(weight.mT)[:, head.index].mT
+
+
+def block_of(model: Model, block: Block) -> Float[Tensor, "inputs outputs"]:
+    """The part of a model's weights that a block of a unit is."""
+    if block.writes:
+        whole = _inputs_first(model, writer(model, block.layer, block.site))
+        return whole[list(block.places)]
+    maps = readers(model, block.layer, block.site)
+    whole = torch.cat([_inputs_first(model, map_) for map_ in maps], dim=1)
+    return whole[:, list(block.places)]
 
 
 def read_out(

@@ -9,7 +9,8 @@ import pandas as pd
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import TOP_FRACTION
 from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS, alike_of
+from headwater.interventions.kinds import KINDS, alike_of, score_of
+from headwater.interventions.scores import DEFAULT
 from headwater.report.tables import Arms, main_domain
 from headwater.report.visible import plain
 
@@ -98,6 +99,8 @@ def arm_labels(
         label = ACTIONS[arm["action"]].label.format(rows=_rows(arm, domains))
         if arm.get("target", window_target) != window_target:
             label += f" for {arm['target']}"
+        if score_of(arm) != DEFAULT:
+            label += f" by {score_of(arm)}"
         labels[name] = label + (f" ({arm['draws']} draws)" if arm["draws"] > 1 else "")
     often = Counter(labels.values())
     return {

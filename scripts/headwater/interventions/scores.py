@@ -1,0 +1,51 @@
+"""The scores of a target that rows can be ranked by (`arms.<name>.score`).
+
+All but `metagradient` follow from the gradients that `mda` stores, one a row and
+checkpoint, so they cost a read of the stores and no pass over the rows. `g` is a row's
+gradient within the unit, `f` the target's probe, `H` the EK-FAC Hessian with its
+damping, `t` the row's place in the window from 0 to 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DEFAULT = "mda"
+
+
+@dataclass(frozen=True)
+class Score:
+    """How rows are scored.
+
+    Attributes:
+        formula: what it is, in a line.
+        several: whether it needs several checkpoints of the window.
+        trained: whether it needs an optimizer's state.
+    """
+
+    formula: str
+    several: bool = False
+    trained: bool = False
+
+
+SCORES: Mapping[str, Score] = {
+    DEFAULT: Score("-g' (H + damping)^-1 grad f; its mean over checkpoints"),
+    "first_checkpoint": Score("mda at the first checkpoint alone", several=True),
+    "own_time": Score("mda at the last checkpoint before the row", several=True),
+    "remaining": Score("mda x (1 - t): what a row moves, lasts for the rest"),
+    "own_time_remaining": Score("own_time x (1 - t)", several=True),
+    "signed_norm": Score("|g|, with the sign of mda"),
+    "per_loss": Score("mda of the logarithm of the row's loss: mda / loss"),
+    "adam": Score("-g' (sqrt(v) + eps)^-1 grad f, v as AdamW has it", trained=True),
+    "diagonal": Score("mda with the Fisher's diagonal as H"),
+    "gradient_dot": Score("-g' grad f: no Hessian"),
+    "gradient_norm": Score("|g|"),
+    "damping_hundredth": Score("mda with a hundredth of the damping"),
+    "damping_tenth": Score("mda with a tenth of the damping"),
+    "damping_tenfold": Score("mda with ten times the damping"),
+    "qk": Score("the part of mda that query and key have"),
+    "v": Score("the part of mda that the value has"),
+    "o": Score("the part of mda that the output has"),
+    "circuit": Score(
+        "mda, plus that of the head with the highest previous-token score"
+    ),
+}
