@@ -73,7 +73,8 @@ def test_the_banks_tables_are_what_was_trained(judged: Path) -> None:
 def test_every_score_is_judged(judged: Path) -> None:
     table = pd.read_csv(judged / "results/smoke/evaluation/lds.tsv", sep="\t")
     names = "mda mda_previous_token loss repetition lexical gradient_dot gradient_norm"
-    names += " damping_0.001 damping_0.01 damping_1 diagonal qk random"
+    names += " damping_hundredth damping_tenth damping_tenfold diagonal adam qk v o"
+    names += " remaining signed_norm per_loss random"
     assert {*names.split()} <= {*table["score"]} <= {*names.split(), "circuit", AGAIN}
     assert {*table["arm"]} == {"small", "again"}
     assert ALL not in {*table["arm"]}

@@ -28,7 +28,7 @@ from headwater.config.files import (
     tokenizer_problems,
 )
 from headwater.config.processor import settle_precision
-from headwater.config.reading import read_config
+from headwater.config.reading import merged, read_config
 from headwater.config.registry import check_problems
 from headwater.config.schema import MOST_PROBLEMS, fill_defaults, schema_problems
 from headwater.config.study import members
@@ -95,14 +95,18 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
     return config
 
 
-def read_config_file(name: str) -> dict[str, Any]:
+def read_config_file(*names: str) -> dict[str, Any]:
     """The config of a file, for the commands that are not Snakemake.
+
+    Args:
+        names: of the file, or of several, of which later ones win key by key.
 
     Raises:
         HeadwaterError: no such file, not YAML, or one line a mistake.
     """
-    path = Path(name)
-    return load_config(read_config(path), str(path), Path.cwd())
+    paths = [Path(name) for name in names]
+    raw = merged(read_config(path) for path in paths)
+    return load_config(raw, " + ".join(map(str, paths)), Path.cwd())
 
 
 def _broken(known: list[Problem]) -> set[Key]:

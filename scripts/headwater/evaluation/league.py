@@ -1,0 +1,144 @@
+"""The scores side by side, over the banks of several members: `docs/scores.md`.
+
+A bank judges scores in two ways. `lds`: how well sums of a score predict what runs
+without random rows change (`lds`). `area`: what a run without a score's highest rows
+leaves of the area under the head's curve, or reaches with copies of them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from headwater.evaluation.lds import AGAIN
+from headwater.evaluation.verdicts import CONFIDENCE
+from headwater.interventions.kinds import KINDS, score_of
+from headwater.interventions.scores import SCORES
+
+COLUMNS = [
+    *("score", "measure", "asked", "response"),
+    *("n", "mean", "low", "high", "values"),
+]
+LDS, AREA = "lds", "area"
+# Kinds whose rows are the highest of a score; other kinds are a ranking of their own.
+_RANKED = ("top", "strata")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one member's bank and arms found.
+
+    Attributes:
+        arms: the config's section.
+        lds: `evaluation/lds.tsv`.
+        effects: `evaluation/effects.tsv`.
+    """
+
+    arms: Mapping[str, Mapping[str, Any]]
+    lds: pd.DataFrame
+    effects: pd.DataFrame
+
+
+def league_table(members: Mapping[str, Judged], target: str) -> pd.DataFrame:
+    """A line for every score and every way of judging it.
+
+    `asked` is the arm of a bank, or the action, share and kind of an arm of ranked
+    rows; `values` has every member's own, in their order. Intervals are Student's, over
+    members: empty for fewer than two.
+
+    Args:
+        target: whose rows were ranked; arms of other targets are left out.
+    """
+    found: dict[tuple[str, str, str, str], list[float]] = {}
+    for judged in members.values():
+        for key, value in (*_predicted(judged.lds), *_left(judged, target)):
+            found.setdefault(key, []).append(value)
+    lines = [(*key, *_summed(values)) for key, values in found.items()]
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _predicted(lds: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str, str], float]]:
+    for line in lds.itertuples():
+        yield (str(line.score), LDS, str(line.arm), str(line.response)), float(line.lds)
+
+
+def _left(
+    judged: Judged, target: str
+) -> Iterator[tuple[tuple[str, str, str, str], float]]:
+    areas = judged.effects.groupby("arm")["area_ratio"].mean()
+    for name, arm in judged.arms.items():
+        kind = KINDS[arm["rows"]]
+        if name not in areas or kind.role == "bank" or not _of(arm, target):
+            continue
+        by_score = arm["rows"] in _RANKED
+        score = score_of(arm) if by_score else name
+        within = f" within {', '.join(arm['strata'])}" if "strata" in arm else ""
+        asked = f"{arm['action']} {100 * arm['fraction']:g} %{within}"
+        yield (score, AREA, asked, ""), float(areas[name])
+
+
+def _of(arm: Mapping[str, Any], target: str) -> bool:
+    return bool(arm.get("target", target) == target)
+
+
+def _summed(values: list[float]) -> tuple[int, float, float, float, str]:
+    known = np.array([value for value in values if np.isfinite(value)])
+    count, mean = len(known), float(known.mean()) if len(known) else float("nan")
+    half = float("nan")
+    if count > 1:
+        error = float(known.std(ddof=1)) / np.sqrt(count)
+        half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    each = " ".join(f"{value:.4g}" for value in values)
+    return count, mean, mean - half, mean + half, each
+
+
+def page(table: pd.DataFrame, response: str) -> Iterator[str]:
+    """The league as lines of Markdown, the best first by its first column.
+
+    Args:
+        response: by which LDS is shown.
+    """
+    shown = table[(table["response"] == response) | (table["measure"] == AREA)]
+    asked = list(shown[["measure", "asked"]].drop_duplicates().itertuples(index=False))
+    asked.sort(key=lambda one: one.measure != AREA)
+    cells = shown.set_index(["score", "measure", "asked"])
+    names = sorted(
+        dict.fromkeys(shown["score"]),
+        key=lambda name: _place(cells, name, asked),
+    )
+    heads = [f"{'area left' if m == AREA else 'LDS'}, {a}" for m, a in asked]
+    yield f"| score | {' | '.join(heads)} |"
+    yield f"| --- |{' --- |' * len(heads)}"
+    for name in names:
+        own = (_cell(cells, (name, *one)) for one in asked)
+        yield f"| {name} | {' | '.join(own)} |"
+    yield ""
+    for name in names:
+        if name in SCORES:
+            yield f"- `{name}`: {SCORES[name].formula}"
+    if AGAIN in names:
+        yield f"- `{AGAIN}`: the same rows left out in another order of the rows"
+
+
+def _place(cells: pd.DataFrame, name: str, asked: list[Any]) -> tuple[float, ...]:
+    def value(one: Any) -> float:
+        if (name, *one) not in cells.index:
+            return np.inf
+        mean = float(cells.loc[(name, *one), "mean"])
+        sign = 1 if one.measure == AREA and not one.asked.startswith("insert") else -1
+        return sign * mean
+
+    return tuple(value(one) for one in asked)
+
+
+def _cell(cells: pd.DataFrame, key: tuple[str, str, str]) -> str:
+    if key not in cells.index:
+        return ""
+    line = cells.loc[key]
+    scale, form = (100, ".0f") if key[1] == AREA else (1, "+.2f")
+    mean, low, high = (scale * float(line[name]) for name in ("mean", "low", "high"))
+    around = f" [{low:{form}}, {high:{form}}]" if np.isfinite(low) else ""
+    return f"{mean:{form}}{' %' if key[1] == AREA else ''}{around}"
