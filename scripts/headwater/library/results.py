@@ -12,15 +12,15 @@ from headwater.corpus.window import Window
 from headwater.errors import HeadwaterError
 from headwater.heads.targets import Target, read_target, read_window
 from headwater.interventions.runs import run_name
-from headwater.library import retrained
 from headwater.library.places import WINDOW, Places
-from headwater.library.rows import RowReader
 from headwater.library.stamps import known_config
 from headwater.problems import one_line
 from headwater.suggestions import unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from headwater.library.rows import RowReader
 
 
 class Results:
@@ -185,12 +185,16 @@ class Results:
         Example:
             >>> changed = run.arm_rows("remove_top").query("changed")
         """
+        from headwater.library import retrained  # brings pandas
+
         name, number = retrained.arm_and_draw(arm, draw, self.arms)
         path = self._places.there(f"interventions/{run_name(name, number)}.h5")
         return retrained.arm_table(path, self.config, self.rows)
 
     def curves(self, arm: str | None = None) -> "pd.DataFrame":
-        """Every metric of every run at every checkpoint of the window, tidy.
+        """Every metric of every run at every checkpoint, tidy.
+
+        Arms are measured in the window, the baseline before and after it, too.
 
         Args:
             arm: of this arm alone, or `baseline`.
@@ -204,6 +208,8 @@ class Results:
             >>> curve = curves.query("metric == 'prefix_matching' and name == 'L2H3'")
             >>> curve.pivot_table(index="step", columns="run", values="value")
         """
+        from headwater.library import retrained
+
         return retrained.curves(self._places, self.arms, arm)
 
     def effects(self) -> "pd.DataFrame":
@@ -228,13 +234,15 @@ class Results:
         return read_table(self._places.there(name))
 
     @property
-    def reader(self) -> RowReader:
+    def reader(self) -> "RowReader":
         """The stores of its rows, opened."""
         # Opened again from another working directory: stores know paths, no folders.
+        from headwater.library.rows import RowReader  # brings zarr
+
         folder, (known, reader) = self.folder, self._opened
         if folder != known or reader is None:
             reader = RowReader(self._places, self.config)
             self._opened = folder, reader
         return reader
 
-    _opened: tuple[Path | None, RowReader | None] = (None, None)
+    _opened: "tuple[Path | None, RowReader | None]" = (None, None)
