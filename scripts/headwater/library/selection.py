@@ -7,6 +7,7 @@ import numpy as np
 
 from headwater.errors import HeadwaterError
 from headwater.library.results import Results
+from headwater.library.retrained import arm_and_draw
 from headwater.report.visible import plain
 
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
@@ -113,10 +114,9 @@ def of_arm(
         after = np.arange(window.stop, every.stop)
         rows = np.concatenate([before, rows, after])
         told = f"the {len(rows):,} rows of {plain(arm)}, in training order"
-    settings = (
-        run.arms[arm] if arm in run.arms else run.arms[arm.rpartition("-seed")[0]]
-    )
-    return Selection(rows, told, _scored(run, target or settings.get("target")))
+    name, _ = arm_and_draw(arm, 0, run.arms)
+    ranked_for = target or run.arms[name].get("target")
+    return Selection(rows, told, _scored(run, ranked_for))
 
 
 def of_target(run: Results, name: str) -> str:

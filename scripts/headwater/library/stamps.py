@@ -71,12 +71,12 @@ def _stamps(places: Places) -> Iterator[tuple[Path, Config]]:
         for name in places.names(pattern)[:1]:
             path = places.folder / name
             yield path, _object(path / "zarr.json", "attributes", "headwater")
-    for name in places.names("retraining/*/*/trainer.json")[:1]:
-        path = places.folder / name
-        yield path, _object(path, "identity")
     for name in places.names("interventions/*.h5"):
         path = places.there(name)
         yield path, _of_hdf5(path)
+    for name in places.names("retraining/*/*/trainer.json")[:1]:
+        path = places.folder / name
+        yield path, _object(path, "identity")
 
 
 def _object(path: Path, *keys: str) -> Config:
