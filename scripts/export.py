@@ -71,12 +71,13 @@ def main():
     # Slow to import, and nothing for a command that was misspelt.
     from headwater.library.export import export
     from headwater.library.run import open_run
+    from headwater.report.visible import plain
 
     run = open_run(args.run)
     selection = selected(run, args)
-    print(f"{selection.told}, of {run.folder}")
+    print(f"{selection.told}, of {plain(str(run.folder))}")
     made = export(run, selection, args.format, args.output, args.overwrite)
-    print("written:", ", ".join(map(str, made)))
+    print("written:", ", ".join(plain(str(path)) for path in made))
 
 
 if __name__ == "__main__":

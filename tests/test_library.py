@@ -266,6 +266,23 @@ def test_a_run_that_has_just_begun_can_be_opened_and_described(tmp_path):
         run.scores()
 
 
+def test_before_rows_are_scored_text_and_curves_are_there(copied):
+    for stage in ("influence", "interventions", "report"):
+        shutil.rmtree(copied / stage)
+    run = headwater.open(copied)
+    told = repr(run)
+    assert "arms     none" in told
+    assert "not yet  scores, arm_rows, verdicts" in told
+    assert run.tokens(30)["score"].isna().all()
+    assert "".join(run.tokens(30)["text"])[-5:] == run.text(30)[-5:]
+    assert set(run.curves()["run"]) == {"baseline"}
+    for ask in (run.scores, lambda: run.unit("L1H2")):
+        with pytest.raises(
+            HeadwaterError, match=r"influence/induction\.zarr: not there"
+        ):
+            ask()
+
+
 def test_what_is_no_run_is_refused(made, tmp_path):
     results = made.folder.parent
     with pytest.raises(HeadwaterError, match=r"folder; did you mean .*/small\?"):

@@ -160,11 +160,11 @@ class RowReader:
 
     def _token_scores(self, row: int, target: str, length: int) -> np.ndarray:
         """Each token's part of the row's score; missing where it was not computed."""
-        if target not in self._parts:
-            name = f"influence/{target}.tokens.h5"
+        name = f"influence/{target}.tokens.h5"
+        if target not in self._parts and self._places.names(name):
             known = read_tokens(self._places.there(name), self._config)
             self._parts[target] = {row: part.scores for row, part in known.items()}
-        parts = self._parts[target].get(row)
+        parts = self._parts.get(target, {}).get(row)
         if parts is None:
             return np.full(length, np.nan, np.float32)
         return np.append(parts, np.float32(0))  # the last token is only predicted

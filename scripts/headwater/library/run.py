@@ -47,8 +47,11 @@ class Run(Results):
             label: such as `L1H3` (a head), `L1G0`, `L2N17`, `L2MLP`, `L1H3+L0H2`.
 
         Raises:
-            HeadwaterError: no label of a unit, or the model has none such.
+            HeadwaterError: no label of a unit, or the model has none such; or no row
+                is scored yet, so that it is not known which parameters count.
         """
+        if "gradients" not in self.config:
+            self._places.there(f"influence/{self.main}.zarr")
         return TracedUnit(self, unit_of(label, self.config))
 
     def __repr__(self) -> str:

@@ -33,11 +33,15 @@ def _facts(run: Results) -> Iterator[tuple[str, str]]:
         f"{rows.start:,} to {rows.stop - 1:,}",
     )
     at = ", ".join(f"{step:,}" for step in run.points)
-    yield "scored", f"at step {at}, damping {run.config['influence']['damping']:g}"
+    settings = run.config.get("influence")  # known when rows have been scored
+    if settings:
+        yield "scored", f"at step {at}, damping {settings['damping']:g}"
     for name, target in run.targets.items():
         yield "target", f"{plain(name)}: {target.name}, probe {target.probe}"
     yield "arms", ", ".join(map(plain, run.arms)) or "none"
     places = {name: file.format(target=run.main) for name, file in _RESULTS.items()}
+    if "revisions" in run.config["checkpoints"]:  # these have no arms
+        places = {name: places[name] for name in ("scores", "curves")}
     gone = [name for name, file in places.items() if not run.has(file)]
     if gone:
         yield "not yet", ", ".join(gone)
