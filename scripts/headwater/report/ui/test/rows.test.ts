@@ -47,6 +47,7 @@ const rows: Rows = {
   domain: Uint16Array.from([0, 1, 1, 2, 0]),
   planted: Uint8Array.from([0, 1, 1, 0, 0]),
   loss: Float32Array.from([1, 2, 3, NaN, 5]),
+  offset: new Uint16Array(5),
   score: [Float32Array.from([4, -1, NaN, 0, 6])],
   rank: [Uint32Array.from([2, 4, 0, 3, 1])],
   why: [Uint8Array.from([1, 2, 0, 4, 5])],

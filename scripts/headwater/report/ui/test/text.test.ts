@@ -22,10 +22,10 @@ test("white space is marked, and stays", () => {
 });
 
 test("a letter carries eight combining marks at most; the others are counted", () => {
-  const shown = pieces(`e${"\u0301".repeat(1000)}x`);
+  const shown = pieces(`e${"\u0301".repeat(500)}x`);
   assert.deepEqual(shown, [
     { text: `e${"\u0301".repeat(8)}`, mark: false },
-    { text: "[992 more marks]", mark: true },
+    { text: "[492 more marks]", mark: true },
     { text: "x", mark: false },
   ]);
 });
@@ -39,7 +39,7 @@ test("marks beyond the longest text are left out with it", () => {
 test("a long text is cut between characters, and says by how much", () => {
   const shown = pieces("x".repeat(50_000));
   assert.equal(shown[0].text.length, MOST_LETTERS);
-  assert.equal(shown[1].text, "[46,000 more letters]");
+  assert.equal(shown[1].text, "[49,000 more letters]");
   const pair = pieces("x".repeat(MOST_LETTERS - 1) + "👩" + "y");
   assert.ok(!pair.some((piece) => piece.text.includes("\\ud83d")));
 });

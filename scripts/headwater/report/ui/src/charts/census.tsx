@@ -79,8 +79,7 @@ export function CensusChart({ report, census }: { report: Report; census: Census
       )}
       {values && chosen.length === 0 && (
         <p class="note">
-          Press a head (or Enter on it) to draw its curves; several can be compared. A tick marks{" "}
-          {"a head's birth; a frame marks the heads of the targets; brackets the window."}
+          Press a head (or Enter on it) to draw its curves; several can be compared.
         </p>
       )}
     </div>

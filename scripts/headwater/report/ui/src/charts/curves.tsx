@@ -14,6 +14,7 @@ import { armColour } from "./colour.ts";
 import { ENOUGH_DRAWS, armCurves, dodge, nearest } from "./curvedata.ts";
 import type { Curve, Mode, Point } from "./curvedata.ts";
 import { Legend, useHidden } from "./legend.tsx";
+import { Marker } from "./marker.tsx";
 
 const MODES = [
   ["absolute", "as measured"],
@@ -156,6 +157,9 @@ function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) 
                 stroke-width={arms[curve.arm].width}
                 stroke-dasharray={arms[curve.arm].dash}
               />
+              {some(curve.points).map((point) => (
+                <Marker key={point.step} shape={arms[curve.arm].marker} x={x(point.step)} y={y(point.mean)} fill={armColour(arms[curve.arm], isDark)} />
+              ))}
             </g>
           ))}
           {named && <Names {...{ shown, arms, y, right, isDark }} />}
@@ -254,6 +258,12 @@ function moveCursor(event: KeyboardEvent, steps: number[]): void {
 
 function nearestStep(steps: number[], wanted: number): number {
   return nearest(steps.map((step) => ({ step })), wanted)?.step ?? 0;
+}
+
+/** About six points of a curve, for its markers. */
+function some(points: Point[]): Point[] {
+  const each = Math.max(1, Math.round(points.length / 6));
+  return points.filter((_, i) => i % each === each - 1);
 }
 
 function around(curve: Curve, window: Report["window"]): Curve {

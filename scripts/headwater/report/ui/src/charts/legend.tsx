@@ -5,6 +5,7 @@ import { formatList, parseList } from "../view/hash.ts";
 import { useParam, useStore } from "../view/state.ts";
 import { dark } from "../view/theme.ts";
 import { armColour } from "./colour.ts";
+import { Marker } from "./marker.tsx";
 
 /** The arms hidden now, and a way to turn one. */
 export function useHidden(arms: Arm[]): [Set<number>, (arm: number) => void] {
@@ -26,7 +27,7 @@ export function Sample({ arm }: { arm: Arm }) {
   return (
     <svg class="sample" width={28} height={12} aria-hidden="true">
       <line x1={1} x2={27} y1={6} y2={6} stroke={colour} stroke-width={width} stroke-dasharray={arm.dash} />
-      {arm.marker && <circle cx={14} cy={6} r={3} fill={colour} />}
+      <Marker shape={arm.marker} x={14} y={6} fill={colour} />
     </svg>
   );
 }

@@ -1,6 +1,6 @@
 /** A map of heads and checkpoints on a canvas, with a cursor for mouse and keys. */
 import { scaleLinear, scaleSymlog } from "d3-scale";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Report } from "../data/report.ts";
 import { short, whole } from "../text/format.ts";
 import { useStore } from "../view/state.ts";
@@ -173,7 +173,7 @@ interface CellsProps {
 function Cells({ data, low, high, edges, line, width, height }: CellsProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const isDark = useStore(dark);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!canvas.current || !context) return;
     const ratio = window.devicePixelRatio || 1;

@@ -14,6 +14,8 @@ export interface Rows {
   domain: Uint16Array;
   planted: Uint8Array;
   loss: Float32Array;
+  /** Tokens of a long row that are left out before those in the page. */
+  offset: Uint16Array;
   score: Float32Array[];
   rank: Uint32Array[];
   why: Uint8Array[];
@@ -61,11 +63,12 @@ export async function readRows(report: Report): Promise<Rows | null> {
   const n = row.length;
   const each = <T extends Values>(name: string, or: () => T) =>
     Promise.all(report.targets.map(async (_, i) => (await values<T>(`${name}_${i}`)) ?? or()));
-  const [step, domain, planted, loss, score, rank, why] = await Promise.all([
+  const [step, domain, planted, loss, offset, score, rank, why] = await Promise.all([
     values<Uint32Array>("step"),
     values<Uint16Array>("domain"),
     values<Uint8Array>("planted"),
     values<Float32Array>("loss"),
+    values<Uint16Array>("offset"),
     each<Float32Array>("score", () => new Float32Array(n).fill(NaN)),
     each<Uint32Array>("rank", () => new Uint32Array(n)),
     each<Uint8Array>("why", () => new Uint8Array(n)),
@@ -77,6 +80,7 @@ export async function readRows(report: Report): Promise<Rows | null> {
     domain: domain ?? new Uint16Array(n),
     planted: planted ?? plantedRows(report, domain ?? new Uint16Array(n)),
     loss: loss ?? new Float32Array(n).fill(NaN),
+    offset: offset ?? new Uint16Array(n),
     score,
     rank,
     why,

@@ -159,7 +159,11 @@ function closeSome(event: KeyboardEvent, choices: Choices): void {
   const inSearch = (event.target as Element).matches("input[type=search]");
   if (inSearch) {
     if (choices.query) set("q", "");
-  } else if (choices.opened.length) set("open", "");
+  } else if (choices.opened.length) {
+    const item = (event.target as Element).closest(".item");
+    item?.querySelector<HTMLElement>(".row-line")?.focus(); // what had the focus goes
+    set("open", "");
+  }
 }
 
 function useTokenSwitches() {

@@ -11,7 +11,7 @@ const HEADS = [
   ["domain", "domain", "domain"],
   ["step", "step", "step"],
   ["loss", "loss", "nats"],
-  ["start", "row", "text, in order of training"],
+  ["start", "row", "text, by row"],
 ] as const;
 
 const name = (key: string, down: boolean) => (key === "score" && down ? "" : `${down ? "-" : ""}${key}`);

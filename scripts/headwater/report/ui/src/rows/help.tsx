@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 const KEYS = [
   ["j, ↓ / k, ↑", "next and previous row"],
   ["Enter", "open or close the row"],
-  ["Tab, then ← →", "in an open row: its tokens, one by one, with their parts"],
+  ["→, then ← →", "in an open row: its tokens, one by one, with their parts"],
   ["/", "search"],
   ["Esc", "close what is open; in the search, empty it"],
   ["?", "this list"],

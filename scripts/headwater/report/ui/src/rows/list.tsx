@@ -26,6 +26,7 @@ export function List({ model, target, shown, opened, onTurn, query, switches }: 
   const [extras, setExtras] = useState(new Map<number, number>());
   const [at, setAt] = useState(0);
   const refocus = useRef(false);
+  const moved = useRef(false);
   const layout = useMemo(
     () => makeLayout(shown, height, opened, extras),
     [shown, height, opened, extras],
@@ -34,8 +35,9 @@ export function List({ model, target, shown, opened, onTurn, query, switches }: 
   const cursor = Math.min(at, Math.max(0, shown.length - 1));
 
   useEffect(() => {
-    setAt(0);
-    if (box.current) box.current.scrollTop = 0;
+    const first = moved.current ? 0 : (layout.extras[0]?.[0] ?? 0); // a link's open row
+    setAt(first);
+    if (box.current) box.current.scrollTop = topOf(layout, first);
   }, [shown]);
 
   useLayoutEffect(() => {
@@ -57,12 +59,14 @@ export function List({ model, target, shown, opened, onTurn, query, switches }: 
   };
   const keys = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "ArrowRight") return enterTokens(event);
     const page = Math.max(1, Math.floor(sight / height) - 1);
     const way: Record<string, number> = {
       j: 1, ArrowDown: 1, k: -1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity,
     };
     if (!Object.hasOwn(way, event.key)) return;
     event.preventDefault();
+    moved.current = true;
     go(cursor + way[event.key]);
   };
   const measured = useCallback((index: number, extra: number) => {
@@ -78,6 +82,8 @@ export function List({ model, target, shown, opened, onTurn, query, switches }: 
       aria-label="Rows. j and k move, Enter opens, slash searches, question mark helps."
       data-testid="list"
       onKeyDown={keys}
+      onWheel={() => (moved.current = true)}
+      onPointerDown={() => (moved.current = true)}
       onScroll={(event) => setScrolled(Math.floor(event.currentTarget.scrollTop / height) * height)}
     >
       <div class="list-all" role="presentation" style={{ height: topOf(layout, shown.length) }}>
@@ -99,6 +105,15 @@ export function List({ model, target, shown, opened, onTurn, query, switches }: 
       </div>
     </div>
   );
+}
+
+/** From the line of an open row to its tokens. */
+function enterTokens(event: KeyboardEvent): void {
+  const item = (event.target as Element).closest(".item");
+  const tokens = item?.querySelector<HTMLElement>(".tokens");
+  if (!tokens || tokens.contains(event.target as Element)) return;
+  event.preventDefault();
+  tokens.focus();
 }
 
 interface ItemProps {

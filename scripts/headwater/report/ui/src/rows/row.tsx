@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { percent, short, signed, whole } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
 import { useStore } from "../view/state.ts";
+import { set } from "./choices.ts";
 import { copyText } from "./copy.ts";
 import { jsonLine } from "./export.ts";
 import type { Model } from "./model.ts";
@@ -140,6 +141,9 @@ function Opened({ model, index, target, switches }: RowProps) {
         <div><dt>row</dt><dd>{whole(rows.row[index])}</dd></div>
         <div><dt>step</dt><dd>{whole(rows.step[index])}</dd></div>
         <div><dt>nats a token</dt><dd>{short(rows.loss[index], 4)}</dd></div>
+        {rows.offset[index] > 0 && (
+          <div><dt>in the page</dt><dd>from token {whole(rows.offset[index] + 1)}</dd></div>
+        )}
         {report.targets.map((one, t) => (
           <div key={t}>
             <dt><bdi>{plain(one.name)}</bdi></dt>
@@ -155,7 +159,15 @@ function Opened({ model, index, target, switches }: RowProps) {
       {passages.length > 0 && (
         <p class="source">
           {passages.map((passage, i) => (
-            <bdi key={i}>{plain(passage.name)}</bdi>
+            <button
+              key={i}
+              type="button"
+              class="link"
+              title="show the rows of this document only"
+              onClick={() => set("doc", passage.name)}
+            >
+              <bdi>{plain(passage.name)}</bdi>
+            </button>
           ))}
         </p>
       )}

@@ -64,7 +64,7 @@ export function TokenView({ model, index, target, switches }: Props) {
             key={i}
             {...{ text, i, spans }}
             passage={i > 0 ? borders.get(i) : undefined}
-            colour={signColour((parts?.[i] ?? 0) / most, isDark)}
+            colour={signColour((parts?.[i] ?? 0) / most, isDark, isDark ? 0.48 : 0.62)}
             lit={lit.has(i)}
             here={i === at}
             switches={switches}
@@ -78,7 +78,7 @@ export function TokenView({ model, index, target, switches }: Props) {
             {spans.length > 0 && "; underlined: repeated spans, one number for the same tokens"}
           </span>
         ) : (
-          <Words {...{ token, texts, parts, spans }} most={largest(parts)} id={model.ids(index)[token]} />
+          <Words {...{ token, texts, parts, spans }} offset={model.rows.offset[index]} most={largest(parts)} id={model.ids(index)[token]} />
         )}
       </p>
     </div>
@@ -113,7 +113,7 @@ function Box({ text, i, passage, colour, spans, lit, here, switches }: BoxProps)
           <bdi>{plain(passage.name)}</bdi>
         </span>
       )}
-      {starts && <sup aria-hidden="true">{starts.id}</sup>}
+      {starts && <sup aria-hidden="true">{starts.id + 1}</sup>}
       <span class={names.join(" ")} data-token={i} style={{ backgroundColor: colour }}>
         {shown.map((piece, j) => (piece.mark ? <span class="mark" key={j}>{onOneLine(piece.text)}</span> : piece.text))}
         {text === "" && <span class="mark" title="part of the character before">‥</span>}
@@ -137,17 +137,19 @@ interface WordsProps {
   texts: string[];
   parts: Float64Array | null;
   spans: Span[];
+  offset: number;
   most: number;
   id: number;
 }
 
-function Words({ token, texts, parts, spans, most, id }: WordsProps) {
+function Words({ token, texts, parts, spans, offset, most, id }: WordsProps) {
   const part = parts?.[token];
-  const ids = [...new Set(spans.filter((span) => token >= span.start && token < span.end).map((span) => span.id))];
+  const ids = [...new Set(spans.filter((span) => token >= span.start && token < span.end).map((span) => span.id + 1))];
   return (
     <>
       <span>
-        token {token + 1} of {texts.length}
+        token {offset + token + 1}
+        {offset === 0 && ` of ${texts.length}`}
       </span>
       <code>“{plain(texts[token]).slice(0, 60)}”</code>
       <b class={part === undefined ? "" : part > 0 ? "plus" : part < 0 ? "minus" : ""}>

@@ -13,7 +13,7 @@ const WHITE: Record<string, string> = { "\n": "↵\n", "\t": "⇥\t" };
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\ufffd]/u;
 const COMBINING = /\p{M}/u;
 const MOST_COMBINING = 8; // on one letter
-export const MOST_LETTERS = 4000; // of one token
+export const MOST_LETTERS = 1000; // of one token
 
 /** The text with every unseen character as an escape, on one line: for names. */
 export function plain(text: string): string {
@@ -28,7 +28,7 @@ export function plain(text: string): string {
  * The text in pieces; those that stand for unseen characters are marked.
  *
  * A line break shows as `↵`, a tab as `⇥`, both before the real one. A letter carries
- * at most 8 combining marks, and a piece of text at most 4,000 letters: what is left
+ * at most 8 combining marks, and a piece of text at most 1,000 letters: what is left
  * out is counted in a marked piece.
  */
 export function pieces(text: string, spaces = false): Piece[] {

@@ -1,6 +1,6 @@
 /** The page's rows as points: one target's score across, another's up. */
 import { scaleSymlog } from "d3-scale";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Bottom, Left, MARGINS, Plot } from "../charts/axes.tsx";
 import { AllDomainsKey, colourPlace, domainColours } from "../charts/domains.tsx";
 import { scoreTicks } from "../charts/histogram.tsx";
@@ -72,8 +72,9 @@ export function Scatter({ model, a, b, chosen, onPick }: Props) {
           </>
         ) : (
           <span class="faint">
-            points are the page's rows, coloured by domain: most are among the highest or lowest of a
-            target; press one to see its tokens
+            points are the page's rows, coloured by domain
+            {rows.n < report.rows.window && ": most are among the highest or lowest of a target"}; press
+            one to see its tokens
           </span>
         )}
       </p>
@@ -124,7 +125,7 @@ function Points({ points, model, width, height }: PointsProps) {
   const { rows, report } = model;
   const canvas = useRef<HTMLCanvasElement>(null);
   const isDark = useStore(dark);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!canvas.current || !context) return;
     const ratio = window.devicePixelRatio || 1;

@@ -43,13 +43,14 @@ export function Units({ model }: { model: Model }) {
   );
 }
 
-/** How far the rankings agree: over the window, else as far as the page's rows tell. */
+/** How far the rankings agree, as far as the page's rows tell. */
 function Numbers({ model, a, b }: { model: Model; a: number; b: number }) {
   const { rows, report } = model;
+  const listed = (report.pairs ?? []).length > 0; // in the table above
   const found = useMemo(() => agreement(model, a, b), [model, a, b]);
   return (
     <p class="numbers">
-      {found.rank !== null && (
+      {!listed && found.rank !== null && (
         <span>
           rank correlation <b>{correlationWords(found.rank)}</b>{" "}
           <span class="faint">
@@ -57,7 +58,7 @@ function Numbers({ model, a, b }: { model: Model; a: number; b: number }) {
           </span>
         </span>
       )}
-      {found.cuts.map(({ share, part }) => (
+      {(listed ? [] : found.cuts).map(({ share, part }) => (
         <span key={part}>
           of the highest {percent(part)} of rows <b>{percent(share)}</b> are the same{" "}
           <span class="faint">({percent(part)} by chance)</span>
@@ -79,11 +80,6 @@ interface Agreement {
 
 function agreement(model: Model, a: number, b: number): Agreement {
   const { rows, report } = model;
-  const known = report.pairs?.find(({ targets }) => targets.includes(a) && targets.includes(b));
-  if (known) {
-    const cuts = Object.entries(known.overlap).map(([part, share]) => ({ part: Number(part) / 100, share: share ?? NaN }));
-    return { rank: known.spearman, sampled: 0, cuts };
-  }
   const { window } = report.rows;
   const top = Math.min(wholeTop(rows.rank[a]), wholeTop(rows.rank[b]));
   const cuts = SHARES.map((part) => ({ part, k: Math.round(part * window) }))

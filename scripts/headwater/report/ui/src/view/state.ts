@@ -1,5 +1,5 @@
 /** The page's state: what the address says, and where a shared cursor stands. */
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { formatHash, parseHash } from "./hash.ts";
 import type { View } from "./hash.ts";
 
@@ -28,7 +28,7 @@ export class Store<T> {
 
 export function useStore<T>(store: Store<T>): T {
   const [value, show] = useState(store.get());
-  useEffect(() => {
+  useLayoutEffect(() => {
     show(store.get());
     return store.watch(() => show(store.get()));
   }, [store]);

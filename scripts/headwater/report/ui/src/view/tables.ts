@@ -45,6 +45,7 @@ function enhance(table: HTMLTableElement, key: string): void {
 
 /** A heading's words become a button; what else is in it (a definition) stays beside. */
 function addButton(cell: HTMLTableCellElement, act: () => void): void {
+  if (!cell.textContent?.trim()) return;
   const button = document.createElement("button");
   button.type = "button";
   button.className = "sort";
