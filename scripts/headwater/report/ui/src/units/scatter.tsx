@@ -36,10 +36,25 @@ export function Scatter({ model, a, b, chosen, onPick }: Props) {
     return nearestPoint(points, event.clientX - box.left, event.clientY - box.top);
   };
   const marked = at >= 0 ? at : chosen;
+  const keys = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && at >= 0) onPick(at);
+    const way = { ArrowLeft: 1, ArrowRight: -1, PageUp: 50, PageDown: -50 }[event.key];
+    if (way === undefined) return;
+    event.preventDefault();
+    const order = model.order(`score@${report.targets[a].name}`, true);
+    const place = marked < 0 ? (way > 0 ? -1 : order.length) : order.indexOf(marked);
+    setAt(order[Math.max(0, Math.min(order.length - 1, place + way))]);
+  };
   return (
     <div ref={place}>
       <div
         class="chart-box map"
+        tabIndex={0}
+        role="group"
+        data-testid="scatter"
+        aria-label="The rows' scores. Left and right go from row to row in the order of the score across, Enter shows its tokens."
+        onKeyDown={keys}
+        onBlur={() => setAt(-1)}
         onMouseMove={(event) => setAt(near(event))}
         onMouseLeave={() => setAt(-1)}
         onClick={(event) => {
@@ -60,7 +75,7 @@ export function Scatter({ model, a, b, chosen, onPick }: Props) {
           )}
         </Plot>
       </div>
-      <p class="readout">
+      <p class="readout" aria-live="polite">
         {at >= 0 ? (
           <>
             <b>row {whole(rows.row[at])}</b>
