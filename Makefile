@@ -1,8 +1,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UI := scripts/headwater/report/ui
 
-.PHONY: demo install test test-long test-cluster lint shell bench lock clean
+.PHONY: demo install test test-long test-cluster lint report-bundle report-bundle-check shell bench lock clean
 
 demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
 	$(BIN)/snakemake --cores all
@@ -25,6 +26,16 @@ lint: .venv/dev.done
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 	PYTHONPATH=scripts $(BIN)/lint-imports --no-cache > .venv/imports.log || { cat .venv/imports.log; exit 1; }
+
+report-bundle: $(UI)/node_modules/.done  ## the report page's script and style, from their sources (needs node)
+	cd $(UI) && npm run --silent build
+
+report-bundle-check: $(UI)/node_modules/.done  ## lint and test them; is what is committed what they give?
+	cd $(UI) && npm run --silent check
+
+$(UI)/node_modules/.done: $(UI)/package-lock.json
+	cd $(UI) && npm ci --silent
+	touch $@
 
 shell: .venv/run.done  ## a job's script in a Python shell: FILE=results/... [CONFIG=config/mine.yaml]
 	@$(BIN)/python scripts/shell.py $(FILE) --configfile $(or $(CONFIG),config/config.yaml)

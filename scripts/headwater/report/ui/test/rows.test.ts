@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
+import { test } from "node:test";
+import { fromBase64 } from "../src/data/base64.ts";
+import { decode } from "../src/data/columns.ts";
+import { longestSpans, rowIds, rowParts } from "../src/data/rows.ts";
+import type { Rows } from "../src/data/rows.ts";
+import { jsonLine, shortest, textCell, tsvHead, tsvLine } from "../src/rows/export.ts";
+import { EVERY, domainCounts, massShares, ofDocuments, passing } from "../src/rows/filters.ts";
+import { positionAt, topOf } from "../src/rows/layout.ts";
+import { ascending, descending, inOrder, nameRanks } from "../src/rows/sorting.ts";
+import { Searcher } from "../src/rows/worker.ts";
+import { highForOne, overlap, rankCorrelation, wholeTop } from "../src/units/pairs.ts";
+import { cellKey, compareKeys } from "../src/view/tables.ts";
+
+const packed = (values: { buffer: ArrayBufferLike }) =>
+  gzipSync(new Uint8Array(values.buffer)).toString("base64");
+
+test("columns are decoded to their type and shape, and broken ones are refused", async () => {
+  const values = Float32Array.from([1.5, NaN, -Infinity, 2 ** -140]);
+  const found = await decode("f32", "2,2", `\n${packed(values)}\n`);
+  assert.deepEqual(found.values, values);
+  assert.deepEqual(found.shape, [2, 2]);
+  await assert.rejects(decode("f32", "5", packed(values)), /4 values, not 5/);
+  await assert.rejects(decode("toString", "4", packed(values)), /no type/);
+  await assert.rejects(decode("f32", "4", "AAAA"));
+  assert.deepEqual([...fromBase64("AP8=")], [0, 255]);
+});
+
+test("short rows end before what fills them", () => {
+  const tokens = { ids: Uint16Array.from([5, 6, 7, 8, 0xffff, 0xffff]), width: 3, none: 0xffff };
+  assert.deepEqual([...rowIds(tokens, 0)], [5, 6, 7]);
+  assert.deepEqual([...rowIds(tokens, 1)], [8]);
+});
+
+test("parts are steps of the row's scale; without a scale there are none", () => {
+  const parts = { values: Int8Array.from([127, -127, 0, 1]), width: 2, scale: Float32Array.from([0.5, NaN]) };
+  assert.deepEqual([...(rowParts(parts, 0) ?? [])], [0.5, -0.5]);
+  assert.equal(rowParts(parts, 1), null);
+  assert.equal(rowParts(null, 0), null);
+});
+
+const rows: Rows = {
+  n: 5,
+  row: Uint32Array.from([10, 11, 12, 13, 14]),
+  step: Uint32Array.from([1, 2, 3, 4, 5]),
+  domain: Uint16Array.from([0, 1, 1, 2, 0]),
+  planted: Uint8Array.from([0, 1, 1, 0, 0]),
+  loss: Float32Array.from([1, 2, 3, NaN, 5]),
+  offset: new Uint16Array(5),
+  score: [Float32Array.from([4, -1, NaN, 0, 6])],
+  rank: [Uint32Array.from([2, 4, 0, 3, 1])],
+  why: [Uint8Array.from([1, 2, 0, 4, 5])],
+};
+const left = (filter: Partial<typeof EVERY>, longest: Uint16Array | null = null) =>
+  [...passing(rows, { ...EVERY, ...filter }, longest)].flatMap((pass, i) => (pass ? [i] : []));
+
+test("filters leave rows out by what is known of them", () => {
+  assert.deepEqual(left({}), [0, 1, 2, 3, 4]);
+  assert.deepEqual(left({ domains: new Set([1, 2]) }), [1, 2, 3]);
+  assert.deepEqual(left({ score: [0, Infinity] }), [0, 3, 4]);
+  assert.deepEqual(left({ score: [-1, 4] }), [0, 1, 3]);
+  assert.deepEqual(left({ sign: "plus" }), [0, 4]);
+  assert.deepEqual(left({ sign: "minus" }), [1]);
+  assert.deepEqual(left({ loss: [2, Infinity] }), [1, 2, 4]);
+  assert.deepEqual(left({ step: [2, 3] }), [1, 2]);
+  assert.deepEqual(left({ planted: "planted" }), [1, 2]);
+  assert.deepEqual(left({ planted: "natural" }), [0, 3, 4]);
+  assert.deepEqual(left({ why: 4 }), [3, 4]);
+  assert.deepEqual(left({ span: 6 }, Uint16Array.from([0, 6, 5, 9, 0])), [1, 3]);
+  const masked = passing(rows, EVERY, null, [Uint8Array.from([1, 0, 1, 0, 1]), null]);
+  assert.deepEqual([...masked], [1, 0, 1, 0, 1]);
+});
+
+test("counts and shares of the score are of passing rows", () => {
+  const passes = Uint8Array.from([1, 1, 0, 0, 0]);
+  assert.deepEqual([...domainCounts(rows, passes, 3)], [1, 1, 0]);
+  assert.deepEqual(massShares(rows.score[0], passes), [0.4, 1]);
+});
+
+test("rows of documents are found by file, line and title, whatever the case", () => {
+  const documents = { offsets: Uint32Array.from([0, 1, 3, 3]), index: Uint32Array.from([0, 0, 1]), token: new Uint16Array(3) };
+  const sources = [{ file: "a.jsonl", line: 7, title: null }, { file: "b.jsonl", line: 1, title: "On Heads" }];
+  assert.deepEqual([...ofDocuments(documents, sources, "A.jsonl:7", 3)], [1, 1, 0]);
+  assert.deepEqual([...ofDocuments(documents, sources, "heads", 3)], [0, 1, 0]);
+});
+
+test("orders are stable, with what is no number at the end of both", () => {
+  const values = [3, NaN, 1, 3, -Infinity];
+  assert.deepEqual([...ascending(values)], [4, 2, 0, 3, 1]);
+  assert.deepEqual([...descending(values)], [0, 3, 2, 4, 1]);
+  assert.deepEqual([...inOrder(descending(values), Uint8Array.from([1, 1, 0, 1, 0]))], [0, 3, 1]);
+  assert.deepEqual([...nameRanks(["xml", "code", "xml"])], [1, 0, 2]);
+});
+
+test("the list's places are those of a sum over its rows", () => {
+  const layout = { count: 10, height: 30, extras: [[2, 100], [5, 7]] as [number, number][] };
+  const heights = Array.from({ length: 10 }, (_, i) => 30 + (i === 2 ? 100 : i === 5 ? 7 : 0));
+  let top = 0;
+  heights.forEach((height, i) => {
+    assert.equal(topOf(layout, i), top);
+    for (const y of [top, top + height - 1]) assert.equal(positionAt(layout, y), i, `${y}`);
+    top += height;
+  });
+  assert.equal(topOf(layout, 10), top);
+  assert.equal(positionAt(layout, 1e9), 9);
+  assert.equal(positionAt(layout, -5), 0);
+});
+
+test("the longest repeated span of every row", () => {
+  const spans = {
+    offsets: Uint32Array.from([0, 2, 2, 3]),
+    start: Uint16Array.from([0, 9, 4]),
+    end: Uint16Array.from([4, 15, 9]),
+    id: Uint16Array.from([1, 1, 2]),
+  };
+  assert.deepEqual([...longestSpans(spans, 3)], [6, 0, 5]);
+});
+
+const exported = {
+  row: 3,
+  step: 4,
+  domain: "=cmd|' /C calc'!A0",
+  source: "+a\tb.jsonl:1",
+  loss: Math.fround(2.1),
+  scores: [["one", Math.fround(-0.1)], ["two", NaN]] as [string, number][],
+  input_ids: [1, 2],
+  text: 'a\tb\n"c"\ud800',
+};
+
+test("a line of JSON says the row as it is", () => {
+  const line = jsonLine(exported, "one");
+  const found = JSON.parse(line);
+  assert.equal(found.score, -0.1);
+  assert.deepEqual(found.scores, { one: -0.1, two: null });
+  assert.equal(found.loss, 2.1);
+  assert.equal(found.text, exported.text);
+  assert.ok(!line.includes("\n"));
+});
+
+test("cells of a table cannot be formulas, and stay in their column", () => {
+  for (const text of ["=1", "+1", "-1", "@x", " =1", "\u0000=1", "\t=1"])
+    assert.ok(!/^[\s\u0000]*[=+\-@]/.test(textCell(text)), text);
+  assert.equal(textCell("a=b"), "a=b");
+  const line = tsvLine(exported);
+  assert.equal(line.split("\t").length, tsvHead(["one", "two"]).split("\t").length);
+  assert.ok(!/[\n\r]/.test(line));
+  assert.ok(line.includes("\t-0.1\t\t"), "a negative number is a number, and none is empty");
+});
+
+test("numbers of 32 bits are written shortly and read back the same", () => {
+  for (const value of [0.1, 1 / 3, 123456.789, 1e-30, -2.5]) {
+    const single = Math.fround(value);
+    assert.equal(Math.fround(shortest(single) ?? NaN), single);
+  }
+  assert.equal(shortest(Math.fround(0.1)), 0.1);
+  assert.equal(shortest(NaN), null);
+});
+
+test("searches find text as written or whatever the case, and by expressions", () => {
+  const load = { kind: "load", ids: Uint16Array.from([1, 2, 2, 9, 3, 9]), width: 2, none: 9, words: [[1, "Ab"], [2, "c"], [3, "A"]] } as const;
+  const searcher = new Searcher({ ...load, words: [...load.words].map(([id, text]) => [id, text] as [number, string]) });
+  const find = (text: string, regex = false, sensitive = false) => {
+    const answer = searcher.find({ kind: "find", id: 1, text, regex, sensitive }, () => undefined);
+    return answer.kind === "found" ? [...answer.mask] : answer.kind;
+  };
+  assert.deepEqual(find("a"), [1, 0, 1]);
+  assert.deepEqual(find("a", false, true), [0, 0, 0]);
+  assert.deepEqual(find("bc"), [1, 0, 0]);
+  assert.deepEqual(find("^c$", true), [0, 1, 0]);
+  assert.deepEqual(find("a", true, true), [0, 0, 0]);
+  assert.equal(find("(", true), "refused");
+  assert.deepEqual(find("("), [0, 0, 0]);
+});
+
+test("two rankings are compared only as far as the page's rows tell", () => {
+  const a = Uint32Array.from([1, 2, 3, 9, 7]);
+  const b = Uint32Array.from([2, 9, 1, 3, 8]);
+  assert.equal(wholeTop(a), 3);
+  assert.equal(overlap(a, b, 3), 2);
+  const both = { ...rows, rank: [a, b], why: [Uint8Array.from([4, 4, 4, 0, 0]), new Uint8Array(5)] };
+  assert.deepEqual(highForOne(both, 0, 1, 3, 2), [1, 0]);
+  assert.equal(rankCorrelation(both, 0, 1, 100).rows, 3);
+  assert.equal(rankCorrelation(both, 0, 1, 5).rows, 5);
+  assert.ok(Math.abs(rankCorrelation({ ...both, rank: [a, a] }, 0, 1, 5).value - 1) < 1e-12);
+});
+
+test("tables sort numbers by their raw value, with empty cells last", () => {
+  const cell = (v: string | undefined, text: string) => ({ dataset: { v }, textContent: text }) as unknown as HTMLTableCellElement;
+  const keys = [cell("1e3", "1,000"), cell("-5", "−5"), cell("", "–"), cell(undefined, " No control ")].map(cellKey);
+  assert.deepEqual(keys, [1000, -5, NaN, "no control"]);
+  assert.ok(compareKeys(1000, -5, true) < 0);
+  assert.ok(compareKeys(NaN, -5, true) > 0);
+  assert.ok(compareKeys(NaN, -5, false) > 0);
+  assert.ok(compareKeys("arm 2", "arm 10", false) < 0);
+});
