@@ -7,14 +7,11 @@ from typing import Any
 import pandas as pd
 
 from headwater.corpus.detectors import SUFFIX
-from headwater.evaluation.verdicts import FAILS, HOLDS, TOO_FEW
 from headwater.report import sentences
 from headwater.report.page.answer import answer
 from headwater.report.page.census import heads_of, metrics_of
 from headwater.report.page.document import Document, document
-from headwater.report.page.effects import NO_CONTROL
 from headwater.report.page.enrichment import SAMPLES
-from headwater.report.page.glossary import GLOSSARY
 from headwater.report.page.inputs import Inputs
 from headwater.report.page.render import render
 from headwater.report.page.rows import Shown
@@ -36,7 +33,6 @@ SECTIONS = {
     "run": "Run",
 }
 TESTED = ("causal", "effects", "specificity")  # sections of runs with arms
-MARKS = {HOLDS: "yes", FAILS: "no", TOO_FEW: "unclear", NO_CONTROL: "none"}
 EXTRA = {
     "lds": "How well scores predict runs without random rows (LDS)",
     "examination": "How well rankings find rows whose truth is known",
@@ -77,7 +73,7 @@ def _html(run: Inputs, shown: Shown, found: Document) -> str:
         found.columns,
         sections=sections_of(run),
         answer=answer(run),
-        marks=MARKS,
+        verdicts_file="data/verdicts.tsv",
         census=list(_census(run, report)),
         ends=list(_ends(report)),
         specificity=list(_specificity(report)),
@@ -89,7 +85,6 @@ def _html(run: Inputs, shown: Shown, found: Document) -> str:
         plain_rows=[plain_rows(shown, n) for n in range(len(run.rankings))],
         run=found.run,
         published=_published(run),
-        glossary=GLOSSARY,
     )
 
 

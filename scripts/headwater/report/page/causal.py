@@ -1,6 +1,6 @@
 """Section `causal`: the curves of all runs over the window, and how arms are drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from headwater.report import words
 from headwater.report.lines import BASELINE_LINE, CurveStyle, arm_lines
 from headwater.report.page.inputs import Inputs, Tests
 from headwater.report.page.values import each
+from headwater.report.tables import Arms
 
 BASELINE_DARK = "#ffffff"
 
@@ -74,18 +75,30 @@ def arm_list(run: Inputs) -> list[dict[str, Any]]:
         return []
     domains = {ranking.name: ranking.domains for ranking in run.rankings}
     labels = words.arm_labels(tests.arms, domains, run.config["window"]["target"])
+    changed = tests.effects.groupby("arm")["rows_changed"].max()
+    return drawn_arms(tests.arms, labels, changed.astype(int).to_dict())
+
+
+def drawn_arms(
+    arms: Arms, labels: Mapping[str, str], changed: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """The baseline and arms.
+
+    Args:
+        labels: every arm in words.
+        changed: rows that it changes, where that is known.
+    """
     base = _drawn(BASELINE, "baseline: nothing changed", BASELINE_LINE)
     base |= {"colour_dark": BASELINE_DARK, "action": "none", "rows": "none"}
-    found = [{**base, "draws": 1, "control": False}]
-    changed = tests.effects.groupby("arm")["rows_changed"].max()
-    for name, line in arm_lines(tests.arms).items():
-        arm = tests.arms[name]
+    found = [{**base, "changed": 0, "draws": 1, "control": False}]
+    for name, line in arm_lines(arms).items():
+        arm = arms[name]
         found.append(
             {
                 **_drawn(name, labels[name], line),
                 "action": arm["action"],
                 "rows": arm["rows"],
-                "changed": int(changed[name]),
+                "changed": changed.get(name),
                 "draws": arm["draws"],
                 "control": KINDS[arm["rows"]].role != "judged",
             }

@@ -10,13 +10,17 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from headwater.evaluation.verdicts import FAILS, HOLDS, TOO_FEW
 from headwater.influence.ranking import three_digits
 from headwater.report import TEMPLATES
+from headwater.report.page.effects import NO_CONTROL
+from headwater.report.page.glossary import GLOSSARY
 from headwater.report.page.values import Column, script_json
 from headwater.report.visible import plain, visible
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 SCRIPT, STYLE = "report.js", "report.css"
+MARKS = {HOLDS: "yes", FAILS: "no", TOO_FEW: "unclear", NO_CONTROL: "none"}
 
 
 def render(
@@ -48,6 +52,8 @@ def render(
             policy=policy,
             style=Markup(style),
             script=Markup(script),
+            marks=MARKS,
+            glossary=GLOSSARY,
             **values,
         )
     )
