@@ -126,7 +126,6 @@ rule rank_rows:
 
 rule score_tokens:
     input:
-        ranked="<results>/influence/{target}.tsv",
         scores="<results>/influence/{target}.zarr",
         checkpoints=expand("<results>/heads/{point}", point=POINTS),
         factors=expand("<results>/curvature/{point}.h5", point=POINTS),
@@ -152,7 +151,7 @@ rule score_tokens:
         runtime=longer(30),
     params:
         code=digest("score_tokens"),
-        rows=config["report"]["top_rows"],
+        rows=config["report"]["rows"],
     script:
         "../scripts/score_tokens.py"
 
@@ -170,7 +169,8 @@ rule check_fidelity:
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
     output:
-        "<results>/influence/fidelity.tsv",
+        table="<results>/influence/fidelity.tsv",
+        sample="<results>/influence/fidelity.rows.tsv",
     log:
         "<logs>/influence/check_fidelity.log",
     benchmark:

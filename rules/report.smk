@@ -1,22 +1,84 @@
-# Figures, pages and the summary.
+# Figures, the page, and the summary.
 
-TEMPLATES = os.path.relpath(
-    Path(workflow.basedir).parent / "scripts" / "headwater" / "report" / "templates"
+REPORT = os.path.relpath(
+    Path(workflow.basedir).parent / "scripts" / "headwater" / "report"
 )
-
+PAGE_FILES = sorted(
+    str(path)
+    for folder in ("templates", "static")
+    for path in (Path(REPORT) / folder).rglob("*.*")
+    if path.is_file()
+)
 # What the report has, and the summary's words for it. Without arms that claim something,
 # nothing can be said of their effects.
 PAGES = {
+    "index.html": "the page, with all of it",
     "enrichment.png": "the domains of the top rows",
-    "top_rows.html": "the highest rows as text",
 }
 if CLAIMED:
     PAGES = {
+        "index.html": PAGES["index.html"],
         "emergence.png": "the curves of all arms",
-        **PAGES,
+        "enrichment.png": PAGES["enrichment.png"],
         "verdicts.tsv": "every claim, with its verdict",
-        "summary.html": "every number behind this page",
     }
+
+
+def examined(name):
+    """Tables that are made only where they are asked for, if they are there."""
+    paths = [f"results/{config['experiment']}/influence/{name}"]
+    if "{" in name:
+        paths = expand(paths, target=TARGETS)
+    return lambda wildcards: [path for path in paths if Path(path).exists()]
+
+
+rule write_report:
+    input:
+        window="<results>/heads/window.json",
+        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
+        heads="<results>/heads/scores.tsv",
+        scores=expand("<results>/influence/{target}.zarr", target=TARGETS),
+        tokens=expand("<results>/influence/{target}.tokens.h5", target=TARGETS),
+        domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
+        fidelity="<results>/influence/fidelity.tsv",
+        sample="<results>/influence/fidelity.rows.tsv",
+        examination=examined("{target}.examination.tsv"),
+        variants=examined("variants.tsv"),
+        lds="<results>/evaluation/lds.tsv" if BANK_RUNS else [],
+        match="<results>/interventions/match.tsv" if COMPARED_RUNS else [],
+        runs=expand("<results>/evaluation/{arm}", arm=ARMS) if CLAIMED else [],
+        effects="<results>/evaluation/effects.tsv" if CLAIMED else [],
+        summary="<results>/evaluation/summary.tsv" if CLAIMED else [],
+        specificity="<results>/evaluation/specificity.tsv" if CLAIMED else [],
+        verdicts="<results>/report/verdicts.tsv" if CLAIMED else [],
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        tokenizer="<results>/corpus/tokenizer",
+        published=START,
+        templates=PAGE_FILES,
+    output:
+        page=report(
+            "<results>/report/index.html",
+            caption="../workflow/report/page.rst",
+            category="The report",
+            labels={"shows": "Everything"},
+        ),
+        data=directory("<results>/report/data"),
+    log:
+        "<logs>/report/write_report.log",
+    benchmark:
+        "<benchmarks>/report/write_report.tsv"
+    localrule: True
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(3000),
+        runtime=longer(30),
+    params:
+        code=digest("write_report"),
+        settings=section("arms", "window", "report"),
+    script:
+        "../scripts/write_report.py"
 
 
 rule plot_enrichment:
@@ -26,12 +88,7 @@ rule plot_enrichment:
         domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
     output:
         png="<results>/report/enrichment.png",
-        svg=report(
-            "<results>/report/enrichment.svg",
-            caption="../workflow/report/enrichment.rst",
-            category="The top rows",
-            labels={"shows": "Their domains"},
-        ),
+        svg="<results>/report/enrichment.svg",
     log:
         "<logs>/report/plot_enrichment.log",
     benchmark:
@@ -49,45 +106,6 @@ rule plot_enrichment:
         "../scripts/plot_enrichment.py"
 
 
-rule show_top_rows:
-    input:
-        window="<results>/heads/window.json",
-        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
-        ranked=expand("<results>/influence/{target}.tsv", target=TARGETS),
-        tokens=expand("<results>/influence/{target}.tokens.h5", target=TARGETS),
-        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
-        tokenizer="<results>/corpus/tokenizer",
-        published=START,
-        templates=expand(
-            "{folder}/{name}.html",
-            folder=TEMPLATES,
-            name=["page", "tables", "top_rows"],
-        ),
-    output:
-        report(
-            "<results>/report/top_rows.html",
-            caption="../workflow/report/top_rows.rst",
-            category="The top rows",
-            labels={"shows": "Their text and sources"},
-        ),
-    log:
-        "<logs>/report/show_top_rows.log",
-    benchmark:
-        "<benchmarks>/report/show_top_rows.tsv"
-    localrule: True
-    conda:
-        "../envs/headwater.yaml"
-    threads: 1
-    resources:
-        mem_mb=more(2000),
-        runtime=longer(10),
-    params:
-        code=digest("show_top_rows"),
-        settings=section("report"),
-    script:
-        "../scripts/show_top_rows.py"
-
-
 if CLAIMED:
 
     rule plot_emergence:
@@ -99,12 +117,7 @@ if CLAIMED:
             domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
         output:
             png="<results>/report/emergence.png",
-            svg=report(
-                "<results>/report/emergence.svg",
-                caption="../workflow/report/emergence.rst",
-                category="The causal test",
-                labels={"shows": "Curves of all arms"},
-            ),
+            svg="<results>/report/emergence.svg",
         log:
             "<logs>/report/plot_emergence.log",
         benchmark:
@@ -155,25 +168,12 @@ if CLAIMED:
             targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
             baseline=f"<results>/evaluation/{BASELINE_RUN}",
             summary="<results>/evaluation/summary.tsv",
-            effects="<results>/evaluation/effects.tsv",
             specificity="<results>/evaluation/specificity.tsv",
             verdicts="<results>/report/verdicts.tsv",
             domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
             fidelity="<results>/influence/fidelity.tsv",
-            published=START,
-            templates=expand(
-                "{folder}/{name}.html",
-                folder=TEMPLATES,
-                name=["page", "summary", "tables"],
-            ),
         output:
-            text="<results>/report/summary.md",
-            page=report(
-                "<results>/report/summary.html",
-                caption="../workflow/report/summary.rst",
-                category="The causal test",
-                labels={"shows": "Summary and tables"},
-            ),
+            "<results>/report/summary.md",
         log:
             "<logs>/report/write_summary.log",
         benchmark:

@@ -116,7 +116,7 @@ rule evaluation:
 
 
 rule report:
-    """Figures, the highest rows as text, and the summary in words."""
+    """The page, figures, and the summary in words."""
     input:
-        expand("<results>/report/{name}", name=PAGES),
+        expand("<results>/report/{name}", name=[*PAGES, "data"]),
         rules.write_summary.output if CLAIMED else [],

@@ -23,8 +23,8 @@ from headwater.influence.ranking import (
     top_agreement,
 )
 from headwater.influence.scores import stream_scores
-from headwater.publish import write_text
 from headwater.seeds import stable_seed
+from headwater.tables import write_table
 
 
 def exact_scores(snakemake, config, window, points, sample):
@@ -65,12 +65,14 @@ def main(snakemake):
         generator = np.random.default_rng(stable_seed(config["seed"], "fidelity"))
         sample = window.sample(config["influence"]["fidelity_rows"], generator)
         exact = exact_scores(snakemake, config, window, choice.points, sample)
-        lines = []
+        lines, samples = [], []
         for position, target in enumerate(snakemake.params.targets):
             path = Path(inputs.scores[position])
             stored = read_scores([path], config)[sample]
             own = mean_scores(exact[:, position], read_point_factors(path, config))
             found = measures(stored, own)
+            both = {"row": sample + window.first, "stored": stored, "exact": own}
+            samples.append(pd.DataFrame({"target": target, **both}))
             lines.append({"target": target, "rows": len(sample), **found})
             job.logger.info(
                 "%s: scores against exact ones on %d rows: %s",
@@ -78,8 +80,8 @@ def main(snakemake):
                 len(sample),
                 ", ".join(f"{k} {three_digits(v)}" for k, v in found.items()),
             )
-        table = pd.DataFrame(lines)
-        write_text(Path(snakemake.output[0]), table.to_csv(sep="\t", index=False))
+        write_table(Path(snakemake.output.sample), pd.concat(samples))
+        write_table(Path(snakemake.output.table), pd.DataFrame(lines))
 
 
 main(snakemake)  # noqa: F821

@@ -11,12 +11,14 @@ from headwater.locks import exclusive
 from headwater.publish import write_text
 from headwater.report import style
 from headwater.study.figure import draw
+from headwater.study.page import study_page
 from headwater.study.results import Study, ended_early, grew_none, read_member
 from headwater.study.running import Runs
 from headwater.study.summary import summary_text
 from headwater.tables import write_table
 
 PLACES = {
+    "index.html": "the page of the study, with links to its members' own",
     "verdicts.tsv": "every claim, with its numbers and verdict",
     "members.tsv": "the members, with the area of every arm",
     "areas.png": "arms beside their controls, member by member",
@@ -47,7 +49,7 @@ def judge(config, found, failed, results):
     )
 
 
-def write(study, folder):
+def write(study, folder, results):
     """Tables, figure and words; returns the words."""
     verdicts = study.verdicts()
     write_table(folder / "members.tsv", study.table())
@@ -55,6 +57,7 @@ def write(study, folder):
     with style.applied():
         figure = draw(study, verdicts)
         style.save_figure(figure, folder / "areas.png", folder / "areas.svg")
+    write_text(folder / "index.html", study_page(study, verdicts, results))
     places = {str(folder / name): what for name, what in PLACES.items()}
     text = summary_text(study, verdicts, places)
     write_text(folder / "summary.md", text)
@@ -77,7 +80,7 @@ def main(snakemake):
             failed = runs.run(at_once)
             if runs.interrupted:
                 sys.exit(128 + runs.interrupted)
-            print("\n" + write(judge(config, found, failed, results), folder))
+            print("\n" + write(judge(config, found, failed, results), folder, results))
         failed = [name for name, reason in failed.items() if not grew_none(reason)]
         if failed:
             raise HeadwaterError(

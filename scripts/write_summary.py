@@ -1,4 +1,4 @@
-"""What was found, in plain words; and a page with the tables behind it."""
+"""What was found, in plain words."""
 
 from pathlib import Path
 
@@ -9,15 +9,9 @@ from headwater.interventions.runs import BASELINE
 from headwater.interventions.subsets import claimed
 from headwater.models.sections import unit_of
 from headwater.publish import write_text
-from headwater.report.pages import tables_page
 from headwater.report.sentences import sharing_sentence
 from headwater.report.summary import Tables, summary_text
-from headwater.report.tables import (
-    judged_tables,
-    published_table,
-    read_tables,
-    titled,
-)
+from headwater.report.tables import read_tables
 from headwater.tables import read_table
 
 
@@ -49,16 +43,10 @@ def main(snakemake):
             shared=sharing_sentence(unit, config),
             hidden=0.0 if planted(config) else sum(generated(config).values()),
         )
-        folder = Path(snakemake.output.text).parent
+        target = Path(snakemake.output[0])
         pages = snakemake.params.places.items()
-        text = summary_text(tables, {str(folder / name): what for name, what in pages})
-        effects = about(arms, inputs.effects)
-        shown = titled(tables.summary, effects, domains, tables.fidelity)
-        shown |= judged_tables(tables.verdicts, tables.specificity)
-        shown |= published_table(map(Path, inputs.published))
-        page = tables_page(config["experiment"], text, shown)
-        write_text(Path(snakemake.output.page), page)
-        write_text(Path(snakemake.output.text), text)
+        places = {str(target.parent / name): what for name, what in pages}
+        write_text(target, summary_text(tables, places))
 
 
 main(snakemake)  # noqa: F821

@@ -85,13 +85,14 @@ def jobs(output: str) -> dict[str, int]:
 
 
 VOLATILE = ("benchmarks",)
+COSTS = re.compile(rb'<table class="sortable" id="costs">.*?</table>', re.S)
 
 
 def contents(clone: Path, experiment: str = "smoke") -> dict[str, bytes]:
     """Every result file's bytes, without timings, time stamps and records of inputs."""
     root = clone / "results" / experiment
     return {
-        str(path.relative_to(root)): path.read_bytes()
+        str(path.relative_to(root)): COSTS.sub(b"", path.read_bytes())
         for path in sorted(root.rglob("*"))
         if path.is_file()
         and path.name != ".snakemake_timestamp"

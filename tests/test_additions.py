@@ -258,11 +258,10 @@ def draw(ranked: Mapping[str, pd.DataFrame]) -> Figure:
     axes.hist([table["score"] for table in ranked.values()], label=list(ranked))
     return figure
 ''',
-        "workflow/report/spread.rst": "How the scores are spread.\n",
     },
     edits={
         "rules/report.smk": (
-            "\n\nrule show_top_rows:\n",
+            "\n\nrule plot_enrichment:\n",
             """
 
 PAGES["spread.png"] = "how the scores are spread"
@@ -273,12 +272,7 @@ rule plot_spread:
         expand("<results>/influence/{target}.tsv", target=TARGETS),
     output:
         png="<results>/report/spread.png",
-        svg=report(
-            "<results>/report/spread.svg",
-            caption="../workflow/report/spread.rst",
-            category="The top rows",
-            labels={"shows": "Their scores"},
-        ),
+        svg="<results>/report/spread.svg",
     log:
         "<logs>/report/plot_spread.log",
     localrule: True
@@ -442,7 +436,7 @@ def test_a_sort_of_unit_is_stored_and_scored(toy: Path) -> None:
     assert {"L1H1", "L0O1", "L1O0", "L0O0+L1O0"} <= set(store.attrs["units"])
     ranked = pd.read_csv(toy / "influence/output.tsv", sep="\t")
     assert ranked["score"].std() > 0
-    page = (toy / "report/top_rows.html").read_text()
+    page = (toy / "report/index.html").read_text()
     assert "circuit L0O0+L1O0" in page
 
 

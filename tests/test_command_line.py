@@ -23,7 +23,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "binary": smoke + "extra: 0b_\n",
         "code": f"__use_yte__: true\nx: ?open('ran', 'w')\n{smoke}",
         "on": smoke.replace("smoke", "on", 2).replace("0.003", "3e-3"),
-        "late": "experiment: late\nreport: {top_rows: 1001}\n",
+        "late": "experiment: late\nreport: {rows: 0}\n",
     }.items():
         (clone / f"{name}.yaml").write_text(text)
     os.mkfifo(clone / "pipe.yaml")
@@ -126,7 +126,7 @@ def test_later_files_and_words_win_key_by_key(clone: Path) -> None:
     name = "config/smoke.yaml, late.yaml, --config"
     assert lines == [
         f"{name}: heads.sequences: expected an integer >= 1 and <= 1000000, found 0",
-        f"{name}: report.top_rows: expected an integer >= 1 and <= 1000, found 1001",
+        f"{name}: report.rows: expected all or a number of rows, found 0",
     ]
 
 

@@ -227,7 +227,7 @@ MISTAKES = [
     ),
     (
         ("report.colour", 1),
-        "report.colour: unknown key; keys here: top_rows",
+        "report.colour: unknown key; keys here: rows",
     ),
     (
         ("trainning", {}),

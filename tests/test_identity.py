@@ -31,7 +31,7 @@ CONFIG = {
     },
     "retraining": {"divisor": "fixed"},
     "evaluation": {"early_tokens": 8},
-    "report": {"top_rows": 10},
+    "report": {"rows": 10},
 }
 STORE = Path("results/test/store.zarr")
 
@@ -108,7 +108,7 @@ def test_a_batch_size_makes_nothing_stale(key):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("experiment", "x"), ("report.top_rows", 3), ("evaluation.early_tokens", 4)],
+    [("experiment", "x"), ("report.rows", 3), ("evaluation.early_tokens", 4)],
 )
 def test_no_stage_minds_what_it_does_not_read(key, value):
     config = changed(key, value)
@@ -236,7 +236,7 @@ def test_the_evaluation_of_an_arm_depends_on_every_target():
     [
         ("retraining.divisor", "kept", ["retraining", "evaluation"]),
         ("evaluation.early_tokens", 4, ["evaluation"]),
-        ("report.top_rows", 3, []),
+        ("report.rows", 3, []),
     ],
 )
 def test_later_stages_of_an_arm_depend_on_more(key, value, stale):

@@ -305,18 +305,18 @@ IMPORTED = {
     "score_heads": "torch zarr pandas",
     "score_rows": STORED,
     "score_variants": f"{STORED} pandas",
-    "score_tokens": f"{STORED} pandas",
+    "score_tokens": STORED,
     "select_target": "pandas",
     "select_window": "pandas",
     "shell": "",
-    "show_top_rows": "pandas zarr h5py",
     "solve_ihvp": STORED,
     "status": "",
     "stream_scores": STORED,
     "tokenize_source": "zarr",
     "train_baseline": "",
     "train_tokenizer": "",
-    "write_summary": "pandas zarr",
+    "write_report": "pandas zarr h5py",
+    "write_summary": "pandas",
 }
 FIGURE = "pandas matplotlib"  # all that a new figure needs
 

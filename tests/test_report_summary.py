@@ -16,7 +16,7 @@ from headwater.report.summary import Tables, summary_text
 from test_report_example import CLEAR, Example, Shapes, example
 
 CLAIMS = ("against the baseline", "enough seeds (", "Holds.", "changes most")
-PLACES = {"report/curves.png": "the curves", "report/summary.html": "every number"}
+PLACES = {"report/curves.png": "the curves", "report/verdicts.tsv": "every number"}
 
 
 def write(tables: Example, **changes: Any) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from headwater.evaluation.metrics import COLUMNS
-from headwater.evaluation.specificity import matrix, specificity
+from headwater.evaluation.specificity import specificity
 
 STEPS = [100, 150, 250]
 SCORE = "prefix_matching"
@@ -84,17 +84,6 @@ def test_losses_and_ablation_are_those_of_the_windows_end() -> None:
 def test_the_head_that_took_the_place_is_named() -> None:
     assert change("highest", "head", "L1H1") == pytest.approx([0.4, 0.6, 0.2])
     assert change("highest", "head", "L1H0", "random-seed1")[2] == pytest.approx(0.1)
-
-
-def test_the_matrix_has_the_mean_and_the_range_of_draws() -> None:
-    table = matrix(found(), "final", ("head",))
-    draws = ["random", "random, lowest", "random, highest"]
-    assert table.columns.tolist() == ["name", "top", *draws]
-    lines = table.set_index("name")
-    assert lines.loc["L1H0"].tolist() == pytest.approx([-0.6, 0.0, -0.1, 0.1])
-    assert lines.loc["L1H1"].tolist() == pytest.approx([0.2, -0.05, -0.1, 0.0])
-    losses = matrix(found(), "loss", ("domain", "group")).set_index("name")
-    assert losses.loc["prose"].tolist() == pytest.approx([0.5])
 
 
 def test_a_step_that_a_run_lacks_is_no_comparison() -> None:

@@ -79,7 +79,8 @@ def test_report_is_there_and_summary_is_printed(finished: Path) -> None:
     summary = (report / "summary.md").read_text()
     assert summary in (finished / "output.txt").read_text()
     assert (report / "emergence.png").read_bytes().startswith(b"\x89PNG")
-    assert "<script" not in (report / "top_rows.html").read_text()
+    assert '<section id="causal"' in (report / "index.html").read_text()
+    assert (report / "data/scores.tsv").is_file()
 
 
 def test_effects_have_a_line_for_every_run(finished: Path) -> None:
@@ -189,12 +190,13 @@ def test_every_stage_is_a_target(finished: Path) -> None:
         assert planned(finished, stage) == {}
 
 
-def test_report_collects_figures_pages_and_captions(finished: Path) -> None:
+def test_report_has_the_page_as_its_one_item(finished: Path) -> None:
     result = run(finished, "--report", "report.zip")
     assert result.returncode == 0, result.stdout[-4000:]
     names = zipfile.ZipFile(finished / "report.zip").namelist()
-    for wanted in ("emergence.svg", "enrichment.svg", "top_rows.html"):
-        assert any(name.endswith(wanted) for name in names), (wanted, names)
+    pages = [name for name in names if name.endswith("index.html")]
+    assert pages, names
+    assert not [name for name in names if name.endswith((".svg", ".png"))]
 
 
 def test_exact_scores_need_no_gradient_store(finished: Path) -> None:
@@ -229,7 +231,7 @@ def test_a_new_target_trains_nothing_again(finished: Path) -> None:
     assert [rerun[rule] for rule in own] == [1] * len(own)
     assert rerun["score_rows"] == smoke_config(finished)["gradients"]["shards"]
     assert rerun["evaluate_arm"] == len(smoke_config(finished)["arms"]) + 1
-    together = {"evaluate_arm", "measure_effects", "check_fidelity", "show_top_rows"}
+    together = {"evaluate_arm", "measure_effects", "check_fidelity", "write_report"}
     together |= {"judge_arms", "write_summary"}
     figures = {"plot_emergence", "plot_enrichment"}
     assert set(rerun) == {*own, "score_rows", *together, *figures, "all"}

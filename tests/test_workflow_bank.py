@@ -84,7 +84,7 @@ def test_every_score_is_judged(judged: Path) -> None:
 
 def test_the_reports_are_about_the_other_arms(judged: Path) -> None:
     report = judged / "results/smoke/report"
-    for name in ("summary.md", "summary.html", "emergence.svg"):
+    for name in ("summary.md", "index.html", "emergence.svg"):
         said = (report / name).read_text()
         assert "remove_top" in said
         assert "subset" not in said

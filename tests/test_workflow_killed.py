@@ -103,7 +103,7 @@ class Strike:
         code, said = self.main.wait(), self.said.read_text()
         assert "Traceback" not in said, said
         if code == 0:
-            assert "report/summary.html" in said, said
+            assert "report/index.html" in said, said
             return
         assert "Interrupted" in said, said
         after = said[said.index("Interrupted") :].splitlines()
@@ -159,7 +159,7 @@ def kinds_of_strikes() -> Iterator[tuple[signal.Signals, str]]:
 # These may have ended before they are struck.
 QUICK = {
     *("hold_out", "order_rows", "select_window", "select_target", "solve_ihvp"),
-    *("rank_rows", "build_arm", "compare_rows", "measure_effects", "show_top_rows"),
+    *("rank_rows", "build_arm", "compare_rows", "measure_effects", "write_report"),
     *("plot_enrichment", "plot_emergence", "judge_arms", "write_summary"),
 }
 

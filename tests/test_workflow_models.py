@@ -77,9 +77,9 @@ def test_neurons_and_circuits_are_targets_like_heads(finished) -> None:
         assert set(own["unit"]) == {others[name]}
         assert f"remove_{name}" in set(own["arm"])
         assert (own["probe_change"].abs() > 0).all()
-    page = (folder / "report/top_rows.html").read_text()
+    page = (folder / "report/index.html").read_text()
     assert f"neuron {others['neuron']}" in page
-    assert page.count("pushes in</span>") == 5 * len(targets)
+    assert page.count("Pushes in:") == 20 * len(targets)
 
 
 def test_a_stored_neuron_is_asked(finished) -> None:

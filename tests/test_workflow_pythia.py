@@ -194,7 +194,7 @@ def test_published_revisions_and_a_streamed_data_set(clone: Path, hub) -> None:
     ranked = pd.read_csv(results / "influence/induction.tsv", sep="\t")
     assert len(ranked) == 4 * 8
     assert np.isfinite(ranked["score"]).all()
-    page = (results / "report/top_rows.html").read_text()
+    page = (results / "report/index.html").read_text()
     assert "texts-0000" in page
     assert "Published checkpoints" in page
     assert "Nothing to be done" in run(clone, config=name).stdout

@@ -162,7 +162,7 @@ class Encoder:
     def decode_many(self, parts: Sequence[np.ndarray]) -> list[str]:
         """Text of each of many stretches of tokens, as `decode` gives it but faster."""
         ids = [part.tolist() for part in parts]
-        table = self._token_bytes
+        table = self.token_bytes
         if table is None:
             return self.tokenizer.decode_batch(ids, skip_special_tokens=False)
         return [
@@ -171,7 +171,7 @@ class Encoder:
         ]
 
     @cached_property
-    def _token_bytes(self) -> list[bytes] | None:
+    def token_bytes(self) -> list[bytes] | None:
         """The bytes of every token id; None for a tokenizer that is not byte-level."""
         if not isinstance(self.tokenizer.decoder, decoders.ByteLevel):
             return None

@@ -155,6 +155,25 @@ class Rows:
         found = stores.read(self._groups[shard], "spans", slice(begin, end))
         return [self._span(*columns) for columns in found.tolist()]
 
+    def file_of(self, source: str) -> str:
+        """What to call a source: its file; generated rows, and token ids, its name."""
+        plain = self._source_rows or source in self._generated
+        return source if plain else f"{source}{TEXT_SUFFIX}"
+
+    def span_table(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """All spans of rows `start` to `stop - 1`, as numbers.
+
+        Returns:
+            (int64 [spans, 6] as the stores keep them: source, line, start, stop, token,
+            domain; int64 [stop - start + 1] where each row's begin, and the end of all)
+        """
+        parts, begins, done = [np.zeros((0, 6), np.int64)], [np.zeros(0, np.int64)], 0
+        for spans, own in self._spans_of(start, stop):
+            parts.append(spans)
+            begins.append(own + done)
+            done += len(spans)
+        return np.concatenate(parts), np.concatenate([*begins, [done]])
+
     def longest_spans(self, start: int, stop: int) -> np.ndarray:
         """Tokens of the longest span of each of some rows, int64 [stop - start]."""
         found = [np.zeros(0, np.int64)]

@@ -83,6 +83,10 @@ class WindowRows(WindowNumbers):
         """A contiguous part as a lazy sequence of rows."""
         return RowPart(self, numbers)
 
+    def pick(self, numbers: np.ndarray) -> "RowPick":
+        """Any rows as a lazy sequence."""
+        return RowPick(self, numbers)
+
     def domains(self) -> np.ndarray:
         """Domain of every row, index into `rows.domain_names`: [count]."""
         return self.rows.domains(self.first, self.first + self.count)
@@ -101,3 +105,18 @@ class RowPart:
         import torch  # slow to import, and most readers of the window do without
 
         return torch.from_numpy(self._window.tokens(self._numbers[rows]))
+
+
+class RowPick:
+    """Some rows of the window, in the order given; only the sliced ones are read."""
+
+    def __init__(self, window: WindowRows, numbers: np.ndarray) -> None:
+        self._window, self._numbers = window, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, rows: slice) -> "Tensor":
+        import torch  # as above
+
+        return torch.from_numpy(self._window.take(self._numbers[rows]))

@@ -78,23 +78,3 @@ def _compared(run: pd.DataFrame, base: pd.DataFrame, score: str) -> Iterator[Lin
         float(before.loc[top, last]),
         float(heads.loc[top, last]),
     )
-
-
-def matrix(table: pd.DataFrame, what: str, kinds: tuple[str, ...]) -> pd.DataFrame:
-    """Mean change by arm: a line for each name, a column for each arm.
-
-    An arm of several draws has two more, with its lowest and highest.
-
-    Args:
-        table: as of `specificity`.
-        what: one of its kinds of lines.
-        kinds: of the names.
-    """
-    lines = table[(table["what"] == what) & table["kind"].isin(kinds)]
-    found = pd.DataFrame(index=pd.Index(lines["name"].unique(), name="name"))
-    for arm, runs in lines.groupby("arm", sort=False):
-        draws = runs.groupby("name")["change"]
-        found[arm] = draws.mean()
-        if runs["run"].nunique() > 1:
-            found[f"{arm}, lowest"], found[f"{arm}, highest"] = draws.min(), draws.max()
-    return found.reset_index()

@@ -116,9 +116,29 @@ class RowTokens:
     written: Int64[np.ndarray, "2 count"]
 
 
+@dataclass(frozen=True)
+class TokenTable:
+    """What is known of the tokens of some rows, in arrays.
+
+    Attributes:
+        rows: global numbers, ascending.
+        scores: as in `RowTokens`, of each row; `written` likewise.
+    """
+
+    rows: Int64[np.ndarray, " rows"]
+    scores: Float32[np.ndarray, "rows length"]
+    written: Int64[np.ndarray, "rows 2 count"]
+
+
+def read_token_table(path: Path, config: Config) -> TokenTable:
+    """Read what is known of the tokens of some rows."""
+    with open_file(path, config) as file:
+        names = ("rows", "scores", "written")
+        return TokenTable(*(file[name][...] for name in names))
+
+
 def read_tokens(path: Path, config: Config) -> dict[int, RowTokens]:
     """What is known of the tokens of some rows, by global row number."""
-    with open_file(path, config) as file:
-        columns = (file[name][...] for name in ("scores", "written"))
-        each = map(RowTokens, *columns)
-        return dict(zip(file["rows"][...].tolist(), each, strict=True))
+    table = read_token_table(path, config)
+    each = map(RowTokens, table.scores, table.written)
+    return dict(zip(table.rows.tolist(), each, strict=True))

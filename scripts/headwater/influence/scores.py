@@ -4,13 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor
 
 from headwater.curvature.ekfac import Factors
 from headwater.gradients.blocks import Matrices, block_sides, token_products
 from headwater.gradients.flat import gradients_of
-from headwater.gradients.passes import PassOptions, RowSequence, check_finite, run_pass
+from headwater.gradients.passes import (
+    Batch,
+    PassOptions,
+    RowSequence,
+    check_finite,
+    run_pass,
+)
+from headwater.gradients.writes import Writer
 from headwater.influence.files import Product
 from headwater.models.sites import Model
 from headwater.progress import Progress
@@ -137,13 +144,39 @@ def token_scores(
     writes its output, so its score is too. A position's part holds everything that
     flows through the unit there: not the loss *of* that token alone.
     """
-    unit, blocks = product.unit, list(product.unit.blocks)
+    vectors = standard_basis(factors, product.unit, product.vector)
+    batches = run_pass(model, rows, product.unit.sites, options)
+    return np.concatenate([_token_parts(b, product.unit, vectors) for b in batches])
+
+
+def token_facts(
+    model: Model,
+    rows: RowSequence,
+    factors: Factors,
+    product: Product,
+    options: PassOptions,
+) -> tuple[Float32[np.ndarray, "rows length"], Int64[np.ndarray, "rows 2 count"]]:
+    """`token_scores`, and the tokens that rows write (`gradients.writes`): one pass."""
+    unit = product.unit
     vectors = standard_basis(factors, unit, product.vector)
-    parts = []
-    for batch in run_pass(model, rows, unit.sites, options):
-        sides = block_sides(batch.traces, blocks)
-        tokens = [
-            token_products(sides, b, vectors[str(b)].to(sides[b.left])) for b in blocks
-        ]
-        parts.append(-torch.stack(tokens).sum(dim=0).float().cpu().numpy())
-    return np.concatenate(parts)
+    writer = Writer.of(model, unit, options)
+    sites = sorted({*unit.sites, *writer.places})
+    progress = Progress("token scores", len(rows), "rows")
+    parts, written = [], []
+    for batch in run_pass(model, rows, sites, options):
+        parts.append(_token_parts(batch, unit, vectors))
+        written.append(writer.tokens(batch).cpu().numpy())
+        progress.update(batch.rows.stop - batch.rows.start)
+    return np.concatenate(parts), np.concatenate(written)
+
+
+def _token_parts(
+    batch: Batch, unit: Unit, vectors: Matrices
+) -> Float32[np.ndarray, "batch length"]:
+    blocks = list(unit.blocks)
+    sides = block_sides(batch.traces, blocks)
+    tokens = [
+        token_products(sides, b, vectors[str(b)].to(sides[b.left])) for b in blocks
+    ]
+    found = -torch.stack(tokens).sum(dim=0)
+    return np.asarray(found.float().cpu().numpy())

@@ -118,9 +118,7 @@ ROWS = {
         lambda e: passing(e, e.part * e.points, e.targets), sizes.all_scores
     ),
     "rank_rows": Row(leaves=sizes.ranked, path="influence/{target}.domains.tsv"),
-    "score_tokens": Row(
-        lambda e: passing(e, Range.exactly(e.config["report"]["top_rows"]), e.targets)
-    ),
+    "score_tokens": Row(work.showing, sizes.token_scores),
     "check_fidelity": Row(work.comparing),
     "compare_variants": Row(jobs=0),  # only asked for by name
     "examine": Row(jobs=0),

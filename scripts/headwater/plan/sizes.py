@@ -178,6 +178,13 @@ def ranked(e: Experiment) -> Output:
     return Output(gathered.kept + SMALL, gathered.files + Range.exactly(2))
 
 
+def token_scores(e: Experiment) -> Output:
+    """What is known of the tokens of the rows that one target shows."""
+    from headwater.plan.work import shown
+
+    return Output(shown(e) * (FLOAT * (e.width - 1) + 11 * DOUBLE), ONE_FILE)
+
+
 def intervention(e: Experiment) -> Output:
     """The row and the weight of every position of the window."""
     return Output(e.window_rows * ARM_BYTES, ONE_FILE)

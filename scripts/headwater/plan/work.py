@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
+from headwater.influence import QUANTILES
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
@@ -125,6 +126,21 @@ def passing(e: Experiment, rows: Range, units: int, besides: Range = NOTHING) ->
     operations = 2 * forward_operations(e.config, length) + units * each
     precision = e.config["gradients"]["precision"]
     return Load(rows, "rows", Range.exactly(operations), besides, precision=precision)
+
+
+def showing(e: Experiment) -> Load:
+    """Parts of the tokens of the rows shown, and what they write: two passes."""
+    rows = shown(e)
+    return passing(e, Range(2 * rows.low, 2 * rows.high), e.targets)
+
+
+def shown(e: Experiment) -> Range:
+    """Rows that the page holds for a target."""
+    wanted, rows = e.config["report"]["rows"], e.window_rows
+    if wanted == "all":
+        return rows
+    most = 2 * wanted + QUANTILES
+    return Range(min(most, rows.low), min(most, rows.high))
 
 
 def fitting(e: Experiment) -> Load:

@@ -1,24 +1,17 @@
-"""How the figures look, and how they are saved: the same data gives the same bytes.
-
-The curves of arms are drawn as `interventions/kinds` says: colours are told apart by
-colour-blind readers (ColorBrewer's RdBu, PuOr and BrBG), and kinds differ in line width
-and dashes too: top rows thick and solid, controls thinner and dashed.
-"""
+"""How the figures look, and how they are saved: the same data gives the same bytes."""
 
 import textwrap
-from collections import Counter
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headwater.interventions.kinds import KINDS
 from headwater.publish import publish_file
-from headwater.report.tables import Arms
+from headwater.report.lines import BASELINE_LINE, CurveStyle, arm_lines
+
+__all__ = ["BASELINE_LINE", "CurveStyle", "arm_lines"]  # of the one table of lines
 
 WIDTH = 1600 / 150  # inches: 1600 pixels at 150 a inch
 DPI = 150
@@ -48,44 +41,6 @@ _SETTINGS = {
     "grid.linewidth": 0.7,
     "lines.solid_capstyle": "round",
 }
-
-_MARKERS = ("", "o", "s", "^", "D", "v")
-
-
-@dataclass(frozen=True)
-class CurveStyle:
-    """How the curve of an arm is drawn."""
-
-    colour: str
-    width: float
-    dashes: object
-    marker: str = ""
-
-    def options(self) -> dict[str, Any]:
-        """As keywords of matplotlib's `plot`."""
-        return {
-            "color": self.colour,
-            "linewidth": self.width,
-            "linestyle": self.dashes,
-            "marker": self.marker,
-            "markersize": 4.5,
-        }
-
-
-BASELINE_LINE = CurveStyle("#000000", 2.4, "solid")
-
-
-def arm_lines(arms: Arms) -> dict[str, CurveStyle]:
-    """The line of every arm; arms of one kind differ in their markers."""
-    seen: Counter[str] = Counter()
-    lines = {}
-    for name, arm in arms.items():
-        action, kind = arm["action"], KINDS[arm["rows"]]
-        colour = kind.colours[action]
-        marker = _MARKERS[seen[colour] % len(_MARKERS)]
-        lines[name] = CurveStyle(colour, kind.width, kind.dashes, marker)
-        seen[colour] += 1
-    return lines
 
 
 def applied() -> AbstractContextManager[None]:

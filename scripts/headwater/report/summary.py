@@ -22,6 +22,10 @@ NOTE = (
     "half of the baseline's rise is made. probe: {probe}, which the scores predict; "
     "mean over the window minus the baseline's. ICL: {icl}.{copying}"
 )
+ONE_RUN = (
+    "These are the numbers of one run, and chance of seed and order is in them: no "
+    f"verdict before {FEWEST} seeds (`study` in the config)."
+)
 COPYING = (
     " copying: nats that spans of held-out text lose where they are repeated; mean "
     "over the window minus the baseline's."
@@ -98,18 +102,14 @@ def summary_text(tables: Tables, places: Mapping[str, str]) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _origins(tables: Tables) -> Iterator[str]:
-    top = words.percent(TOP_FRACTION)
-    yield f"Where the top {top} of rows come from (in brackets: against all rows)"
+def origin_texts(tables: Tables) -> Iterator[str]:
+    """Where each target's top rows come from."""
     for name, table in tables.domains.items():
-        target = tables.choice.targets[name]
-        yield _item(sentences.origin_sentence(name, target, table))
-    if tables.checkpoints > 1:
-        yield _wrapped(words.MEAN_SCORES.format(checkpoints=tables.checkpoints))
-    yield _wrapped(sentences.fidelity_sentence(tables.fidelity))
+        yield sentences.origin_sentence(name, tables.choice.targets[name], table)
 
 
-def _claims(tables: Tables, arms: Mapping[str, Arm]) -> Iterator[str]:
+def claim_texts(tables: Tables, arms: Mapping[str, Arm]) -> Iterator[str]:
+    """What is claimed of every arm, and what it does besides."""
     overlap = {name: arm.overlap for name, arm in arms.items()}
     told = claims.claim_sentences(
         tables.verdicts, tables.arms, tables.window_target, overlap
@@ -119,24 +119,39 @@ def _claims(tables: Tables, arms: Mapping[str, Arm]) -> Iterator[str]:
             tables.specificity, name, tables.target.head
         )
         never = sentences.onset_sentence(arms[name])
-        yield _item(" ".join(part for part in (text, never, beside) if part))
+        yield " ".join(part for part in (text, never, beside) if part)
 
 
-def _limits(tables: Tables, rise: Rise) -> Iterator[str]:
+def limit_texts(tables: Tables, rise: Rise) -> list[str]:
+    """What is not shown."""
     texts = [
         sentences.planted_sentence(tables.domains, tables.planted),
         sentences.hidden_sentence(tables.hidden),
         tables.shared,
     ]
     if rise.in_window:
-        texts.append(
-            "These are the numbers of one run, and chance of seed and order is in "
-            f"them: no verdict before {FEWEST} seeds (`study` in the config)."
-        )
-    found = [_item(text) for text in texts if text]
+        texts.append(ONE_RUN)
+    return [text for text in texts if text]
+
+
+def _origins(tables: Tables) -> Iterator[str]:
+    top = words.percent(TOP_FRACTION)
+    yield f"Where the top {top} of rows come from (in brackets: against all rows)"
+    yield from map(_item, origin_texts(tables))
+    if tables.checkpoints > 1:
+        yield _wrapped(words.MEAN_SCORES.format(checkpoints=tables.checkpoints))
+    yield _wrapped(sentences.fidelity_sentence(tables.fidelity))
+
+
+def _claims(tables: Tables, arms: Mapping[str, Arm]) -> Iterator[str]:
+    yield from map(_item, claim_texts(tables, arms))
+
+
+def _limits(tables: Tables, rise: Rise) -> Iterator[str]:
+    found = limit_texts(tables, rise)
     if found:
         yield "What this does not show"
-        yield from found
+        yield from map(_item, found)
 
 
 def _places(places: Mapping[str, str]) -> Iterator[str]:

@@ -35,6 +35,7 @@ class Member:
         window: None likewise.
         effects: `evaluation/effects.tsv`; empty unless its arms count.
         control_units: `evaluation/control_units.tsv`, likewise.
+        score: of the head, by name; "" if its arms do not count.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Member:
     window: Window | None = None
     effects: pd.DataFrame = field(default_factory=pd.DataFrame)
     control_units: pd.DataFrame = field(default_factory=_no_units)
+    score: str = ""
 
     @property
     def judged(self) -> bool:
@@ -97,7 +99,11 @@ def read_member(name: str, config: Config, folder: Path) -> Member:
         read_table(results / f"evaluation/{table}.tsv")
         for table in ("effects", "control_units")
     ]
-    return Member(name, experiment, JUDGED, chosen.head, window, *tables)
+    effects, others = tables
+    return Member(
+        *(name, experiment, JUDGED, chosen.head, window, effects, others),
+        score=chosen.score,
+    )
 
 
 @dataclass(frozen=True)

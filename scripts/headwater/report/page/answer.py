@@ -1,0 +1,127 @@
+"""Section `answer`: the sentences of the findings, and what they do not show."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from headwater.corpus.domains import generated, planted
+from headwater.evaluation.effects import series
+from headwater.heads.targets import curve_of
+from headwater.interventions.runs import BASELINE
+from headwater.models.sections import unit_of
+from headwater.report import findings, sentences, summary, words
+from headwater.report.findings import Rise
+from headwater.report.page.inputs import Inputs, Tests
+
+TIP = (
+    "The very highest rows can be of other kinds than most of the top 10 %: their "
+    "gradients are large because the model still gets much of them wrong. Look at rows "
+    "drawn over the whole ranking, too."
+)
+NO_ARMS = (
+    "No rows were removed or inserted in this run (the config has no arms), so nothing "
+    "here says that the rows cause what their scores predict."
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the section says.
+
+    Attributes:
+        lead: the head, and where its top rows come from.
+        facts: a heading and a value each, for the strip.
+        claims: of every arm.
+        limits: what is not shown.
+    """
+
+    lead: list[str]
+    facts: list[tuple[str, str]]
+    claims: list[str]
+    limits: list[str]
+
+
+def answer(run: Inputs) -> Answer:
+    """The findings as `summary.md` has them."""
+    rise = _rise(run)
+    lead = [] if rise is None else [sentences.head_sentence(run.main, rise, run.choice)]
+    lead += [
+        sentences.origin_sentence(one.name, one.target, one.domains)
+        for one in run.rankings
+    ]
+    checkpoints = run.config["window"]["checkpoints"]
+    if checkpoints > 1:
+        lead.append(words.MEAN_SCORES.format(checkpoints=checkpoints))
+    told = []
+    limits = _limits(run)
+    if run.tests is not None and rise is not None:
+        tables = _tables(run, run.tests)
+        arms = findings.read_arms(run.tests.summary, run.tests.arms)
+        told = list(summary.claim_texts(tables, arms)) if rise.in_window else []
+        limits = [*summary.limit_texts(tables, rise), TIP]
+    return Answer(lead, list(_facts(run)), told, limits)
+
+
+def _limits(run: Inputs) -> list[str]:
+    domains = {one.name: one.domains for one in run.rankings}
+    texts = [
+        NO_ARMS,
+        sentences.planted_sentence(domains, planted(run.config)),
+        sentences.hidden_sentence(_hidden(run)),
+        _shared(run),
+        TIP,
+    ]
+    return [text for text in texts if text]
+
+
+def _facts(run: Inputs) -> Iterator[tuple[str, str]]:
+    window, main = run.choice.window, run.main
+    yield main.word[0].upper() + main.word[1:], main.unit
+    yield "Window", f"steps {window.start:,} to {window.end:,}"
+    yield "Probe", main.probe.replace("_", " ")
+    yield "Rows ranked", f"{len(run.window):,}"
+    if run.tests:
+        runs = len(run.tests.runs) - 1
+        yield "Arms", f"{len(run.tests.arms)} ({runs} runs)"
+    yield "Seeds", "1"
+
+
+def _rise(run: Inputs) -> Rise | None:
+    """How the head's score went; None of a unit that no head stands for."""
+    main = run.main
+    if not main.head:
+        return None
+    if run.tests is None:
+        points = dict(curve_of(run.heads, main.head, main.score))
+        return findings.rise_of(pd.Series(points), run.choice, main)
+    curve = series(run.tests.runs[BASELINE], main.score, "head", main.head)
+    return findings.rise_of(curve, run.choice, main)
+
+
+def _tables(run: Inputs, tests: Tests) -> summary.Tables:
+    config = run.config
+    return summary.Tables(
+        experiment=config["experiment"],
+        window_target=config["window"]["target"],
+        arms=tests.arms,
+        choice=run.choice,
+        baseline=tests.runs[BASELINE],
+        summary=tests.summary,
+        domains={one.name: one.domains for one in run.rankings},
+        fidelity=run.fidelity,
+        verdicts=tests.verdicts,
+        specificity=tests.specificity,
+        planted=planted(config),
+        checkpoints=config["window"]["checkpoints"],
+        shared=_shared(run),
+        hidden=_hidden(run),
+    )
+
+
+def _hidden(run: Inputs) -> float:
+    return 0.0 if planted(run.config) else sum(generated(run.config).values())
+
+
+def _shared(run: Inputs) -> str:
+    return sentences.sharing_sentence(unit_of(run.main.unit, run.config), run.config)

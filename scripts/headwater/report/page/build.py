@@ -1,0 +1,127 @@
+"""The page and the folder of its numbers, of a run's results."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from headwater.corpus.detectors import SUFFIX
+from headwater.report import sentences
+from headwater.report.page.answer import answer
+from headwater.report.page.census import heads_of, metrics_of
+from headwater.report.page.document import Document, document
+from headwater.report.page.enrichment import SAMPLES
+from headwater.report.page.inputs import Inputs
+from headwater.report.page.render import render
+from headwater.report.page.rows import Shown
+from headwater.report.page.static_rows import plain_rows
+from headwater.report.page.values import rounded
+from headwater.report.tables import published_table
+
+SECTIONS = {
+    "answer": "Answer",
+    "census": "Census",
+    "causal": "Causal test",
+    "effects": "Effects",
+    "specificity": "Specificity",
+    "scores": "Scores",
+    "domains": "Domains",
+    "fidelity": "Fidelity",
+    "rows": "Rows",
+    "units": "Two units",
+    "run": "Run",
+}
+TESTED = ("causal", "effects", "specificity")  # sections of runs with arms
+EXTRA = {
+    "lds": "How well scores predict runs without random rows (LDS)",
+    "examination": "How well rankings find rows whose truth is known",
+    "variants": "Scores of other choices beside these",
+    "match": "How like the controls' rows are to those that they are to explain",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, and what it is made of."""
+
+    html: str
+    document: Document
+    shown: Shown
+
+
+def build(run: Inputs) -> Page:
+    """The page of one run."""
+    shown = Shown.of(run)
+    found = document(run, shown)
+    return Page(_html(run, shown, found), found, shown)
+
+
+def sections_of(run: Inputs) -> list[tuple[str, str]]:
+    """The sections that a run has, and their titles."""
+    missing = {*(() if run.tests else TESTED)}
+    if len(run.rankings) < 2:
+        missing.add("units")
+    return [(name, title) for name, title in SECTIONS.items() if name not in missing]
+
+
+def _html(run: Inputs, shown: Shown, found: Document) -> str:
+    report = found.report
+    return render(
+        "report.html",
+        report,
+        found.columns,
+        sections=sections_of(run),
+        answer=answer(run),
+        verdicts_file="data/verdicts.tsv",
+        census=list(_census(run, report)),
+        ends=list(_ends(report)),
+        specificity=list(_specificity(report)),
+        target_of={one["name"]: n for n, one in enumerate(report["targets"])},
+        samples=SAMPLES,
+        detected=any(n.endswith(SUFFIX) for n in run.window.rows.domain_names),
+        fidelity=sentences.fidelity_sentence(run.fidelity),
+        extra=[(EXTRA[name], table) for name, table in run.tables.items()],
+        plain_rows=[plain_rows(shown, n) for n in range(len(run.rankings))],
+        run=found.run,
+        published=_published(run),
+    )
+
+
+def _census(run: Inputs, report: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Of every head its scores at the last checkpoint, and when each began to rise."""
+    last = run.heads[run.heads["step"] == run.heads["step"].max()].set_index("head")
+    births = report["census"]["births"]
+    for head in heads_of(run):
+        yield (
+            head,
+            [
+                (rounded(last.at[head, name]), births[name].get(head))
+                for name in metrics_of(run)
+            ],
+        )
+
+
+def _ends(report: dict[str, Any]) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+    """Of every arm the mean of its curves' last values."""
+    if report["curves"] is None:
+        return
+    for place, arm in enumerate(report["arms"]):
+        runs = [run for run in report["curves"]["runs"] if run["arm"] == place]
+        names = [metric["id"] for metric in report["curves"]["metrics"]]
+        values = [pd.Series([run["values"][n][-1] for run in runs]) for n in names]
+        yield arm, [rounded(one.astype(float).mean(skipna=False)) for one in values]
+
+
+def _specificity(report: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    found = report["specificity"]
+    if found is not None:
+        yield "Score of every head", found["heads"], found["change"], found["random"]
+        losses = found["loss_change"], found["loss_random"]
+        yield "Loss by domain, nats a token", found["domains"], *losses
+
+
+def _published(run: Inputs) -> pd.DataFrame:
+    for _, table in published_table(run.published).values():
+        return table
+    return pd.DataFrame()
