@@ -7,6 +7,7 @@ and dashes too: top rows thick and solid, controls thinner and dashed.
 
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ WIDTH = 1600 / 150  # inches: 1600 pixels at 150 a inch
 DPI = 150
 TITLE_LETTERS, LINE_LETTERS = 78, 124  # that fit beside each other
 INK, FAINT, SHADE = "#1a1a1a", "#5f5f5f", "#e9e9e9"
+TOP_COLOUR, LOW_COLOUR, ALL_COLOUR = "#2166ac", "#b2182b", "#b5b5b5"  # of rows
+PLAIN_MAP, SIGNED_MAP = "Blues", "PuOr_r"  # of scores from 0 to 1, and from -1
 
 _SETTINGS = {
     "svg.hashsalt": "headwater",
@@ -88,9 +91,13 @@ def arm_lines(arms: Arms) -> dict[str, CurveStyle]:
     return lines
 
 
-def applied() -> AbstractContextManager[None]:
-    """Drawing and saving inside this context depend on no setting of the machine's."""
-    return matplotlib.style.context(["default", _SETTINGS])
+def applied(more: Mapping[str, Any] | None = None) -> AbstractContextManager[None]:
+    """Drawing and saving inside this context depend on no setting of the machine's.
+
+    Args:
+        more: matplotlib's settings that differ from those of the large figures.
+    """
+    return matplotlib.style.context(["default", {**_SETTINGS, **(more or {})}])
 
 
 def heading(figure: Figure, title: str, paragraph: str) -> None:
