@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UI := scripts/headwater/report/ui
 
-.PHONY: demo install test test-long test-cluster lint report-bundle report-bundle-check shell bench lock clean
+.PHONY: demo install test test-long test-cluster lint report-bundle report-bundle-check shell figures docs bench lock clean
 
 demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
 	$(BIN)/snakemake --cores all
@@ -39,6 +39,12 @@ $(UI)/node_modules/.done: $(UI)/package-lock.json
 
 shell: .venv/run.done  ## a job's script in a Python shell: FILE=results/... [CONFIG=config/mine.yaml]
 	@$(BIN)/python scripts/shell.py $(FILE) --configfile $(or $(CONFIG),config/config.yaml)
+
+figures: .venv/run.done  ## figures for papers, of a run that is done: [CONFIG=config/mine.yaml]
+	$(BIN)/snakemake --cores all figures --configfile $(or $(CONFIG),config/config.yaml)
+
+docs: .venv/dev.done  ## the site of the docs, without a network: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
 
 bench: .venv/run.done  ## speed of the core beside a plain training step
 	$(BIN)/python benchmarks/run.py

@@ -191,3 +191,49 @@ if CLAIMED:
             settings=section("arms", "window"),
         script:
             "../scripts/write_summary.py"
+
+
+# Figures for papers. They are asked for by name (`snakemake figures`), as few runs are
+# ever printed. What claims nothing has no curves and no effects.
+FIGURES = [
+    "census",
+    "enrichment",
+    "scores",
+    *(["emergence", "effects"] * bool(CLAIMED)),
+]
+
+
+rule plot_figures:
+    input:
+        window="<results>/heads/window.json",
+        targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
+        scores="<results>/heads/scores.tsv",
+        domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
+        influence=expand("<results>/influence/{target}.zarr", target=TARGETS),
+        runs=expand("<results>/evaluation/{arm}", arm=ARMS) if CLAIMED else [],
+        effects="<results>/evaluation/effects.tsv" if CLAIMED else [],
+    output:
+        expand("<results>/report/figures/{name}.tsv", name=FIGURES),
+        expand(
+            "<results>/report/figures/{name}{size}.{form}",
+            name=FIGURES,
+            size=["", "-column"],
+            form=["svg", "pdf"],
+        ),
+    log:
+        "<logs>/report/plot_figures.log",
+    benchmark:
+        "<benchmarks>/report/plot_figures.tsv"
+    localrule: True
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(1500),
+        runtime=longer(10),
+    params:
+        code=digest("plot_figures"),
+        figures=FIGURES,
+        settings=section("arms", "window"),
+    script:
+        "../scripts/plot_figures.py"

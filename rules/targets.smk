@@ -120,3 +120,9 @@ rule report:
     input:
         expand("<results>/report/{name}", name=[*PAGES, "data"]),
         rules.write_summary.output if CLAIMED else [],
+
+
+rule figures:
+    """Figures for papers: SVG and PDF for one and two columns, tables beside them."""
+    input:
+        rules.plot_figures.output,

@@ -10,6 +10,8 @@ from headwater.errors import HeadwaterError
 from headwater.locks import exclusive
 from headwater.publish import write_text
 from headwater.report import style
+from headwater.report.figures.base import SIZES, applied, save
+from headwater.study import paper
 from headwater.study.figure import draw
 from headwater.study.page import study_page
 from headwater.study.results import Study, ended_early, grew_none, read_member
@@ -22,6 +24,7 @@ PLACES = {
     "verdicts.tsv": "every claim, with its numbers and verdict",
     "members.tsv": "the members, with the area of every arm",
     "areas.png": "arms beside their controls, member by member",
+    "figures": "the same for papers, with its table",
 }
 
 
@@ -58,10 +61,22 @@ def write(study, folder, results):
         figure = draw(study, verdicts)
         style.save_figure(figure, folder / "areas.png", folder / "areas.svg")
     write_text(folder / "index.html", study_page(study, verdicts, results))
+    draw_for_papers(study, verdicts, folder / "figures")
     places = {str(folder / name): what for name, what in PLACES.items()}
     text = summary_text(study, verdicts, places)
     write_text(folder / "summary.md", text)
     return text
+
+
+def draw_for_papers(study, verdicts, folder):
+    """The figure as SVG and PDF in two sizes, its table beside it."""
+    folder.mkdir(exist_ok=True)
+    areas = paper.table(study, verdicts)
+    write_table(folder / "areas.tsv", areas)
+    with applied():
+        for size in SIZES:
+            drawn = paper.draw(areas, study.config["arms"], size)
+            save(drawn, folder / f"areas{size.suffix}")
 
 
 def main(snakemake):

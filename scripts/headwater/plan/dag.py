@@ -122,6 +122,7 @@ ROWS = {
     "check_fidelity": Row(work.comparing),
     "compare_variants": Row(jobs=0),  # only asked for by name
     "examine": Row(jobs=0),
+    "plot_figures": Row(jobs=0, path="report/figures/census.svg"),
     "score_variants": Row(
         lambda e: replace(work.fitting(e), units=work.fitting(e).units * e.points),
         sizes.row_facts,

@@ -15,7 +15,6 @@ from headwater.report.visible import plain
 
 DOMAIN_LINE = 0.46  # inches: two bars and a gap
 TITLE_LETTERS = 40  # of a panel's title that fit
-TOP_COLOUR, WINDOW_COLOUR = "#2166ac", "#b5b5b5"
 
 
 def draw(
@@ -71,8 +70,8 @@ def _draw_target(
     axes: Axes, table: pd.DataFrame, highest: float, planted: str | None
 ) -> None:
     places = np.arange(len(table))
-    axes.barh(places - 0.19, table["share_top"], 0.36, color=TOP_COLOUR)
-    axes.barh(places + 0.19, table["share"], 0.36, color=WINDOW_COLOUR)
+    axes.barh(places - 0.19, table["share_top"], 0.36, color=style.TOP_COLOUR)
+    axes.barh(places + 0.19, table["share"], 0.36, color=style.ALL_COLOUR)
     for place, (_, line) in zip(places, table.iterrows(), strict=True):
         enrichment = line["enrichment"]
         known = np.isfinite(enrichment)

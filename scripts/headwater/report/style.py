@@ -1,8 +1,10 @@
 """How the figures look, and how they are saved: the same data gives the same bytes."""
 
 import textwrap
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
 from matplotlib.axes import Axes
@@ -17,6 +19,8 @@ WIDTH = 1600 / 150  # inches: 1600 pixels at 150 a inch
 DPI = 150
 TITLE_LETTERS, LINE_LETTERS = 78, 124  # that fit beside each other
 INK, FAINT, SHADE = "#1a1a1a", "#5f5f5f", "#e9e9e9"
+TOP_COLOUR, LOW_COLOUR, ALL_COLOUR = "#2166ac", "#b2182b", "#b5b5b5"  # of rows
+PLAIN_MAP, SIGNED_MAP = "Blues", "PuOr_r"  # of scores from 0 to 1, and from -1
 
 _SETTINGS = {
     "svg.hashsalt": "headwater",
@@ -43,9 +47,13 @@ _SETTINGS = {
 }
 
 
-def applied() -> AbstractContextManager[None]:
-    """Drawing and saving inside this context depend on no setting of the machine's."""
-    return matplotlib.style.context(["default", _SETTINGS])
+def applied(more: Mapping[str, Any] | None = None) -> AbstractContextManager[None]:
+    """Drawing and saving inside this context depend on no setting of the machine's.
+
+    Args:
+        more: matplotlib's settings that differ from those of the large figures.
+    """
+    return matplotlib.style.context(["default", {**_SETTINGS, **(more or {})}])
 
 
 def heading(figure: Figure, title: str, paragraph: str) -> None:
