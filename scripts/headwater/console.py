@@ -24,8 +24,10 @@ from headwater.status.page import clock
 
 OURS = {"job_info", "job_finished", "job_error", "progress"}
 HEAD = {"workflow_started", "run_info", "resources_info"}  # more than a page
-HEAD_LINES = ("Assuming unrestricted", "Using shell", "Conda environments: ignored")
-HEAD_LINES += ("Updating checkpoint dependencies",)
+HEAD_LINES = (
+    *("Assuming unrestricted", "Using shell", "Conda environments: ignored"),
+    "Updating checkpoint dependencies",
+)
 TAIL_LINES = ("Complete log", "Elapsed time", "Trying to restart")
 # Of a script that failed: `job_error` says it, too.
 REPEATED = ("RuleException:\nCalledProcessError", "Error in group")
