@@ -11,8 +11,11 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+from snakemake.exceptions import IncompleteCheckpointException
+
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
+from headwater import seals
 from headwater.checkpoints.needs import pass_mb, training_mb, training_minutes
 from headwater.checkpoints.revisions import source_names
 from headwater.checkpoints.schedule import point_names, saved_steps
@@ -270,6 +273,21 @@ def examined_facts(wildcards):
     return [
         f"<results>/{path}" for path in subsets.ranking_files(config, wildcards.target)
     ]
+
+
+def arm_rows(wildcards):
+    """What an arm trains on, which makes it train again only if it is another.
+
+    While the arm is to be built again, nothing is known of that.
+    """
+    run = run_name(wildcards.arm, wildcards.draw)
+    trained = Path("results", config["experiment"], "retraining", run)
+    try:
+        made = str(checkpoints.build_arm.get(**wildcards).output.rows)
+    except IncompleteCheckpointException as error:
+        error.targetfile = ancient(error.targetfile)
+        raise
+    return ancient(made) if seals.is_made_of(trained, Path(made)) else made
 
 
 def arm_file(wildcards):

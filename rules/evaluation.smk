@@ -37,6 +37,7 @@ if ARM_RUNS:
         input:
             runs=expand("<results>/evaluation/{arm}", arm=ARMS),
             arms=expand("<results>/interventions/{run}.h5", run=RUNS),
+            matches=expand("<results>/interventions/{run}.match.h5", run=RUNS),
             window="<results>/heads/window.json",
             targets=expand(
                 "<results>/heads/targets/{target}.json",

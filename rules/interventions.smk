@@ -80,14 +80,17 @@ rule measure_gradients:
         "../scripts/measure_gradients.py"
 
 
-rule build_arm:
+# What comes after it waits to see whether its rows are others than before: an arm of the
+# same rows is not trained again, whatever happened to the scores (`arm_rows`).
+checkpoint build_arm:
     input:
         facts=arm_facts,
         file=arm_file,
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
     output:
-        "<results>/interventions/{arm}-seed{draw}.h5",
+        rows="<results>/interventions/{arm}-seed{draw}.h5",
+        match="<results>/interventions/{arm}-seed{draw}.match.h5",
     log:
         "<logs>/interventions/build_arm-{arm}-seed{draw}.log",
     benchmark:
@@ -110,7 +113,7 @@ if COMPARED_RUNS:
 
     rule compare_rows:
         input:
-            expand("<results>/interventions/{run}.h5", run=COMPARED_RUNS),
+            expand("<results>/interventions/{run}.match.h5", run=COMPARED_RUNS),
         output:
             "<results>/interventions/match.tsv",
         log:

@@ -4,7 +4,7 @@
 
 rule retrain_arm:
     input:
-        arm="<results>/interventions/{arm}-seed{draw}.h5",
+        arm=arm_rows,
         checkpoint="<results>/heads/start",
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),

@@ -1,6 +1,7 @@
 """Ask a finished experiment about a unit, without another pass over its rows.
 
-    .venv/bin/python scripts/ask.py L1H3 --probe copying
+    .venv/bin/python scripts/ask.py induction
+    .venv/bin/python scripts/ask.py L1H3 --probe copying --bottom 5 --tokens
     .venv/bin/python scripts/ask.py L1H3 --probe dataset --data my_rows.jsonl
     .venv/bin/python scripts/ask.py L1H3 --probe induction --damping 1
     .venv/bin/python scripts/ask.py L1H3 --like 31724
@@ -14,119 +15,121 @@ import sys
 from pathlib import Path
 
 from headwater.config import read_config_file
-from headwater.config.target_checks import PROBES, SUBJECTS, WITH_ROWS
 from headwater.errors import HeadwaterError
 from headwater.influence import EXTREMES
-from headwater.logs import escape_unprintable
-from headwater.models.sections import unit_of
-from headwater.projection.stored import check_stored, check_unit
-from headwater.units import HEAD
-
-WIDTH = 72
-
-
-def above(bound):
-    """A number above a bound, for argparse."""
-
-    def read(text):
-        if not float(text) > bound:
-            raise argparse.ArgumentTypeError(f"{text} is not above {bound}")
-        return float(text)
-
-    return read
+from headwater.logs import configure_logging, escape_unprintable
+from headwater.report.asking import (
+    DATA,
+    add_question,
+    between,
+    echo,
+    typed_question,
+    write_answer,
+)
 
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("unit", help="such as L1H3, L1G0, L2N17, L1H3+L0H2")
-    asked = parser.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--probe", choices=PROBES, help="rank all rows for this probe")
-    asked.add_argument("--like", type=int, metavar="ROW", help="rows that act like it")
-    parser.add_argument("--data", help="rows of the probe dataset (JSON lines)")
-    parser.add_argument("--damping", type=above(0), help="by default the config's")
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n\n")[0], epilog=DATA
+    )
+    add_question(parser)
+    shown = between(0, EXTREMES)
+    parser.add_argument("--like", type=int, metavar="ROW", help="rows that act like it")
     parser.add_argument(
-        "--top",
-        type=int,
-        default=10,
-        help="rows to show",
-        choices=range(1, EXTREMES + 1),
-        metavar="N",
+        "--top", type=shown, default=10, metavar="N", help="highest rows to show"
     )
     parser.add_argument(
-        "--configfile",
-        default="config/config.yaml",
-        metavar="FILE",
-        help="the experiment, as for snakemake (default: %(default)s)",
+        "--bottom", type=shown, default=0, metavar="N", help="lowest rows to show"
+    )
+    parser.add_argument(
+        "--tokens", action="store_true", help="which tokens each row's score is of"
+    )
+    parser.add_argument(
+        "--whole", action="store_true", help="show the whole text of each row"
     )
     parser.add_argument(
         "--writes",
         action="store_true",
         help="show which tokens a step on each row makes the unit write more, and less",
     )
-    parser.add_argument("--output", help="write the ranked table there (.tsv)")
-    return parser.parse_args()
+    parser.add_argument("--output", metavar="FILE", help="the ranked table (.tsv)")
+    args = parser.parse_args()
+    if args.like is not None and (args.probe or args.data or args.damping):
+        parser.error("--like asks without a probe: no --probe, --data or --damping")
+    if args.like is not None and args.tokens:
+        parser.error("--tokens needs a probe: likeness to a row has no parts")
+    return args
 
 
-def show(top, rows, tokenizer, written):
-    """Print rows of a ranked table, and perhaps what their gradients write."""
+def show(table, experiment, tokenizer, args, parts, written):
+    """Print rows of a ranked table, and what else was asked of each."""
+    from headwater.report.listing import INDENT, PLACE, WIDTH, document, text_lines
+    from headwater.report.listing import decoded as text
     from headwater.report.visible import plain
 
-    def text(ids):
-        return plain(tokenizer.decode(ids, skip_special_tokens=False))
-
-    print("rank       row   step      score  domain       text")
-    for place, line in enumerate(top.itertuples()):
-        tokens = rows.tokens(line.row, line.row + 1)[0].tolist()
+    rows = experiment.window.rows
+    print(
+        f"rank       row   step      score  {'domain':12s} {'document':{PLACE}s} text"
+    )
+    for place, line in enumerate(table.itertuples()):
+        tokens = rows.tokens(line.row, line.row + 1)[0]
+        where = document(rows, line.row, args.whole)
+        start = "" if args.whole else text(tokens, tokenizer)[:WIDTH]
         print(
             f"{line.rank:4d}  {line.row:8d}  {line.step:5d}  {line.score:+9.3g}  "
-            f"{plain(line.domain)[:12]:12s} {text(tokens)[:WIDTH]}"
+            f"{plain(line.domain)[:12]:12s} {where:{PLACE}s} {start}".rstrip()
         )
+        own = None if parts is None else parts[place]
+        for below in text_lines(tokens, tokenizer, own, args.whole):
+            print(below)
         if written is not None:
             for what, ids in zip(("in", "out"), written[place].tolist(), strict=True):
-                print(f"{f'pushes {what}:':>46s} {' | '.join(text([i]) for i in ids)}")
+                names = " | ".join(text([i], tokenizer) for i in ids)
+                print(f"{INDENT}pushes {what}: {names}")
 
 
 def main():
     escape_unprintable()
     args = arguments()
     config = read_config_file(args.configfile)
-    unit = unit_of(args.unit, config)
     results = Path("results") / config["experiment"]
-    if (args.probe in WITH_ROWS) != bool(args.data):
-        those = ", ".join(WITH_ROWS)
-        raise HeadwaterError(f"--data goes with the probes {those}, and them alone")
-    if args.probe and (wrong := unit.lacks(SUBJECTS.get(args.probe, HEAD))):
-        raise HeadwaterError(f"{unit}: the probe {args.probe} {wrong}")
-    if args.data and not Path(args.data).is_file():
-        raise HeadwaterError(f"{args.data}: no such file")
-    check_stored(results, config, args.configfile)
-    check_unit(results, config, str(unit))
+    question = typed_question(args, config, results, like=args.like is not None)
 
     # Slow to import, and nothing for a command that was misspelt.
+    import pandas as pd
     from tokenizers import Tokenizer
 
+    from headwater.influence.exact import token_parts
     from headwater.influence.query import Experiment
     from headwater.report.sentences import sharing_sentence
     from headwater.tables import table_text
 
+    configure_logging(None)
     experiment = Experiment(results, config, args.configfile)
+    choice, window = experiment.choice, experiment.window
+    print(echo(question, config, args.configfile, choice, len(window)), file=sys.stderr)
+    answer = None
     if args.like is not None:
-        table = experiment.rows_like(unit, args.like)
+        table = experiment.rows_like(question.unit, args.like)
     else:
-        target = {"probe": args.probe, **({"data": args.data} if args.data else {})}
-        table = experiment.top_rows(unit, target, args.damping)
+        answer = experiment.answer(question)
+        table = experiment.ranked(answer)
     if args.output:
-        try:
-            Path(args.output).write_text(table_text(table), encoding="utf-8")
-        except OSError as error:
-            raise HeadwaterError(f"{args.output}: cannot write ({error})") from error
-    if told := sharing_sentence(unit, config):
+        write_answer(args.output, table_text(table))
+    if told := sharing_sentence(question.unit, config):
         print(told)
+    highest, lowest = table.head(args.top), table.tail(min(args.bottom, len(table)))
+    shown = pd.concat([highest, lowest]).drop_duplicates("row")
+    numbers = shown["row"].tolist()
+    parts = written = None
+    if args.tokens and answer is not None:
+        rows = window.take(shown["row"].to_numpy() - window.first)
+        parts = token_parts(experiment, answer, list(rows), numbers)
+    if args.writes:
+        written = experiment.written(question.unit, numbers)
     tokenizer = str(results / "corpus" / "tokenizer" / "tokenizer.json")
-    top = table.nsmallest(args.top, "rank")
-    written = experiment.written(unit, top["row"].tolist()) if args.writes else None
-    show(top, experiment.window.rows, Tokenizer.from_file(tokenizer), written)
+    show(shown, experiment, Tokenizer.from_file(tokenizer), args, parts, written)
 
 
 if __name__ == "__main__":

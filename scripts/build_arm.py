@@ -1,17 +1,16 @@
 """Turn one arm into the row and the weight of every position of the window."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from headwater import job
 from headwater.heads.targets import open_window
-from headwater.identity import arm_identity
+from headwater.identity import arm_identity, picked_identity
 from headwater.influence.files import read_losses, read_scores
 from headwater.interventions.arms import arm_rows, overlap, pick_rows, reordered
 from headwater.interventions.facts import RowFacts, read_facts
-from headwater.interventions.files import write_arm
+from headwater.interventions.files import Match, write_arm, write_match
 from headwater.interventions.kinds import KINDS, alike_of, is_compared, score_of
 from headwater.interventions.matching import achieved
 from headwater.interventions.rowfile import read_rows
@@ -44,9 +43,9 @@ def known_facts(inputs, settings, window, config):
     )
 
 
-def tell_match(arm, made):
+def tell_match(arm, match, count):
     """Log how far the rows are like the ones they are to explain."""
-    for line in made.match:
+    for line in match.facts:
         if line["fact"] == "domain":
             text = "%s: %.1f %% would have to be of another domain"
             job.logger.info(text, arm, 100 * line["distance"])
@@ -56,10 +55,10 @@ def tell_match(arm, made):
                 *(arm, line["fact"], line["arm_mean"], line["top_mean"]),
                 line["distance"],
             )
-    missed, share = made.match[0]["missed"], 100 * made.overlap
+    missed, share = match.facts[0]["missed"], 100 * match.overlap
     if np.isfinite(missed):
         text = "%s: %d of %d rows are outside the cells that they were matched in"
-        job.logger.info(text, arm, missed, len(made.picked))
+        job.logger.info(text, arm, missed, count)
     job.logger.info("%s: %.1f %% of the rows are also among those", arm, share)
 
 
@@ -76,16 +75,17 @@ def main(snakemake):
         count = round(settings["fraction"] * len(window))
         facts = known_facts(inputs, settings, window, config)
         picked = pick_rows(settings["rows"], count, facts, generator)
-        made = replace(
-            arm_rows(settings["action"], picked, len(window), generator),
-            overlap=overlap(settings["rows"], picked, facts),
-            match=achieved(facts, picked) if is_compared(settings) else [],
+        made = arm_rows(settings["action"], picked, len(window), generator)
+        match = Match(
+            overlap(settings["rows"], picked, facts),
+            achieved(facts, picked) if is_compared(settings) else [],
         )
         if "order" in settings:
             again = stable_seed(config["seed"], "order", settings["order"])
             made = reordered(made, np.random.default_rng(again))
-        stamp = arm_identity("interventions", config, arm, draw)
-        write_arm(Path(snakemake.output[0]), made, stamp)
+        rows, about = Path(snakemake.output.rows), Path(snakemake.output.match)
+        write_match(about, match, picked_identity(config, arm, draw))
+        write_arm(rows, made, arm_identity("interventions", config, arm, draw))
         names = facts.names
         counts = np.bincount(facts.domains[picked], minlength=len(names))
         job.logger.info(
@@ -93,8 +93,8 @@ def main(snakemake):
             *(arm, settings["action"], len(picked), len(window)),
             ", ".join(f"{n!r} {c}" for n, c in zip(names, counts, strict=True)),
         )
-        if made.match:
-            tell_match(arm, made)
+        if match.facts:
+            tell_match(arm, match, len(picked))
 
 
 main(snakemake)  # noqa: F821

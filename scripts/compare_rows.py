@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from headwater import job
-from headwater.interventions.files import read_arm
+from headwater.interventions.files import read_match
 from headwater.tables import write_table
 
 
@@ -13,10 +13,10 @@ def main(snakemake):
     with job.start(snakemake) as config:
         lines = []
         for path in map(Path, snakemake.input):
-            arm, _, draw = path.stem.rpartition("-seed")
-            made, rows = read_arm(path, config), config["arms"][arm]["rows"]
+            arm, _, draw = path.name.partition(".")[0].rpartition("-seed")
+            match, rows = read_match(path, config), config["arms"][arm]["rows"]
             run = {"arm": arm, "rows": rows, "draw": int(draw)}
-            lines += [{**run, **match, "overlap": made.overlap} for match in made.match]
+            lines += [{**run, **fact, "overlap": match.overlap} for fact in match.facts]
         write_table(Path(snakemake.output[0]), pd.DataFrame(lines))
 
 

@@ -9,7 +9,7 @@ from headwater.checkpoints.schedule import compared_steps
 from headwater.evaluation.effects import curves, effect, summarise
 from headwater.evaluation.specificity import specificity
 from headwater.heads.targets import read_target, read_window
-from headwater.interventions.files import read_arm
+from headwater.interventions.files import read_arm, read_match
 from headwater.interventions.runs import BASELINE, run_name, run_tables
 from headwater.tables import read_table, write_table
 
@@ -18,13 +18,17 @@ ABOUT = ["arm", "action", "rows", "draw", "rows_changed", "overlap"]
 
 def about_runs(snakemake, config):
     """What every run does, the baseline first: a line a run, by its name."""
-    arms = {Path(p).stem: Path(p) for p in snakemake.input.arms}
+    inputs = snakemake.input
+    arms = {Path(p).stem: Path(p) for p in inputs.arms}
+    matches = {Path(p).name.partition(".")[0]: Path(p) for p in inputs.matches}
     lines = {BASELINE: (BASELINE, "none", "none", 0, 0, float("nan"))}
     for arm, draw in snakemake.params.arm_runs:
         settings, run = config["arms"][arm], run_name(arm, draw)
-        plan = read_arm(arms[run], config)
-        overlap = float("nan") if plan.overlap is None else plan.overlap
-        changed = len(plan.picked), overlap
+        overlap = read_match(matches[run], config).overlap
+        changed = (
+            len(read_arm(arms[run], config).picked),
+            float("nan") if overlap is None else overlap,
+        )
         lines[run] = (arm, settings["action"], settings["rows"], draw, *changed)
     return pd.DataFrame.from_dict(lines, orient="index", columns=ABOUT)
 

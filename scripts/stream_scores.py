@@ -32,7 +32,6 @@ def main(snakemake):
                 window.part(after),
                 read_factors(Path(inputs.factors[position]), config),
                 [read_product(Path(p), config) for p in paths],
-                settings["mode"],
                 options,
             )
             found.add(position, within(after, part), scores, losses)

@@ -16,7 +16,9 @@ def rules() -> dict[str, str]:
     """The text of every rule, by name."""
     found = {}
     for file in sorted((REPOSITORY / "rules").glob("*.smk")):
-        parts = re.split(r"^\s*rule (\w+):", file.read_text(), flags=re.M)
+        parts = re.split(
+            r"^\s*(?:rule|checkpoint) (\w+):", file.read_text(), flags=re.M
+        )
         found.update(zip(parts[1::2], parts[2::2], strict=True))
     return found
 

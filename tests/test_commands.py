@@ -63,17 +63,26 @@ def asked(tmp_path_factory) -> Path:
     ("words", "said"),
     [
         ("--help", "usage: "),
-        ("L1H1", "one of the arguments --probe --like is required"),
+        ("L1H1", "L1H1: asked what? name a probe (--probe activation, copying, "),
+        ("L1H1", "or a target, which has one (induction, previous_token)"),
+        ("inductoin", "is no unit; write L1H3"),
+        ("inductoin --configfile few.yaml", 'did you mean "induction"?'),
+        ("induction --configfile none.yaml", "window.json: not there"),
+        ("induction --configfile few.yaml", "targets/induction.json: not there"),
+        ("L1H1 --like 3 --tokens", "--tokens needs a probe"),
+        ("L1H1 --like 3 --damping 2", "--like asks without a probe"),
         ("L1H1 --prob copying --likes 3", "unrecognized arguments: --likes"),
         ("L1H1 --probe copyng", "invalid choice: 'copyng'"),
-        ("L1H1 --like 3 --top 100000", "--top"),
-        ("L1H1 --like 3 --damping -1", "-1 is not above 0"),
+        ("L1H1 --like 3 --top 100000", "100000 is no whole number from 0 to 1,000"),
+        ("L1H1 --probe copying --damping -1", "-1 is not above 0"),
+        ("L1H1 --probe copying --damping nan", "nan is not above 0"),
         ("one --like 3 --configfile few.yaml", "'one' is no unit; write L1H3"),
         ("L1H1 --like 3 --configfile gone.yaml", "gone.yaml: no such config file"),
         ("L1H1 --like 3 --configfile bad.yaml", "bad.yaml: seed: "),
         ("L1H1 --like 3 --configfile none.yaml", "window.json: not there"),
         ("L7H0 --like 3 --configfile few.yaml", "L7H0: the model has layers 0..1"),
         ("L1H0 --like 3 --configfile few.yaml", "holds L0H0, L1H1"),
+        ("L1H0 --like 3 --configfile few.yaml", 'units: ["L*H*"]}` in few.yaml'),
         ("L0H0+L1H1 --like 3 --configfile few.yaml", "holds L0H0, L1H1"),
         ("L1H1 --probe dataset --configfile few.yaml", "--data goes with the probes"),
         ("L1H1 --probe dataset --data x.jsonl --configfile few.yaml", "x.jsonl: no"),
@@ -83,6 +92,25 @@ def asked(tmp_path_factory) -> Path:
 )
 def test_a_question_that_cannot_be_asked_imports_nothing_slow(asked, words, said):
     printed, loaded = command(asked, "ask", *words.split())
+    assert said in printed
+    assert "Traceback" not in printed
+    assert not HEAVY & loaded
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--help", "a line of --rows is a JSON object"),
+        ("L1H1 --probe copying", "the following arguments are required: --rows"),
+        ("L1H1 --rows few.yaml", "L1H1: asked what? name a probe"),
+        ("L7H0 --probe copying --rows few.yaml", "L7H0: the model has layers 0..1"),
+        ("L1H1 --probe copying --rows x --configfile none.yaml", "window.json: not"),
+        ("L1H0 --probe copying --rows x --configfile few.yaml", "holds L0H0, L1H1"),
+        ("L1H1 --probe copying --rows x --configfile few.yaml", "x: no such file"),
+    ],
+)
+def test_rows_that_cannot_be_scored_are_told_at_once(asked, words, said):
+    printed, loaded = command(asked, "score", *words.split())
     assert said in printed
     assert "Traceback" not in printed
     assert not HEAVY & loaded

@@ -7,7 +7,7 @@ import pytest
 
 from headwater.config import load_config
 from headwater.config.arms import arm_name, completed_arms
-from headwater.identity import arm_identity
+from headwater.identity import picked_identity
 from headwater.interventions.runs import arm_runs
 from headwater.plan.dag import count_jobs
 from headwater.plan.experiment import NO_SOURCES, Experiment
@@ -45,7 +45,7 @@ def test_a_list_of_fractions_is_an_arm_for_each(base: Path) -> None:
     one = load(base, ("arms.curve_1pct", {**TOP, "fraction": 0.01}))
     assert config["arms"]["curve_1pct"] == one["arms"]["curve_1pct"]
     assert arm_runs(config)[-2:] == [("curve_1pct", 0), ("curve_10pct", 0)]
-    found = [arm_identity("retraining", c, "curve_1pct", 0) for c in (config, one)]
+    found = [picked_identity(c, "curve_1pct", 0) for c in (config, one)]
     assert found[0] == found[1]  # so another fraction leaves this one's results
 
 
@@ -158,7 +158,7 @@ def test_an_edited_file_is_another_arm(base: Path) -> None:
     assert before == load(base, ("arms.own", own))
     (base / "mine.tsv").write_text("row\n9\n")
     after = load(base, ("arms.own", own))
-    found = [arm_identity("interventions", c, "own", 0) for c in (before, after)]
+    found = [picked_identity(c, "own", 0) for c in (before, after)]
     assert found[0] != found[1]
     [line] = problems(changed(("arms.top.sha256", "0" * 64)), base)
     assert line.startswith("c.yaml: arms.top.sha256: unknown key")

@@ -146,6 +146,14 @@ def test_the_time_left_goes_by_the_work_and_not_by_the_number(run: Run) -> None:
     assert run.said() == [" 1/10  fit 0001 0 s · about 15 min left in all"]
 
 
+def test_no_time_is_left_of_work_that_was_not_planned(run: Run) -> None:
+    run.console._work, run.console._whole = {"fit": 8.0}, 4.0
+    run.console._began = time.time() - 60
+    run.begins(1)
+    run.ends(1)
+    assert "left in all" not in run.said()[0]
+
+
 @settings(max_examples=50, derandomize=True, deadline=None)
 @given(st.text(), st.sampled_from(["job_started", "shellcmd", "group_info", None]))
 def test_of_snakemakes_lines_only_warnings_and_errors_pass(text, event) -> None:

@@ -12,7 +12,13 @@ from headwater.errors import HeadwaterError
 from headwater.identity import identity
 from headwater.interventions.arms import ACTIONS, arm_rows, overlap, pick_rows
 from headwater.interventions.facts import RowFacts, random_rows
-from headwater.interventions.files import read_arm, write_arm
+from headwater.interventions.files import (
+    Match,
+    read_arm,
+    read_match,
+    write_arm,
+    write_match,
+)
 from headwater.interventions.kinds import KINDS
 from test_corpus_support import small_config
 
@@ -356,15 +362,17 @@ def test_a_plan_comes_back_from_disk_and_is_refused_by_another_config(tmp_path):
     config = small_config()
     plan = arm_rows("insert", PICKED, TOTAL, generator())
     for share in (0.0, 1 / 3, None):
-        match = [{"fact": "loss", "distance": 0.25}] if share else []
-        own = replace(plan, overlap=share, match=match)
-        write_arm(tmp_path / "plan.h5", own, identity("corpus", config))
-        found = read_arm(tmp_path / "plan.h5", json.loads(json.dumps(config)))
-        assert found.overlap == share
-        assert found.match == match
+        facts = [{"fact": "loss", "distance": 0.25}] if share else []
+        match = Match(share, facts)
+        write_match(tmp_path / "match.h5", match, identity("corpus", config))
+        assert read_match(tmp_path / "match.h5", config) == match
+    write_arm(tmp_path / "plan.h5", plan, identity("corpus", config))
+    found = read_arm(tmp_path / "plan.h5", json.loads(json.dumps(config)))
     for name in ("rows", "weights", "picked"):
         wanted = getattr(plan, name)
         np.testing.assert_array_equal(getattr(found, name), wanted)
         assert getattr(found, name).dtype == wanted.dtype
     with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
         read_arm(tmp_path / "plan.h5", small_config(seed=1))
+    with pytest.raises(HeadwaterError, match="seed is 0 there, 1 here"):
+        read_match(tmp_path / "match.h5", small_config(seed=1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headwater.evaluation.verdicts import claims, controls_of
-from headwater.identity import arm_identity
+from headwater.identity import picked_identity
 from headwater.interventions.arms import arm_rows, reordered
 from headwater.interventions.subsets import (
     bank_runs,
@@ -42,7 +42,7 @@ def test_arms_that_differ_in_the_order_lack_the_same_rows() -> None:
         )
     assert drawn_by("any", ARMS["any"]) == ("any",)
     small, again = (
-        arm_identity("interventions", CONFIG, arm, 0)["settings"]["arms"][arm]
+        picked_identity(CONFIG, arm, 0)["settings"]["arms"][arm]
         for arm in ("small", "again")
     )
     assert again == {**small, "order": 7}

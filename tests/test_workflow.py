@@ -9,6 +9,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -111,7 +112,8 @@ def test_changed_damping_reruns_influence_and_what_follows(finished: Path) -> No
     assert not unaffected & set(rerun)
     arms = yaml.safe_load((finished / config).read_text())["arms"]
     by_score = [arm for arm in arms.values() if "target" in arm]
-    assert rerun["retrain_arm"] == sum(arm.get("draws", 1) for arm in by_score)
+    assert rerun["build_arm"] == sum(arm.get("draws", 1) for arm in by_score)
+    assert "retrain_arm" not in rerun  # not before the rows are known to be others
 
 
 def test_factors_of_other_rows_go_with_the_probes_that_are_there(
@@ -277,8 +279,8 @@ def check_variants(table: pd.DataFrame, rows: int) -> None:
     assert wrong["spearman"].item() < 0.99
 
 
-def ask(clone: Path, *words: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "scripts/ask.py", *words]
+def ask(clone: Path, *words: str, script: str = "ask") -> subprocess.CompletedProcess:
+    command = [sys.executable, f"scripts/{script}.py", *words]
     return subprocess.run(
         [*command, "--configfile", "config/smoke.yaml"],
         cwd=clone,
@@ -324,6 +326,40 @@ def test_other_questions_and_wrong_ones(finished: Path, tmp_path: Path) -> None:
         assert result.returncode == 1
         assert reason in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_target_is_asked_by_its_name(finished: Path) -> None:
+    known = pd.read_csv(finished / "results/smoke/influence/induction.tsv", sep="\t")
+    result = ask(finished, "induction", "--top", "2", "--bottom", "1", "--tokens")
+    assert result.returncode == 0, result.stderr
+    assert "(target induction), probe induction on 16 sequences" in result.stderr
+    lines = result.stdout.splitlines()
+    shown = [line.split() for line in lines if not line.startswith("    ")][1:]
+    rows = [*known["row"].head(2), known["row"].iloc[-1]]
+    assert [int(line[1]) for line in shown] == rows
+    assert sum("tokens: " in line for line in lines) == 3
+
+
+def test_rows_of_ones_own_are_scored_as_the_workflow_did(
+    finished: Path, tmp_path: Path
+) -> None:
+    """Training rows, given as new ones, have their own exact scores."""
+    results = finished / "results/smoke"
+    with h5py.File(results / "influence/induction.tokens.h5") as file:
+        numbers, parts = file["rows"][...], file["scores"][...]
+    shards = sorted((results / "corpus").glob("0*.zarr"))
+    tokens = [zarr.open_group(path, mode="r")["tokens"][...] for path in shards]
+    rows = np.concatenate(tokens)[numbers].tolist()
+    file, output = tmp_path / "rows.jsonl", tmp_path / "scores.tsv"
+    file.write_text("".join(json.dumps({"tokens": row}) + "\n" for row in rows))
+    words = ["induction", "--rows", str(file), "--output", str(output), "--tokens"]
+    result = ask(finished, *words, script="score")
+    assert result.returncode == 0, result.stderr
+    found = pd.read_csv(output, sep="\t")
+    np.testing.assert_allclose(found["score"], parts.sum(axis=1), rtol=1e-3, atol=1e-4)
+    assert found["line"].tolist() == [*range(1, len(rows) + 1)]
+    assert (found["percentile"] > 90).all()
+    assert "tokens: " in result.stdout
 
 
 def test_two_runs_of_one_experiment_do_not_mix(finished: Path) -> None:

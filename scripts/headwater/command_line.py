@@ -6,6 +6,7 @@ Snakemake reads config files itself, before it looks at any rule, and in YAML 1.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice, product
@@ -24,6 +25,7 @@ MOST_OF_A_KIND = 10_000  # files among which a misspelt one is looked for
 # The modules of Snakemake that call its functions to read files, and `--config`.
 _FILES = "snakemake.common.configfile", "snakemake.settings.types"
 _WORDS, _TARGETS = "snakemake.cli", "snakemake.api"
+_NO_REPORT = re.compile(r"File (.+) marked for report but does not exist")
 
 
 def read_configs_first() -> None:
@@ -34,7 +36,9 @@ def read_configs_first() -> None:
     for module in _FILES:
         _replace(module, "load_configfile", _file)
     _replace(_WORDS, "parse_config", _overrides)
-    _check_targets(getattr(sys.modules.get(_TARGETS), "DAGApi", None))
+    api = getattr(sys.modules.get(_TARGETS), "DAGApi", None)
+    _check_targets(api)
+    _check_report(api)
 
 
 def typed_config(workflow: Any) -> tuple[dict[str, Any], str]:
@@ -105,6 +109,25 @@ def _check_targets(api: Any) -> None:
             stop("\n".join(problems))
 
     api.__post_init__ = check
+
+
+def _check_report(api: Any) -> None:
+    collect = getattr(api, "create_report", None)
+    if collect is None:
+        return
+
+    def check(*words: Any, **named: Any) -> None:
+        try:
+            collect(*words, **named)
+        except Exception as error:
+            if found := _NO_REPORT.search(str(error)):
+                stop(
+                    f"{found[1]}: not there, so the run is not finished; run the same "
+                    "command without --report first"
+                )
+            raise
+
+    api.create_report = check
 
 
 def _try_theirs(theirs: Callable[[Any], Any], given: Any) -> None:

@@ -24,7 +24,10 @@ from headwater.status.page import clock
 
 OURS = {"job_info", "job_finished", "job_error", "progress"}
 HEAD = {"workflow_started", "run_info", "resources_info"}  # more than a page
-HEAD_LINES = ("Assuming unrestricted", "Using shell", "Conda environments: ignored")
+HEAD_LINES = (
+    *("Assuming unrestricted", "Using shell", "Conda environments: ignored"),
+    "Updating checkpoint dependencies",
+)
 TAIL_LINES = ("Complete log", "Elapsed time", "Trying to restart")
 # Of a script that failed: `job_error` says it, too.
 REPEATED = ("RuleException:\nCalledProcessError", "Error in group")
@@ -192,7 +195,9 @@ class Console(logging.Filter):
         worked = part + sum(
             n * self._work.get(rule, 0) for rule, n in self._over.items()
         )
-        if worked <= KNOWN * self._whole or self._done == self._total:
+        # Arms that turn out to be others than before train beyond what was planned.
+        known = KNOWN * self._whole < worked < self._whole
+        if not known or self._done == self._total:
             return ""
         seconds = (time.time() - self._began) * (self._whole - worked) / worked
         return f" · about {clock(seconds)} left in all"

@@ -38,10 +38,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 # A published checkpoint is what it is, whatever is trained on from it.
 _BESIDE: dict[str, tuple[str, ...]] = {"source": ("checkpoints",)}
 
-# An arm that picks rows by score depends on all that made the scores; a random arm only
-# on the window. So a changed damping leaves the random arms as they are.
-_ARM_BASE = {True: _INFLUENCE, False: _WINDOW}
-_ARM_OWN: dict[str, tuple[str, ...]] = {
+# How an arm's rows were picked depends on all that made the scores; in a random arm on
+# the window alone. What is trained depends on the window, and on the rows by content
+# (`seals`), not by their history: the same rows of other scores are the same arm.
+_PICKED = {True: _INFLUENCE, False: _WINDOW}
+_TRAINED: dict[str, tuple[str, ...]] = {
     "interventions": (),
     "retraining": ("retraining",),
     "evaluation": ("retraining", "evaluation"),
@@ -100,30 +101,41 @@ def _section(config: Config, section: str) -> Any:
     return without_speed(section, found)
 
 
+def picked_identity(config: Config, arm: str, draw: int) -> dict[str, Any]:
+    """The identity of what is known of how an arm's rows were picked.
+
+    Args:
+        arm: a name under `arms`.
+        draw: which of the arm's draws.
+    """
+    entry = config["arms"][arm]
+    scored = "target" in entry
+    settings = {
+        **_settings(_PICKED[scored], config, [entry["target"]] if scored else []),
+        "arms": {arm: without_draws(entry)},
+    }
+    return _of_arm("match", settings, arm, draw)
+
+
 def arm_identity(stage: str, config: Config, arm: str, draw: int) -> dict[str, Any]:
-    """The identity of a result of one arm.
+    """The identity of what depends on an arm's rows alone, however they were picked.
 
     Args:
         stage: `interventions`, `retraining` or `evaluation`.
         arm: a name under `arms`.
         draw: which of the arm's draws.
     """
-    settings = config["arms"][arm]
-    scored = "target" in settings
-    sections = (*_ARM_BASE[scored], *_ARM_OWN[stage])
-    targets = [settings["target"]] if scored else []
-    if stage == "evaluation":  # which measures the heads of all targets
-        targets = list(config["targets"])
-    return {
-        "stage": stage,
-        "format": FORMAT,
-        "settings": {
-            **_settings(sections, config, targets),
-            "arms": {arm: without_draws(settings)},
-        },
-        "arm": arm,
-        "draw": draw,
-    }
+    # An evaluation measures the heads of all targets.
+    targets = list(config["targets"]) if stage == "evaluation" else []
+    settings = _settings((*_WINDOW, *_TRAINED[stage]), config, targets)
+    return _of_arm(stage, settings, arm, draw)
+
+
+def _of_arm(
+    stage: str, settings: dict[str, Any], arm: str, draw: int
+) -> dict[str, Any]:
+    about = {"stage": stage, "format": FORMAT, "settings": settings}
+    return {**about, "arm": arm, "draw": draw}
 
 
 def without_draws(arm: Any) -> Any:

@@ -105,6 +105,15 @@ def _check(path: Path) -> str:
     return seal.content
 
 
+def is_made_of(path: Path, made_from: Path) -> bool:
+    """Whether a result was made from what stands there, by the records of both."""
+    try:
+        known, wanted = read(path).made_of, read(made_from).content
+    except HeadwaterError:
+        return False
+    return known.get(os.path.relpath(made_from, path.parent)) == wanted
+
+
 def made_from_another(path: Path, made_from: object) -> str:
     """What to say of a result that an input was replaced under."""
     return (

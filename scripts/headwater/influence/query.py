@@ -2,19 +2,23 @@
 
 A new probe costs its own gradient, on a few hundred sequences, and one streaming read
 of a unit's codes; so does another damping. "Rows like this one" costs the read alone.
+`exact` passes a few rows through the model on top of that.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float, Float32, Float64, Int64
 
 from headwater import seals
-from headwater.checkpoints.files import load_model
+from headwater.checkpoints.files import load_for_pass, load_model
 from headwater.checkpoints.schedule import point_names
 from headwater.corpus.encoding import Encoder
+from headwater.curvature.ekfac import Factors
 from headwater.curvature.files import read_factors
 from headwater.errors import HeadwaterError
 from headwater.gradients.passes import PassOptions
@@ -23,16 +27,52 @@ from headwater.gradients.writes import written_tokens
 from headwater.heads.probe_data import probe_data
 from headwater.heads.targets import open_window, read_target
 from headwater.identity import Config
-from headwater.influence.average import PointScores, counted, within
+from headwater.influence.average import (
+    PointScores,
+    counted,
+    point_factors,
+    within,
+)
+from headwater.influence.files import Product
 from headwater.influence.inverse import solve
+from headwater.influence.question import Question
 from headwater.influence.ranking import ranked_table
 from headwater.influence.scores import score_store
+from headwater.job import device
+from headwater.logs import logger
+from headwater.models.sites import Model
 from headwater.probes import find_probe
 from headwater.projection.store import UnitRows, row_losses, store_parts
 from headwater.projection.stored import check_stored, store_paths
 from headwater.units import Unit
 
 NO_UNIT = {"head": "", "unit": ""}  # that two questions are compared without
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the stores say to a question, of every row of the window.
+
+    Attributes:
+        scores: positive = the row helps.
+        losses: summed loss of each row, nats.
+        checkpoints: at how many each row is scored.
+        factors: what the scores of each checkpoint were multiplied by, see `average`.
+        products: inverse-Hessian-vector products, by checkpoint.
+    """
+
+    scores: Float32[np.ndarray, " rows"]
+    losses: Float32[np.ndarray, " rows"]
+    checkpoints: Int64[np.ndarray, " rows"]
+    factors: Float64[np.ndarray, " points"]
+    products: list[Product] = field(repr=False)
+
+    def percentiles(
+        self, scores: Float[np.ndarray, " some"]
+    ) -> Float64[np.ndarray, " some"]:
+        """Per cent of the window's rows that score below each of some scores."""
+        below = np.searchsorted(np.sort(self.scores), scores, side="left")
+        return 100 * below / len(self.scores)
 
 
 class Experiment:
@@ -57,32 +97,37 @@ class Experiment:
             seals.check(used)
         self.choice, self.window = open_window(path, shards, config)
 
-    def top_rows(
-        self, unit: Unit, target: Config, damping: float | None = None
-    ) -> pd.DataFrame:
-        """The rows that help a unit most, for any probe: a ranked table.
-
-        Args:
-            unit: must be in the stores (`gradients.units`).
-            target: a probe as under `targets` in the config: `probe`, and `data`.
-            damping: relative to the mean eigenvalue; by default the config's.
+    def answer(self, question: Question) -> Answer:
+        """A score of every row of the window, from the stores.
 
         Raises:
             HeadwaterError: the stores lack the unit, do not fit the config, or keep
                 only the coordinates that matter to other probes.
         """
-        self._check_kept(unit, target)
-        names, steps = point_names(self.config["window"]), self.choice.points
-        found = PointScores(len(self.window), 1, len(steps))
-        for number, (point, step) in enumerate(zip(names, steps, strict=True)):
+        unit, products = question.unit, []
+        self._check_kept(unit, question.target)
+        found = PointScores(len(self.window), 1, len(self.choice.points))
+        for number, (point, step) in enumerate(self.points()):
             stores = list(self._stores(point, step, unit))
-            product = self._product(point, unit, target, damping)
+            logger.info("step %d: the gradient of the probe %s", step, question.probe)
+            product = self._product(point, question)
+            logger.info("step %d: scores of the stored rows", step)
+            products.append(product)
             for part, rows, losses in stores:
                 place = within(part, range(len(self.window)))
-                found.add(number, place, score_store(rows, [product]), losses)
+                own = score_store(rows, [product.vector])
+                found.add(number, place, own, losses)
         (scores,) = found.means()
-        counts = counted(found.scores[:, 0])
-        return ranked_table(scores, found.losses, self.window, counts)
+        points = found.scores[:, 0]
+        return Answer(
+            scores, found.losses, counted(points), point_factors(points), products
+        )
+
+    def ranked(self, answer: Answer) -> pd.DataFrame:
+        """The rows that help most and least: a ranked table."""
+        return ranked_table(
+            answer.scores, answer.losses, self.window, answer.checkpoints
+        )
 
     def rows_like(self, unit: Unit, row: int) -> pd.DataFrame:
         """The rows that act on a unit like a given one: a ranked table.
@@ -135,6 +180,20 @@ class Experiment:
         model = load_model(folder, self.config)
         return written_tokens(model, tokens, unit, options).numpy()
 
+    def points(self) -> list[tuple[str, int]]:
+        """The window's checkpoints: names and steps."""
+        names = point_names(self.config["window"])
+        return list(zip(names, self.choice.points, strict=True))
+
+    def model(self, point: str) -> tuple[Model, Factors]:
+        """One of the window's checkpoints for exact passes, and its factors."""
+        checkpoint = self.results / "heads" / point
+        curvature = self.results / "curvature" / f"{point}.h5"
+        for used in (checkpoint, curvature):
+            seals.check(used)
+        model = load_for_pass(checkpoint, self.config, device())
+        return model, read_factors(curvature, self.config)
+
     def _check_kept(self, unit: Unit, target: Config | None) -> None:
         """Refuse questions for which the store has thrown coordinates away."""
         kept = self.config["gradients"]["coordinates"]
@@ -159,10 +218,10 @@ class Experiment:
         for part, group in store_parts(paths, step, self.window, self.config):
             yield part, UnitRows(group, str(unit)), row_losses(group)
 
-    def _product(
-        self, point: str, unit: Unit, target: Config, damping: float | None
-    ) -> np.ndarray:
+    def _product(self, point: str, question: Question) -> Product:
         config, corpus = self.config, self.results / "corpus"
+        unit, target = question.unit, question.target
+        assert target is not None  # else it is about a row
         held_out, tokenizer = corpus / "held_out.zarr", corpus / "tokenizer"
         checkpoint = self.results / "heads" / point
         curvature = self.results / "curvature" / f"{point}.h5"
@@ -174,5 +233,5 @@ class Experiment:
         gradient, _ = probe_gradient(model, probe, unit, data)
         warn_if_zero(gradient, target["probe"], unit)
         factors = read_factors(curvature, config)
-        alpha = config["influence"]["damping"] if damping is None else damping
-        return solve(factors, unit.blocks, gradient, alpha)
+        vector = solve(factors, unit.blocks, gradient, question.damping)
+        return Product(question.name, unit, vector)

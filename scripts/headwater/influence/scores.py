@@ -104,12 +104,14 @@ def stream_scores(
     factors: Factors,
     products: list[Product],
     options: PassOptions,
+    progress: Progress | None = None,
 ) -> tuple[Float32[np.ndarray, "rows targets"], Float32[np.ndarray, " rows"]]:
     """Exact scores of rows against every product, in one pass.
 
     Args:
         model: at the checkpoint of the factors, on its device.
         products: any number of targets, of any units.
+        progress: of these rows among others; by default of these alone.
 
     Returns:
         (scores, summed loss of each row in nats).
@@ -119,7 +121,7 @@ def stream_scores(
     """
     vectors = Vectors.of(products, factors)
     units = list(vectors.flat)
-    progress = Progress("exact scores", len(rows), "rows")
+    progress = progress or Progress("exact scores", len(rows), "rows")
     scores = np.empty((len(rows), len(products)), np.float32)
     losses = np.empty(len(rows), np.float32)
     for batch, gradients in gradients_of(model, rows, units, options):

@@ -1,4 +1,9 @@
-"""What an arm trains on, in memory and in HDF5: the fields of `ArmRows`."""
+"""An arm in memory and in HDF5: what it trains on, and how its rows were picked.
+
+<arm>-seed<K>.h5        the fields of `ArmRows`. The same rows are the same bytes, by
+                        whatever scores they were picked: an arm is trained once
+<arm>-seed<K>.match.h5  those of `Match`
+"""
 
 import json
 from collections.abc import Sequence
@@ -22,16 +27,25 @@ class ArmRows:
         rows: the row trained at each position, counted from the window's first row.
         weights: its weight.
         picked: the rows the arm picked, ascending.
-        overlap: share of them that the arm they are compared with, of the same size,
-            picks too; None for kinds that are compared with no other.
-        match: how like those rows they are, fact by fact (`matching.achieved`).
     """
 
     rows: Int64[np.ndarray, " positions"]
     weights: Float32[np.ndarray, " positions"]
     picked: Int64[np.ndarray, " picked"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """How an arm's rows compare with those that they are to explain, if with any.
+
+    Attributes:
+        overlap: share of them that the arm they are compared with, of the same size,
+            picks too; None for kinds that are compared with no other.
+        facts: how like those rows they are, fact by fact (`matching.achieved`).
+    """
+
     overlap: float | None = None
-    match: Sequence[dict[str, Any]] = ()
+    facts: Sequence[dict[str, Any]] = ()
 
 
 def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:
@@ -42,9 +56,16 @@ def write_arm(path: Path, arm: ArmRows, identity: dict[str, Any]) -> None:
         for name in _ARRAYS:
             values = getattr(arm, name)
             file.create_dataset(name, data=values, compression="gzip", shuffle=True)
-        if arm.overlap is not None:
-            file["overlap"] = arm.overlap
-        file.attrs["match"] = json.dumps(list(arm.match))
+
+
+def write_match(path: Path, match: Match, identity: dict[str, Any]) -> None:
+    """Publish how an arm's rows were picked."""
+    from headwater.hdf5 import publish_hdf5
+
+    with publish_hdf5(path, identity) as file:
+        if match.overlap is not None:
+            file["overlap"] = match.overlap
+        file.attrs["match"] = json.dumps(list(match.facts))
 
 
 def read_arm(path: Path, config: Config) -> ArmRows:
@@ -52,7 +73,13 @@ def read_arm(path: Path, config: Config) -> ArmRows:
     from headwater.hdf5 import open_file
 
     with open_file(path, config) as file:
+        return ArmRows(**{name: file[name][...] for name in _ARRAYS})
+
+
+def read_match(path: Path, config: Config) -> Match:
+    """Read how an arm's rows were picked, checked against the config."""
+    from headwater.hdf5 import open_file
+
+    with open_file(path, config) as file:
         overlap = float(file["overlap"][()]) if "overlap" in file else None
-        arrays = {name: file[name][...] for name in _ARRAYS}
-        match = json.loads(file.attrs["match"])
-        return ArmRows(**arrays, overlap=overlap, match=match)
+        return Match(overlap, json.loads(file.attrs["match"]))

@@ -32,7 +32,8 @@ from headwater.plan.work import LIGHT, NETWORK, TEXT, Load, passing
 RULES = Path(__file__).resolve().parents[3] / "rules"
 HEADER = re.compile(
     r"^if (?P<condition>.+):$|^(?P<else>else):$"
-    r"|^(?P<indent> *)rule (?P<name>\w+):(?P<text>(?:\n(?:(?P=indent) .*)?)*)",
+    r"|^(?P<indent> *)(?:rule|checkpoint) (?P<name>\w+):"
+    r"(?P<text>(?:\n(?:(?P=indent) .*)?)*)",
     re.M,
 )
 OUTPUT = re.compile(r"^( +)output:\n((?:\1 +.*\n)+)", re.M)

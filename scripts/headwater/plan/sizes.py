@@ -186,8 +186,8 @@ def token_scores(e: Experiment) -> Output:
 
 
 def intervention(e: Experiment) -> Output:
-    """The row and the weight of every position of the window."""
-    return Output(e.window_rows * ARM_BYTES, ONE_FILE)
+    """The row and the weight of every position of the window; how they were picked."""
+    return Output(e.window_rows * ARM_BYTES + SMALL, ONE_FILE + ONE_FILE)
 
 
 def row_facts(e: Experiment) -> Output:

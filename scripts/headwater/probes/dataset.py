@@ -1,7 +1,7 @@
 """The dataset probe: any rows, with positions and the tokens wanted there."""
 
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def read_rows(
         HeadwaterError: names the file, the line and the key.
     """
     rows = []
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         try:
             rows.append(_row(loads(line), encode, vocabulary, longest))
         except ValueError as error:
@@ -65,8 +65,12 @@ def read_rows(
     return _pad(rows)
 
 
-def _lines(path: Path) -> list[str]:
-    """The lines of a file, of which at least one has something in it."""
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file of rows, of which at least one has something in it.
+
+    Raises:
+        HeadwaterError: there is none, or the file cannot be read.
+    """
     data = b""
     try:
         data = path.read_bytes()
@@ -79,7 +83,7 @@ def _lines(path: Path) -> list[str]:
     except OSError as error:
         raise unreadable(path, error) from error
     if not any(lines):
-        raise HeadwaterError(f"{path}: no rows; a dataset probe needs at least one")
+        raise HeadwaterError(f"{path}: no rows; write at least one line")
     return lines
 
 
@@ -89,13 +93,7 @@ Row = tuple[list[int], list[int], list[int]]
 def _row(
     value: Any, encode: Callable[[str], list[int]], vocabulary: int, longest: int
 ) -> Row:
-    if not isinstance(value, dict):
-        raise ValueError('not an object such as {"text": ..., "positions": [...]}')
-    for key in value:
-        if key not in KEYS:
-            known = f"; known are {', '.join(KEYS)}"
-            raise ValueError(f'unknown key "{key}"' + suggestion(key, KEYS, known))
-    tokens = _tokens(value, encode)
+    tokens = tokens_of(value, encode, KEYS)
     positions = list(range(len(tokens) - 1))
     if "positions" in value:
         positions = _whole(value, "positions")
@@ -111,13 +109,38 @@ def _row(
         targets = list(_next(tokens, positions))
     if len(targets) != len(positions):
         raise ValueError(f'{len(targets)} "targets" for {len(positions)} "positions"')
-    for name in (*tokens, *targets):
-        if not 0 <= name < vocabulary:
-            raise ValueError(f"token id {name} is not in 0..{vocabulary - 1}")
+    check_ids([*tokens, *targets], vocabulary)
     return tokens, positions, targets
 
 
-def _tokens(value: dict[str, Any], encode: Callable[[str], list[int]]) -> list[int]:
+def check_ids(tokens: list[int], vocabulary: int) -> None:
+    """See that the vocabulary has these ids.
+
+    Raises:
+        ValueError: names one that it has not.
+    """
+    for name in tokens:
+        if not 0 <= name < vocabulary:
+            raise ValueError(f"token id {name} is not in 0..{vocabulary - 1}")
+
+
+def tokens_of(
+    value: Any, encode: Callable[[str], list[int]], keys: Sequence[str]
+) -> list[int]:
+    """Token ids of a line, from `tokens` or `text`.
+
+    Args:
+        keys: that a line may have.
+
+    Raises:
+        ValueError: says what is wrong with the line.
+    """
+    if not isinstance(value, dict):
+        raise ValueError('not an object such as {"text": ...}')
+    for key in value:
+        if key not in keys:
+            known = f"; known are {', '.join(keys)}"
+            raise ValueError(f'unknown key "{key}"' + suggestion(key, keys, known))
     if ("tokens" in value) == ("text" in value):
         both = 'both "tokens" and "text"; give one of them'
         raise ValueError(both if "text" in value else 'no "tokens" and no "text"')
