@@ -13,7 +13,7 @@ from headwater.influence.question import Question
 from headwater.report.asking import echo, write_answer
 from headwater.report.listing import STRONGEST, document, text_lines
 from headwater.units import parse
-from test_report_pages import BYTES, LETTERS
+from letters import BYTES, LETTERS
 from tiny import TINY
 
 CONFIG = {

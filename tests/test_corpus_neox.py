@@ -15,7 +15,6 @@ from headwater.corpus.tokenizer import make_tokenizer
 from headwater.errors import HeadwaterError
 from headwater.heads.sequences import CHOOSING, draw_sequences
 from headwater.identity import FORMAT
-from headwater.report.pages import passages
 from megatron_writer import write_dataset
 from neox_tokenizer import VOCABULARY, hub_folder, neox_folder, neox_tokenizer
 from test_corpus_support import (
@@ -130,13 +129,14 @@ def test_rows_are_shown_as_text(
     rows, wanted = Rows([tmp_path / "0000.zarr"], experiment), pythia_rows(tokenizer)
     assert rows.tokens(0, 4).tolist() == wanted[:4]
     text = tokenizer.decode(wanted[1], skip_special_tokens=False)
-    parts = passages(rows, 1, tokenizer, np.zeros(WIDTH - 1, np.float32))
-    texts = ["".join(piece.text for piece in part.pieces) for part in parts]
+    spans = rows.spans(1)
+    parts = np.split(rows.tokens(1, 2)[0], [span.token for span in spans[1:]])
+    texts = [tokenizer.decode(p.tolist(), skip_special_tokens=False) for p in parts]
     assert "".join(texts) == text
     assert all("<|endoftext|>" not in part[:-13] for part in texts)
     assert texts[1].startswith(tuple(TEXTS.values()))
-    assert parts[1].span.place.startswith("document.bin, row 1, characters ")
-    kinds = {part.span.domain for part in parts}
+    assert spans[1].place.startswith("document.bin, row 1, characters ")
+    kinds = {span.domain for span in spans}
     assert kinds == {f"{kind} (detected)" for kind in TEXTS}
 
 

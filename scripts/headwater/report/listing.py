@@ -7,7 +7,6 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from headwater.corpus.rows import Rows
-from headwater.report.pages import pieces
 from headwater.report.visible import plain
 
 WIDTH = 72
@@ -34,6 +33,22 @@ def document(rows: Rows, row: int, whole: bool = False) -> str:
         return "; ".join(places)
     more = f" +{len(places) - 1}" if len(places) > 1 else ""
     return places[0].partition(", characters")[0] + more
+
+
+def pieces(
+    tokens: np.ndarray, scores: np.ndarray, tokenizer: Tokenizer
+) -> Iterator[tuple[str, float]]:
+    """Tokens as (text, score); those that share a character come together."""
+    waiting: list[int] = []
+    total = 0.0
+    for place, (token, score) in enumerate(zip(tokens, scores, strict=True)):
+        waiting.append(int(token))
+        total += float(score)
+        text = tokenizer.decode(waiting, skip_special_tokens=False)
+        if text.endswith("\ufffd") and place + 1 < len(tokens) and len(waiting) < 4:
+            continue
+        yield text, total
+        waiting, total = [], 0.0
 
 
 def text_lines(
