@@ -16,7 +16,7 @@ import type { Curve, Mode, Point } from "./curvedata.ts";
 import { Legend, useHidden } from "./legend.tsx";
 import { Marker } from "./marker.tsx";
 
-const MODES = [
+export const MODES = [
   ["absolute", "as measured"],
   ["minus", "minus baseline"],
   ["percent", "% of baseline"],
@@ -83,7 +83,7 @@ const outside = (steps: number[], window: Report["window"]) =>
   steps.some((step) => step < window.start || step > window.end);
 
 /** Arms from the highest end to the lowest, as the legend lists them. */
-function byEnd(curves: Curve[]): number[] {
+export function byEnd(curves: Curve[]): number[] {
   const end = (curve: Curve) => curve.points[curve.points.length - 1].mean;
   return [...curves].sort((a, b) => end(b) - end(a)).map((curve) => curve.arm);
 }
@@ -95,12 +95,14 @@ interface PanelProps {
   width: number;
   mode: Mode;
   span: "window" | "all";
-  window: Report["window"];
+  window: Report["window"] | null;
+  /** The scale's ends, where several panels share one. */
+  reach?: [number, number];
 }
 
-function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) {
+export function Panel({ metric, curves, arms, width, mode, span, window, reach: ends }: PanelProps) {
   const isDark = useStore(dark);
-  const shown = span === "all" ? curves : curves.map((curve) => around(curve, window));
+  const shown = span === "all" || !window ? curves : curves.map((curve) => around(curve, window));
   const points = shown.flatMap((curve) => curve.points);
   const title = plain(metric.title);
   if (!points.length) return <div class="panel"><h3>{title}</h3><p class="faint">No arm is shown that has it.</p></div>;
@@ -108,7 +110,7 @@ function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) 
   const right = width - (named ? LABELS : MARGINS.right);
   const x = scaleLinear(extent(points.map((point) => point.step)), [MARGINS.left, right]);
   const y = scaleLinear(
-    extent(points.flatMap((point) => [point.low, point.high])),
+    ends ?? extent(points.flatMap((point) => [point.low, point.high])),
     [HEIGHT - MARGINS.bottom, 22],
   ).nice(5);
   const path = line<Point>((point) => x(point.step), (point) => y(point.mean));
@@ -133,7 +135,7 @@ function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) 
         }}
       >
         <Plot label={`Curves of ${title}`} width={width} height={HEIGHT}>
-          {outside(steps, window) && <rect
+          {window && outside(steps, window) && <rect
             class="window"
             x={Math.max(x.range()[0], x(window.start))}
             width={Math.max(0, Math.min(right, x(window.end)) - Math.max(x.range()[0], x(window.start)))}
@@ -213,6 +215,7 @@ function Cursor({ x, y, shown, arms, isDark }: CursorProps) {
   const step = useStore(cursor);
   if (step === null) return null;
   const found = shown.map((curve) => ({ arm: curve.arm, point: nearest(curve.points, step) }));
+  if (!found.some(({ point }) => point?.step === step)) return null; // not in this panel
   const place = x(step);
   return (
     <g class="cursor">
@@ -229,11 +232,11 @@ function Cursor({ x, y, shown, arms, isDark }: CursorProps) {
 /** The values under the cursor, in words: for eyes, and for a screen reader. */
 function Readout({ shown, arms, mode }: { shown: Curve[]; arms: Arm[]; mode: Mode }) {
   const step = useStore(cursor);
-  if (step === null) return <p class="readout faint" aria-hidden="true">point at a step</p>;
   const found = shown
     .map((curve) => ({ arm: curve.arm, point: curve.points.find((point) => point.step === step) }))
     .filter((one) => one.point !== undefined)
     .sort((a, b) => (b.point?.mean ?? 0) - (a.point?.mean ?? 0));
+  if (step === null || !found.length) return <p class="readout faint">point at a step</p>;
   return (
     <p class="readout" aria-live="polite">
       <b>step {stepWords(step)}</b>
