@@ -1,7 +1,7 @@
 /** The causal test: small multiples of curves, with one cursor over all of them. */
 import { scaleLinear } from "d3-scale";
 import { area, line } from "d3-shape";
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { Arm, Curves, Metric, Report } from "../data/report.ts";
 import { percent, short, signed } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
@@ -102,6 +102,7 @@ interface PanelProps {
 
 export function Panel({ metric, curves, arms, width, mode, span, window, reach: ends }: PanelProps) {
   const isDark = useStore(dark);
+  const [focused, focus] = useState(false); // of all panels one reads out
   const shown = span === "all" || !window ? curves : curves.map((curve) => around(curve, window));
   const points = shown.flatMap((curve) => curve.points);
   const title = plain(metric.title);
@@ -128,6 +129,8 @@ export function Panel({ metric, curves, arms, width, mode, span, window, reach: 
         tabIndex={0}
         role="group"
         aria-label={`${title}${better}: curves of ${shown.length} arms; arrow keys move the cursor`}
+        onFocus={() => focus(true)}
+        onBlur={() => focus(false)}
         onKeyDown={(event) => moveCursor(event, steps)}
         onMouseMove={(event) => {
           const box = event.currentTarget.getBoundingClientRect();
@@ -168,7 +171,7 @@ export function Panel({ metric, curves, arms, width, mode, span, window, reach: 
           <Cursor {...{ x, y, shown, arms, isDark }} />
         </Plot>
       </div>
-      <Readout {...{ shown, arms, mode }} />
+      <Readout {...{ shown, arms, mode }} live={focused} />
     </div>
   );
 }
@@ -230,7 +233,14 @@ function Cursor({ x, y, shown, arms, isDark }: CursorProps) {
 }
 
 /** The values under the cursor, in words: for eyes, and for a screen reader. */
-function Readout({ shown, arms, mode }: { shown: Curve[]; arms: Arm[]; mode: Mode }) {
+interface ReadoutProps {
+  shown: Curve[];
+  arms: Arm[];
+  mode: Mode;
+  live: boolean;
+}
+
+function Readout({ shown, arms, mode, live }: ReadoutProps) {
   const step = useStore(cursor);
   const found = shown
     .map((curve) => ({ arm: curve.arm, point: curve.points.find((point) => point.step === step) }))
@@ -238,7 +248,7 @@ function Readout({ shown, arms, mode }: { shown: Curve[]; arms: Arm[]; mode: Mod
     .sort((a, b) => (b.point?.mean ?? 0) - (a.point?.mean ?? 0));
   if (step === null || !found.length) return <p class="readout faint">point at a step</p>;
   return (
-    <p class="readout" aria-live="polite">
+    <p class="readout" aria-live={live ? "polite" : "off"}>
       <b>step {stepWords(step)}</b>
       {found.map(({ arm, point }) => (
         <span key={arm}>
