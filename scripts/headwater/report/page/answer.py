@@ -20,8 +20,8 @@ TIP = (
     "drawn over the whole ranking, too."
 )
 NO_ARMS = (
-    "No rows were removed or inserted in this run (the config has no arms), so nothing "
-    "here says that the rows cause what their scores predict."
+    "No rows were removed or inserted in this run to see what the top rows do, so "
+    "nothing here says that the rows cause what their scores predict."
 )
 
 
