@@ -93,7 +93,9 @@ def _draw_cells(axes: Axes, edges: np.ndarray, values: np.ndarray, metric: str) 
         vmax=1,
         rasterized=values.size > FEW_CELLS,
     )
-    axes.get_figure().colorbar(mesh, ax=axes, shrink=0.7, pad=0.02)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.02)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(len(values) - 0.5, -0.5)
     axes.set_title(words.SCORE_NAMES[metric])
