@@ -109,6 +109,8 @@ def main():
     output = Path(args.output)
     if output.suffix not in SUFFIXES:
         raise HeadwaterError(f"{output}: its name must end in .jsonl or .npy")
+    if not output.parent.is_dir():
+        raise HeadwaterError(f"{output}: its folder is not there")
     config = read_config_file(args.configfile)
 
     # Slow to import, and nothing for a command that was misspelt.

@@ -306,6 +306,7 @@ IMPORTED = {
     "rank_rows": "pandas zarr h5py",
     "retrain_arm": "",
     "row_gradients": STORED,
+    "rows": "",
     "score_heads": "torch zarr pandas",
     "score_rows": STORED,
     "score_variants": f"{STORED} pandas",
