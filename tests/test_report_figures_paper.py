@@ -79,10 +79,10 @@ def test_letters_are_those_that_papers_ask_for_and_none_is_cut_off(name: str) ->
         figure = drawn(name, results(), size)
         with base.applied():
             figure.draw_without_rendering()
+            drawn_on = figure.get_tightbbox()
         assert figure.get_figwidth() == size.width
         for text in figure.findobj(Text):
             assert 6 <= text.get_fontsize() <= 8
-        drawn_on = figure.get_tightbbox()
         assert drawn_on.x0 >= 0
         assert drawn_on.y0 >= 0
         assert drawn_on.x1 <= figure.get_figwidth()
