@@ -1,6 +1,7 @@
 """Scores that follow from others, Adam's divisors, and arms that name a score."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,3 +121,10 @@ def test_an_arm_by_another_score_reads_that_and_the_loss() -> None:
         "influence/t.zarr",
     ]
     assert fact_files(facts_of(arm()), "t") == ["influence/t.zarr"]
+
+
+def test_the_page_of_scores_has_every_score_and_its_formula() -> None:
+    page = Path(__file__).parents[1].joinpath("docs/scores.md").read_text("utf-8")
+    for name, score in SCORES.items():
+        formula = score.formula.replace("|", "\\|")
+        assert f"| `{name}` | {formula} |" in page
