@@ -290,6 +290,14 @@ def arm_rows(wildcards):
     return ancient(made) if seals.is_made_of(trained, Path(made)) else made
 
 
+def examined(name):
+    """Tables that are made only where they are asked for, if they are there."""
+    paths = [f"results/{config['experiment']}/influence/{name}"]
+    if "{" in name:
+        paths = expand(paths, target=TARGETS)
+    return lambda wildcards: [path for path in paths if Path(path).exists()]
+
+
 def arm_file(wildcards):
     """The user's own rows, for an arm of them."""
     return config["arms"][wildcards.arm].get("file", [])

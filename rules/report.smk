@@ -24,14 +24,6 @@ if CLAIMED:
     }
 
 
-def examined(name):
-    """Tables that are made only where they are asked for, if they are there."""
-    paths = [f"results/{config['experiment']}/influence/{name}"]
-    if "{" in name:
-        paths = expand(paths, target=TARGETS)
-    return lambda wildcards: [path for path in paths if Path(path).exists()]
-
-
 rule write_report:
     input:
         window="<results>/heads/window.json",
