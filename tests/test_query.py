@@ -1,5 +1,7 @@
 """Questions that cannot be answered: no stores yet, or few coordinates."""
 
+from dataclasses import replace
+
 import pytest
 
 from headwater import seals
@@ -7,6 +9,7 @@ from headwater.errors import HeadwaterError
 from headwater.heads.targets import Target, write_choice
 from headwater.identity import identity
 from headwater.influence.query import Experiment
+from headwater.influence.question import Question
 from test_heads import CONFIG
 from tiny import unit
 
@@ -64,3 +67,21 @@ def test_an_experiment_without_stores_says_what_to_type(tmp_path):
             "--cores all gradients --configfile config/mine.yaml` first"
         )
         (tmp_path / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("change", "own"),
+    [
+        ({}, True),
+        ({"damping": 0.5}, False),
+        ({"probe": "copying"}, False),
+        ({"data": "x.jsonl"}, False),
+        ({"name": ""}, False),
+    ],
+)
+def test_only_a_targets_own_question_has_a_stored_product(change, own):
+    opened = object.__new__(Experiment)
+    opened.config = {**CONFIG, "influence": {"damping": 0.1}}
+    probe = CONFIG["targets"][NAME]["probe"]
+    question = Question(unit("L1H1"), probe, None, 0.1, NAME)
+    assert opened._is_own(replace(question, **change)) == own
