@@ -96,9 +96,7 @@ def fake_rows(
     )
 
 
-def window_of(
-    rows: FakeRows, start: int, end: int, batch: int = BATCH
-) -> WindowRows:
+def window_of(rows: FakeRows, start: int, end: int, batch: int = BATCH) -> WindowRows:
     """The rows of steps [start, end), of rows in memory."""
     window = object.__new__(WindowRows)
     window.batch_size, window.start = batch, start

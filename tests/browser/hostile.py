@@ -41,7 +41,7 @@ TEXTS = [
     f"broken bytes {BYTES} between",
     "zero\u200bwidth\u200cjoin\u200d\ufeff and soft\u00adhyphen",
     "\u05e9\u05dc\u05d5\u05dd and \u0645\u0631\u062d\u0628\u0627 right to left",
-    "=HYPERLINK(\"javascript:window.canary=3\")\t@SUM(1)\t+1",
+    '=HYPERLINK("javascript:window.canary=3")\t@SUM(1)\t+1',
     "Zalgo " + "".join(letter + "\u0300\u0316" * 6 for letter in "text"),
     "private \ue000 and unassigned \u0378 and \U000e0041",
     "&lt;b&gt; &amp; &#x202e; stay as they are",
@@ -72,7 +72,7 @@ def encoder() -> Encoder:
 def domains() -> list[str]:
     """Two hundred names."""
     bad = [
-        'quotes " and \' and `',
+        "quotes \" and ' and `",
         f"<b>{CANARY}</b>",
         f"turned {OVERRIDES}eman",
         "NUL \x00 in it",

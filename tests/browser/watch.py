@@ -63,7 +63,7 @@ class Watched:
     def settle(self) -> None:
         """Wait until what was asked for is drawn: two frames, and no search runs."""
         self.page.evaluate(
-            "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
+            "new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
         )
         self.page.wait_for_function(
             "() => !document.querySelector('[data-testid=status]')"
