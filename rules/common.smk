@@ -307,6 +307,20 @@ def arm_checkpoints(wildcards):
     return expand("<results>/retraining/{run}", run=draws_of(wildcards.arm))
 
 
+def built(runs):
+    """The rows of arms, as inputs whose age is nothing: to be waited for.
+
+    Whether runs are trained again is known when their rows have been picked. So what
+    reads their checkpoints or metrics must not run before that.
+    """
+    return ancient(expand("<results>/interventions/{run}.h5", run=runs))
+
+
+def evaluated_rows(wildcards):
+    """The rows of an arm's runs, or none for the baseline."""
+    return built(draws_of(wildcards.arm))
+
+
 def evaluation_minutes(wildcards, attempt):
     """A time limit that grows with an arm's runs, and after a failure.
 

@@ -4,6 +4,7 @@
 rule evaluate_arm:
     input:
         checkpoints=arm_checkpoints,
+        arms=evaluated_rows,
         window="<results>/heads/window.json",
         targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
         held_out="<results>/corpus/held_out.zarr",

@@ -114,6 +114,7 @@ if CLAIMED:
             targets=expand("<results>/heads/targets/{target}.json", target=TARGETS),
             scores="<results>/heads/scores.tsv",
             runs=expand("<results>/evaluation/{arm}", arm=ARMS),
+            arms=built(RUNS),
             domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
         output:
             png="<results>/report/emergence.png",

@@ -115,6 +115,20 @@ rule evaluation:
         rules.measure_lds.output if BANK_RUNS else [],
 
 
+rule catalysts:
+    """What the top rows of every target have in common, and what they share."""
+    input:
+        expand("<results>/catalysts/{target}.tsv", target=TARGETS),
+        "<results>/catalysts/between/overlap.tsv",
+        rules.compare_removals.output if ARM_RUNS else [],
+
+
+rule motifs:
+    """Skeletons that every target's top rows have more often than random rows."""
+    input:
+        expand("<results>/catalysts/{target}.motifs.json", target=TARGETS),
+
+
 rule report:
     """The page, figures, and the summary in words."""
     input:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from headwater.checkpoints.published import SOURCE_FILE, published, tell_equal_revisions
 from headwater.errors import HeadwaterError
 from headwater.report.page.build import build
+from headwater.report.tables import published_table
 from model_hub import REPO, write_revision
 from page_example import run_of
 from test_checkpoint_source import WEIGHTS, fetch, folder_config, hub_config

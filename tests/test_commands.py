@@ -63,9 +63,15 @@ def asked(tmp_path_factory) -> Path:
     ("words", "said"),
     [
         ("--help", "usage: "),
-        ("L1H1", "L1H1: asked what? name a probe (--probe activation, copying, "),
-        ("L1H1", "or a target, which has one (induction, previous_token)"),
-        ("inductoin", "is no unit; write L1H3"),
+        (
+            "L1H1 --configfile few.yaml",
+            "L1H1: asked what? name a probe (--probe activation, copying, ",
+        ),
+        (
+            "L1H1 --configfile few.yaml",
+            "or a target, which has one (induction, previous_token)",
+        ),
+        ("inductoin --configfile few.yaml", "is no unit; write L1H3"),
         ("inductoin --configfile few.yaml", 'did you mean "induction"?'),
         ("induction --configfile none.yaml", "window.json: not there"),
         ("induction --configfile few.yaml", "targets/induction.json: not there"),
@@ -102,8 +108,14 @@ def test_a_question_that_cannot_be_asked_imports_nothing_slow(asked, words, said
     [
         ("--help", "a line of --rows is a JSON object"),
         ("L1H1 --probe copying", "the following arguments are required: --rows"),
-        ("L1H1 --rows few.yaml", "L1H1: asked what? name a probe"),
-        ("L7H0 --probe copying --rows few.yaml", "L7H0: the model has layers 0..1"),
+        (
+            "L1H1 --rows few.yaml --configfile few.yaml",
+            "L1H1: asked what? name a probe",
+        ),
+        (
+            "L7H0 --probe copying --rows few.yaml --configfile few.yaml",
+            "L7H0: the model has layers 0..1",
+        ),
         ("L1H1 --probe copying --rows x --configfile none.yaml", "window.json: not"),
         ("L1H0 --probe copying --rows x --configfile few.yaml", "holds L0H0, L1H1"),
         ("L1H1 --probe copying --rows x --configfile few.yaml", "x: no such file"),

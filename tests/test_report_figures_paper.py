@@ -124,12 +124,22 @@ def test_a_census_of_many_heads_names_layers_and_is_made_of_pixels() -> None:
     many = pd.DataFrame(rows, columns=["step", "head"]).assign(
         **dict.fromkeys(SCORES, 0.5)
     )
-    for steps in (many, many[many["step"] == 10]):
-        figure = drawn("census", replace(found, heads=steps), COLUMN)
-        labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-        assert labels[:2] == ["L0", "L2"]
-        assert len(labels) <= 32
-        assert figure.get_figheight() < 20
+    figure = drawn("census", replace(found, heads=many), COLUMN)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[:2] == ["L0", "L2"]
+    assert len(labels) <= 32
+    assert figure.get_figheight() < 20
+
+
+def test_the_census_of_one_checkpoint_is_a_map_of_the_model() -> None:
+    found = results()
+    one = found.heads[found.heads["step"] == 2400]
+    mesh = drawn("census", replace(found, heads=one)).axes[0].collections[0]
+    values = np.ma.filled(mesh.get_array(), np.nan)
+    assert values.shape == (2, 4)
+    told = one.set_index("head")["prefix_matching"]
+    assert values[1, 3] == told["L1H3"]
+    assert values[0, 2] == told["L0H2"]
 
 
 def test_effects_stand_above_their_controls_draw_by_draw() -> None:

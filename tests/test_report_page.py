@@ -227,7 +227,9 @@ def test_chips_say_the_verdict_and_nothing_stronger(run) -> None:
             (verdicts["arm"] == chip["arm"]) & (verdicts["control"] == chip["control"])
         ].set_index("metric")
         assert chip["verdict"] == own.at["area", "verdict"]
-        assert f"probe {own.at['probe', 'effect']:+.2f}: not enough" in chip["answer"]
+        told = f"probe {own.at['probe', 'effect']:+.2f}: not enough seeds (1 of at"
+        assert told in chip["answer"]
+        assert chip["own"]
     five = verdicts.assign(verdict="holds", n=5, low=-0.5, high=-0.1)
     told = chips(five, run.tests.arms, "induction")[0]["answer"]
     assert "[-50, -10] points" in told or "[-50, -10]" in told

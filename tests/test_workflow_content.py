@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from clone import contents, jobs, run
+from clone import REPOSITORY, contents, jobs, run
 from headwater import seals
 from test_workflow import edited_config, planned, smoke_config
 
 pytestmark = pytest.mark.workflow
+
+OF_RUNS = re.compile(r"<results>/(evaluation/\{arm|retraining/)|arm_checkpoints")
+# Inputs that are waited for until it is known which arms train again.
+WAITS = re.compile(r"<results>/interventions/\{run\}\.h5|built\(|evaluated_rows")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +65,7 @@ def test_scores_that_come_out_the_same_train_nothing(clone: Path) -> None:
 def test_arms_whose_rows_are_others_are_trained_and_no_others(clone: Path) -> None:
     config = edited_config(clone, "qk", gradients={"units": "targets", "mode": "qk"})
     before = {stage: under(clone, stage) for stage in ("interventions", "retraining")}
-    result = run(clone, "retraining", config=config)
+    result = run(clone, config=config)
     assert result.returncode == 0, result.stdout[-4000:]
     after = {stage: under(clone, stage) for stage in before}
     others = {
@@ -81,4 +85,19 @@ def test_arms_whose_rows_are_others_are_trained_and_no_others(clone: Path) -> No
         kept = of_arm(before["retraining"], folder.name)
         same = of_arm(after["retraining"], folder.name) == kept
         assert same == (folder.name not in others)
-    assert planned(clone, "retraining", config=config) == {}
+    assert planned(clone, config=config) == {}
+
+
+def test_what_reads_runs_waits_until_it_is_known_which_are_trained() -> None:
+    """Else it would run on the old ones, and not again when they are others."""
+    readers = {}
+    for file in (REPOSITORY / "rules").glob("*.smk"):
+        if file.name == "targets.smk":  # those have no jobs of their own
+            continue
+        parts = re.split(r"^ *rule (\w+):\n", file.read_text(), flags=re.M)
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            inputs = re.search(r"^( *)input:\n((?:\1 +.*\n)+)", text, re.M)
+            if inputs and OF_RUNS.search(inputs[2]):
+                readers[name] = bool(WAITS.search(inputs[2]))
+    assert {"evaluate_arm", "measure_effects", "plot_emergence"} <= set(readers)
+    assert all(readers.values()), readers

@@ -27,8 +27,8 @@ DOMAINS = [kind + SUFFIX for kind in KINDS]
 
 _LOOKED_AT = 4_000
 
-_LATEX = re.compile(r"\\[A-Za-z]{2,}")
-_TAG = re.compile(r"</?[A-Za-z!?][^<>\n]{0,200}>")
+LATEX = re.compile(r"\\[A-Za-z]{2,}")
+TAG = re.compile(r"</?[A-Za-z!?][^<>\n]{0,200}>")
 _CODE = re.compile(
     r"[;{}]\s*$|^\s*[})\]]+[;,]?\s*$|\):\s*$|^\s*(//|/\*|\*/|#include\b|#define\b|@\w+)"
     r"|^\s*(def|class|import|from|return|if|elif|else|for|while|try|except|with|public"
@@ -51,9 +51,9 @@ def detect(text: str) -> str:
     size = len(text)
     if not text.strip():
         return "other"
-    if len(_LATEX.findall(text)) * 250 >= max(size, 500):
+    if len(LATEX.findall(text)) * 250 >= max(size, 500):
         return "latex"
-    if len(_TAG.findall(text)) * 167 >= max(size, 334):
+    if len(TAG.findall(text)) * 167 >= max(size, 334):
         return "markup"
     return _by_lines([line for line in text.split("\n") if line.strip()], text)
 
@@ -65,18 +65,29 @@ def detected_domain(text: str) -> str:
 
 def _by_lines(lines: list[str], text: str) -> str:
     total = sum(map(len, lines))
-    if 4 * sum(len(line) for line in lines if _CODE.search(line)) >= total:
+    if 4 * sum(len(line) for line in lines if is_code(line)) >= total:
         return "code"
-    if 2 * sum(len(line) for line in lines if _is_table(line)) >= total:
+    if 2 * sum(len(line) for line in lines if is_table(line)) >= total:
         return "table"
-    items = sum(1 for line in lines if _ITEM.match(line))
+    items = sum(map(is_item, lines))
     if items >= 5 and 2 * items >= len(lines):
         return "list"
     strange = sum(map(len, _NOT_PLAIN.findall(text)))
     return "prose" if 10 * strange <= len(text) else "other"
 
 
-def _is_table(line: str) -> bool:
+def is_code(line: str) -> bool:
+    """Whether a line reads like one of a program."""
+    return _CODE.search(line) is not None
+
+
+def is_item(line: str) -> bool:
+    """Whether a line is an item of a list."""
+    return _ITEM.match(line) is not None
+
+
+def is_table(line: str) -> bool:
+    """Whether a line holds cells, or numbers mostly."""
     if _CELLS.search(line):
         return not line.rstrip().endswith((".", "?", "!"))
     digits = sum(map(str.isdigit, line))

@@ -14,7 +14,7 @@ import numpy as np
 from headwater import stores
 from headwater.corpus.domains import generated
 from headwater.corpus.files import TEXT_SUFFIX
-from headwater.corpus.rowstore import SOURCE, TOKEN
+from headwater.corpus.rowstore import LINE, SOURCE, TOKEN
 from headwater.errors import HeadwaterError, again
 from headwater.identity import Config
 from headwater.steps import training_rows
@@ -178,10 +178,29 @@ class Rows:
         """Tokens of the longest span of each of some rows, int64 [stop - start]."""
         found = [np.zeros(0, np.int64)]
         for spans, begins in self._spans_of(start, stop):
-            ends = np.append(spans[1:, TOKEN], self.width)
-            ends[np.append(begins[1:], len(spans)) - 1] = self.width
-            found.append(np.maximum.reduceat(ends - spans[:, TOKEN], begins))
+            found.append(np.maximum.reduceat(self._lengths(spans, begins), begins))
         return np.concatenate(found)
+
+    def documents(self, start: int, stop: int) -> np.ndarray:
+        """Source and line of the longest span of each row, int64 [stop - start, 2].
+
+        Of equally long ones the first. Rows of one document have the same; in a source
+        of token ids, which knows no documents, each row is one.
+        """
+        found = [np.zeros((0, 2), np.int64)]
+        for spans, begins in self._spans_of(start, stop):
+            lengths = self._lengths(spans, begins)
+            owner = np.repeat(
+                np.arange(len(begins)), np.diff(np.append(begins, len(spans)))
+            )
+            longest = np.lexsort((-lengths, owner))[begins]
+            found.append(spans[longest][:, [SOURCE, LINE]])
+        return np.concatenate(found)
+
+    def _lengths(self, spans: np.ndarray, begins: np.ndarray) -> np.ndarray:
+        ends = np.append(spans[1:, TOKEN], self.width)
+        ends[np.append(begins[1:], len(spans)) - 1] = self.width
+        return np.asarray(ends - spans[:, TOKEN], np.int64)
 
     def first_sources(self, start: int, stop: int) -> np.ndarray:
         """Source of the first span of each of some rows: indices of `sources`."""

@@ -100,6 +100,38 @@ class TokenFiles:
         return rows
 
 
+class ReadRows:
+    """Rows whose bytes are in memory.
+
+    Args:
+        first: number of the first of them.
+        content: their bytes.
+
+    Attributes:
+        name: of the source.
+    """
+
+    def __init__(self, name: str, first: int, width: int, content: bytes) -> None:
+        self.name, self._first = name, first
+        self._rows = np.frombuffer(content, UINT16).reshape(-1, width)
+
+    def __len__(self) -> int:
+        """Rows up to the last that is there."""
+        return self._first + len(self._rows)
+
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[np.ndarray]:
+        """Rows `start` to `stop - 1` in blocks of at most `size`: [rows, width].
+
+        Raises:
+            HeadwaterError: some of them are not there.
+        """
+        if start < self._first or stop > len(self):
+            raise past_the_end(self.name, range(start, stop), len(self))
+        for first in range(start, stop, size):
+            last = min(first + size, stop)
+            yield self._rows[first - self._first : last - self._first]
+
+
 def _read_into(path: Path, target: memoryview, start: int) -> None:
     # No memory map: its pages would count as the job's memory, the more of them the
     # longer it reads, and on a cluster's file system each is fetched on its own.

@@ -48,12 +48,19 @@ def own_tokens(
     Args:
         longest: stretch of one document in each row, tokens.
 
+    """
+    return np.minimum(longest, unpadded(tokens))
+
+
+def unpadded(tokens: Int[np.ndarray, "rows width"]) -> Int64[np.ndarray, " rows"]:
+    """Tokens of each row without what pads it.
+
     A run of one token at a row's end is its padding, but for the first of them.
     """
     width = tokens.shape[1]
     same = tokens == tokens[:, -1:]
     run = np.where(same.all(axis=1), width, np.argmin(same[:, ::-1], axis=1))
-    return np.minimum(longest, width - run + 1)
+    return np.asarray(width - run + 1, np.int64)
 
 
 def compressed(tokens: Int[np.ndarray, "rows width"]) -> Int64[np.ndarray, " rows"]:

@@ -137,6 +137,13 @@ ROWS = {
         jobs=_facts("gradients.h5"),
     ),
     "build_arm": Row(leaves=sizes.intervention),
+    **dict.fromkeys(  # only asked for by name
+        (
+            *("measure_features", "describe_catalysts", "compare_targets"),
+            *("compare_removals", "find_motifs"),
+        ),
+        Row(jobs=0),
+    ),
     "retrain_arm": Row(work.arm, sizes.arm, interval="retraining"),
     "evaluate_arm": Row(
         lambda e: work.scoring(e, e.arm_saved * e.draws, e.held_out),

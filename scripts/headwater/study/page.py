@@ -80,8 +80,9 @@ def _report(study: Study, verdicts: pd.DataFrame, results: Path) -> dict[str, An
 
 
 def _metric(study: Study) -> dict[str, str]:
-    names = dict.fromkeys(words.SCORE_NAMES[one.score] for one in study.judged)
-    return {"id": "head", "title": words.listed(names) or "head score", "unit": "score"}
+    names = [words.SCORE_NAMES[one.score] for one in study.judged]
+    title = words.listed(names) if names else "head score"
+    return {"id": "head", "title": title, "unit": "score"}
 
 
 def _panel(member: Member, arms: list[str], results: Path) -> dict[str, Any]:

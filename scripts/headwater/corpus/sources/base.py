@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from headwater.corpus.files import listed
 from headwater.corpus.needs import RowNeeds
+from headwater.errors import HeadwaterError
 from headwater.net.places import is_remote
 from headwater.problems import Key, Problem
 
@@ -90,3 +91,17 @@ class Source(Protocol):
         from headwater.corpus.fetched import open_fetched
 
         return open_fetched(paths[0], needs)
+
+    def at_once(self, section: Section, needs: RowNeeds, rows: range) -> "TokenRows":
+        """Some rows from where they were published, without a file on this machine.
+
+        Args:
+            needs: all rows of the experiment.
+
+        Raises:
+            HeadwaterError: this source cannot, or it cannot be reached.
+        """
+        raise HeadwaterError(
+            f"corpus.{self.key}: its rows are read from this machine only; run "
+            "`snakemake prepare` first"
+        )

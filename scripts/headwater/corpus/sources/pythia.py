@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,12 +98,33 @@ class Pythia(Source):
         assert needs
         names, index = _remote_parts(origin["path"])
         parts = _wanted(names, needs)
-        _check_index(names[0], index, needs)
+        _check_index(names[0], index, needs.all, needs.width)
         identity = identity_of([(file.identity, part) for file, part in parts], needs)
         whole = whole_name(names[0])
         with publish_folder(target, identity) as folder:
             records = fetch_ranges(folder / TOKENS_NAME, parts, whole)
             write_rows_record(folder, whole, UINT16, needs, records)
+
+    def at_once(self, section: Section, needs: RowNeeds, rows: range) -> "TokenRows":
+        """Only the bytes of these rows, in memory."""
+        from headwater.corpus.tokenfiles import ReadRows
+
+        names, index = _remote_parts(section[self.key]["path"])
+        own = replace(needs, training=rows.stop, after=0)
+        parts = _wanted(names, own)
+        _check_index(names[0], index, rows, needs.width)
+        left = bytes_of_rows(rows, needs.width, ITEM_BYTES)
+        pieces, begin = [], 0
+        for file, part in parts:
+            first, last = (max(0, min(end - begin, len(part))) for end in _ends(left))
+            pieces.append(file.read(first, last))
+            begin += len(part)
+        name = whole_name(names[0])
+        return ReadRows(name, rows.start, needs.width, b"".join(pieces))
+
+
+def _ends(numbers: range) -> tuple[int, int]:
+    return numbers.start, numbers.stop
 
 
 SOURCE = Pythia()
@@ -159,7 +181,7 @@ def _wanted(names: list[str], needs: RowNeeds) -> list[tuple["RemoteFile", range
     return parts
 
 
-def _check_index(name: str, place: str | None, needs: RowNeeds) -> None:
+def _check_index(name: str, place: str | None, rows: range, width: int) -> None:
     from headwater.corpus.tokenfiles import check_index, warn_no_index
     from headwater.net.failures import NotThereError
     from headwater.net.remote import open_remote
@@ -169,6 +191,6 @@ def _check_index(name: str, place: str | None, needs: RowNeeds) -> None:
             raise NotThereError("")
         file = open_remote(place)
     except NotThereError:
-        warn_no_index(without_secrets(name), needs.width)
+        warn_no_index(without_secrets(name), width)
     else:
-        check_index(file.place, file.size, file.read, needs.all, needs.width)
+        check_index(file.place, file.size, file.read, rows, width)

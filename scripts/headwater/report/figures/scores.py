@@ -108,14 +108,13 @@ def _draw_concentration(axes: Axes, found: pd.DataFrame) -> None:
         axes.plot(100 * shares, 100 * held, color=colour, linewidth=1.4)
         at = int(np.argmin(np.abs(shares - TOLD)))
         axes.plot(100 * shares[at], 100 * held[at], "o", color=colour, markersize=3)
-        axes.annotate(
+        axes.text(
+            *(0.98, 0.06 if curve == "hindering" else 0.18),
             f"{100 * shares[at]:.0f} % of rows: {100 * held[at]:.0f} % ({curve})",
-            (100 * shares[at], 100 * held[at]),
-            xytext=(6, -4),
-            textcoords="offset points",
+            transform=axes.transAxes,
             fontsize=7,
             color=colour,
-            verticalalignment="top",
+            horizontalalignment="right",
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6},
         )
     axes.plot([0, 100], [0, 100], color=style.ALL_COLOUR, linewidth=0.6)

@@ -20,8 +20,8 @@ TIP = (
     "drawn over the whole ranking, too."
 )
 NO_ARMS = (
-    "No rows were removed or inserted in this run (the config has no arms), so nothing "
-    "here says that the rows cause what their scores predict."
+    "No rows were removed or inserted in this run to see what the top rows do, so "
+    "nothing here says that the rows cause what their scores predict."
 )
 
 
@@ -30,13 +30,15 @@ class Answer:
     """What the section says.
 
     Attributes:
-        lead: the head, and where its top rows come from.
+        lead: about the head.
+        origins: where each target's top rows come from.
         facts: a heading and a value each, for the strip.
         claims: of every arm.
         limits: what is not shown.
     """
 
     lead: list[str]
+    origins: list[str]
     facts: list[tuple[str, str]]
     claims: list[str]
     limits: list[str]
@@ -46,7 +48,7 @@ def answer(run: Inputs) -> Answer:
     """The findings as `summary.md` has them."""
     rise = _rise(run)
     lead = [] if rise is None else [sentences.head_sentence(run.main, rise, run.choice)]
-    lead += [
+    origins = [
         sentences.origin_sentence(one.name, one.target, one.domains)
         for one in run.rankings
     ]
@@ -60,7 +62,7 @@ def answer(run: Inputs) -> Answer:
         arms = findings.read_arms(run.tests.summary, run.tests.arms)
         told = list(summary.claim_texts(tables, arms)) if rise.in_window else []
         limits = [*summary.limit_texts(tables, rise), TIP]
-    return Answer(lead, list(_facts(run)), told, limits)
+    return Answer(lead, origins, list(_facts(run)), told, limits)
 
 
 def _limits(run: Inputs) -> list[str]:

@@ -101,21 +101,23 @@ def _missing(verdicts: pd.DataFrame, arms: Arms) -> Iterator[tuple[str, str]]:
         yield from ((str(arm), kind) for kind in CONTROLS if kind not in kinds)
 
 
-def chips(verdicts: pd.DataFrame, arms: Arms, target: str) -> list[dict[str, str]]:
+def chips(verdicts: pd.DataFrame, arms: Arms, target: str) -> list[dict[str, Any]]:
     """A question for each judged arm and control, answered by the verdicts alone.
 
     Args:
-        target: the window's; of arms ranked for others a control unit is meant.
+        target: the window's; of arms ranked for others (not `own`) a control unit is
+            meant.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for arm, lines in verdicts.groupby("arm", sort=False):
         settings = arms[str(arm)]
         subject = words.arm_subject(str(arm), settings, target)
         for control, own in lines.groupby("control", sort=False):
-            asked = _asked(str(control), arms)
+            asked = _asked(str(control), arms, target)
             found.append(
                 {
                     "arm": str(arm),
+                    "own": settings.get("target", target) == target,
                     "control": str(control),
                     "question": f"{subject}: {asked}",
                     "answer": _answer(own),
@@ -125,6 +127,7 @@ def chips(verdicts: pd.DataFrame, arms: Arms, target: str) -> list[dict[str, str
         found += [
             {
                 "arm": str(arm),
+                "own": settings.get("target", target) == target,
                 "control": kind,
                 "question": f"{subject}: more than {_kind(kind)}",
                 "answer": NO_CONTROL,
@@ -135,14 +138,16 @@ def chips(verdicts: pd.DataFrame, arms: Arms, target: str) -> list[dict[str, str
     return found
 
 
-def _asked(control: str, arms: Arms) -> str:
+def _asked(control: str, arms: Arms, target: str) -> str:
     if control == BASELINE:
         return "an effect in the predicted direction"
     settings = arms[control]
     noun = KINDS[settings["rows"]].noun.format(
         domain="rows of the top domain", alike=words.alike(alike_of(settings))
     )
-    return f"more than {noun} ({control})"
+    other = settings.get("target", target)
+    of = f" for {other}" if other != target else ""
+    return f"more than {noun}{of} ({control})"
 
 
 def _kind(kind: str) -> str:
@@ -156,14 +161,16 @@ def _verdict(lines: pd.DataFrame) -> str:
 
 
 def _answer(lines: pd.DataFrame) -> str:
+    """The effects on head and probe and their verdicts; said once where all agree."""
     by_metric = lines.set_index("metric")
-    parts = []
+    parts = {}
     for metric in ("area", "probe"):
         if metric in by_metric.index:
             line = by_metric.loc[metric]
             unit = " points" if metric == "area" else ""
             value = claims.amount(line, metric, unit)
-            parts.append(f"{METRICS[metric][0].lower()} {value}: {line['verdict']}")
-    if (lines["verdict"] == TOO_FEW).all():
-        parts.append(f"{int(np.max(lines['n']))} of at least {FEWEST} seeds")
-    return "; ".join(parts)
+            parts[f"{METRICS[metric][0].lower()} {value}"] = str(line["verdict"])
+    if {*parts.values()} == {TOO_FEW}:
+        many = int(np.max(lines["n"]))
+        return f"{', '.join(parts)}: {TOO_FEW} ({many} of at least {FEWEST})"
+    return "; ".join(f"{value}: {verdict}" for value, verdict in parts.items())

@@ -10,6 +10,7 @@ import { HistogramChart } from "./charts/histogram.tsx";
 import { LorenzChart } from "./charts/lorenz.tsx";
 import { drawAll, drawCharts, whenNear } from "./charts/place.tsx";
 import { SpecificityChart } from "./charts/specificity.tsx";
+import { StudyChart } from "./charts/study.tsx";
 import { TimeChart } from "./charts/time.tsx";
 import { readReport } from "./data/report.ts";
 import type { Report } from "./data/report.ts";
@@ -43,9 +44,10 @@ function start(): void {
 
 function charts(report: Report): void {
   const of = (figure: HTMLElement) => Number(figure.dataset.target ?? report.main ?? 0);
-  const { census, curves, effects, specificity, scores, enrichment, fidelity } = report;
+  const { census, curves, effects, specificity, scores, enrichment, fidelity, study } = report;
   drawCharts({
     census: () => census && <CensusChart {...{ report, census }} />,
+    study: () => study && <StudyChart {...{ report, study }} />,
     curves: () => curves && <CurvesChart {...{ report, curves }} />,
     forest: () => effects && <ForestChart {...{ report, effects }} />,
     specificity: () => specificity && <SpecificityChart {...{ report }} data={specificity} />,

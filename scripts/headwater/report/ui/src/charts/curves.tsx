@@ -1,7 +1,7 @@
 /** The causal test: small multiples of curves, with one cursor over all of them. */
 import { scaleLinear } from "d3-scale";
 import { area, line } from "d3-shape";
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { Arm, Curves, Metric, Report } from "../data/report.ts";
 import { percent, short, signed } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
@@ -16,7 +16,7 @@ import type { Curve, Mode, Point } from "./curvedata.ts";
 import { Legend, useHidden } from "./legend.tsx";
 import { Marker } from "./marker.tsx";
 
-const MODES = [
+export const MODES = [
   ["absolute", "as measured"],
   ["minus", "minus baseline"],
   ["percent", "% of baseline"],
@@ -83,7 +83,7 @@ const outside = (steps: number[], window: Report["window"]) =>
   steps.some((step) => step < window.start || step > window.end);
 
 /** Arms from the highest end to the lowest, as the legend lists them. */
-function byEnd(curves: Curve[]): number[] {
+export function byEnd(curves: Curve[]): number[] {
   const end = (curve: Curve) => curve.points[curve.points.length - 1].mean;
   return [...curves].sort((a, b) => end(b) - end(a)).map((curve) => curve.arm);
 }
@@ -95,12 +95,15 @@ interface PanelProps {
   width: number;
   mode: Mode;
   span: "window" | "all";
-  window: Report["window"];
+  window: Report["window"] | null;
+  /** The scale's ends, where several panels share one. */
+  reach?: [number, number];
 }
 
-function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) {
+export function Panel({ metric, curves, arms, width, mode, span, window, reach: ends }: PanelProps) {
   const isDark = useStore(dark);
-  const shown = span === "all" ? curves : curves.map((curve) => around(curve, window));
+  const [focused, focus] = useState(false); // of all panels one reads out
+  const shown = span === "all" || !window ? curves : curves.map((curve) => around(curve, window));
   const points = shown.flatMap((curve) => curve.points);
   const title = plain(metric.title);
   if (!points.length) return <div class="panel"><h3>{title}</h3><p class="faint">No arm is shown that has it.</p></div>;
@@ -108,7 +111,7 @@ function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) 
   const right = width - (named ? LABELS : MARGINS.right);
   const x = scaleLinear(extent(points.map((point) => point.step)), [MARGINS.left, right]);
   const y = scaleLinear(
-    extent(points.flatMap((point) => [point.low, point.high])),
+    ends ?? extent(points.flatMap((point) => [point.low, point.high])),
     [HEIGHT - MARGINS.bottom, 22],
   ).nice(5);
   const path = line<Point>((point) => x(point.step), (point) => y(point.mean));
@@ -126,6 +129,8 @@ function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) 
         tabIndex={0}
         role="group"
         aria-label={`${title}${better}: curves of ${shown.length} arms; arrow keys move the cursor`}
+        onFocus={() => focus(true)}
+        onBlur={() => focus(false)}
         onKeyDown={(event) => moveCursor(event, steps)}
         onMouseMove={(event) => {
           const box = event.currentTarget.getBoundingClientRect();
@@ -133,7 +138,7 @@ function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) 
         }}
       >
         <Plot label={`Curves of ${title}`} width={width} height={HEIGHT}>
-          {outside(steps, window) && <rect
+          {window && outside(steps, window) && <rect
             class="window"
             x={Math.max(x.range()[0], x(window.start))}
             width={Math.max(0, Math.min(right, x(window.end)) - Math.max(x.range()[0], x(window.start)))}
@@ -166,7 +171,7 @@ function Panel({ metric, curves, arms, width, mode, span, window }: PanelProps) 
           <Cursor {...{ x, y, shown, arms, isDark }} />
         </Plot>
       </div>
-      <Readout {...{ shown, arms, mode }} />
+      <Readout {...{ shown, arms, mode }} live={focused} />
     </div>
   );
 }
@@ -213,6 +218,7 @@ function Cursor({ x, y, shown, arms, isDark }: CursorProps) {
   const step = useStore(cursor);
   if (step === null) return null;
   const found = shown.map((curve) => ({ arm: curve.arm, point: nearest(curve.points, step) }));
+  if (!found.some(({ point }) => point?.step === step)) return null; // not in this panel
   const place = x(step);
   return (
     <g class="cursor">
@@ -227,15 +233,22 @@ function Cursor({ x, y, shown, arms, isDark }: CursorProps) {
 }
 
 /** The values under the cursor, in words: for eyes, and for a screen reader. */
-function Readout({ shown, arms, mode }: { shown: Curve[]; arms: Arm[]; mode: Mode }) {
+interface ReadoutProps {
+  shown: Curve[];
+  arms: Arm[];
+  mode: Mode;
+  live: boolean;
+}
+
+function Readout({ shown, arms, mode, live }: ReadoutProps) {
   const step = useStore(cursor);
-  if (step === null) return <p class="readout faint" aria-hidden="true">point at a step</p>;
   const found = shown
     .map((curve) => ({ arm: curve.arm, point: curve.points.find((point) => point.step === step) }))
     .filter((one) => one.point !== undefined)
     .sort((a, b) => (b.point?.mean ?? 0) - (a.point?.mean ?? 0));
+  if (step === null || !found.length) return <p class="readout faint">point at a step</p>;
   return (
-    <p class="readout" aria-live="polite">
+    <p class="readout" aria-live={live ? "polite" : "off"}>
       <b>step {stepWords(step)}</b>
       {found.map(({ arm, point }) => (
         <span key={arm}>

@@ -137,6 +137,7 @@ export interface Report {
   scores?: (Scores | null)[] | null;
   enrichment?: (Enriched[] | null)[] | null;
   pairs?: Pair[] | null;
+  study?: Study | null;
   fidelity?: ({ exact: number[]; stored: number[] } | null)[] | null;
 }
 
@@ -145,6 +146,24 @@ export interface Pair {
   targets: [number, number];
   spearman: Maybe;
   overlap: Record<string, Maybe>;
+}
+
+/** One experiment of a study; its runs name the arms of the report. */
+export interface Member {
+  name: string;
+  experiment: string;
+  state: string;
+  judged: boolean;
+  head: string | null;
+  window: { start: number; end: number; points: number[] } | null;
+  href: string | null;
+  runs: Run[];
+}
+
+export interface Study {
+  varies: string;
+  metric: Metric;
+  members: Member[];
 }
 
 /** The page's report, or null where the page has none that this script can read. */

@@ -34,11 +34,15 @@ export function List({ model, target, shown, opened, onTurn, query, switches }: 
   const most = useMemo(() => largestScore(model.rows.score[target]), [model, target]);
   const cursor = Math.min(at, Math.max(0, shown.length - 1));
 
-  useEffect(() => {
+  const begin = () => {
     const first = moved.current ? 0 : (layout.extras[0]?.[0] ?? 0); // a link's open row
     setAt(first);
     if (box.current) box.current.scrollTop = topOf(layout, first);
-  }, [shown]);
+  };
+  useEffect(begin, [shown]);
+  useEffect(() => {
+    if (!moved.current) begin();
+  }, [height]);
 
   useLayoutEffect(() => {
     if (!refocus.current) return;

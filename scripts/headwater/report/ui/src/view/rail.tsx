@@ -63,6 +63,8 @@ export function enhanceRail(): void {
       for (const link of links)
         if (link === here) link.setAttribute("aria-current", "true");
         else link.removeAttribute("aria-current");
+      if (here && rail.scrollWidth > rail.clientWidth) // a menu at the top, on narrow screens
+        rail.scrollLeft = here.offsetLeft - (rail.clientWidth - here.offsetWidth) / 2;
     },
     { rootMargin: "-15% 0px -70% 0px" },
   );

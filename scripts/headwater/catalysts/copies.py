@@ -1,0 +1,99 @@
+"""How much of generated rows stands in training rows: the longest shared span.
+
+Spans are compared by a 64-bit number each, made of those of their halves; two unlike
+ones share a number with a chance of about 2^-64, and no span is missed.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from jaxtyping import Bool, Int64, UInt64
+
+_AT_ONCE = 4096  # generated rows that are looked up at a time
+_SIEVE = np.uint64(26)  # bits of a number by which almost all others are told apart
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(29)
+
+# Asked for all training rows anew on every call: parts of them, [rows, width].
+Training = Callable[[], Iterator[Int64[np.ndarray, "_ width"]]]
+
+
+def spans(
+    tokens: Int64[np.ndarray, "rows width"], length: int
+) -> UInt64[np.ndarray, "rows starts"]:
+    """A number for each span of so many tokens; the width must hold one."""
+    power = _mixed(tokens.astype(np.uint64) + np.uint64(1))
+    found, done, size = None, 0, 1
+    while True:
+        if length & size:
+            if found is None:
+                found = power
+            else:
+                starts = tokens.shape[1] - done - size + 1
+                found = _joined(found[:, :starts], power[:, done : done + starts])
+            done += size
+        if done == length:
+            assert found is not None
+            return found
+        starts = power.shape[1] - size
+        power = _joined(power[:, :starts], power[:, size : size + starts])
+        size *= 2
+
+
+def _mixed(numbers: UInt64[np.ndarray, "..."]) -> UInt64[np.ndarray, "..."]:
+    numbers = numbers * _ODD
+    numbers ^= numbers >> _MIX
+    numbers *= _ODD
+    return numbers ^ (numbers >> np.uint64(32))
+
+
+def _joined(
+    one: UInt64[np.ndarray, "..."], other: UInt64[np.ndarray, "..."]
+) -> UInt64[np.ndarray, "..."]:
+    return _mixed((one ^ (one >> _MIX)) * np.uint64(3) + other)
+
+
+def sharing(
+    rows: Int64[np.ndarray, "rows width"], training: Training, length: int
+) -> Bool[np.ndarray, " rows"]:
+    """Which rows have a span of so many tokens in common with a training row."""
+    found = np.zeros(len(rows), bool)
+    if not len(rows) or length > rows.shape[1]:
+        return found
+    parts = [slice(n, n + _AT_ONCE) for n in range(0, len(rows), _AT_ONCE)]
+    sieve = np.zeros(1 << int(_SIEVE), bool)
+    for part in parts:
+        sieve[_place(spans(rows[part], length))] = True
+    maybe = [np.zeros(0, np.uint64)]
+    for some in training():
+        if some.shape[1] >= length:
+            theirs = spans(some, length).ravel()
+            maybe.append(np.unique(theirs[sieve[_place(theirs)]]))
+    known = np.unique(np.concatenate(maybe))
+    for part in parts if len(known) else []:
+        own = spans(rows[part], length)
+        near = np.searchsorted(known, own).clip(max=len(known) - 1)
+        found[part] = (known[near] == own).any(axis=1)
+    return found
+
+
+def _place(numbers: UInt64[np.ndarray, "..."]) -> Int64[np.ndarray, "..."]:
+    return (numbers >> (np.uint64(64) - _SIEVE)).astype(np.int64)
+
+
+def longest_shared(
+    rows: Int64[np.ndarray, "rows width"], training: Training, below: int
+) -> int:
+    """Tokens of the longest span that a row shares with a training row.
+
+    Args:
+        below: a length that no row shares.
+    """
+    low, high, step = 0, below, 8
+    while high - low > 1:  # `low` is shared, `high` is not; mostly it is short
+        middle = min(low + step, (low + high + 1) // 2)
+        if sharing(rows, training, middle).any():
+            low, step = middle, 2 * step
+        else:
+            high, step = middle, below
+    return low
