@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UI := scripts/headwater/report/ui
 
-.PHONY: demo install test test-long test-cluster lint report-bundle report-bundle-check shell figures docs bench lock clean
+.PHONY: demo install test test-long test-cluster test-browser lint report-bundle report-bundle-check shell figures docs bench lock clean
 
 demo: .venv/run.done  ## install, then the laptop experiment to its figure and summary
 	$(BIN)/snakemake --cores all
@@ -11,13 +11,17 @@ demo: .venv/run.done  ## install, then the laptop experiment to its figure and s
 install: .venv/run.done  ## install only, into .venv
 
 test: .venv/dev.done lint  ## install, then all checks and tests
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long and not cluster"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long and not cluster and not browser"
 
 test-long: .venv/dev.done  ## more whole experiments, trainings of several processes
 	$(BIN)/pytest -n auto --dist loadfile -m long
 
 test-cluster: .venv/dev.done  ## faults and whole runs on a SLURM, which it starts here
 	$(BIN)/pytest -v -m cluster --durations 0 tests/cluster
+
+test-browser: .venv/dev.done  ## the report's page in Chromium, which it installs as root on Debian
+	tests/browser/chromium.sh
+	$(BIN)/pytest -v -m browser --durations 5 tests/browser
 
 lint: .venv/dev.done
 	$(BIN)/ruff check

@@ -96,11 +96,11 @@ def fake_rows(
     )
 
 
-def window_of(rows: FakeRows, start: int, end: int) -> WindowRows:
+def window_of(rows: FakeRows, start: int, end: int, batch: int = BATCH) -> WindowRows:
     """The rows of steps [start, end), of rows in memory."""
     window = object.__new__(WindowRows)
-    window.batch_size, window.start = BATCH, start
-    window.first, window.count = start * BATCH, (end - start) * BATCH
+    window.batch_size, window.start = batch, start
+    window.first, window.count = start * batch, (end - start) * batch
     window.rows = rows  # type: ignore[assignment]
     return window
 
@@ -115,23 +115,27 @@ def run_of(
     domains: list[str] | None = None,
     scores: np.ndarray | None = None,
     experiment: str = "laptop",
+    encoder: Encoder | None = None,
+    batch: int = BATCH,
 ) -> Inputs:
     """A run of the example's arms, or of none.
 
     Args:
         shapes: as of `example`; None for a run without arms.
-        steps: of the window, of 8 rows each.
+        steps: of the window, of `batch` rows each.
+        texts: of the rows from step 0 on, over and over.
+        encoder: of a token for every byte at least; `bytewise` if not given.
     """
     data: Example = example(shapes or CLEAR)
     names = list(data.choice.targets)[:targets]
     domains = domains or ["code", "html", "latex", "prose", "xml", "records"]
-    count = (1 + steps) * BATCH
+    count = (1 + steps) * batch
     texts = texts or [f"row {n} says ab{n % 7} ab{n % 7} ü" for n in range(count)]
-    encoder = bytewise()
+    encoder = encoder or bytewise()
     held = fake_rows(
         [texts[n % len(texts)] for n in range(count)], encoder, domains, length + 1
     )
-    window = window_of(held, 1, 1 + steps)
+    window = window_of(held, 1, 1 + steps, batch)
     config = config_of(data, names, rows, experiment, shapes is not None)
     generator = np.random.default_rng(3)
     rankings = []

@@ -72,10 +72,19 @@ def agreement(
     stored: Float[np.ndarray, " rows"], exact: Float[np.ndarray, " rows"]
 ) -> tuple[float, float]:
     """(Spearman correlation, overlap of the two top 10 %) of two score vectors."""
-    from scipy.stats import spearmanr  # slow, and the reports do without
-
     overlap, _, _ = top_agreement(stored, exact, TOP_FRACTION)
-    return float(spearmanr(stored, exact).statistic), overlap
+    return spearman(stored, exact), overlap
+
+
+def spearman(
+    first: Float[np.ndarray, " rows"], second: Float[np.ndarray, " rows"]
+) -> float:
+    """Spearman's correlation; not a number where one side is constant."""
+    if len(first) < 2 or (first == first[0]).all() or (second == second[0]).all():
+        return float("nan")
+    from scipy.stats import spearmanr  # slow, and some reports do without
+
+    return float(spearmanr(first, second).statistic)
 
 
 def top_agreement(

@@ -13,6 +13,7 @@ import xxhash
 from jaxtyping import Float
 
 from headwater.errors import HeadwaterError
+from headwater.influence.ranking import spearman
 from headwater.library.results import Results
 
 TOPS = (0.01, 0.05, 0.1)  # shares of the rows
@@ -89,17 +90,6 @@ def compare(
         overlaps=pd.DataFrame(_overlaps(*scores)),
         domains=_domains(first, second),
     )
-
-
-def spearman(
-    first: Float[np.ndarray, " rows"], second: Float[np.ndarray, " rows"]
-) -> float:
-    """Spearman's correlation; not a number where one side is constant."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return float("nan")
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(first, second).statistic)
 
 
 def interval(correlation: float, rows: int) -> tuple[float, float]:

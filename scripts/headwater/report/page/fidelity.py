@@ -40,10 +40,13 @@ def correlation_interval(
 ) -> tuple[float, float]:
     """Ends of the 95 % interval of Spearman's correlation, over samples of the rows.
 
-    The ranks are those among all rows: they are not taken anew in each sample.
+    The ranks are those among all rows: they are not taken anew in each sample. A row
+    without a finite score has no rank.
     """
     from scipy.stats import rankdata  # slow to import
 
+    known = np.isfinite(one) & np.isfinite(other)
+    one, other = one[known], other[known]
     ranks = np.stack([rankdata(one), rankdata(other)])
     if len(one) < 3 or (ranks.std(axis=1) == 0).any():
         return float("nan"), float("nan")

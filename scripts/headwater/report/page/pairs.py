@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from headwater.influence.ranking import spearman
 from headwater.report.page.enrichment import PARTS
 from headwater.report.page.inputs import Inputs
 from headwater.report.page.values import rounded
@@ -12,8 +13,6 @@ from headwater.report.page.values import rounded
 
 def pairs(run: Inputs) -> list[dict[str, Any]]:
     """Every pair of targets: rank correlation, and overlap of their top rows."""
-    from scipy.stats import spearmanr  # slow to import
-
     found = []
     for one, other in combinations(range(len(run.rankings)), 2):
         both = run.rankings[one], run.rankings[other]
@@ -23,11 +22,11 @@ def pairs(run: Inputs) -> list[dict[str, Any]]:
             name: rounded(np.sum((ranks[0] <= n) & (ranks[1] <= n)) / n)
             for name, n in counts.items()
         }
-        value = spearmanr(both[0].scores, both[1].scores).statistic
+        value = spearman(both[0].scores, both[1].scores)
         found.append(
             {
                 "targets": [one, other],
-                "spearman": rounded(float(value)),
+                "spearman": rounded(value),
                 "overlap": overlap,
             }
         )

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from headwater.influence.ranking import spearman
 from headwater.report.page.inputs import Inputs, Ranking
 from headwater.report.page.values import each, rounded
 
@@ -15,12 +16,22 @@ OUTLIER = 2.0  # times the third highest score
 
 
 def scores(run: Inputs, ranking: Ranking) -> dict[str, Any]:
-    """Histogram, Lorenz curves, and how scores go with loss and step."""
-    values = ranking.scores.astype(np.float64)
-    loss = run.losses / run.length
-    steps = run.window.step_of(np.arange(len(values)))
+    """Histogram, Lorenz curves, and how scores go with loss and step.
+
+    Of the rows whose score is a finite number; the others are only counted.
+    """
+    known = np.flatnonzero(np.isfinite(ranking.scores))
+    values = ranking.scores[known].astype(np.float64)
+    count = {"unknown": len(ranking.scores) - len(known)}
+    if not len(known):
+        nothing = dict.fromkeys(("positive", "loss_correlation", "outlier"))
+        return {**count, **nothing, "top_share": _top_shares(values)}
+    loss = run.losses[known] / run.length
+    steps = run.window.step_of(known)
+    domains = run.window.domains()[known]
     return {
-        "histogram": _histogram(run, values),
+        **count,
+        "histogram": _histogram(values, domains, len(run.window.rows.domain_names)),
         "lorenz": {
             "positive": _lorenz(np.maximum(values, 0)),
             "negative": _lorenz(np.maximum(-values, 0)),
@@ -28,7 +39,7 @@ def scores(run: Inputs, ranking: Ranking) -> dict[str, Any]:
         "top_share": _top_shares(values),
         "positive": rounded(np.mean(values > 0)),
         "loss_bins": _grid(loss, values, symlog_edges(values, LOSS_BINS)),
-        "loss_correlation": rounded(_spearman(loss, values)),
+        "loss_correlation": rounded(spearman(loss, values)),
         "step_bins": _steps(steps, values),
         "outlier": _outlier(values),
     }
@@ -49,13 +60,12 @@ def symlog_edges(values: Float[np.ndarray, " rows"], bins: int) -> np.ndarray:
     return np.asarray(edges)
 
 
-def _histogram(run: Inputs, values: np.ndarray) -> dict[str, Any]:
+def _histogram(values: np.ndarray, domains: np.ndarray, names: int) -> dict[str, Any]:
     edges = symlog_edges(values, BINS)
-    domains, names = run.window.domains(), run.window.rows.domain_names
     place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, BINS - 1)
     counts = {
         str(number): np.bincount(place[domains == number], minlength=BINS).tolist()
-        for number in range(len(names))
+        for number in range(names)
     }
     whole = np.bincount(place, minlength=BINS).tolist()
     unit = rounded(float(np.median(np.abs(values))))
@@ -109,12 +119,6 @@ def _steps(steps: np.ndarray, values: np.ndarray) -> dict[str, Any]:
         "low": each(np.quantile(part, 0.05) for part in known),
         "high": each(np.quantile(part, 0.95) for part in known),
     }
-
-
-def _spearman(one: np.ndarray, other: np.ndarray) -> float:
-    from scipy.stats import spearmanr  # slow to import
-
-    return float(spearmanr(one, other).statistic)
 
 
 def _outlier(values: np.ndarray) -> dict[str, Any] | None:
