@@ -1,0 +1,152 @@
+"""How fast the report's page is in Chromium: first section, rows, and in use.
+
+    .venv/bin/python benchmarks/browser.py PAGE [PAGE ...]
+    .venv/bin/python benchmarks/browser.py --rows 100000
+
+Measures pages of runs, such as results/laptop/report/index.html; or one that it makes,
+of so many rows of 65 tokens (bytes of the docs) with two targets, all of them in the
+page, with parts of all tokens. Each is loaded `ROUNDS` times, in a context of its own;
+milliseconds, medians of the rounds. `make test-browser` first: it brings Chromium.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(REPOSITORY / part) for part in ("scripts", "tests/browser")]
+sys.path.insert(1, str(REPOSITORY / "tests"))
+
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
+
+from watch import FIRST_ROW, Watched, launch, watched  # noqa: E402
+
+ROUNDS = 3
+LENGTH, BATCH = 64, 8
+SLOW_FRAME = 50  # milliseconds
+FIRST_SECTION = """
+window.began = {};
+new MutationObserver(() => {
+  const section = document.querySelector("section#answer + section, section + section");
+  if (section) window.began.section ??= performance.now();
+  const row = document.querySelector("[data-testid=list] .row-line .start:not(:empty)");
+  if (row && row.textContent.length > 3) window.began.rows ??= performance.now();
+}).observe(document, { subtree: true, childList: true, characterData: true });
+"""
+# Act, then wait until what is read has changed and a frame has been drawn since.
+TIMED = """([act, read]) => new Promise((done) => {
+  const value = () => document.querySelector(read)?.textContent;
+  const before = value(), began = performance.now();
+  const look = () => value() !== before
+    ? done(performance.now() - began) : requestAnimationFrame(look);
+  act();
+  requestAnimationFrame(look);
+})"""
+SCROLL = """async () => {
+  const list = document.querySelector("[data-testid=list]");
+  list.scrollIntoView();
+  const frames = [];
+  let last = await new Promise(requestAnimationFrame);
+  for (let i = 0; i < 120; i++) {
+    list.scrollTop += i < 60 ? 97 : 5000;
+    const now = await new Promise(requestAnimationFrame);
+    frames.push(now - last);
+    last = now;
+  }
+  return frames;
+}"""
+LEFT, TOP = "[data-testid=left]", ".list .row-line .rank"
+CHIP = "document.querySelectorAll('[data-testid=domains] button')[1].click()"
+TYPE = """(() => {{
+  const box = document.querySelector("[data-testid=search]");
+  box.value = {text!r};
+  box.dispatchEvent(new Event("input", {{ bubbles: true }}));
+}})()"""
+
+
+def timed(page: Watched, act: str, read: str) -> float:
+    """Milliseconds from an act to the frame that shows what it changes."""
+    script = TIMED.replace("act();", f"{act};").replace("[act, read]", "[read]")
+    return float(page.page.evaluate(script, [read]))
+
+
+def measure(browser: Browser, file: Path) -> dict[str, float]:
+    """One load of a page, and what a reader does with its rows."""
+    page = watched(browser, file)
+    page.page.add_init_script(FIRST_SECTION)
+    page.open("", FIRST_ROW)
+    page.page.wait_for_function("() => window.began.rows")
+    paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+    found = {
+        "first section": page.all("window.began.section"),
+        "first paint": page.all(paint),
+        "rows": page.all("window.began.rows"),
+    }
+    page.page.wait_for_timeout(3000)  # charts are drawn when nothing else is to do
+    found["filter"] = timed(page, CHIP, LEFT)
+    timed(page, CHIP, LEFT)
+    sort = "document.querySelector('[data-testid=sort-{}]').click()"
+    found["sort"] = timed(page, sort.format("loss"), TOP)
+    found["first search"] = timed(page, TYPE.format(text="water"), LEFT)
+    found["search"] = timed(page, TYPE.format(text="the of"), LEFT)
+    timed(page, TYPE.format(text=""), LEFT)
+    frames = page.all(f"({SCROLL})()")
+    found["longest frame"] = max(frames)
+    found["slow frames of 120"] = sum(frame > SLOW_FRAME for frame in frames)
+    assert page.said == page.asked == []
+    page.page.context.close()
+    return found
+
+
+def made(rows: int, folder: Path) -> Path:
+    """A page of so many rows, of the docs' text."""
+    from headwater.report.page.build import build
+    from page_example import run_of
+
+    words = " ".join(
+        path.read_text(encoding="utf-8")
+        for path in sorted((REPOSITORY / "docs").glob("*.md"))
+    )
+    starts = range(0, min(len(words), rows * 7) - LENGTH, 7)
+    texts = [words[start : start + LENGTH] for start in starts]
+    steps = rows // BATCH
+    began = time.perf_counter()
+    run = run_of(rows="all", steps=steps, length=LENGTH, texts=texts)
+    path = folder / f"{rows:,} rows.html"
+    path.write_text(build(run).html, encoding="utf-8")
+    print(f"made {path.name} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    return path
+
+
+def main() -> None:
+    """Measure the pages that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pages", nargs="*", type=Path)
+    parser.add_argument("--rows", type=int, nargs="*", default=[])
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        files = [path.resolve() for path in asked.pages]
+        files += [made(rows, Path(folder)) for rows in asked.rows]
+        browser = launch(playwright)
+        print(f"Chromium {browser.version}", file=sys.stderr)
+        for file in files:
+            report(file, [measure(browser, file) for _ in range(ROUNDS)])
+        browser.close()
+
+
+def report(file: Path, rounds: list[dict[str, Any]]) -> None:
+    """One page's numbers, as a table."""
+    print(f"\n{file.name}: {file.stat().st_size / 1e6:.1f} MB\n")
+    print("| what | median | lowest | highest |\n| --- | --- | --- | --- |")
+    for name in rounds[0]:
+        values = [one[name] for one in rounds]
+        cells = (statistics.median(values), min(values), max(values))
+        print(f"| {name} | {' | '.join(f'{value:,.0f}' for value in cells)} |")
+
+
+if __name__ == "__main__":
+    main()
