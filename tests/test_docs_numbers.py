@@ -21,7 +21,7 @@ def benchmark(name: str):
     return module
 
 
-quote, lds = benchmark("quote"), benchmark("lds")
+quote, lds, catalysts = map(benchmark, ("quote", "lds", "catalysts"))
 TEXTS = {page.name: page.read_text(encoding="utf-8") for page in quote.PAGES}
 
 
@@ -67,6 +67,22 @@ def test_the_scores_of_the_bank_are_those_of_its_table() -> None:
     lines = "\n".join(lds.lines(read_table(RUNS / "bank/lds.tsv"))) + "\n"
     assert lines == (RUNS / "bank/summary.md").read_text(encoding="utf-8")
     assert lines.count("\n") > 15
+
+
+def test_what_the_top_rows_share_is_told_as_its_tables_say() -> None:
+    stored = {name: read_table(RUNS / f"laptop/{name}.tsv") for name in catalysts.NAMES}
+    lines = "\n".join(catalysts.lines(stored)).rstrip() + "\n\nEnd\n"
+    assert lines == (RUNS / "laptop/catalysts.md").read_text(encoding="utf-8")
+    text = TEXTS["catalysts.md"]
+    columns = stored["catalysts-columns"].set_index(["target", "name"])
+    for name in ("repeats_2", "repeats_4", "gzip", "far_repeats"):
+        line = columns.loc[("induction", name)]
+        shown = f"{line['coefficient']:+.2f} [{line['low']:+.2f}, {line['high']:+.2f}]"
+        assert f"`{name}` {shown}" in text
+    latex = columns.xs("latex", level="name").loc["induction"]
+    latex = latex[latex["group"] == "structure"].iloc[0]
+    shown = f"{latex['coefficient']:+.2f} [{latex['low']:+.2f}, {latex['high']:+.2f}]"
+    assert f"`latex` {shown}" in text
 
 
 def cells(page: str, heading: str) -> list[list[str]]:

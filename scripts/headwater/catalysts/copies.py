@@ -89,11 +89,12 @@ def longest_shared(
     Args:
         below: a length that no row shares.
     """
-    low, high, step = 0, below, 8
+    low, high = 0, below
     while high - low > 1:  # `low` is shared, `high` is not; mostly it is short
-        middle = min(low + step, (low + high + 1) // 2)
-        if sharing(rows, training, middle).any():
-            low, step = middle, 2 * step
+        middle = min(max(2 * low, 16), (low + high + 1) // 2)
+        found = sharing(rows, training, middle)
+        if found.any():
+            low, rows = middle, rows[found]  # no other shares more
         else:
-            high, step = middle, below
+            high = middle
     return low

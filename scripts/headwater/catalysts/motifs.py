@@ -32,14 +32,14 @@ class Motif:
         words: slots that hold words alone.
         found: occurrences by row of the sample.
         p: of the test that it passed.
-        false: share of what passed that is chance.
+        false: share of what passed that is chance; None for one that is tested alone.
     """
 
     skeleton: Skeleton
     words: frozenset[str]
     found: dict[int, list[Found]]
     p: float
-    false: float
+    false: float | None
 
     def gaps(self) -> list[int]:
         """Tokens between each occurrence and the next in its row."""

@@ -34,7 +34,7 @@ def repetition(sample: Sample) -> Motif | None:
         for name in (SPANNED, BETWEEN)
         for sizes in [[len(o.fills[name]) for o in every]]
     }
-    return Motif(Skeleton(elements, lengths), frozenset(), found, p, p)
+    return Motif(Skeleton(elements, lengths), frozenset(), found, p, None)
 
 
 def _repeats(row: list[int]) -> list[Found]:
