@@ -5,8 +5,8 @@
 
 Measures pages of runs, such as results/laptop/report/index.html; or one that it makes,
 of so many rows of 65 tokens (bytes of the docs) with two targets, all of them in the
-page, with parts of all tokens. Each is loaded `ROUNDS` times, in a context of its own;
-milliseconds, medians of the rounds. `make test-browser` first: it brings Chromium.
+page, with parts of all tokens. Each is loaded in a context of its own, as often as
+`--rounds` says; milliseconds. `make test-browser` first: it brings Chromium.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
 from watch import FIRST_ROW, Watched, launch, watched  # noqa: E402
 
-ROUNDS = 3
 LENGTH, BATCH = 64, 8
 SLOW_FRAME = 50  # milliseconds
 FIRST_SECTION = """
@@ -51,8 +51,8 @@ SCROLL = """async () => {
   list.scrollIntoView();
   const frames = [];
   let last = await new Promise(requestAnimationFrame);
-  for (let i = 0; i < 120; i++) {
-    list.scrollTop += i < 60 ? 97 : 5000;
+  for (let i = 0; i < 60; i++) {
+    list.scrollTop += i < 30 ? 97 : 5000;
     const now = await new Promise(requestAnimationFrame);
     frames.push(now - last);
     last = now;
@@ -74,10 +74,24 @@ def timed(page: Watched, act: str, read: str) -> float:
     return float(page.page.evaluate(script, [read]))
 
 
+def clock(page: Watched) -> Callable[[], float]:
+    """Milliseconds of a processor that the page's main thread has used so far."""
+    session = page.page.context.new_cdp_session(page.page)
+    session.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
+    session.send("Performance.enable")
+
+    def used() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(m["value"] for m in metrics if m["name"] == "TaskDuration")
+
+    return used
+
+
 def measure(browser: Browser, file: Path) -> dict[str, float]:
     """One load of a page, and what a reader does with its rows."""
     page = watched(browser, file)
     page.page.add_init_script(FIRST_SECTION)
+    used = clock(page)
     page.open("", FIRST_ROW)
     page.page.wait_for_function("() => window.began.rows")
     paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
@@ -85,6 +99,7 @@ def measure(browser: Browser, file: Path) -> dict[str, float]:
         "first section": page.all("window.began.section"),
         "first paint": page.all(paint),
         "rows": page.all("window.began.rows"),
+        "main thread until then, CPU": used(),
     }
     page.page.wait_for_timeout(3000)  # charts are drawn when nothing else is to do
     found["filter"] = timed(page, CHIP, LEFT)
@@ -94,9 +109,14 @@ def measure(browser: Browser, file: Path) -> dict[str, float]:
     found["first search"] = timed(page, TYPE.format(text="water"), LEFT)
     found["search"] = timed(page, TYPE.format(text="the of"), LEFT)
     timed(page, TYPE.format(text=""), LEFT)
+    before = used()
     frames = page.all(f"({SCROLL})()")
+    found["main thread a frame of scrolling, CPU"] = (used() - before) / len(frames)
+    found["median frame"] = statistics.median(frames)
     found["longest frame"] = max(frames)
-    found["slow frames of 120"] = sum(frame > SLOW_FRAME for frame in frames)
+    found[f"of {len(frames)} frames, slower than 50"] = sum(
+        frame > SLOW_FRAME for frame in frames
+    )
     assert page.said == page.asked == []
     page.page.context.close()
     return found
@@ -127,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pages", nargs="*", type=Path)
     parser.add_argument("--rows", type=int, nargs="*", default=[])
+    parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         files = [path.resolve() for path in asked.pages]
@@ -134,7 +155,7 @@ def main() -> None:
         browser = launch(playwright)
         print(f"Chromium {browser.version}", file=sys.stderr)
         for file in files:
-            report(file, [measure(browser, file) for _ in range(ROUNDS)])
+            report(file, [measure(browser, file) for _ in range(asked.rounds)])
         browser.close()
 
 
