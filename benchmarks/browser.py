@@ -77,8 +77,7 @@ def timed(page: Watched, act: str, read: str) -> float:
 def clock(page: Watched) -> Callable[[], float]:
     """Milliseconds of a processor that the page's main thread has used so far."""
     session = page.page.context.new_cdp_session(page.page)
-    session.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
-    session.send("Performance.enable")
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def used() -> float:
         metrics = session.send("Performance.getMetrics")["metrics"]
