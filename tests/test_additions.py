@@ -345,7 +345,7 @@ FILES = {
     "architecture": 2,
     "unit": 1,
     "source": 2,
-    "figure": 4,
+    "figure": 3,
     "rule": 2,
 }
 
