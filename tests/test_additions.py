@@ -437,7 +437,7 @@ def test_a_sort_of_unit_is_stored_and_scored(toy: Path) -> None:
     ranked = pd.read_csv(toy / "influence/output.tsv", sep="\t")
     assert ranked["score"].std() > 0
     page = (toy / "report/index.html").read_text()
-    assert "circuit L0O0+L1O0" in page
+    assert "output (L0O0+L1O0)" in page
 
 
 def test_a_kind_picks_its_rows_and_is_worded(toy: Path) -> None:

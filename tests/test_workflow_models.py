@@ -78,7 +78,7 @@ def test_neurons_and_circuits_are_targets_like_heads(finished) -> None:
         assert f"remove_{name}" in set(own["arm"])
         assert (own["probe_change"].abs() > 0).all()
     page = (folder / "report/index.html").read_text()
-    assert f"neuron {others['neuron']}" in page
+    assert all(f"{name} ({unit})" in page for name, unit in others.items())
     assert page.count("Pushes in:") == 20 * len(targets)
 
 
