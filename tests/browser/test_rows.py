@@ -118,7 +118,7 @@ def test_ranges_signs_and_reasons(page, table) -> None:
     for name, bit in (("top", TOP), ("bottom", BOTTOM), ("quantile", DRAWN)):
         page.rows(f"#rows?why={name}")
         check(page, highest(table[table["why"] & bit > 0]))
-    page.page.click("[data-testid=clear]")
+    page.rows()
     pick(page, "kind", "planted")
     check(page, highest(table[table["domain"] == "records"]))
     page.quiet()
