@@ -19,7 +19,7 @@ from headwater.interventions.kinds import KINDS
 from headwater.report.page import provenance, render
 from headwater.report.page.build import TESTED, build
 from headwater.report.page.data import write_data
-from headwater.report.page.effects import chips
+from headwater.report.page.effects import chips, few_seeds
 from headwater.report.page.run import changed
 from headwater.report.page.values import rounded, script_json
 from page_example import report_of, run_of
@@ -208,11 +208,14 @@ def test_effects_are_the_lines_of_the_verdict_table(run, report) -> None:
 def test_a_missing_control_is_named_and_none_that_is_there(run, report) -> None:
     missing = {(line["arm"], line["control"]) for line in report["effects"]["missing"]}
     assert missing == {
-        *(("remove_top", "matched"), ("remove_top", "loss")),
-        *(("insert_top", "matched"), ("insert_top", "loss")),
+        *(("remove_top", rival) for rival in ("loss", "repetition", "time")),
+        *(("insert_top", r) for r in ("domain", "loss", "repetition", "time")),
     }
     named = [chip for chip in report["chips"] if chip["verdict"] == "no control"]
-    assert {(chip["arm"], chip["control"]) for chip in named} == missing
+    assert {(chip["arm"], chip["control"]) for chip in named} == {
+        ("remove_top", "loss, repetition, time"),
+        ("insert_top", "domain, loss, repetition, time"),
+    }
     assert all(chip["answer"] == "no control" for chip in named)
 
 
@@ -227,9 +230,12 @@ def test_chips_say_the_verdict_and_nothing_stronger(run) -> None:
             (verdicts["arm"] == chip["arm"]) & (verdicts["control"] == chip["control"])
         ].set_index("metric")
         assert chip["verdict"] == own.at["area", "verdict"]
-        told = f"probe {own.at['probe', 'effect']:+.2f}: not enough seeds (1 of at"
-        assert told in chip["answer"]
+        told = f"probe {own.at['probe', 'effect']:+z.2f}"
+        assert chip["answer"].endswith(told)
+        assert "seeds" not in chip["answer"]  # said once, above
         assert chip["own"]
+    assert few_seeds(verdicts) == "One seed: no verdict before 5."
+    assert few_seeds(verdicts.assign(verdict="holds")) == ""
     five = verdicts.assign(verdict="holds", n=5, low=-0.5, high=-0.1)
     told = chips(five, run.tests.arms, "induction")[0]["answer"]
     assert "[-50, -10] points" in told or "[-50, -10]" in told
@@ -437,7 +443,7 @@ def git(folder: Path, *words: str) -> None:
 
 
 def test_the_commit_is_that_of_the_checkout(tmp_path) -> None:
-    nothing = {"commit": "unknown", "changed": None}
+    nothing = {"commit": "unknown", "changed": None, "files": []}
     assert provenance.commit(tmp_path) == nothing
     (tmp_path / ".git").mkdir()  # no repository
     assert provenance.commit(tmp_path) == nothing
@@ -453,6 +459,7 @@ def test_the_commit_is_that_of_the_checkout(tmp_path) -> None:
     assert provenance.commit(tmp_path)["changed"] is False
     (tmp_path / "a").write_text("2")
     assert provenance.commit(tmp_path)["changed"] is True
+    assert provenance.commit(tmp_path)["files"] == ["a"]
 
 
 def test_costs_are_summed_by_stage_without_the_reports_own(tmp_path) -> None:

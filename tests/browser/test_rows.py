@@ -114,10 +114,11 @@ def test_ranges_signs_and_reasons(page, table) -> None:
     pick(page, "sign", "minus")
     check(page, highest(left[left["score"] < 0]))
     page.page.click("[data-testid=clear]")
+    assert page.page.locator("[data-testid=why]").count() == 0  # every row is there
     for name, bit in (("top", TOP), ("bottom", BOTTOM), ("quantile", DRAWN)):
-        pick(page, "why", name)
+        page.rows(f"#rows?why={name}")
         check(page, highest(table[table["why"] & bit > 0]))
-    pick(page, "why", "")
+    page.rows()
     pick(page, "kind", "planted")
     check(page, highest(table[table["domain"] == "records"]))
     page.quiet()
@@ -146,9 +147,28 @@ def test_searches(page, table, query, switches, pattern) -> None:
 
 
 def test_documents(page, table) -> None:
-    enter(page, "doc", "01.jsonl.zst:90")
-    check(page, highest(table[table["places"].str.contains("01.jsonl.zst:90")]))
+    for text in ("01.jsonl.zst:4", "01.jsonl.zst, line 4"):
+        enter(page, "doc", text)
+        held = table["places"].str.split(" | ", regex=False)
+        check(page, highest(table[held.map(lambda places: "01.jsonl.zst:4" in places)]))
+    enter(page, "doc", "00.json")
+    check(page, highest(table[table["places"].str.contains("00.json", regex=False)]))
     page.quiet()
+
+
+def test_numbers_act_while_they_are_typed(page, table) -> None:
+    page.page.fill("[data-testid=score-low]", "0.5")  # and is not left
+    check(page, highest(table[table["score"] >= 0.5]))
+
+
+@pytest.mark.parametrize("section", ["domains", "run"])
+def test_the_rail_lands_where_it_says(plain_file, look, section) -> None:
+    page = look(plain_file).open()
+    page.page.click(f"nav.rail a[href='#{section}']")
+    page.page.wait_for_timeout(600)
+    top = f"document.getElementById('{section}').getBoundingClientRect().top"
+    end = "document.documentElement.scrollHeight - innerHeight - scrollY < 2"
+    assert abs(page.all(top)) < 40 or page.all(end)
 
 
 @pytest.mark.parametrize("column", ["loss", "step", "row", "domain"])

@@ -106,8 +106,9 @@ def fidelity_sentence(table: pd.DataFrame) -> str:
     values = ", ".join(map(three_digits, table["spearman"]))
     tops = "; ".join(_top_sentence(table, top) for top in FIDELITY_TOPS)
     return (
-        f"The scores agree {how} (Spearman {values}; {rows}): {tops}. The factors are "
-        "the same: no word on EK-FAC."
+        f"The scores agree {how} (Spearman {values}; {rows}): {tops}. Both use the "
+        "same approximation of the curvature (EK-FAC); how good that is, this does not "
+        "say."
     )
 
 

@@ -109,17 +109,6 @@ def arm_labels(
     }
 
 
-def arm_subject(name: str, arm: Mapping[str, Any], window_target: str) -> str:
-    """An arm as the subject of a question, by its entry in the config."""
-    verb = ACTIONS[arm["action"]].verb
-    kind = KINDS[arm["rows"]].noun.format(
-        domain="rows of the top domain", alike=alike(alike_of(arm))
-    )
-    other = arm.get("target", window_target)
-    of = f" for {other}" if other != window_target else ""
-    return f"{verb[0].upper()}{verb[1:]} the {kind}{of} ({name})"
-
-
 def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
     """Rows of the domain that has most of the top rows, in words."""
     # The domain tables count the top 10 %. For arms of another size the domain of most

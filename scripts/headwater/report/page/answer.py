@@ -12,6 +12,7 @@ from headwater.interventions.runs import BASELINE
 from headwater.models.sections import unit_of
 from headwater.report import findings, sentences, summary, words
 from headwater.report.findings import Rise
+from headwater.report.page.effects import uncontrolled_texts
 from headwater.report.page.inputs import Inputs, Tests
 
 TIP = (
@@ -25,12 +26,21 @@ NO_ARMS = (
 )
 
 
+JUDGED = (
+    "These scores are of the baseline on the sequences by which arms are judged, up to "
+    "step {last:,}; the census is of those by which heads are chosen, another draw, so "
+    "its numbers differ a little at the same step."
+)
+CHOSEN = "These scores are of the sequences by which heads are chosen, as the census's."
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the section says.
 
     Attributes:
         lead: about the head.
+        notes: on which sequences its score was taken.
         origins: where each target's top rows come from.
         facts: a heading and a value each, for the strip.
         claims: of every arm.
@@ -38,6 +48,7 @@ class Answer:
     """
 
     lead: list[str]
+    notes: list[str]
     origins: list[str]
     facts: list[tuple[str, str]]
     claims: list[str]
@@ -48,6 +59,7 @@ def answer(run: Inputs) -> Answer:
     """The findings as `summary.md` has them."""
     rise = _rise(run)
     lead = [] if rise is None else [sentences.head_sentence(run.main, rise, run.choice)]
+    notes = [] if rise is None else [_drawn(run)]
     origins = [
         sentences.origin_sentence(one.name, one.target, one.domains)
         for one in run.rankings
@@ -61,8 +73,12 @@ def answer(run: Inputs) -> Answer:
         tables = _tables(run, run.tests)
         arms = findings.read_arms(run.tests.summary, run.tests.arms)
         told = list(summary.claim_texts(tables, arms)) if rise.in_window else []
-        limits = [*summary.limit_texts(tables, rise), TIP]
-    return Answer(lead, origins, list(_facts(run)), told, limits)
+        limits = [
+            *summary.limit_texts(tables, rise),
+            *uncontrolled_texts(run.tests.verdicts, run.tests.arms),
+            TIP,
+        ]
+    return Answer(lead, notes, origins, list(_facts(run)), told, limits)
 
 
 def _limits(run: Inputs) -> list[str]:
@@ -99,6 +115,14 @@ def _rise(run: Inputs) -> Rise | None:
         return findings.rise_of(pd.Series(points), run.choice, main)
     curve = series(run.tests.runs[BASELINE], main.score, "head", main.head)
     return findings.rise_of(curve, run.choice, main)
+
+
+def _drawn(run: Inputs) -> str:
+    """Of which draw of sequences the score is, and up to which step."""
+    if run.tests is None:
+        return CHOSEN
+    curve = series(run.tests.runs[BASELINE], run.main.score, "head", run.main.head)
+    return JUDGED.format(last=int(curve.index.max()))
 
 
 def _tables(run: Inputs, tests: Tests) -> summary.Tables:

@@ -9,13 +9,16 @@ import pandas as pd
 from headwater.corpus.detectors import SUFFIX
 from headwater.report import sentences
 from headwater.report.page.answer import answer
+from headwater.report.page.causal import match_table, same_probe
 from headwater.report.page.census import heads_of, metrics_of
 from headwater.report.page.document import Document, document
+from headwater.report.page.effects import few_seeds
 from headwater.report.page.enrichment import SAMPLES
 from headwater.report.page.inputs import Inputs
 from headwater.report.page.render import render
 from headwater.report.page.rows import Shown
 from headwater.report.page.static_rows import plain_rows
+from headwater.report.page.tips import repetition_sentence, tips_sentence
 from headwater.report.page.values import rounded
 from headwater.report.tables import published_table
 
@@ -37,7 +40,6 @@ EXTRA = {
     "lds": "How well scores predict runs without random rows (LDS)",
     "examination": "How well rankings find rows whose truth is known",
     "variants": "Scores of other choices beside these",
-    "match": "How like the controls' rows are to those that they are to explain",
 }
 
 
@@ -81,7 +83,12 @@ def _html(run: Inputs, shown: Shown, found: Document) -> str:
         samples=SAMPLES,
         detected=any(n.endswith(SUFFIX) for n in run.window.rows.domain_names),
         fidelity=sentences.fidelity_sentence(run.fidelity),
-        extra=[(EXTRA[name], table) for name, table in run.tables.items()],
+        extra=[(EXTRA[n], table) for n, table in run.tables.items() if n in EXTRA],
+        match=match_table(run.tables["match"]) if "match" in run.tables else [],
+        same_probe=same_probe(run),
+        few=few_seeds(run.tests.verdicts) if run.tests else "",
+        tips=[tips_sentence(lines) for lines in report["enrichment"]],
+        repetition=[repetition_sentence(shown, one) for one in run.rankings],
         plain_rows=[plain_rows(shown, n) for n in range(len(run.rankings))],
         run=found.run,
         published=_published(run),

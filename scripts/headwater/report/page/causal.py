@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from headwater.corpus.domains import NATURAL
@@ -13,7 +14,7 @@ from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import words
 from headwater.report.lines import BASELINE_LINE, CurveStyle, arm_lines
 from headwater.report.page.inputs import Inputs, Tests
-from headwater.report.page.values import each
+from headwater.report.page.values import each, rounded
 from headwater.report.tables import Arms
 
 BASELINE_DARK = "#ffffff"
@@ -65,7 +66,39 @@ def metrics(run: Inputs) -> list[Metric]:
     if run.tests is None:
         return found
     baseline = run.tests.runs[BASELINE]
-    return [one for one in found if len(series(baseline, *one.key))]
+    same = same_probe(run)
+    return [
+        one
+        for one in found
+        if len(series(baseline, *one.key)) and not (same and one.id == "probe")
+    ]
+
+
+def same_probe(run: Inputs) -> bool:
+    """Whether the probe's curve is the head's score itself, and tells nothing more."""
+    if run.tests is None:
+        return False
+    name, baseline = run.config["window"]["target"], run.tests.runs[BASELINE]
+    head = series(baseline, *run.main.series_in(name))
+    probe = series(baseline, "probe", "target", name)
+    return head.index.equals(probe.index) and bool(np.allclose(head, probe))
+
+
+def match_table(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """How like the controls' rows are to the top ones, of `interventions/match.tsv`."""
+    return [
+        {
+            "arm": str(line["arm"]),
+            "draw": int(line["draw"]),
+            "fact": str(line["fact"]),
+            "arm_mean": rounded(line["arm_mean"]),
+            "top_mean": rounded(line["top_mean"]),
+            "distance": rounded(line["distance"]),
+            "missed": rounded(line["missed"]),
+            "overlap": rounded(line["overlap"]),
+        }
+        for _, line in table.iterrows()
+    ]
 
 
 def arm_list(run: Inputs) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ METRICS = {
         "never does counts as if it did at the window's end: at least so many.",
     ),
     "probe": (
-        "Probe",
+        "Probe, mean over the window",
         "",
         "Mean of the probe over the window, minus the control's; the probe is what the "
         "scores predict.",
@@ -57,7 +57,9 @@ METRICS = {
         "Loss of tokens that could be copied, less the rest's; mean over the window.",
     ),
 }
-CONTROLS = ("random", "matched", "loss")  # kinds of which a missing one is named
+# Other explanations of an effect than the ranking, of which a missing control is named.
+CHANCE = "chance"
+RIVALS = (CHANCE, "domain", "loss", "repetition", "time")
 NO_CONTROL = "no control"
 
 
@@ -88,70 +90,88 @@ def effects(verdicts: pd.DataFrame, arms: Arms) -> dict[str, Any]:
         ],
         "rows": rows,
         "missing": [
-            {"arm": arm, "control": kind} for arm, kind in _missing(verdicts, arms)
+            {"arm": arm, "control": rival}
+            for arm, rivals in uncontrolled(verdicts, arms).items()
+            for rival in rivals
         ],
     }
 
 
-def _missing(verdicts: pd.DataFrame, arms: Arms) -> Iterator[tuple[str, str]]:
-    """Of every judged arm, the kinds of controls that it has none of."""
-    for arm in verdicts["arm"].unique():
-        own = verdicts.loc[verdicts["arm"] == arm, "control"]
-        kinds = {arms[name]["rows"] for name in own if name != BASELINE}
-        yield from ((str(arm), kind) for kind in CONTROLS if kind not in kinds)
+def uncontrolled(verdicts: pd.DataFrame, arms: Arms) -> dict[str, list[str]]:
+    """Of every judged arm, the `RIVALS` that none of its controls tells it from."""
+    found = {}
+    for arm, lines in verdicts.groupby("arm", sort=False):
+        told = {*alike_of(arms[str(arm)])}
+        for name in {*lines["control"]} - {BASELINE}:
+            kind = arms[name]["rows"]
+            told |= {*alike_of(arms[name]), kind}
+            told |= {CHANCE} if KINDS[kind].role == "chance" else set()
+        found[str(arm)] = [rival for rival in RIVALS if rival not in told]
+    return found
+
+
+def uncontrolled_texts(verdicts: pd.DataFrame, arms: Arms) -> Iterator[str]:
+    """A sentence for every judged arm that lacks controls."""
+    for arm, rivals in uncontrolled(verdicts, arms).items():
+        if rivals:
+            yield (
+                f"{arm} has no control for {words.listed(rivals)}: what it does may be "
+                f"what any rows like the top ones in that would do."
+            )
+
+
+def few_seeds(verdicts: pd.DataFrame) -> str:
+    """That there are too few seeds for any verdict; "" if there is one."""
+    if not len(verdicts) or {*verdicts["verdict"]} != {TOO_FEW}:
+        return ""
+    many = int(np.max(verdicts["n"]))
+    seeds = "One seed" if many == 1 else f"{many} seeds"
+    return f"{seeds}: no verdict before {FEWEST}."
 
 
 def chips(verdicts: pd.DataFrame, arms: Arms, target: str) -> list[dict[str, Any]]:
-    """A question for each judged arm and control, answered by the verdicts alone.
+    """A line for each judged arm and control, and one for the controls that it lacks.
 
     Args:
         target: the window's; of arms ranked for others (not `own`) a control unit is
             meant.
     """
     found: list[dict[str, Any]] = []
+    missing = uncontrolled(verdicts, arms)
     for arm, lines in verdicts.groupby("arm", sort=False):
         settings = arms[str(arm)]
-        subject = words.arm_subject(str(arm), settings, target)
+        shared = {
+            "arm": str(arm),
+            "own": settings.get("target", target) == target,
+        }
         for control, own in lines.groupby("control", sort=False):
-            asked = _asked(str(control), arms, target)
             found.append(
                 {
-                    "arm": str(arm),
-                    "own": settings.get("target", target) == target,
+                    **shared,
                     "control": str(control),
-                    "question": f"{subject}: {asked}",
+                    "question": f"{arm} against {_control(str(control), arms, target)}",
                     "answer": _answer(own),
                     "verdict": _verdict(own),
                 }
             )
-        found += [
-            {
-                "arm": str(arm),
-                "own": settings.get("target", target) == target,
-                "control": kind,
-                "question": f"{subject}: more than {_kind(kind)}",
-                "answer": NO_CONTROL,
-                "verdict": NO_CONTROL,
-            }
-            for name, kind in _missing(lines, arms)
-        ]
+        if rivals := missing[str(arm)]:
+            found.append(
+                {
+                    **shared,
+                    "control": ", ".join(rivals),
+                    "question": f"{arm} against {words.listed(rivals)}",
+                    "answer": NO_CONTROL,
+                    "verdict": NO_CONTROL,
+                }
+            )
     return found
 
 
-def _asked(control: str, arms: Arms, target: str) -> str:
+def _control(control: str, arms: Arms, target: str) -> str:
     if control == BASELINE:
-        return "an effect in the predicted direction"
-    settings = arms[control]
-    noun = KINDS[settings["rows"]].noun.format(
-        domain="rows of the top domain", alike=words.alike(alike_of(settings))
-    )
-    other = settings.get("target", target)
-    of = f" for {other}" if other != target else ""
-    return f"more than {noun}{of} ({control})"
-
-
-def _kind(kind: str) -> str:
-    return KINDS[kind].noun.format(alike="domains", domain="rows of the top domain")
+        return f"the {BASELINE}"
+    other = arms[control].get("target", target)
+    return control + (f" (for {other})" if other != target else "")
 
 
 def _verdict(lines: pd.DataFrame) -> str:
@@ -161,7 +181,7 @@ def _verdict(lines: pd.DataFrame) -> str:
 
 
 def _answer(lines: pd.DataFrame) -> str:
-    """The effects on head and probe and their verdicts; said once where all agree."""
+    """The effects on head and probe, and their verdicts where there are any."""
     by_metric = lines.set_index("metric")
     parts = {}
     for metric in ("area", "probe"):
@@ -169,8 +189,7 @@ def _answer(lines: pd.DataFrame) -> str:
             line = by_metric.loc[metric]
             unit = " points" if metric == "area" else ""
             value = claims.amount(line, metric, unit)
-            parts[f"{METRICS[metric][0].lower()} {value}"] = str(line["verdict"])
+            parts[f"{claims.METRICS[metric][2]} {value}"] = str(line["verdict"])
     if {*parts.values()} == {TOO_FEW}:
-        many = int(np.max(lines["n"]))
-        return f"{', '.join(parts)}: {TOO_FEW} ({many} of at least {FEWEST})"
+        return ", ".join(parts)
     return "; ".join(f"{value}: {verdict}" for value, verdict in parts.items())

@@ -22,17 +22,19 @@ OWN = "report"  # the stage that is still at work when the page is written
 
 
 def commit(checkout: Path = CHECKOUT) -> dict[str, Any]:
-    """The commit of the code and whether tracked files differ from it.
+    """The commit of the code, whether tracked files differ from it, and which.
 
     `unknown` where the code is no checkout, or git cannot be asked.
     """
+    nothing = {"commit": UNKNOWN, "changed": None, "files": []}
     if not (checkout / ".git").exists():
-        return {"commit": UNKNOWN, "changed": None}
+        return nothing
     head = _git(checkout, "rev-parse", "HEAD")
-    state = _git(checkout, "status", "--porcelain", "--untracked-files=no")
-    if head is None or state is None:
-        return {"commit": UNKNOWN, "changed": None}
-    return {"commit": head.strip(), "changed": bool(state.strip())}
+    names = _git(checkout, "diff", "--name-only", "-z", "HEAD")
+    if head is None or names is None:
+        return nothing
+    files = sorted(name for name in names.split("\0") if name)
+    return {"commit": head.strip(), "changed": bool(files), "files": files}
 
 
 def _git(checkout: Path, *words: str) -> str | None:

@@ -87,6 +87,7 @@ def _environment() -> Environment:
         visible=visible,
         plain=plain,
         cell=cell,
+        tidy=tidy,
         signed=signed,
         percent=percent,
         correlation=correlation,
@@ -103,6 +104,12 @@ def cell(value: Any) -> str:
     if np.isnan(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else three_digits(value)
+
+
+def tidy(value: Any) -> str:
+    """As `cell`, but whole numbers have no decimals, whatever their type."""
+    whole = isinstance(value, float) and value.is_integer()
+    return cell(int(value)) if whole else cell(value)
 
 
 def signed(value: float | None) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from headwater.corpus.rowstore import LINE, SOURCE, START, STOP, TOKEN, ragged_indices
 from headwater.influence.files import TokenTable
 from headwater.report.page.inputs import Inputs, Ranking
-from headwater.report.page.spans import repeats
+from headwater.report.page.spans import Repeats, repeats
 from headwater.report.page.values import Column
 
 LONGEST = 256  # tokens of a row in the page, whose next one is predicted
@@ -92,6 +92,11 @@ class Shown:
         """Of every span of `documents`, the place of its document in the list."""
         return self.distinct[1]
 
+    @cached_property
+    def repeated(self) -> Repeats:
+        """The repeated spans of every row."""
+        return repeats(self.tokens)
+
     def parts(self, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
         """Each token's part of the score, as int8, and the scale of every row.
 
@@ -171,7 +176,7 @@ def row_columns(shown: Shown) -> Iterator[Column]:
         yield Column.of(f"parts_{place}", "i8", parts)
         yield Column.of(f"scale_{place}", "f32", scale)
         yield Column.of(f"written_{place}", wide, shown.written(ranking))
-    found = repeats(shown.tokens)
+    found = shown.repeated
     yield Column.of("span_offsets", "u32", found.offsets)
     yield Column.of("span_start", "u16", found.start)
     yield Column.of("span_end", "u16", found.end)

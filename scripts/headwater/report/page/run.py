@@ -25,7 +25,6 @@ CITE = (
 def run_facts(run: Inputs) -> dict[str, Any]:
     """All of the section."""
     config = _stated(run.config)
-    rows = run.window.rows
     return {
         "config": yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
         "changed": list(changed(config)),
@@ -33,18 +32,26 @@ def run_facts(run: Inputs) -> dict[str, Any]:
         "versions": provenance.versions(),
         "machine": provenance.machine(),
         "costs": provenance.costs(run.results),
-        "amounts": {
-            "rows trained on": len(rows),
-            "rows in the window": len(run.window),
-            "tokens of a row": run.length,
-            "tokens trained on": len(rows) * run.length,
-        },
+        "amounts": amounts(run),
         "sources": list(sources(config)),
         "seeds": {"seed": config["seed"], "order": config["corpus"].get("order")},
         "command": COMMAND,
         "cite": CITE,
         "planted": planted(config),
         "generated": generated(config),
+    }
+
+
+def amounts(run: Inputs) -> dict[str, int]:
+    """How much was trained on: up to the last checkpoint, not what was planned."""
+    steps = int(run.heads["step"].max())
+    rows = steps * run.window.batch_size
+    return {
+        "steps to the last checkpoint": steps,
+        "rows up to it": rows,
+        "tokens up to it": rows * run.length,
+        "rows in the window": len(run.window),
+        "tokens of a row": run.length,
     }
 
 

@@ -24,6 +24,7 @@ def specificity(run: Inputs, tests: Tests) -> dict[str, Any]:
         "arms": arms,
         "change": [each(_mean(heads, arm, known)) for arm in arms],
         "random": [_range(heads, chance, head) for head in known],
+        "random_runs": int(heads.loc[heads["arm"].isin(chance), "run"].nunique()),
         "domains": domains,
         "loss_change": [each(_mean(losses, arm, domains)) for arm in arms],
         "loss_random": [_range(losses, chance, domain) for domain in domains],

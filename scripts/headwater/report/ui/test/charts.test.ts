@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Curves } from "../src/data/report.ts";
 import { apart, powers } from "../src/charts/axes.tsx";
 import { armCurves, band, dodge, nearest } from "../src/charts/curvedata.ts";
+import { byChance } from "../src/charts/chance.ts";
 import { collapse, columnEdges } from "../src/charts/mapdata.ts";
 
 test("a band is the draws' range below five, and Student's interval from there", () => {
@@ -67,4 +68,13 @@ test("columns of a map meet half-way between their steps", () => {
 test("ticks of powers, none too near to another", () => {
   assert.deepEqual(powers(-10, 1), [-10, -1, -0.1, -0.01, -0.001, 0, 0.001, 0.01, 0.1, 1]);
   assert.deepEqual(apart([0, 1, 10], (value) => value, 5), [0, 10]);
+});
+
+test("what random arms reach begins at no change, whichever way they went", () => {
+  for (const value of [0, 0.1, 0.2]) assert.equal(byChance([0.2, 0.2], value), true);
+  for (const value of [-0.01, 0.21]) assert.equal(byChance([0.2, 0.2], value), false);
+  assert.equal(byChance([-0.2, -0.1], -0.05), true);
+  assert.equal(byChance([-0.2, 0.1], 0.1), true);
+  assert.equal(byChance([-0.2, 0.1], null), false);
+  assert.equal(byChance(null, 0), false);
 });

@@ -78,11 +78,20 @@ test("counts and shares of the score are of passing rows", () => {
   assert.deepEqual(massShares(rows.score[0], passes), [0.4, 1]);
 });
 
-test("rows of documents are found by file, line and title, whatever the case", () => {
-  const documents = { offsets: Uint32Array.from([0, 1, 3, 3]), index: Uint32Array.from([0, 0, 1]), token: new Uint16Array(3) };
-  const sources = [{ file: "a.jsonl", line: 7, title: null }, { file: "b.jsonl", line: 1, title: "On Heads" }];
-  assert.deepEqual([...ofDocuments(documents, sources, "A.jsonl:7", 3)], [1, 1, 0]);
-  assert.deepEqual([...ofDocuments(documents, sources, "heads", 3)], [0, 1, 0]);
+test("rows of documents are found by file and line exactly, by parts of names, whatever the case", () => {
+  const documents = { offsets: Uint32Array.from([0, 1, 3, 4]), index: Uint32Array.from([0, 0, 1, 2]), token: new Uint16Array(4) };
+  const sources = [
+    { file: "a.jsonl", line: 7, title: null },
+    { file: "b.jsonl", line: 1, title: "On Heads" },
+    { file: "a.jsonl", line: 71, title: null },
+  ];
+  const found = (text: string) => [...ofDocuments(documents, sources, text, 3)];
+  for (const text of ["A.jsonl:7", "a.jsonl, line 7", " a.jsonl:7 "]) assert.deepEqual(found(text), [1, 1, 0], text);
+  assert.deepEqual(found("a.jsonl:71"), [0, 0, 1]);
+  assert.deepEqual(found(".jsonl:7"), [0, 0, 0]);
+  assert.deepEqual(found("a.json"), [1, 1, 1]);
+  assert.deepEqual(found("heads"), [0, 1, 0]);
+  assert.deepEqual(found("b.jsonl:1 On Heads"), [0, 1, 0]);
 });
 
 test("orders are stable, with what is no number at the end of both", () => {

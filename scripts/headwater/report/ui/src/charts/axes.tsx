@@ -61,6 +61,18 @@ export function apart(ticks: number[], place: (value: number) => number, least: 
   return kept;
 }
 
+const LEAST = 3; // ticks of an axis
+
+/** Ticks of which at least three are left when those that touch are taken away. */
+export function enough(scale: Scale, ticks: number[] | undefined, many: number, least: number): number[] {
+  let kept = apart(ticks ?? scale.ticks(many), scale, least);
+  for (let more = Math.ceil(many); kept.length < LEAST && more < 24; more++) {
+    const found = apart([...(ticks ?? []), ...scale.ticks(more)], scale, least);
+    if (found.length > kept.length) kept = found;
+  }
+  return kept;
+}
+
 export const stepWords = (step: number) => (step >= 1e6 ? `${short(step / 1e6)}M` : whole(step));
 
 interface AxisProps {
@@ -75,7 +87,7 @@ interface AxisProps {
 
 export function Bottom({ scale, at, ticks, words = short, title, grid = 0 }: AxisProps) {
   const [from, to] = scale.range();
-  const shown = apart(ticks ?? scale.ticks(Math.max(2, (to - from) / 80)), scale, 34);
+  const shown = enough(scale, ticks, Math.max(LEAST, (to - from) / 80), 34);
   return (
     <g class="axis" transform={`translate(0,${at})`}>
       <line class="base" x1={from} x2={to} />
@@ -99,8 +111,7 @@ export function Bottom({ scale, at, ticks, words = short, title, grid = 0 }: Axi
 
 export function Left({ scale, at, ticks, words = short, title, grid = 0 }: AxisProps) {
   const [from, to] = scale.range();
-  const most = Math.max(2, Math.abs(from - to) / 42);
-  const shown = apart(ticks ?? scale.ticks(most), scale, 13);
+  const shown = enough(scale, ticks, Math.max(LEAST, Math.abs(from - to) / 42), 13);
   return (
     <g class="axis" transform={`translate(${at},0)`}>
       {shown.map((tick) => (

@@ -7,6 +7,8 @@ import { useWidth } from "../view/size.ts";
 import { useStore } from "../view/state.ts";
 import { dark } from "../view/theme.ts";
 import { Plot, fit } from "./axes.tsx";
+import { byChance, hatched } from "./chance.ts";
+import type { Range } from "./chance.ts";
 import { signColour } from "./colour.ts";
 
 const LEFT = 128;
@@ -14,29 +16,26 @@ const TOP = 58;
 const LINE = 24;
 const LEAST = 20; // pixels a column
 
-type Range = [number, number] | null;
-
 export function SpecificityChart({ report, data }: { report: Report; data: Specificity }) {
   const arms = data.arms;
   const outlined = new Set(report.targets.map((target) => target.head ?? ""));
+  const note = hatched(data.random_runs ?? 0);
   return (
     <>
       <Heat
         title="Change of each head's score"
-        {...{ arms, outlined }}
+        {...{ arms, outlined, note }}
         columns={data.heads}
         values={data.change}
         random={data.random}
-        note="Hatched: no further from the baseline than the random arms went."
       />
       {data.domains?.length > 0 && data.loss_change && (
         <Heat
           title="Change of the loss on each domain, nats a token"
-          {...{ arms, outlined }}
+          {...{ arms, outlined, note }}
           columns={data.domains}
           values={data.loss_change}
           random={data.loss_random ?? null}
-          note="Hatched: no further than the random arms went."
           swapped
         />
       )}
@@ -64,10 +63,6 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
   const width = Math.ceil(LEFT + columns.length * each + 10);
   const known = values.flat().filter((value): value is number => typeof value === "number");
   const most = Math.max(1e-12, ...known.map(Math.abs));
-  const inside = (column: number, value: Maybe) => {
-    const range = random?.[column];
-    return range && value !== null && value >= range[0] && value <= range[1];
-  };
   const find = (event: MouseEvent) => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
     const line = Math.floor((event.clientY - box.top - TOP) / LINE);
@@ -121,7 +116,7 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
                   return (
                     <g key={j}>
                       <rect class="cell" {...box} fill={signColour(Math.sign(strength) * Math.abs(strength) ** 0.7, isDark, 0.9)} />
-                      {inside(j, value) && <rect {...box} fill="url(#hatch)" />}
+                      {byChance(random?.[j], value) && <rect class="chance" {...box} fill="url(#hatch)" />}
                       {outlined.has(name) && <rect class="outline" {...box} />}
                       {cell?.[0] === i && cell[1] === j && <rect class="here" {...box} />}
                     </g>
@@ -150,7 +145,7 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
       </p>
       <p class="note">
         {swapped ? "Orange: the loss rose; blue: it fell." : "Blue: the score rose; orange: it fell."}{" "}
-        Strongest colour: {short(most)}. {random ? note : ""}
+        Strongest colour: {short(most)}. {random?.some(Boolean) ? note : ""}
       </p>
     </div>
   );

@@ -90,6 +90,8 @@ export interface Specificity {
   arms: string[];
   change: Maybe[][];
   random: ([number, number] | null)[] | null;
+  /** Runs of random arms. */
+  random_runs?: number;
   domains: string[];
   loss_change: Maybe[][];
   loss_random?: ([number, number] | null)[] | null;

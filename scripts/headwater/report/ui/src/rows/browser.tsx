@@ -11,7 +11,7 @@ import { jsonLine, tsvHead, tsvLine } from "./export.ts";
 import { domainCounts, massShares, ofDocuments, passing } from "./filters.ts";
 import { Heads, Order } from "./heads.tsx";
 import { Help } from "./help.tsx";
-import { List } from "./list.tsx";
+import { List, largestScore } from "./list.tsx";
 import type { Model } from "./model.ts";
 import { Search } from "./search.ts";
 import { inOrder } from "./sorting.ts";
@@ -38,6 +38,7 @@ export function Browser({ model }: { model: Model }) {
     place.current?.querySelector<HTMLInputElement>("input[type=search]")?.focus();
   };
   const wide = useMemo(() => window.innerWidth >= 860, []);
+  const most = useMemo(() => largestScore(model.rows.score[choices.filter.target]), [model, choices.filter.target]);
   const about = report.targets[choices.filter.target];
   return (
     <div ref={place} class="browser" onKeyDown={keys} data-testid="browser">
@@ -57,7 +58,7 @@ export function Browser({ model }: { model: Model }) {
         <Filters model={model} choices={choices} counts={counts} />
       </details>
       <Status {...{ model, choices, shares }} left={shown.length} searching={search.busy} />
-      <Heads choices={choices} />
+      <Heads choices={choices} most={most} />
       {shown.length > 0 ? (
         <List
           {...{ model, shown, opened, switches }}

@@ -1,10 +1,10 @@
 /** Search, filters and order of the rows. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { percent, whole } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
 import { Select, Switch } from "../view/controls.tsx";
-import { formatList, formatRange } from "../view/hash.ts";
-import { change } from "../view/state.ts";
+import { formatList, formatRange, parseRange } from "../view/hash.ts";
+import { change, view } from "../view/state.ts";
 import { FILTERS, set } from "./choices.ts";
 import type { Choices } from "./choices.ts";
 import type { Model } from "./model.ts";
@@ -71,13 +71,13 @@ export function Filters({ model, choices, counts }: FiltersProps) {
           choices={[["", "any"], ["plus", "positive"], ["minus", "negative"]]}
           onPick={(value) => set("sign", value)}
         />
-        <Select
+        {(model.rows.n < model.report.rows.window || filter.why > 0) && <Select
           label="in the page as"
           name="why"
           value={["", "top", "bottom", "", "quantile"][filter.why]}
           choices={[["", "any"], ["top", "one of the highest"], ["bottom", "one of the lowest"], ["quantile", "drawn at random"]]}
           onPick={(value) => set("why", value)}
-        />
+        />}
         {planted && (
           <Select
             label="kind"
@@ -177,7 +177,7 @@ function Entry({ label, name, value, kind, after, onEnter }: EntryProps) {
 function Range({ label, name, range }: { label: string; name: string; range: [number, number] }) {
   const shown = range.map((end) => (Number.isFinite(end) ? String(end) : ""));
   const enter = (at: 0 | 1, text: string) => {
-    const next: [number, number] = [...range];
+    const next = parseRange(view.get().params.get(name) ?? "");
     next[at] = text.trim() === "" || Number.isNaN(Number(text)) ? (at ? Infinity : -Infinity) : Number(text);
     set(name, formatRange(next[0], next[1]));
   };
@@ -186,20 +186,56 @@ function Range({ label, name, range }: { label: string; name: string; range: [nu
       <legend>{label}</legend>
       <span class="pair">
         {([0, 1] as const).map((at) => (
-          <input
+          <End
             key={at}
-            type="number"
-            step="any"
-            class="number"
-            data-testid={`${name}-${at ? "high" : "low"}`}
-            aria-label={`${at ? "highest" : "lowest"} ${label}`}
-            placeholder={at ? "to" : "from"}
+            name={`${name}-${at ? "high" : "low"}`}
+            label={`${at ? "highest" : "lowest"} ${label}`}
+            empty={at ? "to" : "from"}
             value={shown[at]}
-            onChange={(event) => enter(at, event.currentTarget.value)}
+            onEnter={(text) => enter(at, text)}
           />
         ))}
       </span>
     </fieldset>
+  );
+}
+
+interface EndProps {
+  name: string;
+  label: string;
+  empty: string;
+  value: string;
+  onEnter: (text: string) => void;
+}
+
+const same = (a: string, b: string) => (a === "") === (b === "") && Number(a) === Number(b);
+
+/** One end of a range; it acts a moment after the last key, and at once when it is left. */
+function End({ name, label, empty, value, onEnter }: EndProps) {
+  const [typed, type] = useState(value);
+  const timer = useRef(0);
+  useEffect(() => type((now) => (same(now, value) ? now : value)), [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const later = (text: string) => {
+    type(text);
+    clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => onEnter(text), 250);
+  };
+  return (
+    <input
+      type="number"
+      step="any"
+      class="number"
+      data-testid={name}
+      aria-label={label}
+      placeholder={empty}
+      value={typed}
+      onInput={(event) => later(event.currentTarget.value)}
+      onChange={(event) => {
+        clearTimeout(timer.current);
+        onEnter(event.currentTarget.value);
+      }}
+    />
   );
 }
 

@@ -66,15 +66,26 @@ export function passing(
   return passes;
 }
 
-/** The rows that hold a document whose file, line or title has a text in it. */
+const PLACE = /^(.+?)(?::|, line )(\d+)$/i;
+
+/** Whether a document is meant: by file and line exactly, else by a part of its name. */
+export function isMeant(source: Source, text: string): boolean {
+  const wanted = text.trim().toLowerCase();
+  const [file, title] = [source.file.toLowerCase(), (source.title ?? "").toLowerCase()];
+  const place = PLACE.exec(wanted);
+  if (place) return file === place[1] && source.line === Number(place[2]);
+  if (title && wanted === sourceName(source).toLowerCase()) return true;
+  return file.includes(wanted) || title.includes(wanted);
+}
+
+/** The rows that hold a document that a text means. */
 export function ofDocuments(
   documents: Documents,
   sources: Source[],
   text: string,
   n: number,
 ): Uint8Array {
-  const wanted = text.toLowerCase();
-  const named = sources.map((source) => sourceName(source).toLowerCase().includes(wanted));
+  const named = sources.map((source) => isMeant(source, text));
   const mask = new Uint8Array(n);
   for (let i = 0; i < n; i++)
     for (let j = documents.offsets[i]; j < documents.offsets[i + 1]; j++)

@@ -1,5 +1,6 @@
 /** The headings of the list: each sorts by its column. */
 import type { Report } from "../data/report.ts";
+import { signed } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
 import { Select } from "../view/controls.tsx";
 import { set } from "./choices.ts";
@@ -11,12 +12,12 @@ const HEADS = [
   ["domain", "domain", "domain"],
   ["step", "step", "step"],
   ["loss", "loss", "nats"],
-  ["start", "row", "text, by row"],
+  ["start", "row", "text (sorts by row number)"],
 ] as const;
 
 const name = (key: string, down: boolean) => (key === "score" && down ? "" : `${down ? "-" : ""}${key}`);
 
-export function Heads({ choices }: { choices: Choices }) {
+export function Heads({ choices, most }: { choices: Choices; most: number }) {
   const { key, down } = choices.sort;
   return (
     <div class="heads" role="group" aria-label="Sort the rows">
@@ -30,6 +31,7 @@ export function Heads({ choices }: { choices: Choices }) {
             class={`sort ${place}`}
             data-testid={`sort-${place}`}
             aria-pressed={here}
+            title={place === "score" ? `bars: linear, from ${signed(-most)} to ${signed(most)}` : undefined}
             onClick={() => set("s", name(column, here ? !down : first))}
           >
             {words}

@@ -199,7 +199,8 @@ function inSight(layout: Layout, scrolled: number, sight: number, cursor: number
   return positions;
 }
 
-function largestScore(scores: Float32Array): number {
+/** The largest score of the page's rows by its size: what the bars are scaled to. */
+export function largestScore(scores: Float32Array): number {
   let most = 0;
   for (const score of scores) if (Math.abs(score) > most && Number.isFinite(score)) most = Math.abs(score);
   return most || 1;

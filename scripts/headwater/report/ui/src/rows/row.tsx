@@ -72,9 +72,9 @@ function RowItem(props: RowProps) {
 
 export const Row = memo(RowItem);
 
-/** The score around zero; its length goes with the root, so that small ones are seen. */
+/** The score around zero, linear in it: half of the width is the largest of the page. */
 function Bar({ share }: { share: number }) {
-  const size = Number.isFinite(share) ? Math.min(1, Math.sqrt(Math.abs(share))) * 50 : 0;
+  const size = Number.isFinite(share) ? Math.min(1, Math.abs(share)) * 50 : 0;
   const style = { width: `${size}%`, left: share < 0 ? `${50 - size}%` : "50%" };
   return (
     <span class="bar" aria-hidden="true">

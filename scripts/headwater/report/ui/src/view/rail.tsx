@@ -1,7 +1,11 @@
 /** The rail: where the reader is, and the switch between light and dark. */
 import { render } from "preact";
+import { drawAll } from "../charts/place.tsx";
 import { change, useStore, view } from "./state.ts";
 import { dark, turnTheme } from "./theme.ts";
+
+const MOVES = ["wheel", "touchstart", "keydown", "pointerdown"];
+const SETTLED = 1500; // milliseconds after which nothing above a section grows any more
 
 function Theme() {
   const isDark = useStore(dark);
@@ -24,22 +28,42 @@ function keepView(event: MouseEvent): void {
   goTo(section.id);
 }
 
-/** Bring a section to the top, and the keyboard with it. */
+/** Bring a section to the top, and the keyboard with it; charts above it are drawn first. */
 export function goTo(id: string, behavior: ScrollBehavior = "auto"): void {
   const section = document.getElementById(id);
   if (!section) return;
+  drawAll();
   section.scrollIntoView({ behavior });
+  settle(section);
   const heading = section.querySelector<HTMLElement>("h1, h2");
   if (!heading) return;
   heading.tabIndex = -1;
   heading.focus({ preventScroll: true });
 }
 
+let stop = () => {};
+
+/** Charts find their width after they are drawn: until the reader moves, follow that. */
+function settle(section: HTMLElement): void {
+  stop();
+  const page = section.parentElement ?? section;
+  const observer = new ResizeObserver(() => section.scrollIntoView({ behavior: "instant" }));
+  const timer = window.setTimeout(() => stop(), SETTLED);
+  stop = () => {
+    observer.disconnect();
+    clearTimeout(timer);
+    for (const kind of MOVES) window.removeEventListener(kind, stop);
+    stop = () => {};
+  };
+  for (const kind of MOVES) window.addEventListener(kind, stop, { passive: true });
+  observer.observe(page);
+}
+
 /** Keep a section at the top while what is above it grows, until the reader moves. */
 export function holdAt(id: string): () => void {
   let held = true;
   const free = () => (held = false);
-  for (const kind of ["wheel", "touchstart", "keydown", "pointerdown"])
+  for (const kind of MOVES)
     window.addEventListener(kind, free, { once: true, passive: true });
   goTo(id, "instant");
   return () => {
