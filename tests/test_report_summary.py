@@ -293,9 +293,7 @@ def test_fidelity_says_what_happens_in_the_top_and_what_it_does_not_say() -> Non
     assert "(Spearman 0.991, 0.984; 512 sampled rows)" in text
     assert "of the top 10 % at least 0.940 are the same, 1.000 of the same sign" in text
     assert "0.999 to 1.001 times the exact score; of the top 1 %" in text
-    assert (
-        "same approximation of the curvature (EK-FAC); how good" in text
-    )
+    assert "same approximation of the curvature (EK-FAC); how good" in text
 
 
 def test_no_number_is_a_negative_zero() -> None:

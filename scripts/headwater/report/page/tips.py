@@ -40,7 +40,7 @@ def _domains(
     ]
     most = sorted(known, key=lambda pair: -pair[0])[:NAMED]
     told = [f"{plain(name)} ({words.factor(ratio)})" for ratio, name in most]
-    return words.listed(told) or "no domain"
+    return words.listed(told) if told else "no domain"
 
 
 def repetition_sentence(shown: Shown, ranking: Ranking) -> str:
