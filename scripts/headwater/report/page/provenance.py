@@ -26,7 +26,7 @@ def commit(checkout: Path = CHECKOUT) -> dict[str, Any]:
 
     `unknown` where the code is no checkout, or git cannot be asked.
     """
-    nothing = {"commit": UNKNOWN, "changed": None, "files": []}
+    nothing: dict[str, Any] = {"commit": UNKNOWN, "changed": None, "files": []}
     if not (checkout / ".git").exists():
         return nothing
     head = _git(checkout, "rev-parse", "HEAD")
