@@ -273,6 +273,7 @@ def code_of(path: Path) -> list[ast.stmt]:
 HEAVY = {"torch", "transformers", "pandas", "pyarrow", "datasets", "matplotlib"}
 HEAVY |= {"zarr", "h5py", "huggingface_hub", "scipy"}
 STORED = "torch zarr h5py"
+FIGURE = "pandas matplotlib"  # all that a new figure needs
 IMPORTED = {
     "ask": "",
     "build_arm": "zarr h5py",
@@ -329,7 +330,6 @@ IMPORTED = {
     "write_report": "pandas zarr h5py",
     "write_summary": "pandas",
 }
-FIGURE = "pandas matplotlib"  # all that a new figure needs
 
 
 def run_at_once(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
