@@ -188,8 +188,10 @@ def test_any_file_is_a_target_by_its_path(finished: Path) -> None:
 
 def test_every_stage_is_a_target(finished: Path) -> None:
     files = {path.stem for path in (finished / "rules").glob("*.smk")}
-    for stage in sorted(files - {"common", "targets"}):
+    asked_for = {"catalysts"}  # by name only
+    for stage in sorted(files - {"common", "targets"} - asked_for):
         assert planned(finished, stage) == {}
+    assert planned(finished, "catalysts")["describe_catalysts"] == 2
 
 
 def test_report_has_the_page_as_its_one_item(finished: Path) -> None:
@@ -324,8 +326,10 @@ def test_other_questions_and_wrong_ones(finished: Path, tmp_path: Path) -> None:
     ):
         result = ask(finished, *words)
         assert result.returncode == 1
-        assert reason in result.stderr
-        assert len(result.stderr.strip().splitlines()) == 1
+        *echo, error = result.stderr.strip().splitlines()
+        assert error.startswith("error: ")
+        assert reason in error
+        assert all(line.startswith(("asked: ", "of smoke ")) for line in echo)
 
 
 def test_a_target_is_asked_by_its_name(finished: Path) -> None:
@@ -358,7 +362,10 @@ def test_rows_of_ones_own_are_scored_as_the_workflow_did(
     found = pd.read_csv(output, sep="\t")
     np.testing.assert_allclose(found["score"], parts.sum(axis=1), rtol=1e-3, atol=1e-4)
     assert found["line"].tolist() == [*range(1, len(rows) + 1)]
-    assert (found["percentile"] > 90).all()
+    ranked = found.sort_values("score")["percentile"]
+    assert ranked.is_monotonic_increasing
+    assert ranked.iloc[0] < 2
+    assert ranked.iloc[-1] > 98
     assert "tokens: " in result.stdout
 
 
