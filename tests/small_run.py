@@ -18,11 +18,11 @@ from headwater.corpus.rowstore import RowBlock, RowWriter
 from headwater.corpus.tokenizer import save_trained, train
 from headwater.corpus.window import Window, WindowRows
 from headwater.heads.targets import Target, WindowChoice, write_choice
-from headwater.identity import arm_identity, identity
+from headwater.identity import arm_identity, identity, picked_identity
 from headwater.influence.files import write_scores, write_tokens
 from headwater.influence.ranking import domain_table, ranked_table
 from headwater.interventions.arms import arm_rows
-from headwater.interventions.files import write_arm
+from headwater.interventions.files import Match, write_arm, write_match
 from headwater.stores import create_group
 from headwater.tables import write_table
 from test_corpus_support import small_config, some_text
@@ -206,6 +206,10 @@ class SmallRun:
                 file = f"interventions/{name}-seed{draw}.h5"
                 write_arm(self.folder / file, made, stamp)
                 self.seal(file)
+                about = file.replace(".h5", ".match.h5")
+                picked_by = picked_identity(self.config, name, draw)
+                write_match(self.folder / about, Match(), picked_by)
+                self.seal(about)
                 self.made[f"{name}-seed{draw}"] = made
 
     def _evaluation(self) -> None:

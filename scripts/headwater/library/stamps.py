@@ -59,7 +59,8 @@ def _add(config: Config, settings: Config) -> None:
 
 def _draws(places: Places, arm: str) -> list[str]:
     names = places.names("interventions/*.h5")
-    return runs_of(arm, (Path(name).stem for name in names))
+    rows = (name for name in names if not name.endswith(".match.h5"))
+    return runs_of(arm, (Path(name).stem for name in rows))
 
 
 def _stamps(places: Places) -> Iterator[tuple[Path, Config]]:
