@@ -73,6 +73,18 @@ def test_a_plan_counts_every_fraction_and_what_arms_pick_by(base: Path) -> None:
     assert counts["evaluation"]["evaluate_arm"] == 5
 
 
+def test_a_plan_counts_the_scores_that_arms_name(base: Path) -> None:
+    arm = {**TOP, "fraction": 0.1}
+    arms = {"mda": arm, **{s: {**arm, "score": s} for s in ("remaining", "adam")}}
+    config = load(base, ("arms", arms))
+    counts = count_jobs(Experiment(config, NO_SOURCES))
+    assert counts["influence"]["score_variants"] == 1
+    assert counts["interventions"] == {"build_arm": 3}
+    del config["arms"]["remaining"], config["arms"]["adam"]
+    counts = count_jobs(Experiment(config, NO_SOURCES))
+    assert "score_variants" not in counts["influence"]
+
+
 @pytest.mark.parametrize(
     ("fraction", "line"),
     [

@@ -20,8 +20,7 @@ from headwater.interventions.runs import arm_runs
 from headwater.interventions.subsets import (
     bank_runs,
     claimed,
-    ranking_files,
-    stored_whole,
+    judged_files,
 )
 from headwater.plan import sizes, work
 from headwater.plan.experiment import Experiment
@@ -80,7 +79,7 @@ def _facts(end: str) -> Callable[[Experiment], int]:
         arms = e.config["arms"].values()
         files = {f for a in arms for f in fact_files(facts_of(a), a.get("target"))}
         if bank_runs(e.config):
-            files |= {*ranking_files(e.config, e.config["window"]["target"])}
+            files |= {*judged_files(e.config)}
         return sum(file.endswith(end) for file in files)
 
     return count
@@ -127,7 +126,7 @@ ROWS = {
     "score_variants": Row(
         lambda e: replace(work.fitting(e), units=work.fitting(e).units * e.points),
         sizes.row_facts,
-        jobs=lambda e: bool(bank_runs(e.config)) and stored_whole(e.config),
+        jobs=_facts("variants.h5"),
     ),
     "measure_text": Row(leaves=sizes.row_facts, jobs=_facts("text.h5")),
     "measure_lexical": Row(leaves=sizes.row_facts, jobs=_facts("lexical.h5")),
