@@ -63,7 +63,7 @@ LEFT, TOP = "[data-testid=left]", ".list .row-line .rank"
 CHIP = "document.querySelectorAll('[data-testid=domains] button')[1].click()"
 TYPE = """(() => {{
   const box = document.querySelector("[data-testid=search]");
-  box.value = {text!r};
+  box.value = {words!r};
   box.dispatchEvent(new Event("input", {{ bubbles: true }}));
 }})()"""
 
@@ -91,7 +91,7 @@ def measure(browser: Browser, file: Path) -> dict[str, float]:
     page = watched(browser, file)
     page.page.add_init_script(FIRST_SECTION)
     used = clock(page)
-    page.open("", FIRST_ROW)
+    page.load("", FIRST_ROW)
     page.page.wait_for_function("() => window.began.rows")
     paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
     found = {
@@ -105,9 +105,9 @@ def measure(browser: Browser, file: Path) -> dict[str, float]:
     timed(page, CHIP, LEFT)
     sort = "document.querySelector('[data-testid=sort-{}]').click()"
     found["sort"] = timed(page, sort.format("loss"), TOP)
-    found["first search"] = timed(page, TYPE.format(text="water"), LEFT)
-    found["search"] = timed(page, TYPE.format(text="the of"), LEFT)
-    timed(page, TYPE.format(text=""), LEFT)
+    found["first search"] = timed(page, TYPE.format(words="water"), LEFT)
+    found["search"] = timed(page, TYPE.format(words="the of"), LEFT)
+    timed(page, TYPE.format(words=""), LEFT)
     before = used()
     frames = page.all(f"({SCROLL})()")
     found["main thread a frame of scrolling, CPU"] = (used() - before) / len(frames)

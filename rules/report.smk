@@ -39,6 +39,7 @@ rule write_report:
         lds="<results>/evaluation/lds.tsv" if BANK_RUNS else [],
         match="<results>/interventions/match.tsv" if COMPARED_RUNS else [],
         runs=expand("<results>/evaluation/{arm}", arm=ARMS) if CLAIMED else [],
+        arms=built(RUNS) if CLAIMED else [],
         effects="<results>/evaluation/effects.tsv" if CLAIMED else [],
         summary="<results>/evaluation/summary.tsv" if CLAIMED else [],
         specificity="<results>/evaluation/specificity.tsv" if CLAIMED else [],
@@ -204,6 +205,7 @@ rule plot_figures:
         domains=expand("<results>/influence/{target}.domains.tsv", target=TARGETS),
         influence=expand("<results>/influence/{target}.zarr", target=TARGETS),
         runs=expand("<results>/evaluation/{arm}", arm=ARMS) if CLAIMED else [],
+        arms=built(RUNS) if CLAIMED else [],
         effects="<results>/evaluation/effects.tsv" if CLAIMED else [],
     output:
         expand("<results>/report/figures/{name}.tsv", name=FIGURES),

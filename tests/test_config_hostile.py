@@ -249,10 +249,12 @@ def outputs() -> Iterator[tuple[str, str]]:
                 yield name, path.replace("{{", "{").replace("}}", "}")
 
 
+FIGURES = {"name": "n-", "size": "", "form": "svg"}  # no wildcards, but of a list
 FILLED = {
     **{"shard": "0000", "point": "start", "role": "start", "POINTS[0]": "start"},
     **{"draw": "0", "step": "0", "source": "s-", "revision": "r-"},
     **{"target": "t_", "arm": "a_"},
+    **FIGURES,
 }
 
 
@@ -284,7 +286,7 @@ def regex(path: str, wildcard: str) -> str:
     """Of a path; the wildcard is the group `name`."""
     parts = re.split(r"\{([^}]+)\}", path)
     parts[::2] = map(re.escape, parts[::2])
-    known = {**dag._constraints(), "role": "start", "POINTS[0]": "start"}
+    known = {**dag._constraints(), "role": "start", "POINTS[0]": "start", **FIGURES}
     parts[1::2] = [
         f"(?P<name>{known[part]})" if part == wildcard else f"(?:{known[part]})"
         for part in parts[1::2]

@@ -145,7 +145,7 @@ SECTIONS = (
 
 
 def test_without_scripts_the_page_has_its_sections_and_first_rows(file, look) -> None:
-    page = look(file, java_script_enabled=False).open()
+    page = look(file, java_script_enabled=False).load()
     report: dict[str, Any] = report_of(file.read_text(encoding="utf-8"))
     sections = page.all(SECTIONS)
     assert len(sections) >= 10
@@ -159,7 +159,7 @@ def test_without_scripts_the_page_has_its_sections_and_first_rows(file, look) ->
 
 
 def test_static_rows_are_the_highest_as_text(hostile_file, hostile_run, look) -> None:
-    page = look(hostile_file, java_script_enabled=False).open()
+    page = look(hostile_file, java_script_enabled=False).load()
     shown = page.page.locator(".static-rows ol").nth(1).locator("pre").all_inner_texts()
     ranks = hostile_run.rankings[1].shown.ranks
     numbers = ranks.argsort()[:20]

@@ -104,7 +104,7 @@ def test_nothing_turns_the_direction_or_hides(hostile_file, look) -> None:
 def test_what_is_broken_in_an_address_is_ignored(hostile_file, look) -> None:
     page = look(hostile_file)
     for view, left in BROKEN_VIEWS.items():
-        page.open(view, "[data-testid=left]")
+        page.load(view, "[data-testid=left]")
         page.page.wait_for_function(
             "n => document.querySelector('[data-testid=left]').textContent === n",
             arg=left,

@@ -163,7 +163,7 @@ def test_numbers_act_while_they_are_typed(page, table) -> None:
 
 @pytest.mark.parametrize("section", ["domains", "run"])
 def test_the_rail_lands_where_it_says(plain_file, look, section) -> None:
-    page = look(plain_file).open()
+    page = look(plain_file).load()
     page.page.click(f"nav.rail a[href='#{section}']")
     page.page.wait_for_timeout(600)
     top = f"document.getElementById('{section}').getBoundingClientRect().top"

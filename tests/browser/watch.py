@@ -44,7 +44,7 @@ class Watched:
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    def open(self, view: str = "", wait: str = "") -> "Watched":
+    def load(self, view: str = "", wait: str = "") -> "Watched":
         """Load the file anew at a view such as `#rows?s=loss`."""
         self.page.goto("about:blank")  # else only the hash would change
         self.page.goto(self.address + view)
@@ -54,7 +54,7 @@ class Watched:
 
     def rows(self, view: str = "#rows") -> "Watched":
         """Load it with its rows there."""
-        return self.open(view, FIRST_ROW)
+        return self.load(view, FIRST_ROW)
 
     def draw(self) -> None:
         """Draw every chart, as printing does."""

@@ -43,7 +43,7 @@ def _git(checkout: Path, *words: str) -> str | None:
         done = subprocess.run(
             ["git", "-C", str(checkout), *words],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=20,
             env={**clean, "GIT_OPTIONAL_LOCKS": "0"},
