@@ -23,9 +23,11 @@ from headwater.influence.files import (
 from headwater.influence.ranking import (
     agreement,
     domain_table,
+    held_by_most,
     ranked_table,
     three_digits,
     top_agreement,
+    top_overlap,
 )
 from headwater.models.sections import unit_of
 from headwater.shares import share_of
@@ -247,3 +249,17 @@ def test_shards_partition_the_rows_evenly(shards):
     assert [row for part in parts for row in part] == list(range(ROWS))
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_what_the_rows_with_most_of_a_mass_hold() -> None:
+    held = held_by_most(np.array([1.0, 0.0, 5.0, 2.0]))
+    np.testing.assert_allclose(held, [0, 5 / 8, 7 / 8, 1, 1])
+    assert len(held_by_most(np.zeros(3))) == 0
+
+
+def test_the_overlap_of_two_tops() -> None:
+    first = np.array([4.0, 3.0, 2.0, 1.0])
+    assert top_overlap(first, first, 0.5) == 1
+    assert top_overlap(first, -first, 0.5) == 0
+    assert top_overlap(first, np.array([4.0, 1.0, 2.0, 3.0]), 0.5) == 0.5
+    assert top_overlap(first, first, 0.01) == 1  # of one row at least

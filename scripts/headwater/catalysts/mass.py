@@ -11,9 +11,9 @@ from jaxtyping import Float64, Int64
 
 from headwater.catalysts.documents import CONFIDENCE
 from headwater.catalysts.rows import ScoredRows
+from headwater.influence.ranking import TOPS, held_by_most, top_count
 
 POINTS = 101  # of a Lorenz curve
-SHARES = (0.01, 0.05, 0.1)  # of the rows, whose mass is told with an interval
 BINS = 20  # of the window's steps
 SIGNS = {"positive": 1.0, "negative": -1.0}
 
@@ -36,10 +36,10 @@ def _side(rows: ScoredRows, values: Float64[np.ndarray, " rows"]) -> dict[str, A
     if not mass > 0:
         return {**found, "curve": [], "held": []}
     order = np.argsort(-own, kind="stable")
-    running = np.concatenate([[0.0], np.cumsum(own[order])]) / mass
+    running = held_by_most(own)
     places = np.round(np.linspace(0, len(own), POINTS)).astype(int)
     curve = [[place / len(own), float(running[place])] for place in places]
-    held = [_held(rows, own, order, share) for share in SHARES]
+    held = [_held(rows, own, order, share) for share in TOPS]
     return {**found, "curve": curve, "held": held}
 
 
@@ -50,7 +50,7 @@ def _held(
     share: float,
 ) -> dict[str, float]:
     inside = np.zeros(len(own))
-    inside[order[: max(1, round(share * len(own)))]] = 1.0
+    inside[order[: top_count(share, len(own))]] = 1.0
     sums = rows.documents.sums(np.stack([own * inside, own], axis=1))
     samples = rows.documents.samples(sums)
     low, high = _interval(samples[:, 0] / np.maximum(samples[:, 1], 1e-300))

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from headwater.catalysts.documents import Documents
 from headwater.catalysts.files import Looks
+from headwater.influence.ranking import top_count
 from headwater.interventions.facts import RowFacts
 
 # Which rows are looked at: a share of those of the highest scores, or of the lowest.
@@ -66,7 +67,7 @@ class ScoredRows:
     def band(self, name: str) -> Bool[np.ndarray, " rows"]:
         """The rows of a band; at least one, ties in their order."""
         share = BANDS[name]
-        count = max(1, round(abs(share) * len(self)))
+        count = top_count(abs(share), len(self))
         order = np.argsort(-self.scores if share > 0 else self.scores, kind="stable")
         found = np.zeros(len(self), bool)
         found[order[:count]] = True

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
 from headwater.evaluation.specificity import FINAL
-from headwater.influence.ranking import top_agreement
+from headwater.influence.ranking import TOPS, spearman, top_count, top_overlap
 
-SHARES = (0.01, 0.05, 0.1)
 OVERLAP_COLUMNS = ["target", "other", "share", "overlap", "chance", "spearman"]
 REMOVAL_COLUMNS = [
     *("arm", "target", "name", "target_of", "baseline", "change", "relative"),
@@ -30,20 +28,15 @@ def overlap(scores: Mapping[str, Float[np.ndarray, " rows"]]) -> pd.DataFrame:
     Args:
         scores: of all rows, by target.
     """
-    lines = [
-        (one, other, share, *_shared(scores[one], scores[other], share))
-        for one, other in combinations(scores, 2)
-        for share in SHARES
-    ]
+    lines = []
+    for one, other in combinations(scores, 2):
+        first, second = scores[one], scores[other]
+        rows, together = len(first), spearman(first, second)
+        for share in TOPS:
+            chance = top_count(share, rows) / rows
+            overlap = top_overlap(first, second, share)
+            lines.append((one, other, share, overlap, chance, together))
     return pd.DataFrame(lines, columns=OVERLAP_COLUMNS)
-
-
-def _shared(
-    one: Float[np.ndarray, " rows"], other: Float[np.ndarray, " rows"], share: float
-) -> tuple[float, float, float]:
-    chance = max(1, round(share * len(one))) / len(one)
-    together = float(stats.spearmanr(one, other).statistic)
-    return top_agreement(one, other, share)[0], chance, together
 
 
 def removal(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-TOPS = (0.01, 0.05, 0.1)
+from headwater.influence.ranking import TOPS, top_count
 
 
 def auc(
@@ -39,7 +39,7 @@ def precision(
     scores: Float[np.ndarray, " rows"], wanted: Bool[np.ndarray, " rows"], share: float
 ) -> float:
     """Share of wanted rows among the highest; of ties with the last, their mean."""
-    count = max(1, round(share * len(scores)))
+    count = top_count(share, len(scores))
     last = np.partition(scores, -count)[-count]
     above, ties = scores > last, scores == last
     places = count - int(above.sum())

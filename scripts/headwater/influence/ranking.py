@@ -8,6 +8,7 @@ from headwater.corpus.window import WindowRows
 from headwater.influence import EXTREMES
 
 TOP_FRACTION = 0.1
+TOPS = (0.01, 0.05, 0.1)  # shares of the rows that are looked at
 FIDELITY_TOPS = {"10": TOP_FRACTION, "1": 0.01}  # per cent, as columns are named
 
 
@@ -47,8 +48,7 @@ def domain_table(
 ) -> pd.DataFrame:
     """Each domain's share of the window and of the top 10 %, and their ratio."""
     domains = window.domains()
-    top_count = max(1, round(TOP_FRACTION * len(scores)))
-    top = np.argsort(-scores, kind="stable")[:top_count]
+    top = _highest(scores, TOP_FRACTION)
     count = len(window.rows.domain_names)
     rows = np.bincount(domains, minlength=count)
     share = rows / len(domains)
@@ -87,6 +87,41 @@ def spearman(
     return float(spearmanr(first, second).statistic)
 
 
+def top_count(share: float, rows: int) -> int:
+    """How many rows a share of them is, at least one."""
+    return max(1, round(share * rows))
+
+
+def _highest(
+    scores: Float[np.ndarray, " rows"], share: float
+) -> Int[np.ndarray, " top"]:
+    return np.argsort(-scores, kind="stable")[: top_count(share, len(scores))]
+
+
+def top_overlap(
+    first: Float[np.ndarray, " rows"], second: Float[np.ndarray, " rows"], share: float
+) -> float:
+    """Share of the highest rows of one score that another ranks as high."""
+    one, other = _highest(first, share), _highest(second, share)
+    return len(np.intersect1d(one, other)) / len(one)
+
+
+def held_by_most(
+    mass: Float[np.ndarray, " rows"],
+) -> Float[np.ndarray, " rows_and_none"]:
+    """Share of a mass that the rows with the most of it hold, by how many they are.
+
+    Args:
+        mass: of every row, never negative.
+
+    Returns:
+        From 0, of no row, to 1, of all; nothing where there is no mass.
+    """
+    if not (total := mass.sum()) > 0:
+        return np.zeros(0)
+    return np.concatenate([[0.0], np.cumsum(np.sort(mass)[::-1])]) / total
+
+
 def top_agreement(
     stored: Float[np.ndarray, " rows"],
     exact: Float[np.ndarray, " rows"],
@@ -98,13 +133,12 @@ def top_agreement(
         (overlap with the stored ones' top, mean ratio of stored to exact scores, share
         of scores of the same sign).
     """
-    count = max(1, round(fraction * len(exact)))
-    top, other = (np.argsort(-s, kind="stable")[:count] for s in (exact, stored))
+    top = _highest(exact, fraction)
     found, wanted = stored[top].astype(float), exact[top].astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = float(np.mean(found / wanted))
     same = float(np.mean(np.sign(found) == np.sign(wanted)))
-    return len(np.intersect1d(top, other)) / count, ratio, same
+    return top_overlap(exact, stored, fraction), ratio, same
 
 
 def three_digits(value: float) -> str:

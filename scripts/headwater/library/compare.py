@@ -13,10 +13,9 @@ import xxhash
 from jaxtyping import Float
 
 from headwater.errors import HeadwaterError
-from headwater.influence.ranking import spearman
+from headwater.influence.ranking import TOPS, spearman, top_count, top_overlap
 from headwater.library.results import Results
 
-TOPS = (0.01, 0.05, 0.1)  # shares of the rows
 _HIGH = 0.05  # share of the rows that are high for one target
 _NORMAL = 1.959964  # of a 95 % interval
 _BLOCK = 8192  # rows that are read at once
@@ -54,7 +53,7 @@ class Comparison:
             count: at most so many, the lowest for the other first.
         """
         other = {"first": "second", "second": "first"}[high]
-        few = max(1, round(_HIGH * len(self.rows)))
+        few = top_count(_HIGH, len(self.rows))
         top = self.rows.nlargest(few, f"score_{high}")
         return top.nsmallest(count, f"score_{other}")
 
@@ -105,10 +104,8 @@ def _overlaps(
     first: Float[np.ndarray, " rows"], second: Float[np.ndarray, " rows"]
 ) -> Iterator[dict[str, float]]:
     for share in TOPS:
-        count = max(1, round(share * len(first)))
-        top, other = (np.argsort(-s, kind="stable")[:count] for s in (first, second))
-        both = len(np.intersect1d(top, other))
-        yield {"share": share, "rows": count, "overlap": both / count}
+        count, overlap = top_count(share, len(first)), top_overlap(first, second, share)
+        yield {"share": share, "rows": count, "overlap": overlap}
 
 
 def _domains(

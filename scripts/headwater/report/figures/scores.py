@@ -11,6 +11,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from headwater.influence.ranking import held_by_most
 from headwater.report import style
 from headwater.report.figures.base import Results, Size, Subject, panels
 
@@ -48,10 +49,9 @@ def _concentration(scores: Float[np.ndarray, " rows"]) -> list[pd.DataFrame]:
     count = np.rint(shares * len(scores)).astype(int)
     found = []
     for curve, sign in zip(SIDES, (1, -1), strict=True):
-        held = np.clip(np.sort(sign * scores)[::-1], 0, None)
-        if held.sum() > 0:
-            sums = np.concatenate([[0.0], np.cumsum(held)]) / held.sum()
-            found.append(_lines(curve, 0 * shares, shares, sums[count]))
+        held = held_by_most(np.clip(sign * scores, 0, None))
+        if len(held):
+            found.append(_lines(curve, 0 * shares, shares, held[count]))
     return found
 
 

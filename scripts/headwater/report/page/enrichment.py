@@ -12,12 +12,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from headwater.corpus.rowstore import LINE, SOURCE
+from headwater.influence.ranking import TOPS, top_count
 from headwater.report.page.inputs import Inputs, Ranking
 from headwater.report.page.values import rounded
 from headwater.seeds import stable_seed
 
 SAMPLES, CONFIDENCE = 1000, 0.95
-PARTS = {"1": 0.01, "5": 0.05, "10": 0.1}  # per cent, as the page names them
+PARTS = {f"{100 * share:g}": share for share in TOPS}  # per cent, as on the page
 _BLOCK = 1 << 24  # drawn numbers held at once
 
 
@@ -64,8 +65,8 @@ def enrichment(
 
 def _tips(ranks: np.ndarray, count: int) -> Iterator[tuple[str, np.ndarray]]:
     for name, share in PARTS.items():
-        yield name, ranks <= max(1, round(share * count))
-    yield "bottom", ranks > count - max(1, round(PARTS["10"] * count))
+        yield name, ranks <= top_count(share, count)
+    yield "bottom", ranks > count - top_count(PARTS["10"], count)
 
 
 def ratio_intervals(

@@ -3,9 +3,7 @@
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
-from headwater.influence.ranking import spearman
+from headwater.influence.ranking import spearman, top_overlap
 from headwater.report.page.enrichment import PARTS
 from headwater.report.page.inputs import Inputs
 from headwater.report.page.values import rounded
@@ -16,13 +14,12 @@ def pairs(run: Inputs) -> list[dict[str, Any]]:
     found = []
     for one, other in combinations(range(len(run.rankings)), 2):
         both = run.rankings[one], run.rankings[other]
-        ranks = [ranking.shown.ranks for ranking in both]
-        counts = {name: max(1, round(p * len(ranks[0]))) for name, p in PARTS.items()}
+        first, second = (ranking.scores for ranking in both)
         overlap = {
-            name: rounded(np.sum((ranks[0] <= n) & (ranks[1] <= n)) / n)
-            for name, n in counts.items()
+            name: rounded(top_overlap(first, second, share))
+            for name, share in PARTS.items()
         }
-        value = spearman(both[0].scores, both[1].scores)
+        value = spearman(first, second)
         found.append(
             {
                 "targets": [one, other],

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from headwater.influence.ranking import spearman
+from headwater.influence.ranking import held_by_most, spearman, top_count
+from headwater.report.page.enrichment import PARTS
 from headwater.report.page.inputs import Inputs, Ranking
 from headwater.report.page.values import each, rounded
 
 BINS, CURVE_POINTS = 60, 101
 LOSS_BINS = 40
-TOPS = (0.01, 0.05, 0.1)
 OUTLIER = 2.0  # times the third highest score
 
 
@@ -74,10 +74,9 @@ def _histogram(values: np.ndarray, domains: np.ndarray, names: int) -> dict[str,
 
 def _lorenz(mass: np.ndarray) -> list[list[Any]]:
     """Share of the mass that the highest rows hold, by share of the rows."""
-    total = mass.sum()
-    if total == 0:
+    held = held_by_most(mass)
+    if not len(held):
         return []
-    held = np.append(0, np.cumsum(np.sort(mass)[::-1])) / total
     shares = np.linspace(0, 1, CURVE_POINTS) ** 2  # most points where it bends
     places = np.rint(shares * len(mass)).astype(int)
     return [[rounded(p / len(mass)), rounded(held[p])] for p in np.unique(places)]
@@ -85,12 +84,10 @@ def _lorenz(mass: np.ndarray) -> list[list[Any]]:
 
 def _top_shares(values: np.ndarray) -> dict[str, Any]:
     """Of the positive mass, the share that the top rows hold; in per cent."""
-    ordered = np.maximum(np.sort(values)[::-1], 0)
-    total = ordered.sum()
-    counts = {f"{100 * top:g}": max(1, round(top * len(values))) for top in TOPS}
+    held = held_by_most(np.maximum(values, 0))
     return {
-        name: rounded(ordered[:count].sum() / total) if total else None
-        for name, count in counts.items()
+        name: rounded(held[top_count(share, len(values))]) if len(held) else None
+        for name, share in PARTS.items()
     }
 
 
