@@ -21,7 +21,7 @@ from headwater.checkpoints.revisions import source_names
 from headwater.checkpoints.schedule import point_names, saved_steps
 from headwater.interventions import subsets
 from headwater.interventions.facts import fact_files
-from headwater.interventions.kinds import facts_of, is_compared
+from headwater.interventions.kinds import facts_of, is_compared, motifs_of, written
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
 from headwater.command_line import repeated, stop, typed_config
@@ -106,6 +106,7 @@ COMPARED_RUNS = [  # with the rows that theirs are to explain
     run_name(arm, draw) for arm, draw in ARM_RUNS if is_compared(config["arms"][arm])
 ]
 BANK_RUNS = subsets.bank_runs(config)  # those that scores are judged by
+WRITES_ROWS = any(map(written, config["arms"].values()))
 CLAIMED = subsets.claimed(config["arms"])  # arms that the report is about
 ARMS = [BASELINE_RUN, *config["arms"]]
 MOST_DRAWS = max([arm["draws"] for arm in config["arms"].values()], default=1)
@@ -301,6 +302,16 @@ def examined(name):
 def arm_file(wildcards):
     """The user's own rows, for an arm of them."""
     return config["arms"][wildcards.arm].get("file", [])
+
+
+def arm_motifs(wildcards):
+    """What an arm's rows are written after, for an arm of fresh rows."""
+    return motifs_of(config["arms"][wildcards.arm], config["experiment"]) or []
+
+
+def to_write(path):
+    """A part of the corpus, for arms of fresh rows."""
+    return lambda wildcards: path if written(config["arms"][wildcards.arm]) else []
 
 
 def draws_of(arm):

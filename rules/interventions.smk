@@ -86,6 +86,9 @@ checkpoint build_arm:
     input:
         facts=arm_facts,
         file=arm_file,
+        motifs=arm_motifs,
+        tokenizer=to_write("<results>/corpus/tokenizer"),
+        held_out=to_write("<results>/corpus/held_out.zarr"),
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
     output:
@@ -95,13 +98,13 @@ checkpoint build_arm:
         "<logs>/interventions/build_arm-{arm}-seed{draw}.log",
     benchmark:
         "<benchmarks>/interventions/build_arm-{arm}-seed{draw}.tsv"
-    localrule: True
+    localrule: not WRITES_ROWS  # fresh rows are compared with all training rows
     conda:
         "../envs/headwater.yaml"
     threads: 1
     resources:
-        mem_mb=more(2000),
-        runtime=longer(30),
+        mem_mb=more(3000 if WRITES_ROWS else 2000),
+        runtime=longer(120 if WRITES_ROWS else 30),
     params:
         code=digest("build_arm"),
         settings=arm_settings,

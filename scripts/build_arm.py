@@ -5,15 +5,26 @@ from pathlib import Path
 import numpy as np
 
 from headwater import job
+from headwater.catalysts.fresh import (
+    every_row,
+    fresh_rows,
+    longest_allowed,
+    programs_of,
+)
+from headwater.catalysts.written import WRITERS
+from headwater.corpus.encoding import Encoder
+from headwater.corpus.holdout import token_counts
+from headwater.corpus.records import unigram
 from headwater.heads.targets import open_window
 from headwater.identity import arm_identity, picked_identity
 from headwater.influence.files import read_losses, read_scores
 from headwater.interventions.arms import arm_rows, overlap, pick_rows, reordered
 from headwater.interventions.facts import RowFacts, read_facts
-from headwater.interventions.files import Match, write_arm, write_match
+from headwater.interventions.files import FreshRows, Match, write_arm, write_match
 from headwater.interventions.kinds import KINDS, alike_of, is_compared, score_of
 from headwater.interventions.matching import achieved
-from headwater.interventions.rowfile import read_rows
+from headwater.interventions.places import places_of
+from headwater.interventions.rowfile import check_digest, read_rows
 from headwater.interventions.scores import DEFAULT
 from headwater.interventions.subsets import drawn_by
 from headwater.seeds import stable_seed
@@ -40,6 +51,47 @@ def known_facts(inputs, settings, window, config):
         window.rows.domain_names,
         alike_of(settings),
         settings.get("disjoint", KINDS[settings["rows"]].disjoint),
+    )
+
+
+def written_rows(inputs, settings, rows, count, seed, config):
+    """Rows written for the arm, each with the motif that it was written after."""
+    motifs = Path(inputs.motifs)
+    if "motifs" in settings:
+        check_digest(motifs, settings["sha256"])
+    encoder = Encoder.open(Path(inputs.tokenizer), config)
+    programs = programs_of(motifs, encoder)
+    counts = token_counts(Path(inputs.held_out), config)
+    distribution = unigram(counts, encoder.special_ids)
+    kind = settings["rows"]
+    writer = WRITERS[kind](programs, rows.width, distribution, seed)
+    tokens, origin, refused = fresh_rows(
+        *(writer, every_row(rows), count, longest_allowed(rows.width)),
+        dtype=np.min_scalar_type(encoder.vocabulary),
+        advice="lower the arm's fraction",
+    )
+    if refused:
+        text = "%d rows that share a span of more than %d tokens with a training row"
+        job.logger.info(f"left out {text}", refused, longest_allowed(rows.width))
+    sources = [f"{kind}: {program.name} of {motifs}" for program in programs]
+    return FreshRows(tokens, origin, sources)
+
+
+def tell_fresh(arm, fresh):
+    """Log after which motif how many rows were written."""
+    counts = np.bincount(fresh.origin, minlength=len(fresh.sources))
+    for source, count in zip(fresh.sources, counts, strict=True):
+        job.logger.info("%s: %d rows, %s", arm, count, source)
+
+
+def tell_picked(arm, action, picked, facts, total):
+    """Log of which domains the rows are."""
+    names = facts.names
+    counts = np.bincount(facts.domains[picked], minlength=len(names))
+    job.logger.info(
+        "%s: %s %d of %d rows: %s",
+        *(arm, action, len(picked), total),
+        ", ".join(f"{n!r} {c}" for n, c in zip(names, counts, strict=True)),
     )
 
 
@@ -71,11 +123,15 @@ def main(snakemake):
         seed = stable_seed(
             config["seed"], "interventions", *drawn_by(arm, settings), draw
         )
-        generator = np.random.default_rng(seed)
+        generator, kind = np.random.default_rng(seed), KINDS[settings["rows"]]
         count = round(settings["fraction"] * len(window))
         facts = known_facts(inputs, settings, window, config)
         picked = pick_rows(settings["rows"], count, facts, generator)
-        made = arm_rows(settings["action"], picked, len(window), generator)
+        places = places_of(settings, window, count)
+        made = arm_rows(settings["action"], picked, len(window), generator, places)
+        fresh = None
+        if kind.written:
+            fresh = written_rows(inputs, settings, window.rows, count, seed, config)
         match = Match(
             overlap(settings["rows"], picked, facts),
             achieved(facts, picked) if is_compared(settings) else [],
@@ -85,14 +141,11 @@ def main(snakemake):
             made = reordered(made, np.random.default_rng(again))
         rows, about = Path(snakemake.output.rows), Path(snakemake.output.match)
         write_match(about, match, picked_identity(config, arm, draw))
-        write_arm(rows, made, arm_identity("interventions", config, arm, draw))
-        names = facts.names
-        counts = np.bincount(facts.domains[picked], minlength=len(names))
-        job.logger.info(
-            "%s: %s %d of %d rows: %s",
-            *(arm, settings["action"], len(picked), len(window)),
-            ", ".join(f"{n!r} {c}" for n, c in zip(names, counts, strict=True)),
-        )
+        write_arm(rows, made, arm_identity("interventions", config, arm, draw), fresh)
+        if fresh is None:
+            tell_picked(arm, settings["action"], picked, facts, len(window))
+        else:
+            tell_fresh(arm, fresh)
         if match.facts:
             tell_match(arm, match, len(picked))
 

@@ -58,31 +58,6 @@ def arguments():
     return parser.parse_args()
 
 
-def fresh_rows(generator, training, count, most_shared):
-    """Rows that share no span above `most_shared`; their motifs; how many were not."""
-    import numpy as np
-
-    from headwater.catalysts.copies import sharing
-
-    kept, motifs, done, refused = [], [], 0, 0
-    while (have := sum(map(len, kept))) < count:
-        rows, own = generator.rows(done, count - have)
-        done += len(rows)
-        copied = sharing(rows, training, most_shared + 1)
-        refused += int(copied.sum())
-        if refused > 2 * count:
-            raise HeadwaterError(
-                f"{refused:,} of {done:,} rows share more than {most_shared} tokens in "
-                "a row with a training row; give the motifs more slots or longer ones, "
-                "or raise --most-shared"
-            )
-        kept.append(rows[~copied])
-        motifs.append(own[~copied])
-    empty = np.zeros((0, generator.width), np.int64)
-    none = np.zeros(0, np.int64)
-    return np.concatenate([empty, *kept]), np.concatenate([none, *motifs]), refused
-
-
 def write(path, rows, motifs, names, encoder):
     """Publish the rows, as the file's name wants them."""
     import numpy as np
@@ -90,7 +65,7 @@ def write(path, rows, motifs, names, encoder):
     with publish_file(path) as part:
         if path.suffix == ".npy":
             with part.open("wb") as file:
-                np.save(file, rows.astype(np.uint32))
+                np.save(file, rows)
             return
         with part.open("w", encoding="utf-8") as file:
             for begin in range(0, len(rows), 4096):
@@ -117,8 +92,13 @@ def main():
     import numpy as np
 
     from headwater.catalysts.copies import longest_shared
+    from headwater.catalysts.fresh import (
+        every_row,
+        fresh_rows,
+        longest_allowed,
+        programs_of,
+    )
     from headwater.catalysts.generator import Generator
-    from headwater.catalysts.motiffile import read_motifs
     from headwater.corpus.encoding import Encoder
     from headwater.corpus.holdout import token_counts
     from headwater.corpus.records import unigram
@@ -129,23 +109,18 @@ def main():
     shards = [corpus / f"{i:04d}.zarr" for i in range(config["corpus"]["row_shards"])]
     stored = Rows(shards, config)
     encoder = Encoder.open(corpus / "tokenizer", config)
-    programs = read_motifs(
-        Path(args.motifs),
-        lambda text: encoder.encode([text])[0].ids.tolist(),
-        lambda tokens: encoder.decode_many([np.array(tokens)])[0],
-        encoder.vocabulary,
-    )
+    programs = programs_of(Path(args.motifs), encoder)
     counts = token_counts(corpus / "held_out.zarr", config)
     distribution = unigram(counts, encoder.special_ids)
     generator = Generator(programs, stored.width, distribution, args.seed)
-
-    def training():
-        size = max(1, (1 << 22) // stored.width)
-        for first in range(0, len(stored), size):
-            yield stored.tokens(first, min(first + size, len(stored)))
-
-    most = stored.width // 2 if args.most_shared is None else args.most_shared
-    rows, motifs, refused = fresh_rows(generator, training, args.rows, most)
+    training, most = every_row(stored), args.most_shared
+    if most is None:
+        most = longest_allowed(stored.width)
+    rows, motifs, refused = fresh_rows(
+        *(generator, training, args.rows, most),
+        dtype=np.dtype(np.uint32),
+        advice="raise --most-shared",
+    )
     longest = longest_shared(rows, training, most + 1)
     write(output, rows, motifs, [program.name for program in programs], encoder)
     left_out = f"; {refused:,} that share more were left out" if refused else ""

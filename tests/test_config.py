@@ -244,7 +244,7 @@ MISTAKES = [
     ),
     (
         ("arms.random.action", REMOVE),
-        "arms.random.action: missing; expected remove or insert or repeat",
+        "arms.random.action: missing; expected remove or insert or repeat or generate",
     ),
     (
         ("arms.Remove-Top", {"action": "remove", "rows": "random", "fraction": 0.1}),
@@ -1037,7 +1037,7 @@ def test_the_readme_has_every_probe_and_every_kind_with_its_needs() -> None:
     found = {name: line.split("|")[3:5] for name, line in table(kinds).items()}
     assert found == {
         name: [
-            " required " if kind.scored else " none ",
+            " required " if kind.scored or "target" in kind.required else " none ",
             " any " if kind.drawn else " 1 ",
         ]
         for name, kind in KINDS.items()
@@ -1051,19 +1051,26 @@ def table(text: str) -> dict[str, str]:
 def own(kind: str) -> dict[str, Any]:
     """What an arm of a kind must have besides a target."""
     known = {"strata": ["domain"], "file": "rows.jsonl"}
-    return {key: known[key] for key in KINDS[kind].required}
+    return {key: known[key] for key in KINDS[kind].required if key != "target"}
+
+
+def action(kind: str) -> str:
+    """The first action that a kind goes with."""
+    return next(iter(KINDS[kind].colours))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_asks_for_what_it_needs_and_no_more(kind: str, base: Path) -> None:
-    arm = {"action": "remove", "rows": kind, "fraction": 0.1, "draws": 2, **own(kind)}
+    asks = KINDS[kind].scored or "target" in KINDS[kind].required
+    arm = {"action": action(kind), "rows": kind, "fraction": 0.1, **own(kind)}
+    arm["draws"] = 2
     found = [
         problems(changed(("arms.own", {**arm, **target}), ("seeed", 1)), base)[1:]
         for target in ({}, {"target": "induction"})
     ]
     draws = [] if KINDS[kind].drawn else ["draws: expected 1"]
-    needless = [] if KINDS[kind].scored else [f"target: {kind} rows have no target"]
-    missing = ["target: missing"] if KINDS[kind].scored else []
+    needless = [] if asks else [f"target: {kind} rows have no target"]
+    missing = ["target: missing"] if asks else []
     for lines, wanted in zip(found, (missing + draws, needless + draws), strict=True):
         assert len(lines) == len(wanted)
         for line, start in zip(lines, wanted, strict=True):
@@ -1073,9 +1080,9 @@ def test_every_kind_asks_for_what_it_needs_and_no_more(kind: str, base: Path) ->
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("disjoint", [True, False])
 def test_only_kinds_that_explain_others_may_overlap(kind, disjoint, base) -> None:
-    arm = {"action": "remove", "rows": kind, "fraction": 0.1, "disjoint": disjoint}
-    arm |= own(kind)
-    if KINDS[kind].scored:
+    arm = {"rows": kind, "fraction": 0.1, "disjoint": disjoint}
+    arm |= {"action": action(kind), **own(kind)}
+    if KINDS[kind].scored or "target" in KINDS[kind].required:
         arm["target"] = "induction"
     config = changed(("arms.own", arm))
     if KINDS[kind].explains and KINDS[kind].scored:

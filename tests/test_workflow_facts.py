@@ -1,5 +1,6 @@
 """Arms of every kind and the examination, on the finished smoke experiment."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,18 @@ OWN = {
     "subset": {"strata": ["domain"], "draws": 2},
     "matched": {"match": ["domain", "loss", "repetition", "time"]},
 }
+FRESH = {"action": "generate", "target": "induction", "motifs": "mine.json"}
+OWN |= {kind: FRESH for kind in KINDS if KINDS[kind].written}
+MOTIFS = {
+    "format": 1,
+    "motifs": [
+        {
+            "name": "colon",
+            "elements": [{"text": "("}, {"slot": "A"}, {"text": "): "}, {"slot": "A"}],
+            "slots": {"A": {"length": [1, 3]}},
+        }
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +58,7 @@ def built(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (clone / "config/every.yaml").write_text(yaml.safe_dump(config))
     rows = [str(row) for row in range(383, 343, -1)]
     (clone / "mine.tsv").write_text("\n".join(["row", *rows]))
+    (clone / "mine.json").write_text(json.dumps(MOTIFS))
     done = run(clone, "interventions", "examination", config="config/every.yaml")
     assert done.returncode == 0, done.stdout[-4000:]
     (clone / "done.txt").write_text(done.stdout)
@@ -70,12 +84,22 @@ def test_every_kind_has_its_rows(built: Path) -> None:
     assert len(picked(built, "top_5pct-seed0")) == 13
     assert picked(built, "file-seed0").tolist() == list(range(230, 256))
     top = picked(built, "top_10pct-seed0")
+    for kind in (kind for kind in KINDS if KINDS[kind].written):
+        path = built / f"results/smoke/interventions/{kind}-seed0.h5"
+        with h5py.File(path) as file:
+            rows, tokens = file["rows"][...], file["fresh/tokens"][...]
+            assert json.loads(file["fresh/sources"][()])[0] == (
+                f"{kind}: colon of mine.json"
+            )
+        assert tokens.shape == (26, 33)
+        assert sorted(rows[rows >= 256]) == [*range(256, 282)]
     assert not np.intersect1d(top, picked(built, "matched-seed0")).size
 
 
 def test_the_match_is_tabulated(built: Path) -> None:
     table = pd.read_csv(built / "results/smoke/interventions/match.tsv", sep="\t")
-    controls = {k for k in KINDS if KINDS[k].role == "control"} - {"repetition"}
+    scored = {name for name, kind in KINDS.items() if kind.scored}
+    controls = {name for name in scored if KINDS[name].role == "control"}
     assert {*table["arm"]} == controls
     matched = table[table["arm"] == "matched"].set_index("fact")
     assert matched["distance"]["domain"] == 0

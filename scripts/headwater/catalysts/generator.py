@@ -38,6 +38,29 @@ class _Pool:
     length: Int64[np.ndarray, " fills"]
 
 
+def shares(programs: Sequence[Program]) -> Float64[np.ndarray, " programs"]:
+    """Cumulative share of the rows that are of each motif."""
+    weights = np.array([program.weight for program in programs])
+    return np.cumsum(weights) / weights.sum()
+
+
+def chosen(
+    shares: Float64[np.ndarray, " programs"], uniform: Float64[np.ndarray, " rows"]
+) -> Int64[np.ndarray, " rows"]:
+    """The motif of each row, from a random number each."""
+    found = np.searchsorted(shares, uniform, side="right")
+    return found.clip(max=len(shares) - 1).astype(np.int64)
+
+
+def uniform_rows(
+    key: int, first: int, count: int, draws: int
+) -> Float64[np.ndarray, "count draws"]:
+    """Random numbers of rows; each row owns a fixed stretch of one stream."""
+    steps = -(-draws // 4)  # of Philox's counter, four numbers each
+    stream = np.random.Philox(key=key, counter=first * steps)
+    return np.random.Generator(stream).random((count, 4 * steps))[:, :draws]
+
+
 class Generator:
     """Writes rows after motifs.
 
@@ -57,15 +80,13 @@ class Generator:
         distribution: Float64[np.ndarray, " ids"],
         seed: int,
     ) -> None:
-        self.width, self._seed = width, seed
-        weights = np.array([program.weight for program in programs])
-        self._shares = np.cumsum(weights) / weights.sum()
+        self.width, self._key = width, stable_seed(seed, "rows")
+        self._shares = shares(programs)
         self._writers = [
             _Writer(program, width, distribution, stable_seed(seed, "motif", number))
             for number, program in enumerate(programs)
         ]
-        most = 1 + max(writer.draws for writer in self._writers)
-        self._draws = -(-most // 4) * 4  # whole steps of Philox's counter
+        self._draws = 1 + max(writer.draws for writer in self._writers)
 
     def rows(
         self, first: int, count: int
@@ -79,19 +100,13 @@ class Generator:
         motifs = np.empty(count, np.int64)
         for begin in range(0, count, _AT_ONCE):
             part = slice(begin, min(begin + _AT_ONCE, count))
-            uniform = self._uniform(first + begin, part.stop - part.start)
-            chosen = np.searchsorted(self._shares, uniform[:, 0], side="right")
-            motifs[part] = chosen.clip(max=len(self._writers) - 1)
+            many = part.stop - part.start
+            uniform = uniform_rows(self._key, first + begin, many, self._draws)
+            motifs[part] = chosen(self._shares, uniform[:, 0])
             for number in np.unique(motifs[part]):
                 own = motifs[part] == number
                 tokens[part][own] = self._writers[number].write(uniform[own, 1:])
         return tokens, motifs
-
-    def _uniform(self, first: int, count: int) -> Float64[np.ndarray, "count draws"]:
-        """Random numbers; each row owns a fixed stretch of one stream."""
-        key = stable_seed(self._seed, "rows")
-        stream = np.random.Philox(key=key, counter=first * (self._draws // 4))
-        return np.random.Generator(stream).random((count, self._draws))
 
 
 class _Writer:

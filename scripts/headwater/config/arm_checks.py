@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from headwater.config.arms import NAME_LENGTH, arm_fractions, arm_name
+from headwater.config.arms import FILES, NAME_LENGTH, arm_fractions, arm_name
 from headwater.config.registry import Config, check, entry_check, names
 from headwater.config.target_checks import target_problem
 from headwater.interventions.arms import ACTIONS
@@ -31,10 +31,21 @@ _OWN = {
         "only rows of the kind file have a file; remove this key, or set rows: file",
         "missing; rows of the kind file need a table of rows",
     ),
+    "motifs": (
+        "only generated rows are written after motifs; remove this key, or set "
+        "action: generate and rows: motifs",
+        "",
+    ),
+    "motifs_of": (
+        "only generated rows are written after motifs; remove this key, or set "
+        "action: generate and rows: motifs",
+        "",
+    ),
     "order": ("{kind} rows come in the window's order; remove this key", ""),
     "disjoint": ("{kind} rows are compared with no others; remove this key", ""),
 }
 RESERVED = {BASELINE: "the run without intervention", "bank": "the bank's tables"}
+_OF_ACTIONS = ("at",)
 _FROM_STORE = {*SCORES} - {DEFAULT}
 
 
@@ -60,8 +71,11 @@ def _kind_has_what_it_needs(
             yield Problem((*key, own), needless.format(kind=name))
         elif own in needs and own not in arm:
             yield Problem((*key, own), missing)
-    if kind.scored and "target" in arm:
+    if "target" in takes and "target" in arm:
         yield from target_problem(config, key, arm)
+    if "motifs" in arm and "motifs_of" in arm:
+        text = "names motifs, and so does motifs_of; remove one of the two"
+        yield Problem((*key, "motifs"), text)
     if "loss" in arm.get("strata", ()) and "strata" in takes and not kind.scored:
         text = f"{name} rows have no target, at whose checkpoints a loss is measured"
         yield Problem((*key, "strata"), f"{text}; remove loss")
@@ -110,6 +124,44 @@ def _subsets_are_left_out(
 
 
 @entry_check("arms")
+def _action_goes_with_the_kind(
+    _: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    kind, action = KINDS.get(arm["rows"]), arm["action"]
+    if kind and kind.role != "bank" and action not in kind.colours:
+        wanted = " or ".join(kind.colours)
+        text = f"expected {wanted} for {arm['rows']} rows, found {action}"
+        yield Problem((*key, "action"), text)
+        return
+    takes = ACTIONS[action].keys
+    for own in _OF_ACTIONS:
+        if own in arm and own not in takes:
+            text = f"{action} leaves rows where they are; remove this key"
+            yield Problem((*key, own), text)
+
+
+@entry_check("arms", "window", "training.batch_size")
+def _rows_are_put_into_the_window(
+    config: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    start, end = (config["window"][name] for name in ("start", "end"))
+    if "at" not in arm or "auto" in (start, end):
+        return  # of a window that is to be found, the job that builds the arm says so
+    at, steps = arm["at"], end - start
+    if not start <= at < end:
+        text = f"expected a step of the window, {start} to {end - 1}, found {at}"
+        yield Problem((*key, "at"), text)
+        return
+    for fraction in arm_fractions(arm):
+        if fraction * steps > end - at:
+            text = (
+                f"{fraction} of the window's rows fill {fraction * steps:.1f} steps, "
+                f"but from step {at} to the window's end there are {end - at}"
+            )
+            yield Problem((*key, "fraction"), text)
+
+
+@entry_check("arms")
 def _rows_have_room(_: Config, key: Key, arm: dict[str, Any]) -> Iterator[Problem]:
     action = ACTIONS[arm["action"]]
     for fraction in arm_fractions(arm):
@@ -136,7 +188,8 @@ def _fractions_get_free_names(config: Config) -> Iterator[Problem]:
 def arm_file_problems(config: Mapping[str, Any], base: Path) -> list[Problem]:
     """Files of arms that are not there, or are none."""
     return [
-        Problem(("arms", name, "file"), f"{arm['file']}: {wrong}")
+        Problem(("arms", name, key), f"{arm[key]}: {wrong}")
         for name, arm in config["arms"].items()
-        if "file" in arm and (wrong := stand_in(base / arm["file"]))
+        for key in FILES
+        if key in arm and (wrong := stand_in(base / arm[key]))
     ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from headwater.interventions.rowfile import file_digest
 
+FILES = ("file", "motifs")  # keys that name a file of the user's
 NAME_LENGTH = 64  # as the schema has it
 
 
@@ -39,8 +40,8 @@ def completed_arms(arms: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """
     complete = {}
     for name, arm in arms.items():
-        if "file" in arm:
-            arm = {**arm, "sha256": file_digest(base / arm["file"])}
+        for file in (arm[key] for key in FILES if key in arm):
+            arm = {**arm, "sha256": file_digest(base / file)}
         several = isinstance(arm["fraction"], list)
         for share in arm_fractions(arm):
             own = arm_name(name, share) if several else name

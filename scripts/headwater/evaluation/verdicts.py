@@ -30,7 +30,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from headwater.interventions.kinds import KINDS, score_of
+from headwater.interventions.arms import ACTIONS
+from headwater.interventions.kinds import KINDS, Kind, score_of
+from headwater.interventions.places import place_of
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.scores import DEFAULT
 
@@ -54,7 +56,8 @@ METRICS = {
 }
 CONTROL_METRICS = ("area", "half_way", "probe")  # the others are of the whole model
 PRIMARY = "area"  # the metric whose claims have half of the level
-ACTION_SIGNS = {"remove": -1, "insert": 1, "repeat": 1}  # of the rows' own effect
+# Of the rows' own effect.
+ACTION_SIGNS = {"remove": -1, "insert": 1, "repeat": 1, "generate": 1}
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,17 @@ def controls_of(arm: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     They have its action and size, and rows by chance, rows that may explain what helps
     (or hinders) as its own should, or its kind of rows for the head of another target
     or, if its score is none of the paper's, by the paper's. Rows that were drawn beside
-    those of another score are no control.
+    those of another score are no control. Of rows written afresh, copies of as many
+    random and top rows of the window are controls, too.
     """
     own = arms[arm]
-    sign = KINDS[own["rows"]].sign
+    sign, rivals = KINDS[own["rows"]].sign, KINDS[own["rows"]].rivals
+    actions = own["action"], *ACTIONS[own["action"]].beside
 
     def is_control(other: Mapping[str, Any]) -> bool:
-        if any(other[key] != own[key] for key in ("action", "fraction")):
+        if other["action"] not in actions or other["fraction"] != own["fraction"]:
+            return False
+        if place_of(other) != place_of(own):
             return False
         kind = KINDS[other["rows"]]
         same_target = other.get("target", own.get("target")) == own.get("target")
@@ -108,11 +115,19 @@ def controls_of(arm: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
             if other["rows"] == own["rows"]:
                 return same_target and score_of(other) == DEFAULT
             same_target = same_target and not other.get("disjoint", kind.disjoint)
-        helps = bool(kind.explains) and KINDS[kind.explains].sign == sign
+        if same_target and other["rows"] in rivals:
+            return True
+        helps = _explains(kind, own) and KINDS[kind.explains].sign == sign
         other_head = other["rows"] == own["rows"] and not same_target
         return kind.role == "chance" or (helps and same_target) or other_head
 
     return [name for name, other in arms.items() if is_control(other)]
+
+
+def _explains(control: Kind, judged: Mapping[str, Any]) -> bool:
+    """Whether a control may explain what a judged arm does, written rows by written."""
+    written = KINDS[judged["rows"]].written
+    return bool(control.explains) and KINDS[control.explains].written == written
 
 
 def claims(

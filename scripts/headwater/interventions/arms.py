@@ -5,6 +5,9 @@ An arm is, for every position of the window, the row trained there and its weigh
     remove   the picked rows get weight 0; the divisor of the loss stays
     repeat   the picked rows get weight 2, in place
     insert   random other positions train copies of the picked rows instead of their own
+    generate the same with rows that were written afresh
+
+With `at` they stand one after the other from a step on, and not at random positions.
 """
 
 from collections.abc import Callable
@@ -16,6 +19,7 @@ from headwater.errors import HeadwaterError
 from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.files import ArmRows
 from headwater.interventions.kinds import KINDS
+from headwater.interventions.places import Places
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,18 @@ class Action:
         note: what a figure must add to the label.
         most: of the window's rows, for a reason that the config's check tells.
         reason: why no more.
+        keys: of an arm's own keys, those that it takes.
+        beside: actions whose arms are controls of its own, besides the same.
     """
 
-    change: Callable[[ArmRows, np.random.Generator], None]
+    change: Callable[[ArmRows, Places | None, np.random.Generator], None]
     label: str
     doing: str
     note: str = ""
     most: float = 1.0
     reason: str = ""
+    keys: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def verb(self) -> str:
@@ -44,17 +52,18 @@ class Action:
         return self.doing.split()[0]
 
 
-def _remove(arm: ArmRows, _: np.random.Generator) -> None:
+def _remove(arm: ArmRows, _: Places | None, __: np.random.Generator) -> None:
     arm.weights[arm.picked] = 0.0
 
 
-def _insert(arm: ArmRows, generator: np.random.Generator) -> None:
-    others = np.setdiff1d(arm.rows, arm.picked)
-    replaced = random_rows(others, len(arm.picked), generator)
-    arm.rows[replaced] = generator.permutation(arm.picked)
+def _insert(arm: ArmRows, at: Places | None, generator: np.random.Generator) -> None:
+    if at is None:
+        others = np.setdiff1d(arm.rows, arm.picked)
+        at = random_rows(others, len(arm.picked), generator)
+    arm.rows[at] = generator.permutation(arm.picked)
 
 
-def _repeat(arm: ArmRows, _: np.random.Generator) -> None:
+def _repeat(arm: ArmRows, _: Places | None, __: np.random.Generator) -> None:
     arm.weights[arm.picked] = 2.0
 
 
@@ -67,6 +76,15 @@ ACTIONS = {
         note="Inserted copies stand in place of random other rows",
         most=0.5,
         reason="insert puts each copy in place of another row",
+        keys=("at",),
+    ),
+    "generate": Action(
+        _insert,
+        "insert {rows}",
+        "inserting {rows}",
+        note="Rows written afresh stand in place of others",
+        keys=("at",),
+        beside=("insert",),
     ),
     "repeat": Action(_repeat, "count {rows} twice", "repeating {rows}"),
 }
@@ -112,17 +130,20 @@ def arm_rows(
     picked: Picked,
     total: int,
     generator: np.random.Generator,
+    places: Places | None = None,
 ) -> ArmRows:
     """Turn picked rows into what is trained at every position of the window.
 
     Args:
         action: one of `ACTIONS`.
         picked: row numbers from the window's first row, ascending.
-        generator: chooses the positions that inserted copies replace.
+        total: rows of the window.
+        generator: chooses the positions that rows are put at, and their order.
+        places: the positions, where they are not to be chosen (`places_of`).
     """
     rows = np.arange(total, dtype=np.int64)
     arm = ArmRows(rows, np.ones(total, np.float32), picked)
-    ACTIONS[action].change(arm, generator)
+    ACTIONS[action].change(arm, places, generator)
     return arm
 
 

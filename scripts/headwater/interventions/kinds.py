@@ -16,6 +16,8 @@ from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.matching import matched_rows, strata_rows, subset_rows
 from headwater.interventions.scores import DEFAULT
 
+WRITTEN_KEYS = ("target", "motifs", "motifs_of")  # of arms of rows written afresh
+
 # What arms of a kind are there for: to be compared with chance and with controls; to
 # be chance; to be another explanation of what a judged kind does; to judge scores by.
 Role = Literal["judged", "chance", "control", "bank"]
@@ -35,7 +37,7 @@ class Kind:
         role: what its arms are there for.
         label: its rows in a legend.
         noun: its rows in a sentence, in the plural.
-        colours: of its curves, by action; no two kinds share one.
+        colours: of its curves, by action that it goes with; no two kinds share one.
         width: of its curves, points.
         dashes: of its curves, as matplotlib's line style.
         scored: whether it needs the scores of a target.
@@ -47,6 +49,8 @@ class Kind:
         disjoint: whether it draws rows beside the top ones, where the arm does not say.
         note: what a figure must add to the label.
         explains: of role `control`, the judged kind that it is compared with.
+        written: whether its rows are written afresh, and stand in no window.
+        rivals: judged kinds of the window's rows whose copies are controls of its own.
         sign: of role `judged`, 1 if its rows should help the head, -1 if hinder it.
     """
 
@@ -66,6 +70,8 @@ class Kind:
     disjoint: bool = False
     note: str = ""
     explains: str = ""
+    written: bool = False
+    rivals: tuple[str, ...] = ()
     sign: int = 1
 
 
@@ -92,6 +98,25 @@ def is_compared(arm: Mapping[str, Any]) -> bool:
     """Whether the rows of an arm can be compared with those that its kind explains."""
     kind = KINDS[arm["rows"]]
     return kind.scored and bool(kind.explains)
+
+
+def written(arm: Mapping[str, Any]) -> bool:
+    """Whether an arm's rows are written afresh."""
+    return KINDS[arm["rows"]].written
+
+
+def motifs_of(arm: Mapping[str, Any], experiment: str) -> str | None:
+    """The file of motifs that an arm's rows are written after; None without any.
+
+    Args:
+        experiment: the arm's own.
+    """
+    if not written(arm):
+        return None
+    if "motifs" in arm:
+        return str(arm["motifs"])
+    of = arm.get("motifs_of", experiment)
+    return f"results/{of}/catalysts/{arm['target']}.motifs.json"
 
 
 def _top(facts: RowFacts, count: int, _: Generator) -> Picked:
@@ -125,6 +150,11 @@ def _file(facts: RowFacts, count: int, generator: Generator) -> Picked:
 
 def _random(facts: RowFacts, count: int, generator: Generator) -> Picked:
     return random_rows(np.arange(len(facts.domains)), count, generator)
+
+
+def _written(facts: RowFacts, count: int, _: Generator) -> Picked:
+    """Numbers after the window's last: `ArmRows.rows` tells fresh rows by them."""
+    return len(facts.domains) + np.arange(count)
 
 
 def _domain(facts: RowFacts, count: int, generator: Generator) -> Picked:
@@ -300,5 +330,51 @@ KINDS = {
         width=1.9,
         dashes=(0, (5, 1, 1, 1, 1, 1)),
         explains="top",
+    ),
+    # Fresh rows after the skeletons that the top rows repeat (docs/catalysts.md).
+    "motifs": Kind(
+        _written,
+        "judged",
+        scored=False,
+        written=True,
+        rivals=("top",),
+        keys=WRITTEN_KEYS,
+        required=("target",),
+        label="{share} of rows written after motifs",
+        noun="rows after motifs",
+        colours={"generate": "#d7301f"},
+        width=2.6,
+        dashes="solid",
+    ),
+    # As those, but no slot is filled as it was before: what repeats in the slots is
+    # told from what the skeletons say.
+    "shuffled": Kind(
+        _written,
+        "control",
+        scored=False,
+        written=True,
+        keys=WRITTEN_KEYS,
+        required=("target",),
+        label="{share} of such rows whose slots do not repeat",
+        noun="rows after motifs whose slots do not repeat",
+        colours={"generate": "#0570b0"},
+        width=2.2,
+        dashes=(0, (7, 1.6, 1.4, 1.6)),
+        explains="motifs",
+    ),
+    # Repetition of the same period and nothing else.
+    "records": Kind(
+        _written,
+        "control",
+        scored=False,
+        written=True,
+        keys=WRITTEN_KEYS,
+        required=("target",),
+        label="{share} of random tokens repeated over the motifs' lengths",
+        noun="rows of repeated random tokens",
+        colours={"generate": "#41ab5d"},
+        width=2.2,
+        dashes=(0, (1.4, 1.2)),
+        explains="motifs",
     ),
 }

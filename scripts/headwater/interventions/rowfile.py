@@ -30,6 +30,21 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_digest(path: Path, digest: str) -> None:
+    """Refuse a file of the user's that is not the one that the config was read with.
+
+    Raises:
+        HeadwaterError: names the file.
+    """
+    try:
+        same = file_digest(path) == digest
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not same:
+        text = "changed since the config was read; run the same command again"
+        raise HeadwaterError(f"{path}: {text}")
+
+
 def read_rows(path: Path, rows: range, digest: str) -> Float64[np.ndarray, " rows"]:
     """The score of every row of the window; minus infinity where the file has none.
 
@@ -42,14 +57,11 @@ def read_rows(path: Path, rows: range, digest: str) -> Float64[np.ndarray, " row
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        same = file_digest(path) == digest
     except UnicodeDecodeError as error:
         raise HeadwaterError(f"{path}: not UTF-8; save it in that encoding") from error
     except OSError as error:
         raise unreadable(path, error) from error
-    if not same:
-        text = "changed since the config was read; run the same command again"
-        raise HeadwaterError(f"{path}: {text}")
+    check_digest(path, digest)
     scores = np.full(len(rows), -np.inf)
     for line, row, score in _entries(path, text):
         place = row - rows.start

@@ -8,12 +8,14 @@ import pandas as pd
 
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
-from headwater.interventions.files import read_arm
+from headwater.interventions.files import read_arm, read_fresh
 from headwater.interventions.runs import BASELINE, run_tables
 from headwater.library.places import Places
 from headwater.problems import one_line
 from headwater.suggestions import unknown_name
 from headwater.tables import read_table
+
+FRESH = -1  # in place of the number of a row that was written afresh
 
 
 def arm_and_draw(name: str, draw: int, arms: Config) -> tuple[str, int]:
@@ -38,14 +40,20 @@ def arm_table(path: Path, config: Config, rows: range) -> pd.DataFrame:
     Args:
         rows: global numbers of the window's.
     """
-    arm = read_arm(path, config)
+    arm, fresh = read_arm(path, config), read_fresh(path, config)
     places = np.arange(len(arm.rows))
+    own = arm.rows < len(rows)
+    sources = np.full(len(arm.rows), "", object)
+    if fresh is not None:
+        names = np.array(fresh.sources, object)
+        sources[~own] = names[fresh.origin[arm.rows[~own] - len(rows)]]
     positions = places + rows.start
     return pd.DataFrame(
         {
             "position": positions,
             "step": positions // config["training"]["batch_size"],
-            "row": arm.rows + rows.start,
+            "row": np.where(own, arm.rows + rows.start, FRESH),
+            "source": sources,
             "weight": arm.weights,
             "picked": np.isin(arm.rows, arm.picked),
             "changed": (arm.rows != places) | (arm.weights != 1),

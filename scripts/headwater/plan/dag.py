@@ -15,7 +15,7 @@ from math import prod
 from pathlib import Path
 
 from headwater.interventions.facts import fact_files
-from headwater.interventions.kinds import facts_of, is_compared
+from headwater.interventions.kinds import facts_of, is_compared, motifs_of
 from headwater.interventions.runs import arm_runs
 from headwater.interventions.subsets import (
     bank_runs,
@@ -85,6 +85,14 @@ def _facts(end: str) -> Callable[[Experiment], int]:
     return count
 
 
+def _own_motifs(e: Experiment) -> int:
+    """How many targets' motifs arms wait for, of this experiment."""
+    name = e.config["experiment"]
+    files = {motifs_of(arm, name) for arm in e.config["arms"].values()}
+    own = {f"results/{name}/catalysts/{t}.motifs.json" for t in e.config["targets"]}
+    return len(files & own)
+
+
 ROWS = {
     "fetch_tokenizer": Row(leaves=Output(Range(1e6, 1e7), Range(4, 8))),
     "train_tokenizer": Row(lambda e: work.text(e, TEXT, 1), small(4)),
@@ -135,14 +143,13 @@ ROWS = {
         sizes.row_facts,
         jobs=_facts("gradients.h5"),
     ),
-    "build_arm": Row(leaves=sizes.intervention),
-    **dict.fromkeys(  # only asked for by name
-        (
-            *("measure_features", "describe_catalysts", "compare_targets"),
-            *("compare_removals", "find_motifs"),
-        ),
-        Row(jobs=0),
+    "build_arm": Row(work.building, sizes.intervention),
+    # Asked for by name, but for the motifs that arms of this experiment wait for.
+    **dict.fromkeys(
+        ("describe_catalysts", "compare_targets", "compare_removals"), Row(jobs=0)
     ),
+    "measure_features": Row(jobs=lambda e: e.shards if _own_motifs(e) else 0),
+    "find_motifs": Row(jobs=_own_motifs),
     "retrain_arm": Row(work.arm, sizes.arm, interval="retraining"),
     "evaluate_arm": Row(
         lambda e: work.scoring(e, e.arm_saved * e.draws, e.held_out),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
+from headwater.interventions.kinds import written
 from headwater.models.sections import fitted_units
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range, total
@@ -186,8 +187,16 @@ def token_scores(e: Experiment) -> Output:
 
 
 def intervention(e: Experiment) -> Output:
-    """The row and the weight of every position of the window; how they were picked."""
-    return Output(e.window_rows * ARM_BYTES + SMALL, ONE_FILE + ONE_FILE)
+    """The row and the weight of every position of the window; how they were picked.
+
+    The mean over all arms, with the tokens of those that are written afresh.
+    """
+    arms = e.config["arms"]
+    runs = sum(arm["draws"] for arm in arms.values())
+    share = sum(a["draws"] * a["fraction"] for a in arms.values() if written(a))
+    tokens = e.window_rows * (share / max(1, runs) * e.width * token_bytes(e.config))
+    kept = e.window_rows * ARM_BYTES + tokens * COMPRESSED + SMALL
+    return Output(kept, ONE_FILE + ONE_FILE)
 
 
 def row_facts(e: Experiment) -> Output:

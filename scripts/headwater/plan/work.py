@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
 from headwater.influence import QUANTILES
+from headwater.interventions.kinds import written
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
@@ -31,6 +32,7 @@ LOAD = Range(0.02, 0.3)
 DISK = Range(1e8, 1.5e9)  # bytes a second
 STORE = Range(2e8, 1e9)  # of coded gradients, read and decoded
 TEXT = Range(2e6, 2e7)  # bytes of text tokenised a second; packed bytes ordered
+COMPARED = Range(5e6, 5e7)  # tokens of training rows a second, with fresh rows
 NETWORK = Range(5e6, 2e8)  # bytes a second
 
 ONCE = Range.exactly(1)
@@ -171,6 +173,15 @@ def comparing(e: Experiment) -> Load:
     """Exact scores of a sample, perhaps of one row only."""
     few = e.config["influence"]["fidelity_rows"] * e.points
     return passing(e, Range(min(few, 1), few), e.targets)
+
+
+def building(e: Experiment) -> Load:
+    """The rows of an arm; the mean over arms of comparing fresh ones with all rows."""
+    arms = e.config["arms"].values()
+    fresh = sum(arm["draws"] for arm in arms if written(arm))
+    share = fresh / max(1, sum(arm["draws"] for arm in arms))
+    read = Range.exactly(share * e.rows * e.width).per(COMPARED)
+    return replace(LIGHT, besides=read)
 
 
 def probing(e: Experiment) -> Load:

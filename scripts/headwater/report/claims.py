@@ -47,6 +47,7 @@ def doing(settings: Mapping[str, Any]) -> str:
     text = ACTIONS[settings["action"]].doing.format(rows=rows)
     if score_of(settings) != DEFAULT:
         text += f" by {score_of(settings)}"
+    text += words.origin(settings)
     return text[0].upper() + text[1:]
 
 

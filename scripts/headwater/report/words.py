@@ -101,12 +101,20 @@ def arm_labels(
             label += f" for {arm['target']}"
         if score_of(arm) != DEFAULT:
             label += f" by {score_of(arm)}"
+        label += origin(arm)
         labels[name] = label + (f" ({arm['draws']} draws)" if arm["draws"] > 1 else "")
     often = Counter(labels.values())
     return {
         name: f"{label} [{name}]" if often[label] > 1 else label
         for name, label in labels.items()
     }
+
+
+def origin(arm: Mapping[str, Any]) -> str:
+    """Where the motifs of an arm's fresh rows come from, unless from its own run."""
+    if "motifs_of" in arm:
+        return f" of {arm['motifs_of']}"
+    return " of a file" if "motifs" in arm else ""
 
 
 def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
@@ -119,6 +127,6 @@ def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> st
 
 
 def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
-    domain = domain_of(arm, domains) if "target" in arm else ""
     label, share = KINDS[arm["rows"]].label, percent(arm["fraction"])
+    domain = domain_of(arm, domains) if "{domain}" in label else ""
     return label.format(share=share, domain=domain, alike=alike(alike_of(arm)))

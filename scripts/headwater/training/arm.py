@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def train(spec: Spec, ranks: "Ranks", device: str) -> None:
     """Train the run of a specification in its work folder."""
     from headwater.heads.targets import open_window
-    from headwater.interventions.files import read_arm
+    from headwater.interventions.files import read_arm, read_fresh
     from headwater.training.batches import arm_batches
     from headwater.training.run import Run, recipe_of, shared_work, train_run
 
@@ -37,7 +37,8 @@ def train(spec: Spec, ranks: "Ranks", device: str) -> None:
             device=device,
         )
         recipe = recipe_of(config, settings["divisor"])
-        batches = arm_batches(window, arm, choice.window.start)
+        fresh = read_fresh(spec.path("arm"), config)
+        batches = arm_batches(window, arm, choice.window.start, fresh)
         train_run(run, spec.path("checkpoint"), recipe, batches, config, ranks)
 
 

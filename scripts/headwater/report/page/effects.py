@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from headwater.evaluation.verdicts import FEWEST, TOO_FEW
-from headwater.interventions.kinds import KINDS, alike_of
+from headwater.interventions.kinds import KINDS, alike_of, written
 from headwater.interventions.runs import BASELINE
 from headwater.report import claims, words
 from headwater.report.page.values import rounded
@@ -60,6 +60,7 @@ METRICS = {
 # Other explanations of an effect than the ranking, of which a missing control is named.
 CHANCE = "chance"
 RIVALS = (CHANCE, "domain", "loss", "repetition", "time")
+WRITTEN_RIVALS = (CHANCE, "top", "shuffled", "records")  # of rows written afresh
 NO_CONTROL = "no control"
 
 
@@ -98,7 +99,7 @@ def effects(verdicts: pd.DataFrame, arms: Arms) -> dict[str, Any]:
 
 
 def uncontrolled(verdicts: pd.DataFrame, arms: Arms) -> dict[str, list[str]]:
-    """Of every judged arm, the `RIVALS` that none of its controls tells it from."""
+    """Of every judged arm, the rivals that none of its controls tells it from."""
     found = {}
     for arm, lines in verdicts.groupby("arm", sort=False):
         told = {*alike_of(arms[str(arm)])}
@@ -106,7 +107,8 @@ def uncontrolled(verdicts: pd.DataFrame, arms: Arms) -> dict[str, list[str]]:
             kind = arms[name]["rows"]
             told |= {*alike_of(arms[name]), kind}
             told |= {CHANCE} if KINDS[kind].role == "chance" else set()
-        found[str(arm)] = [rival for rival in RIVALS if rival not in told]
+        rivals = WRITTEN_RIVALS if written(arms[str(arm)]) else RIVALS
+        found[str(arm)] = [rival for rival in rivals if rival not in told]
     return found
 
 
@@ -114,9 +116,12 @@ def uncontrolled_texts(verdicts: pd.DataFrame, arms: Arms) -> Iterator[str]:
     """A sentence for every judged arm that lacks controls."""
     for arm, rivals in uncontrolled(verdicts, arms).items():
         if rivals:
+            like = (
+                "such rows" if written(arms[arm]) else "rows like the top ones in that"
+            )
             yield (
                 f"{arm} has no control for {words.listed(rivals)}: what it does may be "
-                f"what any rows like the top ones in that would do."
+                f"what any {like} would do."
             )
 
 
