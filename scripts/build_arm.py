@@ -23,7 +23,7 @@ from headwater.interventions.facts import RowFacts, read_facts
 from headwater.interventions.files import FreshRows, Match, write_arm, write_match
 from headwater.interventions.kinds import KINDS, alike_of, is_compared, score_of
 from headwater.interventions.matching import achieved
-from headwater.interventions.places import places_of
+from headwater.interventions.places import places_of, taken_from
 from headwater.interventions.rowfile import check_digest, read_rows
 from headwater.interventions.scores import DEFAULT
 from headwater.interventions.subsets import drawn_by
@@ -125,16 +125,19 @@ def main(snakemake):
         )
         generator, kind = np.random.default_rng(seed), KINDS[settings["rows"]]
         count = round(settings["fraction"] * len(window))
-        facts = known_facts(inputs, settings, window, config)
-        picked = pick_rows(settings["rows"], count, facts, generator)
+        whole = known_facts(inputs, settings, window, config)
+        inside = taken_from(settings, len(window))
+        facts = whole.only(inside)
+        own = pick_rows(settings["rows"], count, facts, generator)
+        picked = own + inside.start
         places = places_of(settings, window, count)
         made = arm_rows(settings["action"], picked, len(window), generator, places)
         fresh = None
         if kind.written:
             fresh = written_rows(inputs, settings, window.rows, count, seed, config)
         match = Match(
-            overlap(settings["rows"], picked, facts),
-            achieved(facts, picked) if is_compared(settings) else [],
+            overlap(settings["rows"], own, facts),
+            achieved(facts, own) if is_compared(settings) else [],
         )
         if "order" in settings:
             again = stable_seed(config["seed"], "order", settings["order"])
@@ -143,7 +146,7 @@ def main(snakemake):
         write_match(about, match, picked_identity(config, arm, draw))
         write_arm(rows, made, arm_identity("interventions", config, arm, draw), fresh)
         if fresh is None:
-            tell_picked(arm, settings["action"], picked, facts, len(window))
+            tell_picked(arm, settings["action"], picked, whole, len(window))
         else:
             tell_fresh(arm, fresh)
         if match.facts:

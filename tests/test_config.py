@@ -244,7 +244,8 @@ MISTAKES = [
     ),
     (
         ("arms.random.action", REMOVE),
-        "arms.random.action: missing; expected remove or insert or repeat or generate",
+        "arms.random.action: missing; expected remove or insert or repeat or generate "
+        "or swap",
     ),
     (
         ("arms.Remove-Top", {"action": "remove", "rows": "random", "fraction": 0.1}),

@@ -209,7 +209,7 @@ def test_motifs_are_of_a_file_of_this_run_or_of_another():
         ({"rows": "top"}, "action: expected remove or insert or repeat for top rows,"),
         (
             {"action": "remove", "rows": "top", "at": 3},
-            "at: remove leaves rows where they are; remove this key",
+            "at: only insert and generate put rows at a step; remove this key",
         ),
     ],
 )

@@ -45,7 +45,11 @@ _OWN = {
     "disjoint": ("{kind} rows are compared with no others; remove this key", ""),
 }
 RESERVED = {BASELINE: "the run without intervention", "bank": "the bank's tables"}
-_OF_ACTIONS = ("at",)
+_OF_ACTIONS = {
+    "at": "only insert and generate put rows at a step; remove this key",
+    "from": "only swap moves rows; remove this key, or set action: swap",
+    "to": "only swap moves rows; remove this key, or set action: swap",
+}
 _FROM_STORE = {*SCORES} - {DEFAULT}
 
 
@@ -133,10 +137,12 @@ def _action_goes_with_the_kind(
         text = f"expected {wanted} for {arm['rows']} rows, found {action}"
         yield Problem((*key, "action"), text)
         return
-    takes = ACTIONS[action].keys
-    for own in _OF_ACTIONS:
+    takes, needs = ACTIONS[action].keys, ACTIONS[action].required
+    for own, needless in _OF_ACTIONS.items():
         if own in arm and own not in takes:
-            text = f"{action} leaves rows where they are; remove this key"
+            yield Problem((*key, own), needless)
+        elif own in needs and own not in arm:
+            text = "missing; expected two shares of the window, such as [0, 0.5]"
             yield Problem((*key, own), text)
 
 
@@ -159,6 +165,27 @@ def _rows_are_put_into_the_window(
                 f"but from step {at} to the window's end there are {end - at}"
             )
             yield Problem((*key, "fraction"), text)
+
+
+@entry_check("arms")
+def _rows_are_moved_between_parts(
+    _: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    parts = {own: arm[own] for own in ("from", "to") if own in arm}
+    for own, (low, high) in parts.items():
+        if not low < high:
+            text = f"expected the smaller share first, found {[low, high]}"
+            yield Problem((*key, own), text)
+            return
+        for fraction in arm_fractions(arm):
+            if fraction > high - low:
+                text = f"{fraction} of the window's rows do not fit into {own}"
+                yield Problem((*key, "fraction"), f"{text}, {high - low:g} of them")
+                return
+    if len(parts) == 2 and max(a for a, _ in parts.values()) < min(
+        b for _, b in parts.values()
+    ):
+        yield Problem((*key, "to"), "lies partly in from; give parts that do not meet")
 
 
 @entry_check("arms")

@@ -32,7 +32,7 @@ from jaxtyping import Float, Shaped
 
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS, Kind, score_of
-from headwater.interventions.places import place_of
+from headwater.interventions.places import moves_later, place_of
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.scores import DEFAULT
 
@@ -57,7 +57,7 @@ METRICS = {
 CONTROL_METRICS = ("area", "half_way", "probe")  # the others are of the whole model
 PRIMARY = "area"  # the metric whose claims have half of the level
 # Of the rows' own effect.
-ACTION_SIGNS = {"remove": -1, "insert": 1, "repeat": 1, "generate": 1}
+ACTION_SIGNS = {"remove": -1, "insert": 1, "repeat": 1, "generate": 1, "swap": 1}
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,8 @@ def claims(
         kind = KINDS[settings["rows"]]
         if kind.role == "judged" and settings.get("target", target) == target:
             wanted = ACTION_SIGNS[settings["action"]] * kind.sign
+            if moves_later(settings):  # sooner is what helps
+                wanted = -wanted
             for metric in metrics:
                 direction = METRICS[metric][1] * wanted
                 for control in (BASELINE, *controls_of(arm, arms)):

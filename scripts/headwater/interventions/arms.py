@@ -6,8 +6,10 @@ An arm is, for every position of the window, the row trained there and its weigh
     repeat   the picked rows get weight 2, in place
     insert   random other positions train copies of the picked rows instead of their own
     generate the same with rows that were written afresh
+    swap     the picked rows, all of one part of the window, change places with random
+             rows of another part; every row is trained once
 
-With `at` they stand one after the other from a step on, and not at random positions.
+With `at` inserted and generated rows stand one after the other from a step on.
 """
 
 from collections.abc import Callable
@@ -34,6 +36,7 @@ class Action:
         most: of the window's rows, for a reason that the config's check tells.
         reason: why no more.
         keys: of an arm's own keys, those that it takes.
+        required: those of them that it cannot do without.
         beside: actions whose arms are controls of its own, besides the same.
     """
 
@@ -44,6 +47,7 @@ class Action:
     most: float = 1.0
     reason: str = ""
     keys: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
     @property
@@ -67,6 +71,13 @@ def _repeat(arm: ArmRows, _: Places | None, __: np.random.Generator) -> None:
     arm.weights[arm.picked] = 2.0
 
 
+def _swap(arm: ArmRows, to: Places | None, generator: np.random.Generator) -> None:
+    assert to is not None, "the config check requires a part of the window for this"
+    others = random_rows(to, len(arm.picked), generator)
+    moved = generator.permutation(arm.picked)
+    arm.rows[others], arm.rows[moved] = moved, others
+
+
 ACTIONS = {
     "remove": Action(_remove, "remove {rows}", "removing {rows}"),
     "insert": Action(
@@ -85,6 +96,14 @@ ACTIONS = {
         note="Rows written afresh stand in place of others",
         keys=("at",),
         beside=("insert",),
+    ),
+    "swap": Action(
+        _swap,
+        "move {rows}",
+        "moving {rows}",
+        note="Moved rows change places with random rows: all are trained on once",
+        keys=("from", "to"),
+        required=("from", "to"),
     ),
     "repeat": Action(_repeat, "count {rows} twice", "repeating {rows}"),
 }
@@ -139,7 +158,8 @@ def arm_rows(
         picked: row numbers from the window's first row, ascending.
         total: rows of the window.
         generator: chooses the positions that rows are put at, and their order.
-        places: the positions, where they are not to be chosen (`places_of`).
+        places: the positions, where they are not to be chosen, or those of a part of
+            the window that they are chosen of (`places_of`).
     """
     rows = np.arange(total, dtype=np.int64)
     arm = ArmRows(rows, np.ones(total, np.float32), picked)

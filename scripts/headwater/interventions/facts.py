@@ -15,7 +15,7 @@ Besides, every score of `scores`, under its name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,12 @@ class RowFacts:
     names: Sequence[str] = ()
     alike: Sequence[str] = ()
     disjoint: bool = False
+
+    def only(self, rows: range) -> "RowFacts":
+        """The facts of a part of the window alone."""
+        part = slice(rows.start, rows.stop)
+        numbers = {name: values[part] for name, values in self.numbers.items()}
+        return replace(self, domains=self.domains[part], numbers=numbers)
 
     def ranking(self, fact: str = "score") -> Int[np.ndarray, " rows"]:
         """All rows from the highest number to the lowest, ties in their order."""

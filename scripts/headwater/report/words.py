@@ -111,10 +111,18 @@ def arm_labels(
 
 
 def origin(arm: Mapping[str, Any]) -> str:
-    """Where the motifs of an arm's fresh rows come from, unless from its own run."""
+    """What a label must add: whose motifs, unless the run's own; which places."""
+    text = ""
     if "motifs_of" in arm:
-        return f" of {arm['motifs_of']}"
-    return " of a file" if "motifs" in arm else ""
+        text = f" of {arm['motifs_of']}"
+    elif "motifs" in arm:
+        text = " of a file"
+    if "at" in arm:
+        text += f" from step {arm['at']:,} on"
+    if "from" in arm and "to" in arm:
+        ends = (f"{100 * share:g}" for share in (*arm["from"], *arm["to"]))
+        text += " from {} to {} % of the window into {} to {} %".format(*ends)
+    return text
 
 
 def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
