@@ -116,7 +116,8 @@ def measure(browser: Browser, file: Path) -> dict[str, float]:
     found[f"of {len(frames)} frames, slower than 50"] = sum(
         frame > SLOW_FRAME for frame in frames
     )
-    assert page.said == page.asked == []
+    assert page.said == []
+    assert all(address.startswith(f"{page.folder}/data/") for address in page.asked)
     page.page.context.close()
     return found
 
@@ -135,9 +136,13 @@ def made(rows: int, folder: Path) -> Path:
     steps = rows // BATCH
     began = time.perf_counter()
     run = run_of(rows="all", steps=steps, length=LENGTH, texts=texts)
-    path = folder / f"{rows:,} rows.html"
-    path.write_text(build(run).html, encoding="utf-8")
-    print(f"made {path.name} in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+    page = build(run)
+    path = folder / f"{rows:,}" / "index.html"
+    (path.parent / "data").mkdir(parents=True)
+    path.write_text(page.html, encoding="utf-8")
+    for name, text in page.chunks.files().items():
+        (path.parent / "data" / name).write_text(text, encoding="ascii")
+    print(f"made {rows:,} rows in {time.perf_counter() - began:.0f} s", file=sys.stderr)
     return path
 
 
@@ -160,7 +165,10 @@ def main() -> None:
 
 def report(file: Path, rounds: list[dict[str, Any]]) -> None:
     """One page's numbers, as a table."""
-    print(f"\n{file.name}: {file.stat().st_size / 1e6:.1f} MB\n")
+    beside = sum(one.stat().st_size for one in (file.parent / "data").glob("*.js"))
+    size = f"{file.stat().st_size / 1e6:.1f} MB"
+    size += f" and {beside / 1e6:.1f} MB beside it" if beside else ""
+    print(f"\n{file.parent.name}/{file.name}: {size}\n")
     print("| what | median | lowest | highest |\n| --- | --- | --- | --- |")
     for name in rounds[0]:
         values = [one[name] for one in rounds]

@@ -44,6 +44,11 @@ class Watched:
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
+    @property
+    def folder(self) -> str:
+        """The address of what the file stands in."""
+        return self.address.rpartition("/")[0]
+
     def load(self, view: str = "", wait: str = "") -> "Watched":
         """Load the file anew at a view such as `#rows?s=loss`."""
         self.page.goto("about:blank")  # else only the hash would change

@@ -38,7 +38,6 @@ def study_page(study: Study, verdicts: pd.DataFrame, results: Path) -> str:
     return render(
         "study.html",
         report,
-        [],
         sections=SECTIONS if judged else NOT_JUDGED,
         claims=list(_told(study, verdicts)) if judged else [],
         members=list(_members(study)),

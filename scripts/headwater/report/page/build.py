@@ -11,6 +11,7 @@ from headwater.report import sentences
 from headwater.report.page.answer import answer
 from headwater.report.page.causal import match_table, same_probe
 from headwater.report.page.census import heads_of, metrics_of
+from headwater.report.page.chunks import MOST, Chunks, chunks
 from headwater.report.page.document import Document, document
 from headwater.report.page.effects import few_seeds
 from headwater.report.page.enrichment import SAMPLES
@@ -19,7 +20,7 @@ from headwater.report.page.render import render
 from headwater.report.page.rows import Shown
 from headwater.report.page.static_rows import plain_rows
 from headwater.report.page.tips import repetition_sentence, tips_sentence
-from headwater.report.page.values import rounded
+from headwater.report.page.values import rounded, script_json
 from headwater.report.tables import published_table
 
 SECTIONS = {
@@ -50,13 +51,19 @@ class Page:
     html: str
     document: Document
     shown: Shown
+    chunks: Chunks
 
 
-def build(run: Inputs) -> Page:
-    """The page of one run."""
+def build(run: Inputs, most: int = MOST) -> Page:
+    """The page of one run.
+
+    Args:
+        most: bytes of data in the page itself; what is more stands beside it.
+    """
     shown = Shown.of(run)
     found = document(run, shown)
-    return Page(_html(run, shown, found), found, shown)
+    parts = chunks(found.columns, script_json(found.report), most)
+    return Page(_html(run, shown, found, parts), found, shown, parts)
 
 
 def sections_of(run: Inputs) -> list[tuple[str, str]]:
@@ -67,12 +74,12 @@ def sections_of(run: Inputs) -> list[tuple[str, str]]:
     return [(name, title) for name, title in SECTIONS.items() if name not in missing]
 
 
-def _html(run: Inputs, shown: Shown, found: Document) -> str:
+def _html(run: Inputs, shown: Shown, found: Document, parts: Chunks) -> str:
     report = found.report
     return render(
         "report.html",
         report,
-        found.columns,
+        parts,
         sections=sections_of(run),
         answer=answer(run),
         verdicts_file="data/verdicts.tsv",

@@ -22,6 +22,7 @@ def write_data(folder: Path, run: Inputs, page: Page) -> None:
                  token), score and rank by target, input_ids, text
     config.yaml  the config as run
     scores.tsv   every row of the window; and the other tables of the page
+    tokens.js    and others, of a page that is too large: see `chunks`
     """
     with publish_folder(folder, {"stage": "report"}) as part:
         for old in part.iterdir():  # of a run that was killed
@@ -29,6 +30,8 @@ def write_data(folder: Path, run: Inputs, page: Page) -> None:
         for name, table in _tables(run, page):
             (part / f"{name}.tsv").write_text(table_text(table), encoding="utf-8")
         (part / CONFIG).write_text(page.document.run["config"], encoding="utf-8")
+        for name, text in page.chunks.files().items():
+            (part / name).write_text(text, encoding="ascii")
         with (part / ROWS).open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{json.dumps(line)}\n" for line in _rows(run, page))
 

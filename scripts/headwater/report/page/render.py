@@ -13,9 +13,10 @@ from markupsafe import Markup
 from headwater.evaluation.verdicts import FAILS, HOLDS, TOO_FEW
 from headwater.influence.ranking import three_digits
 from headwater.report import TEMPLATES
+from headwater.report.page.chunks import FOLDER, Chunks, file_of
 from headwater.report.page.effects import NO_CONTROL
 from headwater.report.page.glossary import GLOSSARY
-from headwater.report.page.values import Column, script_json
+from headwater.report.page.values import script_json
 from headwater.report.visible import plain, visible
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
@@ -24,21 +25,26 @@ MARKS = {HOLDS: "yes", FAILS: "no", TOO_FEW: "unclear", NO_CONTROL: "none"}
 
 
 def render(
-    template: str, report: Mapping[str, Any], columns: list[Column], **values: Any
+    template: str,
+    report: Mapping[str, Any],
+    columns: Chunks | None = None,
+    **values: Any,
 ) -> str:
     """A whole page.
 
     Args:
         template: in `report/templates`.
         report: what the script reads.
+        columns: of the rows, in the page and beside it.
         values: what the template names besides.
 
     Raises:
         ValueError: the script or the style could end its own element.
     """
     script, style = (_inline(name) for name in (SCRIPT, STYLE))
+    beside = f" 'nonce-{columns.key}'" if columns and columns.beside else ""
     policy = (
-        f"default-src 'none'; script-src '{content_hash(script)}'; "
+        f"default-src 'none'; script-src '{content_hash(script)}'{beside}; "
         f"style-src '{content_hash(style)}'; img-src data:; worker-src blob:; "
         "base-uri 'none'; form-action 'none'"
     )
@@ -48,12 +54,15 @@ def render(
         .render(
             report=report,
             json=Markup(script_json(report)),
-            columns=columns,
+            columns=columns.inside if columns else [],
+            beside=columns.beside if columns else [],
+            key=columns.key if columns else "",
             policy=policy,
             style=Markup(style),
             script=Markup(script),
             marks=MARKS,
             glossary=GLOSSARY,
+            folder=FOLDER,
             **values,
         )
     )
@@ -91,6 +100,7 @@ def _environment() -> Environment:
         signed=signed,
         percent=percent,
         correlation=correlation,
+        file_of=file_of,
     )
     return environment
 

@@ -157,7 +157,7 @@ def _offsets(run: Inputs, numbers: np.ndarray) -> np.ndarray:
 
 
 def row_columns(shown: Shown) -> Iterator[Column]:
-    """All columns of the rows, the small ones first."""
+    """All columns of the rows: what lists show, what is searched, then parts."""
     run, numbers = shown.run, shown.numbers
     wide = "u16" if _none(shown) < SMALL_IDS else "u32"
     yield Column.of("row", "u32", numbers + run.window.first)
@@ -171,11 +171,15 @@ def row_columns(shown: Shown) -> Iterator[Column]:
     yield Column.of("offset", "u16", shown.offsets)
     yield from _document_columns(shown)
     yield Column.of("tokens", wide, shown.tokens)
+    yield from _span_columns(shown)
     for place, ranking in enumerate(run.rankings):
         parts, scale = shown.parts(ranking)
         yield Column.of(f"parts_{place}", "i8", parts)
         yield Column.of(f"scale_{place}", "f32", scale)
         yield Column.of(f"written_{place}", wide, shown.written(ranking))
+
+
+def _span_columns(shown: Shown) -> Iterator[Column]:
     found = shown.repeated
     yield Column.of("span_offsets", "u32", found.offsets)
     yield Column.of("span_start", "u16", found.start)

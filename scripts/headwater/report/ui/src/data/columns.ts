@@ -1,5 +1,6 @@
 /** The page's columns: decoded when first asked for, and once. */
 import { fromBase64, gunzip } from "./base64.ts";
+import { textBeside } from "./beside.ts";
 
 export type Values = Uint8Array | Uint16Array | Uint32Array | Int8Array | Float32Array;
 
@@ -42,6 +43,7 @@ export function column<T extends Values = Values>(name: string): Promise<Column<
 async function read(name: string): Promise<Column | null> {
   const element = document.getElementById(`col-${name}`);
   if (!element) return null;
-  const { type = "", shape = "" } = element.dataset;
-  return decode(type, shape, element.textContent ?? "");
+  const { type = "", shape = "", file, key = "" } = element.dataset;
+  const text = file ? await textBeside(name, file, key) : element.textContent;
+  return text === null ? null : decode(type, shape, text);
 }

@@ -1,5 +1,6 @@
 /** The browser of rows. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { missing } from "../data/beside.ts";
 import { plain } from "../text/visible.ts";
 import { Choice, Select, Switch } from "../view/controls.tsx";
 import { useChoice, useStore, useSwitch } from "../view/state.ts";
@@ -58,6 +59,7 @@ export function Browser({ model }: { model: Model }) {
         <Filters model={model} choices={choices} counts={counts} />
       </details>
       <Status {...{ model, choices, shares }} left={shown.length} searching={search.busy} />
+      <Missing />
       <Heads choices={choices} most={most} />
       {shown.length > 0 ? (
         <List
@@ -84,6 +86,17 @@ export function Browser({ model }: { model: Model }) {
       </div>
       <Help open={helping} onClose={() => help(false)} />
     </div>
+  );
+}
+
+/** What stands beside the page and is not there, or cannot be read. */
+function Missing() {
+  const files = useStore(missing);
+  if (!files.length) return null;
+  return (
+    <p class="refused" role="status" data-testid="missing">
+      This page is not whole: {files.join("; ")}. Keep its folder data/ beside it.
+    </p>
   );
 }
 

@@ -59,9 +59,9 @@ export class Search {
   }
 
   private findHere(query: Query): Found | null {
-    if (query.regex) return { refused: "Expressions need a worker, which this browser refuses here." };
     const load = this.load();
-    if (!load) return null;
+    if (!load) return { refused: "The rows' tokens are not here, so that there is nothing to search." };
+    if (query.regex) return { refused: "Expressions need a worker, which this browser refuses here." };
     this.here ??= new Searcher(load);
     const answer = this.here.find(query, () => undefined);
     return answer.kind === "found" ? answer : null;
