@@ -39,6 +39,7 @@ class _TokenLosses(torch.autograd.Function):
     ) -> Tensor:
         losses = torch.empty(len(hidden), dtype=hidden.dtype, device=hidden.device)
         slopes = torch.empty_like(hidden)
+        chosen_labels = torch.empty(len(hidden), dtype=torch.long, device=hidden.device)
         for part, probability in _probabilities(hidden, unembedding):
             own = labels(part, probability)
             chosen = probability.gather(1, own[:, None])[:, 0]
@@ -46,14 +47,25 @@ class _TokenLosses(torch.autograd.Function):
             if ctx.needs_input_grad[0]:
                 torch.mm(probability, unembedding, out=slopes[part])
                 slopes[part] -= unembedding[own]
-        ctx.save_for_backward(slopes)
+            chosen_labels[part] = own
+        ctx.save_for_backward(slopes, hidden, unembedding, chosen_labels)
         return losses
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (slopes,) = ctx.saved_tensors
-        return grads[0][:, None] * slopes, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        slopes, hidden, unembedding, labels = ctx.saved_tensors
+        gradient = None
+        if ctx.needs_input_grad[1]:
+            gradient = torch.zeros_like(unembedding)
+            for part, probability in _probabilities(hidden, unembedding):
+                own = labels[part, None]
+                probability.scatter_add_(
+                    1, own, -torch.ones_like(own, dtype=hidden.dtype)
+                )
+                probability *= grads[0][part, None]
+                gradient.addmm_(probability.T, hidden[part])
+        return grads[0][:, None] * slopes, gradient, None
 
 
 def _probabilities(

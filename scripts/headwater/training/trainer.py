@@ -72,18 +72,34 @@ def train(
     ranks = ranks or Ranks()
     for step in steps:
         rows, weights = batch(step)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate(step)
         optimizer.zero_grad(set_to_none=True)
         share = ranks.share(len(rows))
         loss = add_gradient(model, recipe, rows, weights, scaler, share)
         loss = ranks.add_up(model, loss)
-        scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
-        scaler.step(optimizer)
-        scaler.update()
+        update(model, optimizer, recipe, step, scaler)
         if after(step + 1, float(loss)):
             break
+
+
+def update(
+    model: Model,
+    optimizer: torch.optim.AdamW,
+    recipe: Recipe,
+    step: int,
+    scaler: torch.amp.GradScaler,
+) -> Float[Tensor, ""]:
+    """Clip the parameters' gradient and make the update that leads from `step` on.
+
+    Returns:
+        Norm of the gradient before it was clipped.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.rate(step)
+    scaler.unscale_(optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
+    scaler.step(optimizer)
+    scaler.update()
+    return norm
 
 
 def add_gradient(

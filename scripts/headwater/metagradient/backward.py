@@ -1,0 +1,131 @@
+"""The way back through the window, segment by segment, for several targets at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from headwater.metagradient.adamw import Adjoint, Vector, before
+from headwater.metagradient.metric import Metric
+from headwater.metagradient.products import curvature
+from headwater.metagradient.replay import Replay, Step
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """How far the way back is, and what it has found.
+
+    Attributes:
+        adjoint: of the state that is reached.
+        scores: dF / d weight of every row of the window; 0 where not yet known.
+        losses: of every row when it was trained on, nats a token.
+        norms: of the adjoint of the weights, before every step of the window and at its
+            end.
+        jumps: by how much each step multiplied that norm on the way back.
+        values: F at every step at which it is measured.
+    """
+
+    adjoint: Adjoint
+    scores: Float[Tensor, "targets rows"]
+    losses: Float[Tensor, " rows"]
+    norms: Float[Tensor, "targets states"]
+    jumps: Float[Tensor, "targets steps"]
+    values: Float[Tensor, "targets measured"]
+
+    @staticmethod
+    def begin(
+        like: Vector, targets: int, steps: int, batch_size: int, measured: int
+    ) -> "WayBack":
+        """At the window's end, with nothing found."""
+        empty = partial(like.new_zeros, dtype=torch.float64)
+        return WayBack(
+            Adjoint.zeros(targets, like),
+            like.new_zeros(targets, steps * batch_size),
+            like.new_zeros(steps * batch_size),
+            empty(targets, steps + 1),
+            empty(targets, steps),
+            empty(targets, measured),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it, by name."""
+        own = {k: v for k, v in vars(self).items() if k != "adjoint"}
+        return {**own, **{f"adjoint.{k}": v for k, v in vars(self.adjoint).items()}}
+
+    @staticmethod
+    def of(tensors: dict[str, Tensor]) -> "WayBack":
+        """The same from `tensors`."""
+        own = {k: v for k, v in tensors.items() if "." not in k}
+        names = ("weights", "first", "second")
+        return WayBack(Adjoint(*(tensors[f"adjoint.{k}"] for k in names)), **own)
+
+
+class Backward:
+    """Goes back through segments.
+
+    Args:
+        replay: the training.
+        metrics: F of every target.
+        steps: of the window.
+        measured: the steps after which F is measured, ascending.
+    """
+
+    def __init__(
+        self,
+        replay: Replay,
+        metrics: Sequence[Metric],
+        steps: range,
+        measured: Sequence[int],
+    ) -> None:
+        self._replay, self._metrics = replay, metrics
+        self._steps, self._measured = steps, list(measured)
+        self._decay = replay.decay
+
+    def through(self, steps: Sequence[Step], end: Vector, way: WayBack) -> WayBack:
+        """The way back before some steps, given that after them.
+
+        Args:
+            steps: of a segment, ascending.
+            end: the weights after the last.
+            way: its arrays are changed in place.
+        """
+        adjoint, weights = way.adjoint, end
+        for step in reversed(steps):
+            self._measure(step.number + 1, weights, adjoint, way)
+            adjoint = self._back(step, adjoint, way)
+            weights = step.weights
+        return WayBack(**{**vars(way), "adjoint": adjoint})
+
+    def _measure(
+        self, reached: int, weights: Vector, adjoint: Adjoint, way: WayBack
+    ) -> None:
+        if reached in self._measured:
+            place = self._measured.index(reached)
+            self._replay.put_weights(weights)
+            for target, metric in enumerate(self._metrics):
+                found = metric.value_and_gradient(self._replay.model)
+                way.values[target, place] = found[0]
+                adjoint.weights[target] += found[1] / len(self._measured)
+        norms = adjoint.weights.double().norm(dim=1)
+        way.norms[:, reached - self._steps.start] = norms
+
+    def _back(self, step: Step, after: Adjoint, way: WayBack) -> Adjoint:
+        model, recipe = self._replay.model, self._replay.recipe
+        place = step.number - self._steps.start
+        rows, weights = self._replay.batch(step.number)
+        part = slice(place * len(rows), (place + 1) * len(rows))
+        u, adjoint = before(after, step.update, recipe, self._decay)
+        self._replay.put_weights(step.weights)
+        for target in range(len(self._metrics)):
+            found = curvature(model, recipe, rows, weights, u[target])
+            adjoint.weights[target] += found.product
+            weights = weights.to(found.slopes)
+            way.scores[target, part] = found.scores(weights, recipe.divisor)
+            way.losses[part] = found.losses
+        norms = adjoint.weights.double().norm(dim=1)
+        way.norms[:, place] = norms
+        way.jumps[:, place] = norms / way.norms[:, place + 1].clamp(min=1e-300)
+        return adjoint
