@@ -45,6 +45,7 @@ rule write_report:
         specificity="<results>/evaluation/specificity.tsv" if CLAIMED else [],
         verdicts="<results>/report/verdicts.tsv" if CLAIMED else [],
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        packed=[] if ROWS else PACKED,
         tokenizer="<results>/corpus/tokenizer",
         published=START,
         templates=PAGE_FILES,

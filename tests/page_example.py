@@ -69,7 +69,11 @@ class FakeRows:
     def spans(self, row: int) -> list[Any]:
         lines = self.table[self.begins[row] : self.begins[row + 1]]
         return [
-            SimpleNamespace(place=f"{self.sources[line[0]]}, line {line[1]}")
+            SimpleNamespace(
+                place=f"{self.sources[line[0]]}, line {line[1]}",
+                source=self.sources[line[0]],
+                line=int(line[1]),
+            )
             for line in lines
         ]
 

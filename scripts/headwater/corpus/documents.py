@@ -29,6 +29,9 @@ else:
 LONGEST_LINE = 1 << 27  # bytes; so that a document fits into a job's memory many times
 BARREN_LINES, BARREN_BYTES = 1 << 20, 1 << 30
 
+TITLE_KEYS = ("title", "url")
+LONGEST_TITLE = 200  # characters
+
 _BLOCK_BYTES = 1 << 17
 _BUFFER_BYTES = 1 << 16  # of decompressed text
 # Shards made with `zstd --long` need a larger window than the default.
@@ -40,11 +43,15 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Document:
-    """One document: its line number (from 1), text (no lone surrogates) and domain."""
+    """One document: its line number (from 1), text (no lone surrogates) and domain.
+
+    The title is empty where the line has none, see `title_of`.
+    """
 
     line: int
     text: str
     domain: str
+    title: str = ""
 
 
 @dataclass
@@ -113,7 +120,7 @@ class DocumentReader:
 
     def _document(self, number: int, line: bytes) -> Document | None:
         try:
-            text, domain = _parse(line)
+            text, domain, title = _parse(line)
         except _BadLineError as bad:
             if self.on_bad_line == "skip":
                 self.tally.skipped[bad.reason] += 1
@@ -125,8 +132,9 @@ class DocumentReader:
         if b"\\u" in line:  # raw UTF-8 cannot hold a surrogate, only an escape can
             text, replaced = _LONE_SURROGATE.subn("\ufffd", text)
             domain = _LONE_SURROGATE.sub("\ufffd", domain)
+            title = _LONE_SURROGATE.sub("\ufffd", title)
             self.tally.lone_surrogates += replaced
-        return Document(number, text, domain)
+        return Document(number, text, domain, title)
 
     def _lines(self) -> Iterator[bytes]:
         """The lines, which end with a newline only; blank ones too, to keep count."""
@@ -225,8 +233,8 @@ class _BadLineError(Exception):
         self.reason = reason
 
 
-def _parse(line: bytes) -> tuple[str, str]:
-    """Text and domain of a line.
+def _parse(line: bytes) -> tuple[str, str, str]:
+    """Text, domain and title of a line.
 
     Raises:
         _BadLineError: the line is not UTF-8, not JSON, or has no text, or its label is
@@ -247,11 +255,27 @@ def _parse(line: bytes) -> tuple[str, str]:
     meta = value.get("meta")
     name = meta.get("pile_set_name") if isinstance(meta, dict) else None
     if not isinstance(name, str) or not name.strip():
-        return value["text"], NO_LABEL
+        return value["text"], NO_LABEL, title_of(value)
     if name == NO_LABEL:
         detail = f"{NO_LABEL!r} stands for documents without a label"
         raise _BadLineError('"pile_set_name" is a reserved name', detail)
-    return value["text"], name
+    return value["text"], name, title_of(value)
+
+
+def title_of(value: Mapping[str, Any]) -> str:
+    """The title of a line's document, on one line; empty where it has none.
+
+    The first of `TITLE_KEYS` that has words, in the line itself, its `meta` or its
+    `metadata`.
+    """
+    metas = [value.get(name) for name in ("meta", "metadata")]
+    places = [value, *(meta for meta in metas if isinstance(meta, dict))]
+    for key in TITLE_KEYS:
+        for place in places:
+            title = place.get(key)
+            if isinstance(title, str) and (words := " ".join(title.split())):
+                return words[:LONGEST_TITLE]
+    return ""
 
 
 def _kind(value: Any) -> str:

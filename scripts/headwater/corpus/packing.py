@@ -15,6 +15,7 @@ from headwater.corpus.documents import Document, DocumentReader, Tally
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.packer import Packer
 from headwater.corpus.rowstore import TOKEN_COUNTS, RowWriter, token_dtype
+from headwater.corpus.titles import TitleWriter
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.progress import Progress
@@ -38,8 +39,8 @@ def pack_source(
 ) -> None:
     """Write the packed store of one source.
 
-    It holds groups `train` and `held_out`, and `token_counts` of the training
-    documents, int64 [vocabulary].
+    It holds groups `train` and `held_out`, `token_counts` of the training documents,
+    int64 [vocabulary], and the documents' titles (`titles`).
 
     Raises:
         HeadwaterError: a bad file (see `documents`), or too many domains.
@@ -51,9 +52,11 @@ def pack_source(
         train, held_out = (_Split(root, name, encoder, width, apart) for name in SPLITS)
         reader = DocumentReader(path, config["corpus"]["on_bad_line"])
         domains: dict[str, int] = {}
+        titles = TitleWriter()
         for document in _with_progress(reader, source):
             domain = domains.setdefault(document.domain, len(domains))
             _check_domains(len(domains), path, document.line)
+            titles.add(document.line, document.title)
             kept_apart = all_held_out or is_held_out(source, document.line, config)
             (held_out if kept_apart else train).add(document, domain)
         root.attrs.update(
@@ -67,6 +70,7 @@ def pack_source(
             },
         )
         stores.write_array(root, TOKEN_COUNTS, train.packer.token_counts)
+        titles.write(root)
     _report(source, reader.tally)
 
 

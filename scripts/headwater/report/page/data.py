@@ -93,8 +93,7 @@ def _rows(run: Inputs, page: Page) -> Iterator[dict[str, object]]:
             "step": int(run.window.step_of(np.array([number]))[0]),
             "domain": names[run.window.domains()[number]],
             "documents": [
-                {"file": documents[i]["file"], "line": documents[i]["line"]}
-                | dict(zip(("start", "stop", "token"), span, strict=True))
+                documents[i] | dict(zip(("start", "stop", "token"), span, strict=True))
                 for i, span in zip(index[own], spans[own, 2:5].tolist(), strict=True)
             ],
             "loss": float(run.losses[number]) / run.length,

@@ -75,6 +75,7 @@ class Inputs:
         heads: `heads/scores.tsv`.
         sample: `influence/fidelity.rows.tsv`.
         tests: None in a run without arms.
+        packed: packed text by source, which knows the titles of documents.
         tables: by name, those of `NAMED` that the run has.
         results: the experiment's folder.
     """
@@ -92,6 +93,7 @@ class Inputs:
     published: list[Path]
     results: Path
     tests: Tests | None = None
+    packed: Mapping[str, Path] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
@@ -157,6 +159,7 @@ def read_inputs(files: Any, config: Config, results: Path) -> Inputs:
         published=[Path(path) for path in files.published],
         results=results,
         tests=_tests(files, config) if files.verdicts else None,
+        packed={Path(path).stem: Path(path) for path in files.packed},
         tables={n: _named(p) for n, p in named.items() if p},
     )
 

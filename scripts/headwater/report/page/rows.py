@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from headwater.corpus.rowstore import LINE, SOURCE, START, STOP, TOKEN, ragged_indices
+from headwater.corpus.titles import read_titles
 from headwater.influence.files import TokenTable
 from headwater.report.page.inputs import Inputs, Ranking
 from headwater.report.page.spans import Repeats, repeats
@@ -91,6 +92,18 @@ class Shown:
     def document_index(self) -> Int64[np.ndarray, " spans"]:
         """Of every span of `documents`, the place of its document in the list."""
         return self.distinct[1]
+
+    @cached_property
+    def titles(self) -> dict[tuple[int, int], str]:
+        """Titles of the documents that have one, by source and line."""
+        documents = self.distinct[0]
+        found: dict[tuple[int, int], str] = {}
+        for source, name in enumerate(self.run.window.rows.sources):
+            lines = documents[documents[:, 0] == source, 1]
+            if name in self.run.packed and len(lines):
+                own = read_titles(self.run.packed[name], lines, self.run.config)
+                found |= {(source, line): title for line, title in own.items()}
+        return found
 
     @cached_property
     def repeated(self) -> Repeats:
@@ -201,6 +214,6 @@ def document_list(shown: Shown) -> list[dict[str, object]]:
     rows = shown.run.window.rows
     names = [rows.file_of(source) for source in rows.sources]
     return [
-        {"file": names[source], "line": line, "title": None}
+        {"file": names[source], "line": line, "title": shown.titles.get((source, line))}
         for source, line in shown.distinct[0].tolist()
     ]

@@ -1,5 +1,6 @@
 """The first rows of every target as plain text, for readers without JavaScript."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ class PlainRow:
 
     Attributes:
         loss: nats a token.
-        places: where its documents are to be found.
+        places: where its documents are to be found, and their titles.
         strongest: its tokens with the largest parts of the score, and these.
         pushed_in: texts of tokens, see `gradients.writes`; `pushed_out` likewise.
     """
@@ -66,10 +67,17 @@ def _row(shown: Shown, ranking: Ranking, place: int) -> PlainRow:
         domain=run.window.rows.domain_names[run.window.domains()[number]],
         score=float(ranking.scores[number]),
         loss=float(run.losses[number] / run.length),
-        places=[span.place for span in run.window.rows.spans(row)],
+        places=list(_places(shown, row)),
         text=run.encoder.decode_many([tokens])[0],
         **found,
     )
+
+
+def _places(shown: Shown, row: int) -> Iterator[str]:
+    rows = shown.run.window.rows
+    for span in rows.spans(row):
+        title = shown.titles.get((rows.sources.index(span.source), span.line))
+        yield f"{span.place}: {title}" if title else span.place
 
 
 def _text(shown: Shown, token: int) -> str:

@@ -92,6 +92,8 @@ test("rows of documents are found by file and line exactly, by parts of names, w
   assert.deepEqual(found("a.json"), [1, 1, 1]);
   assert.deepEqual(found("heads"), [0, 1, 0]);
   assert.deepEqual(found("b.jsonl:1 On Heads"), [0, 1, 0]);
+  sources[1].title = "Chapter:71";
+  for (const text of ["chapter:71", "b.jsonl:1 Chapter:71"]) assert.deepEqual(found(text), [0, 1, 0], text);
 });
 
 test("orders are stable, with what is no number at the end of both", () => {

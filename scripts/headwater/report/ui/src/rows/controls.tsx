@@ -99,7 +99,7 @@ export function Filters({ model, choices, counts }: FiltersProps) {
         )}
         {model.documents && (
           <Entry
-            label="document"
+            label="document or title"
             name="doc"
             value={choices.document}
             kind="search"

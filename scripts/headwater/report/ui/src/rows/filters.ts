@@ -68,14 +68,14 @@ export function passing(
 
 const PLACE = /^(.+?)(?::|, line )(\d+)$/i;
 
-/** Whether a document is meant: by file and line exactly, else by a part of its name. */
+/** Whether a document is meant: by file and line exactly, else by a part of its name or title. */
 export function isMeant(source: Source, text: string): boolean {
   const wanted = text.trim().toLowerCase();
   const [file, title] = [source.file.toLowerCase(), (source.title ?? "").toLowerCase()];
   const place = PLACE.exec(wanted);
-  if (place) return file === place[1] && source.line === Number(place[2]);
+  if (place && file === place[1] && source.line === Number(place[2])) return true;
   if (title && wanted === sourceName(source).toLowerCase()) return true;
-  return file.includes(wanted) || title.includes(wanted);
+  return (!place && file.includes(wanted)) || title.includes(wanted);
 }
 
 /** The rows that hold a document that a text means. */
