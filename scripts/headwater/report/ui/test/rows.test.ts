@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { MOST, likeness } from "../src/rows/alike.ts";
 import { gzipSync } from "node:zlib";
 import { test } from "node:test";
 import { fromBase64 } from "../src/data/base64.ts";
@@ -94,6 +95,29 @@ test("rows of documents are found by file and line exactly, by parts of names, w
   assert.deepEqual(found("b.jsonl:1 On Heads"), [0, 1, 0]);
   sources[1].title = "Chapter:71";
   for (const text of ["chapter:71", "b.jsonl:1 Chapter:71"]) assert.deepEqual(found(text), [0, 1, 0], text);
+});
+
+test("rows are alike by the runs of tokens that they share, rare ones most", () => {
+  const none = 0xffff;
+  const ids = [
+    [1, 2, 3, 4, 5, 6], // what others are compared with
+    [1, 2, 3, 4, 5, 9], // shares three runs
+    [8, 8, 1, 2, 3, none], // shares one, which four rows have
+    [7, 4, 5, 6, 7, 7], // shares one, which two rows have
+    [1, 2, 3, 9, 1, 2],
+    [3, 2, 1, none, none, none], // none
+  ];
+  const tokens = { ids: Uint16Array.from(ids.flat()), width: 6, none };
+  const found = likeness(tokens, 0);
+  assert.equal(found[0], Infinity);
+  assert.deepEqual([...descending(found)].slice(0, 3), [0, 1, 3]);
+  assert.equal(found[2], found[4]);
+  assert.ok(found[2] > 0 && found[2] < found[3]);
+  assert.equal(found[5], 0);
+  const short = likeness({ ids: Uint16Array.from([1, none, 1, none]), width: 2, none }, 0);
+  assert.deepEqual([...short], [Infinity, 0], "a row too short for a run is like itself alone");
+  const many = { ids: Uint16Array.from(Array(500).fill([1, 2, 3]).flat()), width: 3, none };
+  assert.equal(likeness(many, 499).filter((share) => share > 0).length, MOST);
 });
 
 test("orders are stable, with what is no number at the end of both", () => {

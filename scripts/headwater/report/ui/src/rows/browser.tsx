@@ -134,8 +134,12 @@ function useShown(model: Model, choices: Choices, mask: Uint8Array | null, versi
     () => (document && model.documents ? ofDocuments(model.documents, report.documents, document, rows.n) : null),
     [document, model.documents],
   );
+  const alike = useMemo(() => {
+    const found = choices.like === null ? null : model.likeness(choices.like);
+    return found && Uint8Array.from(found, (share) => Number(share > 0));
+  }, [model, choices.like, model.tokens]);
   return useMemo(() => {
-    const masks = [mask, inDocument];
+    const masks = [mask, inDocument, alike];
     const passes = passing(rows, filter, model.longest, masks);
     const others = filter.domains ? passing(rows, { ...filter, domains: null }, model.longest, masks) : passes;
     const key = sort.key === "score" ? `score@${report.targets[filter.target].name}` : sort.key;
@@ -144,7 +148,7 @@ function useShown(model: Model, choices: Choices, mask: Uint8Array | null, versi
       counts: domainCounts(rows, others, report.domains.length),
       shares: massShares(rows.score[filter.target], passes),
     };
-  }, [rows, JSON.stringify(plainFilter(choices)), mask, inDocument, model.longest === null, version > 0]);
+  }, [rows, JSON.stringify(plainFilter(choices)), mask, inDocument, alike, model.longest === null, version > 0]);
 }
 
 /** What decides which rows are shown: the same text for the same choice. */

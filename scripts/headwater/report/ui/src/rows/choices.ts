@@ -14,10 +14,12 @@ export interface Choices {
   regex: boolean;
   sort: { key: string; down: boolean };
   opened: number[];
+  /** The row, by its number, that others are to be like. */
+  like: number | null;
 }
 
 /** The parameters that leave rows out; "clear" takes these away. */
-export const FILTERS = ["d", "doc", "q", "cs", "re", "step", "score", "loss", "sign", "kind", "why", "span"];
+export const FILTERS = ["d", "doc", "q", "cs", "re", "step", "score", "loss", "sign", "kind", "why", "span", "like"];
 
 export const set = (key: string, value: string) => change("rows", { [key]: value });
 
@@ -33,6 +35,7 @@ export function readChoices(report: Report, params: ReadonlyMap<string, string>)
   const named = report.targets.findIndex((target) => target.name === get("t"));
   const why = one("why", Object.keys(WHY) as (keyof typeof WHY)[]);
   const span = Number(get("span"));
+  const like = /^\d+$/.test(get("like")) ? Number(get("like")) : null;
   return {
     filter: {
       target: named >= 0 ? named : (report.main ?? 0),
@@ -49,8 +52,9 @@ export function readChoices(report: Report, params: ReadonlyMap<string, string>)
     query: get("q"),
     sensitive: get("cs") === "1",
     regex: get("re") === "1",
-    sort: readSort(report, get("s")),
+    sort: readSort(report, get("s"), like !== null),
     opened: parseList(get("open")).map(Number).filter(Number.isInteger).slice(0, 20),
+    like,
   };
 }
 
@@ -64,7 +68,8 @@ function readDomains(report: Report, text: string): Set<number> | null {
 
 const COLUMNS = ["score", "loss", "step", "row", "domain", "span"];
 
-function readSort(report: Report, text: string): { key: string; down: boolean } {
+function readSort(report: Report, text: string, like: boolean): { key: string; down: boolean } {
+  if (text === "" && like) return { key: "like", down: true };
   const down = text.startsWith("-");
   const key = down ? text.slice(1) : text;
   const target = key.startsWith("score@") ? key.slice("score@".length) : null;

@@ -5,6 +5,7 @@ import { plain } from "../text/visible.ts";
 import { Select, Switch } from "../view/controls.tsx";
 import { formatList, formatRange, parseRange } from "../view/hash.ts";
 import { change, view } from "../view/state.ts";
+import { RUN } from "./alike.ts";
 import { FILTERS, set } from "./choices.ts";
 import type { Choices } from "./choices.ts";
 import type { Model } from "./model.ts";
@@ -261,6 +262,7 @@ export function Status({ model, choices, left, shares, searching }: StatusProps)
             in this page
           </>
         )}
+        {choices.like !== null && `, most like row ${whole(choices.like)} by the runs of ${RUN} tokens that they share, rare ones most`}
         {searching && " · searching"}
       </span>
       {(filtered || choices.query) && (

@@ -15,7 +15,11 @@ const HEADS = [
   ["start", "row", "text (sorts by row number)"],
 ] as const;
 
-const name = (key: string, down: boolean) => (key === "score" && down ? "" : `${down ? "-" : ""}${key}`);
+/** An order as the address says it; the usual one is not said. */
+function name({ like }: Choices, key: string, down: boolean): string {
+  const usual = like === null ? "score" : "like";
+  return key === usual && down ? "" : `${down ? "-" : ""}${key}`;
+}
 
 export function Heads({ choices, most }: { choices: Choices; most: number }) {
   const { key, down } = choices.sort;
@@ -32,7 +36,7 @@ export function Heads({ choices, most }: { choices: Choices; most: number }) {
             data-testid={`sort-${place}`}
             aria-pressed={here}
             title={place === "score" ? `bars: linear, from ${signed(-most)} to ${signed(most)}` : undefined}
-            onClick={() => set("s", name(column, here ? !down : first))}
+            onClick={() => set("s", name(choices, column, here ? !down : first))}
           >
             {words}
             <span aria-hidden="true">{here ? (down ? " ↓" : " ↑") : ""}</span>
@@ -63,10 +67,11 @@ export function Order({ report, choices }: { report: Report; choices: Choices })
           ["row", "row"],
           ["domain", "domain"],
           ["span", "longest repeat"],
+          ...(choices.like === null ? [] : [["like", "likeness"] as const]),
         ]}
-        onPick={(next) => set("s", name(next, !["step", "row", "domain"].includes(next)))}
+        onPick={(next) => set("s", name(choices, next, !["step", "row", "domain"].includes(next)))}
       />
-      <button type="button" class="quiet" data-testid="turn-order" onClick={() => set("s", name(key, !down))}>
+      <button type="button" class="quiet" data-testid="turn-order" onClick={() => set("s", name(choices, key, !down))}>
         {down ? "↓ highest first" : "↑ lowest first"}
       </button>
     </div>

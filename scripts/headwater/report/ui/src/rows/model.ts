@@ -14,6 +14,7 @@ import type { Documents, Parts, Rows, Spans, Tokens, Written } from "../data/row
 import { tokenTexts, vocabulary } from "../text/tokens.ts";
 import type { Vocabulary } from "../text/tokens.ts";
 import { Store } from "../view/state.ts";
+import { likeness } from "./alike.ts";
 import type { Exported } from "./export.ts";
 import { sourceName } from "./filters.ts";
 import { ascending, descending, nameRanks } from "./sorting.ts";
@@ -42,6 +43,7 @@ export class Model {
   private orders = new Map<string, Uint32Array>();
   private largest = new Map<number, number>();
   private asked = new Set<number>();
+  private like: { row: number; values: Float64Array } | null = null;
 
   constructor(
     readonly report: Report,
@@ -138,9 +140,17 @@ export class Model {
     let order = this.orders.get(name);
     if (!order) {
       order = (down ? descending : ascending)(this.sortColumn(key));
-      if (key !== "span" || this.longest) this.orders.set(name, order);
+      if (key !== "like" && (key !== "span" || this.longest)) this.orders.set(name, order);
     }
     return order;
+  }
+
+  /** How like a row each one is (`likeness`); null where the page has no tokens, or not the row. */
+  likeness(row: number): Float64Array | null {
+    const to = this.rows.row.indexOf(row);
+    if (!this.tokens || to < 0) return null;
+    if (this.like?.row !== row) this.like = { row, values: likeness(this.tokens, to) };
+    return this.like.values;
   }
 
   private sortColumn(key: string): ArrayLike<number> {
@@ -148,6 +158,7 @@ export class Model {
     if (key === "step") return rows.step;
     if (key === "loss") return rows.loss;
     if (key === "row") return rows.row;
+    if (key === "like") return this.like?.values ?? rows.planted;
     if (key === "span") return this.longest ?? rows.planted;
     if (key === "domain") {
       const ranks = nameRanks(report.domains.map((domain) => domain.name));

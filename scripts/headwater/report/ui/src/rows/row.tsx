@@ -3,8 +3,8 @@ import { memo } from "../view/memo.ts";
 import { useState } from "preact/hooks";
 import { percent, short, signed, whole } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
-import { useStore } from "../view/state.ts";
-import { set } from "./choices.ts";
+import { change, useStore } from "../view/state.ts";
+import { FILTERS, set } from "./choices.ts";
 import { copyText } from "./copy.ts";
 import { jsonLine } from "./export.ts";
 import type { Model } from "./model.ts";
@@ -126,6 +126,12 @@ function Pushed({ sides }: { sides: [string[], string[]] }) {
   );
 }
 
+/** The rows nearest to one, and no filter besides. */
+function showLike(row: number): void {
+  const none = Object.fromEntries(FILTERS.map((key) => [key, ""]));
+  change("rows", { ...none, s: "", like: String(row), open: String(row) });
+}
+
 function Opened({ model, index, target, switches }: RowProps) {
   useStore(model.read);
   const { rows, report } = model;
@@ -176,6 +182,9 @@ function Opened({ model, index, target, switches }: RowProps) {
       <p class="actions">
         <button type="button" class="quiet" data-testid="copy-row" onClick={copy}>
           Copy as JSON
+        </button>
+        <button type="button" class="quiet" data-testid="like" onClick={() => showLike(rows.row[index])}>
+          Rows like this
         </button>
         <span role="status">{said}</span>
       </p>
