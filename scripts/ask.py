@@ -10,7 +10,6 @@ For another experiment than config/config.yaml add `--configfile config/mine.yam
 unit must be in the gradient stores (`gradients.units` in the config).
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.influence import EXTREMES
 from headwater.logs import configure_logging, escape_unprintable
+from headwater.options import Options
 from headwater.report.asking import (
     DATA,
     add_question,
@@ -30,9 +30,7 @@ from headwater.report.asking import (
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n\n")[0], epilog=DATA
-    )
+    parser = Options(description=__doc__.partition("\n\n")[0], epilog=DATA)
     add_question(parser)
     shown = between(0, EXTREMES)
     parser.add_argument("--like", type=int, metavar="ROW", help="rows that act like it")

@@ -10,19 +10,19 @@ For another run than results/laptop add `--run results/mine`. docs/library.md de
 the formats.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from headwater.errors import HeadwaterError
 from headwater.logs import configure_logging
+from headwater.options import Options
 
 FORMATS = ("jsonl", "hf", "megatron")
 
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = Options(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "target",
         nargs="?",

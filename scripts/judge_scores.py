@@ -7,20 +7,20 @@ order, as in influence/<target>.tsv) and `score` (positive = the row helps the h
 line for every row of the window. docs/recipes.md tells how to read what is printed.
 """
 
-import argparse
 import re
 import sys
 from pathlib import Path
 
 from headwater.errors import HeadwaterError
 from headwater.logs import escape_unprintable
+from headwater.options import Options
 
 EXPERIMENT = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # as in the config's schema
 
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = Options(description=__doc__.split("\n\n")[0])
     parser.add_argument("--scores", required=True, metavar="FILE", help="your table")
     parser.add_argument("--experiment", required=True, help="one with results here")
     return parser.parse_args()

@@ -10,13 +10,13 @@ config/config.yaml add `--configfile config/mine.yaml`. The unit must be in the 
 stores (`gradients.units` in the config).
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.logs import configure_logging, escape_unprintable
+from headwater.options import Options
 from headwater.report.asking import (
     DATA,
     add_question,
@@ -34,9 +34,7 @@ MOST = 100_000
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n\n")[0], epilog=ROWS + DATA
-    )
+    parser = Options(description=__doc__.partition("\n\n")[0], epilog=ROWS + DATA)
     add_question(parser)
     parser.add_argument(
         "--rows", required=True, metavar="FILE", help="rows to score (JSON lines)"

@@ -7,7 +7,6 @@ The file names the job that makes it; it need not be there. The script's functio
 defined, nothing has run: `main(snakemake)` runs the job and publishes its outputs.
 """
 
-import argparse
 import ast
 import code
 import os
@@ -19,6 +18,7 @@ from types import SimpleNamespace
 
 from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
+from headwater.options import Options
 from headwater.suggestions import suggestion
 
 ROOT = Path(__file__).resolve().parent
@@ -81,7 +81,7 @@ def definitions(script, snakemake):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = Options(description=__doc__.split("\n\n")[0])
     parser.add_argument("file", help="under results/, such as a job makes it")
     parser.add_argument("--configfile", default="config/config.yaml", type=Path)
     args = parser.parse_args()

@@ -6,7 +6,6 @@ Reads logs and the names of results only, takes no lock, and asks SLURM once, in
 run on SLURM. Works before, during and after a run.
 """
 
-import argparse
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from headwater.cluster.orphans import record_path
 from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.logs import escape_unprintable
+from headwater.options import Options
 from headwater.plan.dag import count_jobs
 from headwater.plan.estimate import Folders, experiment_of
 from headwater.status.jobs import done_jobs, unfinished
@@ -26,7 +26,7 @@ from headwater.status.study import member_lines
 
 def main():
     escape_unprintable()
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = Options(description=__doc__.split("\n\n")[0])
     parser.add_argument("--configfile", default="config/config.yaml")
     config = read_config_file(parser.parse_args().configfile)
     folders = Folders.of(config["experiment"])
