@@ -1,8 +1,9 @@
 /** A map of heads and checkpoints on a canvas, with a cursor for mouse and keys. */
 import { scaleLinear, scaleSymlog } from "d3-scale";
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import type { Report } from "../data/report.ts";
 import { short, whole } from "../text/format.ts";
+import { Canvas } from "../view/canvas.tsx";
 import { useStore } from "../view/state.ts";
 import { dark } from "../view/theme.ts";
 import { Bottom, Plot, powers, stepWords } from "./axes.tsx";
@@ -171,15 +172,8 @@ interface CellsProps {
 }
 
 function Cells({ data, low, high, edges, line, width, height }: CellsProps) {
-  const canvas = useRef<HTMLCanvasElement>(null);
   const isDark = useStore(dark);
-  useLayoutEffect(() => {
-    const context = canvas.current?.getContext("2d");
-    if (!canvas.current || !context) return;
-    const ratio = window.devicePixelRatio || 1;
-    canvas.current.width = width * ratio;
-    canvas.current.height = height * ratio;
-    context.scale(ratio, ratio);
+  const draw = (context: CanvasRenderingContext2D) => {
     const gap = line > 8 ? 1 : 0;
     for (let head = 0; head < data.heads.length; head++)
       for (let step = 0; step < data.steps.length; step++) {
@@ -188,8 +182,8 @@ function Cells({ data, low, high, edges, line, width, height }: CellsProps) {
         const from = Math.round(edges[step]);
         context.fillRect(from, TOP + head * line, Math.round(edges[step + 1]) - from, line - gap);
       }
-  }, [data, low, high, edges.join(), line, width, height, isDark]);
-  return <canvas ref={canvas} aria-hidden="true" style={{ width, height }} />;
+  };
+  return <Canvas {...{ width, height, draw }} when={[data, low, high, edges.join(), line, isDark]} />;
 }
 
 /** What the colours mean. */

@@ -26,7 +26,7 @@ export function drawCharts(charts: Record<string, Draw>): void {
   whenIdle();
 }
 
-/** Do something once, when an element is nearly in sight or the page is printed. */
+/** Do something once: when an element is nearly in sight, else when nothing else is to do. */
 export function whenNear(element: Element, act: () => void): void {
   let done = false;
   const once = () => {
@@ -42,6 +42,7 @@ export function whenNear(element: Element, act: () => void): void {
   );
   observer.observe(element);
   window.addEventListener("beforeprint", once);
+  later(once);
 }
 
 function place(figure: HTMLElement, draw: Draw): void {
@@ -71,8 +72,9 @@ export function drawAll(): void {
   for (const figure of [...waiting.keys()]) drawOne(figure);
 }
 
+const later = window.requestIdleCallback?.bind(window) ?? ((then: () => void) => setTimeout(then, 60));
+
 function whenIdle(): void {
-  const later = window.requestIdleCallback ?? ((then: () => void) => setTimeout(then, 60));
   const next = () => {
     const figure = waiting.keys().next().value;
     if (!figure) return;

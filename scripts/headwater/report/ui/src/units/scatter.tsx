@@ -1,12 +1,13 @@
 /** The page's rows as points: one target's score across, another's up. */
 import { scaleSymlog } from "d3-scale";
-import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { Bottom, Left, MARGINS, Plot } from "../charts/axes.tsx";
 import { AllDomainsKey, colourPlace, domainColours } from "../charts/domains.tsx";
 import { scoreTicks } from "../charts/histogram.tsx";
 import type { Model } from "../rows/model.ts";
 import { signed, whole } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
+import { Canvas } from "../view/canvas.tsx";
 import { useWidth } from "../view/size.ts";
 import { useStore } from "../view/state.ts";
 import { dark } from "../view/theme.ts";
@@ -21,6 +22,7 @@ interface Props {
 
 const MOST = 620;
 const NEAR = 12; // pixels
+const AT_ONCE = 20_000; // points drawn in one frame
 
 export function Scatter({ model, a, b, chosen, onPick }: Props) {
   const { rows, report } = model;
@@ -138,22 +140,22 @@ interface PointsProps {
 
 function Points({ points, model, width, height }: PointsProps) {
   const { rows, report } = model;
-  const canvas = useRef<HTMLCanvasElement>(null);
   const isDark = useStore(dark);
-  useLayoutEffect(() => {
-    const context = canvas.current?.getContext("2d");
-    if (!canvas.current || !context) return;
-    const ratio = window.devicePixelRatio || 1;
-    canvas.current.width = width * ratio;
-    canvas.current.height = height * ratio;
-    context.scale(ratio, ratio);
-    context.globalAlpha = rows.n > 20_000 ? 0.25 : 0.55;
+  const draw = (context: CanvasRenderingContext2D) => {
+    context.globalAlpha = rows.n > AT_ONCE ? 0.25 : 0.55;
     const colours = report.domains.map((_, i) => domainColours(isDark)[colourPlace(report, i)]);
-    for (let i = 0; i < rows.n; i++) {
-      if (!Number.isFinite(points[2 * i])) continue;
-      context.fillStyle = colours[rows.domain[i]];
-      context.fillRect(points[2 * i] - 1.5, points[2 * i + 1] - 1.5, 3, 3);
-    }
-  }, [points, width, height, isDark]);
-  return <canvas ref={canvas} aria-hidden="true" style={{ width, height }} />;
+    let [from, frame] = [0, 0];
+    const some = () => {
+      const to = Math.min(rows.n, from + AT_ONCE);
+      for (; from < to; from++) {
+        if (!Number.isFinite(points[2 * from])) continue;
+        context.fillStyle = colours[rows.domain[from]];
+        context.fillRect(points[2 * from] - 1.5, points[2 * from + 1] - 1.5, 3, 3);
+      }
+      if (from < rows.n) frame = requestAnimationFrame(some);
+    };
+    some();
+    return () => cancelAnimationFrame(frame);
+  };
+  return <Canvas {...{ width, height, draw }} when={[points, isDark]} />;
 }
