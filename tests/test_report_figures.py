@@ -12,6 +12,7 @@ from headwater.corpus.window import Window
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS
 from headwater.report import emergence, enrichment, style, words
+from headwater.report.lines import arm_lines
 from test_report_example import DOMAINS, Example, domain_table, example
 
 
@@ -157,7 +158,7 @@ def test_the_legend_follows_the_ends_of_the_curves() -> None:
 
 def test_arms_of_one_kind_differ_in_their_markers() -> None:
     arm = {"action": "remove", "rows": "top"}
-    lines = style.arm_lines({"one": arm, "two": arm})
+    lines = arm_lines({"one": arm, "two": arm})
     assert lines["one"].colour == lines["two"].colour
     assert lines["one"].marker != lines["two"].marker
 
@@ -172,7 +173,7 @@ EVERY = {
 
 
 def test_every_kind_and_action_has_a_line_and_words_of_its_own() -> None:
-    lines = style.arm_lines(EVERY)
+    lines = arm_lines(EVERY)
     assert len({line.colour for line in lines.values()}) == len(EVERY)
     assert {line.marker for line in lines.values()} == {""}
     looks = {(line.width, str(line.dashes)) for line in lines.values()}

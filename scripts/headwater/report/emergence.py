@@ -16,6 +16,7 @@ from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE, runs_of
 from headwater.report import findings, style, words
+from headwater.report.lines import BASELINE_LINE, CurveStyle, arm_lines
 from headwater.report.tables import Arms, main_domain
 
 FEW_POINTS = 8  # curves with no more points than this show each of them
@@ -160,13 +161,13 @@ def _broken(title: str, width: int = 48) -> str:
 
 
 def _draw_runs(axes: Axes, data: CausalTest, metric: str, kind: str, name: str) -> None:
-    lines = style.arm_lines(data.arms)
+    lines = arm_lines(data.arms)
     for order, arm in enumerate(sorted(data.arms, key=lambda arm: lines[arm].width)):
         runs = runs_of(arm, data.runs)
         curves = {run: data.curve(run, metric, kind, name) for run in runs}
         _draw_arm(axes, curves, lines[arm], f"{metric}-", 3 + order)
     baseline = {BASELINE: data.curve(BASELINE, metric, kind, name)}
-    _draw_arm(axes, baseline, style.BASELINE_LINE, f"{metric}-", 3 + len(data.arms))
+    _draw_arm(axes, baseline, BASELINE_LINE, f"{metric}-", 3 + len(data.arms))
     window = data.choice.window
     axes.set_xlim(window.start, window.end)
     axes.set_xlabel("training step")
@@ -175,7 +176,7 @@ def _draw_runs(axes: Axes, data: CausalTest, metric: str, kind: str, name: str) 
 def _draw_arm(
     axes: Axes,
     curves: Mapping[str, pd.Series],
-    line: style.CurveStyle,
+    line: CurveStyle,
     prefix: str,
     order: int,
 ) -> None:
@@ -203,7 +204,7 @@ def _draw_whole_run(axes: Axes, data: CausalTest) -> None:
     axes.axvspan(window.start, window.end, color=style.SHADE, zorder=0)
     for head in sorted(set(data.scores["head"]) - {target.head}):
         axes.plot(*_curve(data, head), color="#a8a8a8", linewidth=0.9)
-    axes.plot(*_curve(data, target.head), **style.BASELINE_LINE.options())
+    axes.plot(*_curve(data, target.head), **BASELINE_LINE.options())
     axes.set_title("The whole first run (grey: all other heads)")
     axes.set_ylabel("the same score")
     axes.set_xlabel("training step (shaded: the part that was trained again)")
@@ -218,7 +219,7 @@ def _curve(data: CausalTest, head: str) -> tuple[list[int], list[float]]:
 
 def _draw_legend(axes: Axes, data: CausalTest, notes: Sequence[str]) -> None:
     """Lines in words, in the order in which the head's curves end."""
-    lines = {BASELINE: style.BASELINE_LINE, **style.arm_lines(data.arms)}
+    lines = {BASELINE: BASELINE_LINE, **arm_lines(data.arms)}
     labels = {BASELINE: "baseline: nothing changed", **data.labels}
     order = sorted(lines, key=lambda arm: _final_score(arm, data), reverse=True)
     axes.set_axis_off()

@@ -11,9 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from headwater.publish import publish_file
-from headwater.report.lines import BASELINE_LINE, CurveStyle, arm_lines
-
-__all__ = ["BASELINE_LINE", "CurveStyle", "arm_lines"]  # of the one table of lines
 
 WIDTH = 1600 / 150  # inches: 1600 pixels at 150 a inch
 DPI = 150

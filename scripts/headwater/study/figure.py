@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from headwater.evaluation.verdicts import controls_of
 from headwater.interventions.runs import BASELINE
 from headwater.report import claims, style
+from headwater.report.lines import BASELINE_LINE, arm_lines
 from headwater.study.results import Study
 
 PANEL, GAP, TOP = 3.0, 1.55, 1.5  # inches
@@ -41,7 +42,7 @@ def draw(study: Study, verdicts: pd.DataFrame) -> Figure:
 def _draw_arm(axes: Axes, study: Study, verdicts: pd.DataFrame, arm: str) -> None:
     arms = study.config["arms"]
     names = [arm, *controls_of(arm, arms)]
-    lines = style.arm_lines(arms)
+    lines = arm_lines(arms)
     target = arms[arm].get("target")
     other = None if target == study.config["window"]["target"] else target
     table = pd.DataFrame([member.areas(other) for member in study.judged])
@@ -49,7 +50,7 @@ def _draw_arm(axes: Axes, study: Study, verdicts: pd.DataFrame, arm: str) -> Non
     places = np.arange(len(names) + 1)
     for row in values:
         axes.plot(places, row, color="#b5b5b5", linewidth=1.1, zorder=2)
-    colours = [lines[name].colour for name in names] + [style.BASELINE_LINE.colour]
+    colours = [lines[name].colour for name in names] + [BASELINE_LINE.colour]
     for place, colour in enumerate(colours):
         points = values[:, place]
         axes.scatter([place] * len(points), points, color=colour, s=34, zorder=3)

@@ -12,6 +12,7 @@ from headwater.evaluation.verdicts import controls_of
 from headwater.interventions.runs import BASELINE
 from headwater.report import claims, style
 from headwater.report.figures.base import Size, panels
+from headwater.report.lines import BASELINE_LINE, arm_lines
 from headwater.report.tables import Arms
 from headwater.study.results import Study
 
@@ -47,7 +48,7 @@ def draw(found: pd.DataFrame, arms: Arms, size: Size) -> Figure:
 
 
 def _draw_arm(axes: Axes, found: pd.DataFrame, arms: Arms) -> None:
-    lines = {**style.arm_lines(arms), BASELINE: style.BASELINE_LINE}
+    lines = {**arm_lines(arms), BASELINE: BASELINE_LINE}
     names = list(found["arm"].unique())
     values = found.pivot(index="arm", columns="member", values="area").loc[names]
     places = np.arange(len(names))

@@ -16,6 +16,7 @@ from headwater.evaluation.verdicts import claims, controls_of
 from headwater.interventions.kinds import KINDS
 from headwater.report import style
 from headwater.report.figures.base import Results, Size, Subject, panels
+from headwater.report.lines import arm_lines
 
 # Measure: column, factor, value of no effect, and its axis.
 MEASURES = {
@@ -74,7 +75,7 @@ def draw(found: pd.DataFrame, subject: Subject, size: Size) -> Figure:
 def _draw_measure(
     axes: Axes, found: pd.DataFrame, places: list[tuple[str, str]], subject: Subject
 ) -> None:
-    lines = style.arm_lines(subject.arms)
+    lines = arm_lines(subject.arms)
     for height, (judged, arm) in enumerate(places):
         mine = found[(found["judged"] == judged) & (found["arm"] == arm)]
         values = mine["value"].to_numpy(float)

@@ -16,8 +16,9 @@ from headwater.corpus.domains import NATURAL
 from headwater.evaluation.effects import series
 from headwater.heads.targets import PROBE_VALUE
 from headwater.interventions.runs import BASELINE, runs_of
-from headwater.report import style, words
+from headwater.report import words
 from headwater.report.figures.base import LINES, Results, Size, Subject, panels
+from headwater.report.lines import BASELINE_LINE, CurveStyle, arm_lines
 
 HEIGHT, LEGEND_LINE = 1.9, 0.15  # inches
 LETTERS = 44  # of a label in the legend
@@ -53,7 +54,7 @@ def _runs(subject: Subject, results: Results) -> Iterator[tuple[str, str]]:
 
 def draw(found: pd.DataFrame, subject: Subject, size: Size) -> Figure:
     """A panel each for the unit's score, its probe and in-context learning."""
-    lines = {BASELINE: style.BASELINE_LINE, **style.arm_lines(subject.arms)}
+    lines = {BASELINE: BASELINE_LINE, **arm_lines(subject.arms)}
     shown = [name for name in _curves(subject) if (found["panel"] == name).any()]
     columns = min(2, size.across)
     told = ["baseline", *(subject.labels[arm] for arm in subject.arms)]
@@ -80,9 +81,7 @@ def _title(name: str, subject: Subject) -> str:
     return f"{words.SCORE_NAMES[target.score]} of {target.head}"
 
 
-def _draw_panel(
-    axes: Axes, found: pd.DataFrame, lines: dict[str, style.CurveStyle]
-) -> None:
+def _draw_panel(axes: Axes, found: pd.DataFrame, lines: dict[str, CurveStyle]) -> None:
     """A line for each run, and a stronger one for the mean of several."""
     for arm in sorted(lines, key=lambda name: lines[name].width):
         runs = found[found["arm"] == arm].pivot(
@@ -97,6 +96,6 @@ def _draw_panel(
             axes.plot(runs.index, runs[run], gid=str(run), **options)
 
 
-def _options(line: style.CurveStyle) -> dict[str, Any]:
+def _options(line: CurveStyle) -> dict[str, Any]:
     thinner = {"linewidth": LINES * line.width, "markersize": 2.5}
     return {**line.options(), **thinner}
