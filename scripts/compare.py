@@ -8,17 +8,16 @@ For another run than results/laptop add `--run results/mine`. A target may be na
 the unit that it traces.
 """
 
-import argparse
 import sys
-from pathlib import Path
 
 from headwater.errors import HeadwaterError
 from headwater.logs import escape_unprintable
+from headwater.options import Options
 
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = Options(description=__doc__.split("\n\n")[0])
     parser.add_argument("first", help="a target, or the unit that it traces")
     parser.add_argument("second", nargs="?", help="by default the same, of --with")
     parser.add_argument(
@@ -57,6 +56,7 @@ def main():
     from headwater.library.compare import compare
     from headwater.library.compared import comparison_text
     from headwater.library.run import open_run
+    from headwater.report.asking import write_answer
     from headwater.tables import table_text
 
     run = open_run(args.run)
@@ -66,10 +66,7 @@ def main():
     found = compare(first, second)
     print(comparison_text(found, first, second, args.rows))
     if args.output:
-        try:
-            Path(args.output).write_text(table_text(found.rows), encoding="utf-8")
-        except OSError as error:
-            raise HeadwaterError(f"{args.output}: cannot write ({error})") from error
+        write_answer(args.output, table_text(found.rows))
 
 
 if __name__ == "__main__":

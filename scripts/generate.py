@@ -17,6 +17,7 @@ from pathlib import Path
 from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.logs import escape_unprintable
+from headwater.options import Options
 from headwater.publish import publish_file
 
 SUFFIXES = (".jsonl", ".npy")
@@ -31,7 +32,7 @@ def from_zero(text):
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = Options(description=__doc__.split("\n\n")[0])
     parser.add_argument("motifs", help="such as results/<...>/<target>.motifs.json")
     parser.add_argument("--rows", type=from_zero, default=1000, metavar="N")
     parser.add_argument("--seed", type=from_zero, default=0, metavar="N")
@@ -100,14 +101,14 @@ def main():
     )
     from headwater.catalysts.generator import Generator
     from headwater.corpus.encoding import Encoder
+    from headwater.corpus.files import row_shards
     from headwater.corpus.holdout import token_counts
     from headwater.corpus.records import unigram
     from headwater.corpus.rows import Rows
 
     results = Path("results") / config["experiment"]
     corpus = results / "corpus"
-    shards = [corpus / f"{i:04d}.zarr" for i in range(config["corpus"]["row_shards"])]
-    stored = Rows(shards, config)
+    stored = Rows(row_shards(corpus, config), config)
     encoder = Encoder.open(corpus / "tokenizer", config)
     programs = programs_of(Path(args.motifs), encoder)
     counts = token_counts(corpus / "held_out.zarr", config)

@@ -7,7 +7,6 @@ With a section `study` in the config its members are judged together, and interv
 over them. docs/scores.md has such a table and says how to read it.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from headwater.config import read_config_file
 from headwater.config.study import members
 from headwater.errors import HeadwaterError
 from headwater.logs import escape_unprintable
+from headwater.options import Options
 
 TABLES = ("lds.tsv", "effects.tsv")
 COUNTED = ("natural_copy_gain", "copy_gain", "mean_score", "final_score", "icl")
@@ -22,7 +22,7 @@ COUNTED = ("natural_copy_gain", "copy_gain", "mean_score", "final_score", "icl")
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = Options(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "--configfile",
         nargs="+",
@@ -65,6 +65,7 @@ def main():
 
     # Slow to import, and nothing for a command that was misspelt.
     from headwater.evaluation.league import Judged, league_table, page
+    from headwater.report.asking import write_answer
     from headwater.seals import check
     from headwater.tables import read_table, table_text
 
@@ -76,10 +77,7 @@ def main():
         judged[name] = Judged(member["arms"], *tables)
     table = league_table(judged, config["window"]["target"])
     if args.output:
-        try:
-            Path(args.output).write_text(table_text(table), encoding="utf-8")
-        except OSError as error:
-            raise HeadwaterError(f"{args.output}: cannot write ({error})") from error
+        write_answer(args.output, table_text(table))
     print("\n".join(page(table, args.response)))
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from headwater.config import read_config_file
 from headwater.errors import HeadwaterError
 from headwater.logs import escape_unprintable
+from headwater.options import Options
 
 WIDTH = 72
 STEPS = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
@@ -41,7 +42,7 @@ def some_steps(text):
 
 def arguments():
     """What was typed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = Options(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "--steps", required=True, type=some_steps, metavar="A:B", help="steps A to B-1"
     )
@@ -115,9 +116,10 @@ def main():
     if args.output:
         import pandas as pd
 
-        from headwater.tables import write_table
+        from headwater.report.asking import write_answer
+        from headwater.tables import table_text
 
-        write_table(Path(args.output), pd.DataFrame(lines, columns=COLUMNS))
+        write_answer(args.output, table_text(pd.DataFrame(lines, columns=COLUMNS)))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from headwater.net.places import base_name, hub_place, is_remote, remote_problem
 from headwater.problems import Key, Problem
@@ -14,6 +15,16 @@ TEXT_NAME = "text.jsonl.zst"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 _ON_THE_HUB = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+def row_shards(corpus: Path, config: Mapping[str, Any]) -> list[Path]:
+    """The stores of rows in training order, one after another.
+
+    Args:
+        corpus: the experiment's folder of them.
+    """
+    count = config["corpus"]["row_shards"]
+    return [corpus / f"{number:04d}.zarr" for number in range(count)]
 
 
 def text_file(path: Path) -> Path:

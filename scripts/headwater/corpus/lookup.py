@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from headwater.corpus.encoding import Encoder
+from headwater.corpus.files import row_shards
 from headwater.corpus.rows import Rows, Span
 from headwater.corpus.sources import gives_rows, needs_of, rows, source_of
 from headwater.corpus.tokenrows import SourceOrder
@@ -66,7 +67,7 @@ def seen_rows(
         HeadwaterError: there are no stores, and the source is text or not reachable.
     """
     wanted = rows_of(steps, config)
-    shards = [corpus / f"{i:04d}.zarr" for i in range(config["corpus"]["row_shards"])]
+    shards = row_shards(corpus, config)
     if all(shard.exists() for shard in shards):
         yield from _stored(wanted, Rows(shards, config), config)
     elif gives_rows(config["corpus"]):

@@ -18,6 +18,7 @@ from headwater import seals
 from headwater.checkpoints.files import load_for_pass, load_model
 from headwater.checkpoints.schedule import point_names
 from headwater.corpus.encoding import Encoder
+from headwater.corpus.files import row_shards
 from headwater.curvature.ekfac import Factors
 from headwater.curvature.files import read_factors
 from headwater.errors import HeadwaterError
@@ -90,8 +91,7 @@ class Experiment:
         self.results, self.config = results, config
         check_stored(results, config, config_file)
         path = results / "heads" / "window.json"
-        count = config["corpus"]["row_shards"]
-        shards = [results / "corpus" / f"{i:04d}.zarr" for i in range(count)]
+        shards = row_shards(results / "corpus", config)
         tokenizer = results / "corpus" / "tokenizer"
         for used in (path, tokenizer, *shards, *store_paths(results, config)):
             seals.check(used)

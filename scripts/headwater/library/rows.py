@@ -8,6 +8,7 @@ import pandas as pd
 import zarr
 
 from headwater.corpus.encoding import TOKENIZER_NAME, Encoder
+from headwater.corpus.files import row_shards
 from headwater.corpus.rows import Rows, Span
 from headwater.corpus.rowstore import RowBlock, stored_rows, take_stored
 from headwater.corpus.window import Window, WindowRows
@@ -32,8 +33,8 @@ class RowReader:
     @cached_property
     def shards(self) -> list[Path]:
         """The row shards, in training order."""
-        count = self._config["corpus"]["row_shards"]
-        return [self._places.there(f"corpus/{i:04d}.zarr") for i in range(count)]
+        paths = row_shards(Path("corpus"), self._config)
+        return [self._places.there(path.as_posix()) for path in paths]
 
     @cached_property
     def rows(self) -> Rows:
