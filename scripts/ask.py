@@ -122,8 +122,10 @@ def main():
     numbers = shown["row"].tolist()
     parts = written = None
     if args.tokens and answer is not None:
-        rows = window.take(shown["row"].to_numpy() - window.first)
-        parts = token_parts(experiment, answer, list(rows), numbers)
+        parts = experiment.stored_parts(question, numbers)
+        if not parts:
+            rows = window.take(shown["row"].to_numpy() - window.first)
+            parts = token_parts(experiment, answer, list(rows), numbers)
     if args.writes:
         written = experiment.written(question.unit, numbers)
     tokenizer = str(results / "corpus" / "tokenizer" / "tokenizer.json")

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from headwater import seals
 from headwater.errors import HeadwaterError
 from headwater.heads.targets import Target, write_choice
 from headwater.identity import identity
+from headwater.influence.files import write_tokens
 from headwater.influence.query import Experiment
 from headwater.influence.question import Question
 from test_heads import CONFIG
@@ -85,3 +87,24 @@ def test_only_a_targets_own_question_has_a_stored_product(change, own):
     probe = CONFIG["targets"][NAME]["probe"]
     question = Question(unit("L1H1"), probe, None, 0.1, NAME)
     assert opened._is_own(replace(question, **change)) == own
+
+
+def test_parts_of_a_targets_own_question_are_those_that_are_stored(tmp_path):
+    opened = experiment(tmp_path, "all")
+    rest = {"curvature": {}, "influence": {"damping": 0.1}}
+    opened.config = {**opened.config, **rest}
+    probe = CONFIG["targets"][NAME]["probe"]
+    question = Question(unit("L1H1"), probe, None, 0.1, NAME)
+    assert opened.stored_parts(question, [3]) == []
+    path = tmp_path / "influence" / f"{NAME}.tokens.h5"
+    path.parent.mkdir()
+    parts = np.arange(6, dtype=np.float32).reshape(2, 3)
+    stamp = identity("influence", opened.config, [NAME], target=NAME)
+    written = np.zeros((2, 2, 1), np.int64)
+    write_tokens(path, np.array([3, 8]), parts, written, stamp)
+    seals.write(path, {}, "influence/score_tokens")
+    found = opened.stored_parts(question, [8, 3])
+    np.testing.assert_array_equal(found, parts[::-1])
+    assert opened.stored_parts(question, [8, 4]) == []
+    other = replace(question, damping=0.5)
+    assert opened.stored_parts(other, [3]) == []

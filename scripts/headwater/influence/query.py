@@ -34,7 +34,7 @@ from headwater.influence.average import (
     point_factors,
     within,
 )
-from headwater.influence.files import Product, read_product
+from headwater.influence.files import Product, read_product, read_tokens
 from headwater.influence.inverse import solve
 from headwater.influence.question import Question
 from headwater.influence.ranking import ranked_table
@@ -160,6 +160,28 @@ class Experiment:
         return ranked_table(
             np.concatenate(cosines), np.concatenate(losses), self.window
         )
+
+    def stored_parts(self, question: Question, rows: list[int]) -> list[np.ndarray]:
+        """Tokens' parts of rows' scores as the run has stored them.
+
+        Of a target's own question, and rows among those that its report shows; so no
+        model is loaded for them.
+
+        Args:
+            rows: global numbers.
+
+        Returns:
+            float32 [length] of each row, see `exact.token_parts`; nothing where any of
+            them is not stored.
+        """
+        path = self.results / "influence" / f"{question.name}.tokens.h5"
+        if not (self._is_own(question) and path.exists()):
+            return []
+        seals.check(path)
+        known = read_tokens(path, self.config)
+        if not known.keys() >= {*rows}:
+            return []
+        return [known[row].scores for row in rows]
 
     def written(self, unit: Unit, rows: list[int]) -> np.ndarray:
         """Ids of the tokens that rows push in and out: [rows, 2, count].
