@@ -17,12 +17,15 @@ from headwater.study.page import study_page
 from headwater.study.results import Study, ended_early, grew_none, read_member
 from headwater.study.running import Runs
 from headwater.study.summary import summary_text
+from headwater.study.transfer import motif_members, transfer
 from headwater.tables import write_table
 
+TRANSFER = "transfer.tsv"
 PLACES = {
     "index.html": "the page of the study, with links to its members' own",
     "verdicts.tsv": "every claim, with its numbers and verdict",
     "members.tsv": "the members, with the area of every arm",
+    TRANSFER: "whose motifs help in whose training, where arms are of motifs",
     "areas.png": "arms beside their controls, member by member",
     "figures": "the same for papers, with its table",
 }
@@ -34,9 +37,27 @@ def commands(found, folder, words):
     for name, member in found.items():
         file = folder / f"{name}.yaml"
         write_text(file, json.dumps(member, indent=1) + "\n")  # all text in quotes
-        typed = [sys.executable, "-m", "snakemake", *words, "--configfile", str(file)]
-        made[name] = typed
+        typed = [*words, "--configfile", str(file)]
+        made[name] = [sys.executable, "-m", "snakemake", *typed]
     return made
+
+
+def run_members(found, folder, words, logs, at_once):
+    """Run all members; before that those whose motifs others wait for, up to these.
+
+    Returns:
+        Why members failed, by name.
+    """
+    failed = {}
+    for target, names in ((["motifs"], motif_members(found)), ([], list(found))):
+        wanted = {name: found[name] for name in names if name not in failed}
+        if wanted:
+            typed = commands(wanted, folder, [*target, *words])
+            runs = Runs(typed, logs.joinpath(*target))
+            failed |= runs.run(at_once)
+            if runs.interrupted:
+                sys.exit(128 + runs.interrupted)
+    return failed
 
 
 def judge(config, found, failed, results):
@@ -57,12 +78,16 @@ def write(study, folder, results):
     verdicts = study.verdicts()
     write_table(folder / "members.tsv", study.table())
     write_table(folder / "verdicts.tsv", verdicts)
+    moved = transfer(study)
+    if len(moved):
+        write_table(folder / TRANSFER, moved)
     with style.applied():
         figure = draw(study, verdicts)
         style.save_figure(figure, folder / "areas.png", folder / "areas.svg")
     write_text(folder / "index.html", study_page(study, verdicts, results))
     draw_for_papers(study, verdicts, folder / "figures")
-    places = {str(folder / name): what for name, what in PLACES.items()}
+    there = {n: what for n, what in PLACES.items() if n != TRANSFER or len(moved)}
+    places = {str(folder / name): what for name, what in there.items()}
     text = summary_text(study, verdicts, places)
     write_text(folder / "summary.md", text)
     return text
@@ -91,10 +116,7 @@ def main(snakemake):
         folder = results / config["experiment"] / "study"
         logs = Path(snakemake.log[0]).parent / "study/members"
         with exclusive(folder):
-            runs = Runs(commands(found, folder, words), logs)
-            failed = runs.run(at_once)
-            if runs.interrupted:
-                sys.exit(128 + runs.interrupted)
+            failed = run_members(found, folder, words, logs, at_once)
             print("\n" + write(judge(config, found, failed, results), folder, results))
         failed = [name for name, reason in failed.items() if not grew_none(reason)]
         if failed:

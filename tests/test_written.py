@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 from headwater.catalysts.fresh import fresh_rows
 from headwater.catalysts.skeleton import as_text
 from headwater.catalysts.written import WRITERS, without_repeats
+from headwater.config import load_config
+from headwater.config.study import members
 from headwater.corpus.window import WindowRows
 from headwater.errors import HeadwaterError
 from headwater.evaluation.verdicts import claims, controls_of
@@ -23,6 +26,7 @@ from headwater.plan.dag import count_jobs
 from headwater.plan.experiment import NO_SOURCES, Experiment
 from headwater.report import words
 from headwater.report.page.effects import uncontrolled
+from headwater.study.transfer import motif_members
 from headwater.training.batches import arm_batches
 from test_config import base, changed, problems
 from test_config_arms import load
@@ -31,6 +35,7 @@ from test_motifs import program, read
 
 assert base  # a fixture
 
+ROOT = Path(__file__).parents[1]
 WRITTEN = [name for name, kind in KINDS.items() if kind.written]
 ARM = {"action": "generate", "rows": "motifs", "target": "induction", "fraction": 0.1}
 UNIFORM = np.arange(1, 301) / 300
@@ -307,3 +312,42 @@ def test_the_labels_say_whose_motifs_they_are() -> None:
         "insert 10 % of rows written after motifs of small",
         "insert 10 % of rows written after motifs of a file",
     ]
+
+
+# Ready experiments
+
+PAPER = {  # the step from which on so many rows stand
+    "14m": (900, 100_000),
+    "31m": (800, 20_000),
+    "70m": (700, 20_000),
+    "160m": (600, 10_000),
+}
+
+
+@pytest.mark.parametrize("size", PAPER)
+def test_the_papers_augmentation_has_its_steps_and_counts(size: str, base) -> None:
+    raw = [
+        yaml.safe_load((ROOT / f"config/{name}-{size}.yaml").read_text("utf-8"))
+        for name in ("motifs", "pythia")
+    ]
+    config = load_config(raw[0], "c.yaml", base)
+    at, count = PAPER[size]
+    window = config["window"]
+    rows = (window["end"] - window["start"]) * config["training"]["batch_size"]
+    assert window["start"] == at
+    for arm in config["arms"].values():
+        assert arm["at"] == at
+        assert round(arm["fraction"] * rows) == count
+    controls = ["shuffled", "repeats", "copies", "chance"]
+    assert controls_of("of_14m", config["arms"]) == controls
+    own = {"experiment", "targets", "window", "arms"}
+    assert {key for key in raw[1] if raw[0].get(key) != raw[1][key]} == own
+
+
+def test_the_study_across_sizes_makes_all_motifs_first() -> None:
+    raw = yaml.safe_load((ROOT / "config/sizes.yaml").read_text("utf-8"))
+    found = members(load_config(raw, "c.yaml", ROOT))
+    assert motif_members(found) == ["small", "medium", "large"]
+    for arm in ("of_small", "of_medium", "of_large"):
+        controls = controls_of(arm, found["small"]["arms"])
+        assert controls == ["shuffled", "repeats", "copies", "chance"]

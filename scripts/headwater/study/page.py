@@ -18,9 +18,11 @@ from headwater.report.page.render import render
 from headwater.report.page.values import each, rounded
 from headwater.report.tables import read_tables
 from headwater.study.results import Member, Study
+from headwater.study.summary import TRANSFER
+from headwater.study.transfer import matrix, transfer
 
-SECTIONS = [("answer", "Answer"), ("members", "Members"), ("effects", "Effects")]
 NOT_JUDGED = [("answer", "Answer"), ("members", "Members")]
+ACROSS, EFFECTS = [("transfer", "Motifs across members")], [("effects", "Effects")]
 LIMITS = (
     "A study repeats one experiment with other seeds, orders or models. It says "
     "nothing of other corpora, and its members share the code and the machine.",
@@ -34,15 +36,18 @@ def study_page(study: Study, verdicts: pd.DataFrame, results: Path) -> str:
         results: folder with the results of all experiments.
     """
     report = _report(study, verdicts, results)
-    judged = bool(len(verdicts))
+    judged, moved = bool(len(verdicts)), matrix(transfer(study))
+    across = ACROSS if moved else []
     return render(
         "study.html",
         report,
-        sections=SECTIONS if judged else NOT_JUDGED,
+        sections=[*NOT_JUDGED, *across, *(EFFECTS if judged else [])],
         claims=list(_told(study, verdicts)) if judged else [],
         members=list(_members(study)),
         arms=list(study.config["arms"]),
         limits=LIMITS,
+        transfer=moved,
+        transfer_about=TRANSFER,
         verdicts_file="verdicts.tsv",
     )
 

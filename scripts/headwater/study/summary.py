@@ -9,6 +9,7 @@ from headwater.config.study import what_varies
 from headwater.evaluation.verdicts import FEWEST, LEVEL
 from headwater.report import claims
 from headwater.study.results import Study
+from headwater.study.transfer import matrix, transfer
 
 WIDTH, BESIDE = 88, 5  # letters of a line; members that stand side by side
 HOW = (
@@ -16,6 +17,12 @@ HOW = (
     "one-sided t test of the differences reaches {level} %, corrected for the {count} "
     "claims of verdicts.tsv, and they point one way by an exact test of signs, which "
     "takes {fewest} members. In brackets: the 95 % interval of one claim."
+)
+
+TRANSFER = (
+    "Fresh rows after the motifs of one member (lines), in the training of another "
+    "(columns): area in % of that member's baseline, in brackets that of the best "
+    "control."
 )
 
 
@@ -36,6 +43,7 @@ def summary_text(study: Study, verdicts: pd.DataFrame, places: dict[str, str]) -
             textwrap.fill(how, WIDTH),
             "\n".join(map(_item, told.values())),
             "\n".join(claims.verdict_table(verdicts)),
+            _transfer(study),
         ]
     width = max(map(len, places))
     looks = (f"{path:<{width}}  {what}" for path, what in places.items())
@@ -69,6 +77,14 @@ def _others(study: Study) -> Iterator[str]:
     for member in study.members:
         if not member.judged:
             yield _item(f"{member.name} is not in the verdicts: {member.state}.")
+
+
+def _transfer(study: Study) -> str:
+    """Whose motifs help in whose training; "" where no arm is of a member's motifs."""
+    rows = matrix(transfer(study))
+    if not rows:
+        return ""
+    return "\n".join([textwrap.fill(TRANSFER, WIDTH), *claims.table_lines(rows)])
 
 
 def _item(text: str) -> str:
