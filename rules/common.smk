@@ -291,12 +291,22 @@ def arm_rows(wildcards):
     return ancient(made) if seals.is_made_of(trained, Path(made)) else made
 
 
-def examined(name):
-    """Tables that are made only where they are asked for, if they are there."""
-    paths = [f"results/{config['experiment']}/influence/{name}"]
+def if_there(name):
+    """Results that are made only where they are asked for, if they are there."""
+    paths = [f"results/{config['experiment']}/{name}"]
     if "{" in name:
         paths = expand(paths, target=TARGETS)
     return lambda wildcards: [path for path in paths if Path(path).exists()]
+
+
+def own_motifs(wildcards):
+    """The motifs of this experiment that are there, or that its arms wait for."""
+    there = if_there("catalysts/{target}.motifs.json")(wildcards)
+    asked = (motifs_of(a, config["experiment"]) for a in config["arms"].values())
+    own = expand(
+        f"results/{config['experiment']}/catalysts/{{t}}.motifs.json", t=TARGETS
+    )
+    return [path for path in own if path in {*there, *asked}]
 
 
 def arm_file(wildcards):
@@ -305,8 +315,16 @@ def arm_file(wildcards):
 
 
 def arm_motifs(wildcards):
-    """What an arm's rows are written after, for an arm of fresh rows."""
-    return motifs_of(config["arms"][wildcards.arm], config["experiment"]) or []
+    """What an arm's rows are written after, for an arm of fresh rows.
+
+    A dry run may come before the other experiment whose motifs they are.
+    """
+    arm = config["arms"][wildcards.arm]
+    path = motifs_of(arm, config["experiment"])
+    others = arm.get("motifs_of", config["experiment"]) != config["experiment"]
+    if path is None or (others and workflow.dryrun and not Path(path).exists()):
+        return []
+    return path
 
 
 def to_write(path):

@@ -43,7 +43,7 @@ from headwater.publish import write_text
 
 NAMES = (
     *("config", "planted", "bank", "smoke", "smoke-llama", "smoke-gpt2"),
-    *("pythia-14m", "pythia-160m", "olmo2-1b", "qwen-small"),
+    *("pythia-14m", "pythia-160m", "motifs-160m", "olmo2-1b", "qwen-small"),
 )
 PLANNED = [f"{name}.yaml" for name in NAMES]
 TEXT = Sources(2, 0, False, False, 0)

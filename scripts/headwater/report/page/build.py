@@ -9,6 +9,7 @@ import pandas as pd
 from headwater.corpus.detectors import SUFFIX
 from headwater.report import sentences
 from headwater.report.page.answer import answer
+from headwater.report.page.catalysts import catalysts
 from headwater.report.page.causal import match_table, same_probe
 from headwater.report.page.census import heads_of, metrics_of
 from headwater.report.page.chunks import MOST, Chunks, chunks
@@ -31,6 +32,7 @@ SECTIONS = {
     "specificity": "Specificity",
     "scores": "Scores",
     "domains": "Domains",
+    "catalysts": "Catalysts",
     "fidelity": "Fidelity",
     "rows": "Rows",
     "units": "Two units",
@@ -71,6 +73,8 @@ def sections_of(run: Inputs) -> list[tuple[str, str]]:
     missing = {*(() if run.tests else TESTED)}
     if len(run.rankings) < 2:
         missing.add("units")
+    if not run.catalysts:
+        missing.add("catalysts")
     return [(name, title) for name, title in SECTIONS.items() if name not in missing]
 
 
@@ -96,6 +100,7 @@ def _html(run: Inputs, shown: Shown, found: Document, parts: Chunks) -> str:
         few=few_seeds(run.tests.verdicts) if run.tests else "",
         tips=[tips_sentence(lines) for lines in report["enrichment"]],
         repetition=[repetition_sentence(shown, one) for one in run.rankings],
+        catalysts=[catalysts(run.catalysts, one.name) for one in run.rankings],
         plain_rows=[plain_rows(shown, n) for n in range(len(run.rankings))],
         run=found.run,
         published=_published(run),

@@ -23,6 +23,7 @@ from headwater.influence.files import (
 from headwater.influence.shown import Shown, shown_rows
 from headwater.interventions.runs import run_tables
 from headwater.interventions.subsets import claimed
+from headwater.report.page.catalysts import Catalysts, read_catalysts
 from headwater.report.tables import Arms, read_tables
 from headwater.tables import read_table
 
@@ -78,6 +79,7 @@ class Inputs:
         packed: packed text by source, which knows the titles of documents.
         tables: by name, those of `NAMED` that the run has.
         results: the experiment's folder.
+        catalysts: by target, what its top rows have in common, where that is known.
     """
 
     config: Config
@@ -95,6 +97,7 @@ class Inputs:
     tests: Tests | None = None
     packed: Mapping[str, Path] = field(default_factory=dict)
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    catalysts: Mapping[str, Catalysts] = field(default_factory=dict)
 
     @property
     def main(self) -> Target:
@@ -161,6 +164,7 @@ def read_inputs(files: Any, config: Config, results: Path) -> Inputs:
         tests=_tests(files, config) if files.verdicts else None,
         packed={Path(path).stem: Path(path) for path in files.packed},
         tables={n: _named(p) for n, p in named.items() if p},
+        catalysts=read_catalysts(files.catalysts, files.motifs),
     )
 
 
