@@ -329,3 +329,32 @@ def test_the_longest_shared_span(size):
     if size:
         assert np.flatnonzero(sharing(rows, training, size)).tolist() == [4]
     assert not sharing(rows, training, size + 1).any()
+
+
+def slow_longest(rows: np.ndarray, others: np.ndarray) -> int:
+    """Tokens of the longest span in common, by comparing all."""
+    most = 0
+    for one in rows.tolist():
+        for other in others.tolist():
+            above = [0] * (len(other) + 1)
+            for token in one:
+                own = [0] * (len(other) + 1)
+                for place, theirs in enumerate(other, 1):
+                    own[place] = above[place - 1] + 1 if token == theirs else 0
+                most = max(most, *own)
+                above = own
+    return most
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("dtype", [np.uint16, np.int64])
+def test_the_longest_shared_span_is_that_of_the_slow_twin(seed, dtype):
+    stream = np.random.default_rng(seed)
+    size = int(stream.integers(2, 9))
+    rows, others = (stream.integers(0, size, (n, 30)) for n in (5, 8))
+    wanted = slow_longest(rows, others)
+    assert 2 <= wanted < 30
+    found = longest_shared(rows.astype(dtype), lambda: iter([others]), 31)
+    assert found == wanted
+    again = longest_shared(rows, lambda: iter([others[:3], others[3:]]), 31)
+    assert again == wanted
