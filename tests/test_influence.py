@@ -1,5 +1,6 @@
 """Influence scores: against autograd, and against what retraining really does."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -10,6 +11,7 @@ import torch
 import zarr
 from scipy.stats import spearmanr
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from headwater.curvature.ekfac import Factors, fit_factors
 from headwater.errors import HeadwaterError
@@ -17,6 +19,7 @@ from headwater.geometry import Geometry, Head
 from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.gradients.probe import probe_gradient
+from headwater.gradients.tangents import token_slopes
 from headwater.influence.files import Product
 from headwater.influence.inverse import solve
 from headwater.influence.scores import (
@@ -26,6 +29,7 @@ from headwater.influence.scores import (
     token_scores,
 )
 from headwater.influence.variants import VARIANTS, Question, Setting, variant_scores
+from headwater.models.sites import geometry, inputs_first, readers, writer
 from headwater.probes import PROBES
 from headwater.projection.coordinates import (
     Projection,
@@ -36,6 +40,7 @@ from headwater.projection.store import UnitRows
 from headwater.projection.writer import GradientWriter, fill_store
 from headwater.training.recipe import Recipe, make_optimizer
 from headwater.training.trainer import train
+from headwater.units import parse
 from tiny import (
     HeadTraining,
     ask,
@@ -449,3 +454,33 @@ def test_ekfac_scores_rank_rows_as_retraining_does(experiment, name):
     assert correlation > spearmanr(plain, effects)[0] + 0.03
     assert (np.sign(scores[largest]) == np.sign(effects[largest])).all()
     assert 0.5 < float(scores @ effects / (effects @ effects)) < 2
+
+
+def shifted_losses(model, rows, own, direction, size):
+    """Losses of all tokens, with a unit's weights so far along a direction."""
+    moved = deepcopy(model)
+    with torch.no_grad():
+        for block in own.blocks:
+            places, change = list(block.places), size * direction[str(block)]
+            if block.writes:
+                map_ = writer(moved, block.layer, block.site)
+                inputs_first(moved, map_)[places] += change
+            else:
+                (map_,) = readers(moved, block.layer, block.site)
+                inputs_first(moved, map_)[:, places] += change
+        logits = moved(rows[:, :-1]).logits
+    return cross_entropy(logits.mT, rows[:, 1:], reduction="none")
+
+
+@pytest.mark.parametrize("label", ["L1H2", "L0H1+L2H0", "L1MLP", "L2N5"])
+def test_slopes_of_the_tokens_losses_are_finite_differences(label):
+    model, rows = tiny_model(), random_rows(5)
+    own = parse(label, geometry(model), "qkvo")
+    torch.manual_seed(1)
+    direction = {str(b): torch.randn(b.shape, dtype=float) for b in own.blocks}
+    found = list(token_slopes(model, rows, own, direction, PassOptions(2)))
+    slopes, losses = (torch.cat(part) for part in list(zip(*found, strict=True))[1:])
+    ends = [shifted_losses(model, rows, own, direction, e) for e in (1e-5, -1e-5)]
+    torch.testing.assert_close(slopes, (ends[0] - ends[1]) / 2e-5, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(losses, shifted_losses(model, rows, own, direction, 0))
+    assert slopes.abs().min() > 0

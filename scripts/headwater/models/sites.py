@@ -77,7 +77,7 @@ def qkv_weight(model: Model, layer: int) -> Float[Tensor, "hidden qkv"]:
 
     Of a single reader it is a view: what is done to it is done to the model.
     """
-    weights = [_inputs_first(model, map_) for map_ in readers(model, layer)]
+    weights = [inputs_first(model, map_) for map_ in readers(model, layer)]
     return weights[0] if len(weights) == 1 else torch.cat(weights, dim=1)
 
 
@@ -90,17 +90,17 @@ def value_weight(model: Model, head: Head) -> Float[Tensor, "hidden d_head"]:
 
 def output_weight(model: Model, head: Head) -> Float[Tensor, "d_head hidden"]:
     """What a head makes of its output."""
-    weight = _inputs_first(model, writer(model, head.layer))
+    weight = inputs_first(model, writer(model, head.layer))
     return geometry(model).split_heads(weight.mT)[:, head.index].mT
 
 
 def block_of(model: Model, block: Block) -> Float[Tensor, "inputs outputs"]:
     """The part of a model's weights that a block of a unit is."""
     if block.writes:
-        whole = _inputs_first(model, writer(model, block.layer, block.site))
+        whole = inputs_first(model, writer(model, block.layer, block.site))
         return whole[list(block.places)]
     maps = readers(model, block.layer, block.site)
-    whole = torch.cat([_inputs_first(model, map_) for map_ in maps], dim=1)
+    whole = torch.cat([inputs_first(model, map_) for map_ in maps], dim=1)
     return whole[:, list(block.places)]
 
 
@@ -198,7 +198,8 @@ def _wide(model: Model) -> int:
     return int(config.get("intermediate_size") or 4 * model.config.hidden_size)
 
 
-def _inputs_first(model: Model, map_: nn.Module) -> Float[Tensor, "inputs outputs"]:
+def inputs_first(model: Model, map_: nn.Module) -> Float[Tensor, "inputs outputs"]:
+    """Weight of a linear map, whichever way its class keeps it."""
     weight = map_.weight
     assert isinstance(weight, Tensor)
     return weight if architecture_of(model).transposed else weight.mT
