@@ -80,6 +80,36 @@ rule measure_gradients:
         "../scripts/measure_gradients.py"
 
 
+rule measure_tokens:
+    input:
+        scores="<results>/influence/{target}.zarr",
+        checkpoints=expand("<results>/heads/{point}", point=POINTS),
+        factors=expand("<results>/curvature/{point}.h5", point=POINTS),
+        products=expand(
+            "<results>/influence/ihvp/{point}/{{target}}.h5",
+            point=POINTS,
+        ),
+        window="<results>/heads/window.json",
+        rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+    output:
+        "<results>/interventions/facts/{target}.tokens.h5",
+    log:
+        "<logs>/interventions/measure_tokens-{target}.log",
+    benchmark:
+        "<benchmarks>/interventions/measure_tokens-{target}.tsv"
+    conda:
+        "../envs/headwater.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=pass_memory("gradients"),
+        runtime=longer(240),
+    params:
+        code=digest("measure_tokens"),
+    script:
+        "../scripts/measure_tokens.py"
+
+
 # What comes after it waits to see whether its rows are others than before: an arm of the
 # same rows is not trained again, whatever happened to the scores (`arm_rows`).
 checkpoint build_arm:

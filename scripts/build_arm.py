@@ -18,7 +18,13 @@ from headwater.corpus.records import unigram
 from headwater.heads.targets import open_window
 from headwater.identity import arm_identity, picked_identity
 from headwater.influence.files import read_losses, read_scores
-from headwater.interventions.arms import arm_rows, overlap, pick_rows, reordered
+from headwater.interventions.arms import (
+    ACTIONS,
+    arm_rows,
+    overlap,
+    pick_rows,
+    reordered,
+)
 from headwater.interventions.facts import RowFacts, read_facts
 from headwater.interventions.files import FreshRows, Match, write_arm, write_match
 from headwater.interventions.kinds import KINDS, alike_of, is_compared, score_of
@@ -27,7 +33,20 @@ from headwater.interventions.places import places_of, taken_from
 from headwater.interventions.rowfile import check_digest, read_rows
 from headwater.interventions.scores import DEFAULT
 from headwater.interventions.subsets import drawn_by
+from headwater.interventions.tokens import masked_rows, pick_tokens
 from headwater.seeds import stable_seed
+
+
+def masked_tokens(inputs, settings, window, generator, config):
+    """The arm of masked tokens, and how many there are."""
+    facts = {}
+    for path in map(Path, inputs.facts):
+        facts |= read_facts(path, config)
+    tokens = window.take(np.arange(len(window)))
+    picked = pick_tokens(
+        settings["rows"], settings["fraction"], facts, tokens, generator
+    )
+    return masked_rows(picked), int(picked.sum())
 
 
 def known_facts(inputs, settings, window, config):
@@ -124,6 +143,16 @@ def main(snakemake):
             config["seed"], "interventions", *drawn_by(arm, settings), draw
         )
         generator, kind = np.random.default_rng(seed), KINDS[settings["rows"]]
+        rows, about = Path(snakemake.output.rows), Path(snakemake.output.match)
+        stamp = arm_identity("interventions", config, arm, draw)
+        if ACTIONS[settings["action"]].change is None:
+            own = inputs, settings, window, generator, config
+            made, count = masked_tokens(*own)
+            write_match(about, Match(), picked_identity(config, arm, draw))
+            write_arm(rows, made, stamp)
+            text = "%s: mask %d tokens in %d of %d rows"
+            job.logger.info(text, arm, count, len(made.picked), len(window))
+            return
         count = round(settings["fraction"] * len(window))
         whole = known_facts(inputs, settings, window, config)
         inside = taken_from(settings, len(window))
@@ -142,9 +171,8 @@ def main(snakemake):
         if "order" in settings:
             again = stable_seed(config["seed"], "order", settings["order"])
             made = reordered(made, np.random.default_rng(again))
-        rows, about = Path(snakemake.output.rows), Path(snakemake.output.match)
         write_match(about, match, picked_identity(config, arm, draw))
-        write_arm(rows, made, arm_identity("interventions", config, arm, draw), fresh)
+        write_arm(rows, made, stamp, fresh)
         if fresh is None:
             tell_picked(arm, settings["action"], picked, whole, len(window))
         else:

@@ -301,6 +301,7 @@ IMPORTED = {
     "measure_effects": "pandas",
     "measure_features": "zarr",
     "measure_gradients": STORED,
+    "measure_tokens": STORED,
     "measure_lds": "pandas scipy zarr h5py",
     "measure_lexical": "torch zarr",
     "measure_text": "",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from headwater.checkpoints.files import TrainerState, load_optimizer, save_checkpoint
 from headwater.training.recipe import Recipe, make_optimizer
@@ -196,3 +197,29 @@ def test_training_lowers_the_loss_and_reports_every_step():
     )
     assert [step for step, _ in seen] == list(range(1, 21))
     assert seen[-1][1] < 0.7 * seen[0][1]
+
+
+@pytest.mark.parametrize("divisor", ["fixed", "kept"])
+def test_weights_of_tokens_equal_a_loop_over_tokens(divisor):
+    model, rows = tiny_model(), random_rows(4)
+    weights = torch.ones(4, rows.shape[1] - 1).double()
+    weights[0, 2:5], weights[2], weights[3, 0] = 0, 0, 2
+    loss = weighted_loss(model, rows, weights, divisor)
+    logits = model(rows[:, :-1]).logits
+    tokens = cross_entropy(logits.mT, rows[:, 1:], reduction="none")
+    count = weights.sum() if divisor == "kept" else weights.numel()
+    expected = (tokens * weights).sum() / count
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    assert_all_close(gradients(model, loss), gradients(model, expected))
+
+
+def test_the_same_weight_for_all_tokens_of_a_row_is_the_rows():
+    model, rows = tiny_model().float(), random_rows(4)
+    weights = torch.tensor([1.0, 0.0, 2.0, 1.0])
+    each = weights[:, None].expand(-1, rows.shape[1] - 1).contiguous()
+    for divisor in ("fixed", "kept"):
+        found = [
+            gradients(model, weighted_loss(model, rows, own, divisor))
+            for own in (weights, each)
+        ]
+        assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+import zarr
 
 from clone import jobs, run
 from headwater.checkpoints.files import load_for_pass
@@ -19,6 +20,7 @@ from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.interventions.kinds import KINDS
+from headwater.interventions.tokens import MASKS
 from headwater.models.sections import unit_of
 
 pytestmark = pytest.mark.workflow
@@ -55,6 +57,11 @@ def built(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for kind in KINDS
     }
     config["arms"]["top"]["fraction"] = [0.05, 0.1]
+    config["arms"] |= {
+        f"mask_{kind}": {"action": "mask", "rows": kind, "fraction": 0.1}
+        | ({"target": "induction"} if KINDS[kind].scored else {})
+        for kind in MASKS
+    }
     (clone / "config/every.yaml").write_text(yaml.safe_dump(config))
     rows = [str(row) for row in range(383, 343, -1)]
     (clone / "mine.tsv").write_text("\n".join(["row", *rows]))
@@ -74,7 +81,8 @@ def test_what_arms_pick_by_is_measured_once_and_nothing_else(built: Path) -> Non
     done = jobs((built / "done.txt").read_text())
     assert done["measure_text"] == done["compare_rows"] == 1
     assert done["measure_lexical"] == done["measure_gradients"] == done["examine"] == 2
-    assert done["build_arm"] == len(KINDS) + 2
+    assert done["build_arm"] == len(KINDS) + 2 + len(MASKS)
+    assert done["measure_tokens"] == 1
     assert not {"retrain_arm", "row_gradients", "score_rows"} & {*done}
 
 
@@ -94,6 +102,32 @@ def test_every_kind_has_its_rows(built: Path) -> None:
         assert tokens.shape == (26, 33)
         assert sorted(rows[rows >= 256]) == [*range(256, 282)]
     assert not np.intersect1d(top, picked(built, "matched-seed0")).size
+
+
+def test_tokens_add_up_to_their_rows_scores_and_the_highest_are_masked(
+    built: Path,
+) -> None:
+    results = built / "results/smoke"
+    with h5py.File(results / "interventions/facts/induction.tokens.h5") as file:
+        parts, losses = file["token_score"][...], file["token_loss"][...]
+    group = zarr.open_group(results / "influence/induction.zarr", mode="r")
+    scores, own = group["scores"][...], group["losses"][...]
+    np.testing.assert_allclose(losses.sum(axis=1), own, rtol=1e-4)
+    # Stored scores are of gradients in codes of a few bits.
+    assert np.corrcoef(parts.sum(axis=1), scores)[0, 1] > 0.99
+    with h5py.File(results / "interventions/mask_top-seed0.h5") as file:
+        masked = file["weights"][...] == 0
+    assert masked.shape == parts.shape
+    assert masked.mean() == pytest.approx(0.1, abs=0.01)
+    assert parts[masked].min() >= np.sort(parts[~masked])[-20]
+
+
+def test_an_arm_of_masked_tokens_trains(built: Path) -> None:
+    """Its first step sees fewer losses, so its weights are not the baseline's."""
+    arm = "results/smoke/retraining/mask_top-seed0"
+    done = run(built, arm, config="config/every.yaml")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert sorted(path.name for path in (built / arm).glob("step*"))
 
 
 def test_the_match_is_tabulated(built: Path) -> None:

@@ -221,16 +221,17 @@ def weighted_token_loss(
     hidden: Float[Tensor, "rows length hidden"],
     unembedding: Float[Tensor, "vocabulary hidden"],
     labels: Int[Tensor, "rows length"],
-    weights: Float[Tensor, " rows"],
+    weights: Float[Tensor, "rows ..."],
     compute: torch.dtype | None = None,
     chunk_tokens: int | None = None,
 ) -> Float[Tensor, ""]:
-    """Sum of the rows' weighted next-token losses, in nats.
+    """Sum of the weighted next-token losses of rows, in nats.
 
     Differentiable once, in `hidden` and `unembedding`.
 
     Args:
         unembedding: of the same type.
+        weights: of each row, or of each of its tokens.
         compute: type of the matrix products; sums and the softmax stay in `hidden`'s.
         chunk_tokens: most tokens whose logits are alive at a time.
 
@@ -244,7 +245,7 @@ def weighted_token_loss(
         hidden.flatten(0, 1),
         unembedding,
         labels.flatten(),
-        weights.to(hidden.dtype).repeat_interleave(length),
+        weights.to(hidden.dtype).view(len(weights), -1).expand(-1, length).flatten(),
         compute or hidden.dtype,
         -(-labels.numel() // chunks),
     )

@@ -137,6 +137,10 @@ def _action_goes_with_the_kind(
         text = f"expected {wanted} for {arm['rows']} rows, found {action}"
         yield Problem((*key, "action"), text)
         return
+    if action == "mask":
+        for own in {"score", "disjoint"} & {*arm}:
+            text = "masked tokens are ranked by what mda is for each; remove this key"
+            yield Problem((*key, own), text)
     takes, needs = ACTIONS[action].keys, ACTIONS[action].required
     for own, needless in _OF_ACTIONS.items():
         if own in arm and own not in takes:

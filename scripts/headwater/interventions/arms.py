@@ -6,14 +6,16 @@ An arm is, for every position of the window, the row trained there and its weigh
     repeat   the picked rows get weight 2, in place
     insert   random other positions train copies of the picked rows instead of their own
     generate the same with rows that were written afresh
+    mask     picked tokens get weight 0, and their rows are read as they are (`tokens`)
     swap     the picked rows, all of one part of the window, change places with random
              rows of another part; every row is trained once
 
 With `at` inserted and generated rows stand one after the other from a step on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.files import ArmRows
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.places import Places
+from headwater.interventions.tokens import MASKS
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Action:
     """What an arm does with its rows, and how that is told.
 
     Attributes:
-        change: changes the rows and weights of the window as it was trained.
+        change: changes the rows and weights of the window as it was trained; None if
+            it picks tokens in place of rows.
         label: in a legend, of `{rows}`.
         doing: at the beginning of a sentence, of `{rows}`.
         note: what a figure must add to the label.
@@ -40,7 +44,7 @@ class Action:
         beside: actions whose arms are controls of its own, besides the same.
     """
 
-    change: Callable[[ArmRows, Places | None, np.random.Generator], None]
+    change: Callable[[ArmRows, Places | None, np.random.Generator], None] | None
     label: str
     doing: str
     note: str = ""
@@ -105,8 +109,20 @@ ACTIONS = {
         keys=("from", "to"),
         required=("from", "to"),
     ),
+    "mask": Action(
+        None,
+        "mask {rows}",
+        "masking {rows}",
+        note="Masked tokens are read, but their losses do not count",
+    ),
     "repeat": Action(_repeat, "count {rows} twice", "repeating {rows}"),
 }
+
+
+def rows_label(arm: Mapping[str, Any]) -> str:
+    """The rows or tokens of an arm in a legend, as `Kind.label` has them."""
+    masks = ACTIONS[arm["action"]].change is None
+    return MASKS[arm["rows"]].label if masks else KINDS[arm["rows"]].label
 
 
 def pick_rows(
@@ -163,7 +179,9 @@ def arm_rows(
     """
     rows = np.arange(total, dtype=np.int64)
     arm = ArmRows(rows, np.ones(total, np.float32), picked)
-    ACTIONS[action].change(arm, places, generator)
+    change = ACTIONS[action].change
+    assert change is not None, "tokens are picked by `tokens.pick_tokens`"
+    change(arm, places, generator)
     return arm
 
 

@@ -11,7 +11,7 @@ gradient_dot    its score without a Hessian: a plain product of gradients
 lexical         BM25 of its n-grams of tokens for the rows of the target's probe
 file            the user's own scores
 
-Besides, every score of `scores`, under its name.
+Besides, every score of `scores`, under its name; of tokens, see `tokens`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,7 @@ from numpy.random import Generator
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
 from headwater.interventions.scores import SCORES
+from headwater.interventions.tokens import MEASURED
 
 DECILES = 10
 
@@ -39,6 +40,7 @@ _FILES = {
     "gradient_dot": "interventions/facts/{target}.gradients.h5",
     "lexical": "interventions/facts/{target}.lexical.h5",
 }
+_OF_TOKENS = "interventions/facts/{target}.tokens.h5"
 _OTHER_SCORES = "influence/{target}.variants.h5"
 
 Picked = Int[np.ndarray, " picked"]  # row numbers of the window, ascending
@@ -47,6 +49,7 @@ Picked = Int[np.ndarray, " picked"]  # row numbers of the window, ascending
 def fact_files(facts: Iterable[str], target: str | None) -> list[str]:
     """The files, under results/<experiment>/, that hold these facts; each once."""
     files = {**dict.fromkeys(SCORES, _OTHER_SCORES), **_FILES}
+    files |= dict.fromkeys(MEASURED, _OF_TOKENS)
     paths = (files[fact].format(target=target) for fact in facts if fact in files)
     return list(dict.fromkeys(paths))
 

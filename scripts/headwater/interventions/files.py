@@ -28,12 +28,12 @@ class ArmRows:
     Attributes:
         rows: the row trained at each position, counted from the window's first row;
             rows written afresh come after the window's last.
-        weights: its weight.
+        weights: its weight, or that of each of its predicted tokens.
         picked: the rows the arm picked, ascending.
     """
 
     rows: Int64[np.ndarray, " positions"]
-    weights: Float32[np.ndarray, " positions"]
+    weights: Float32[np.ndarray, "positions ..."]
     picked: Int64[np.ndarray, " picked"]
 
 

@@ -15,6 +15,7 @@ from headwater.errors import HeadwaterError
 from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.matching import matched_rows, strata_rows, subset_rows
 from headwater.interventions.scores import DEFAULT
+from headwater.interventions.tokens import MASKS, MEASURED
 
 WRITTEN_KEYS = ("target", "motifs", "motifs_of")  # of arms of rows written afresh
 
@@ -87,7 +88,10 @@ def score_of(arm: Mapping[str, Any]) -> str:
 
 
 def facts_of(arm: Mapping[str, Any]) -> list[str]:
-    """All facts that an arm's rows are picked by, each once."""
+    """All facts that an arm's rows, or tokens, are picked by, each once."""
+    if arm["action"] == "mask":
+        fact = MASKS[arm["rows"]].fact
+        return [fact] if fact in MEASURED else []
     kind = KINDS[arm["rows"]]
     own = score_of(arm)
     scores = ("score" if own == DEFAULT else own, "loss") if kind.scored else ()
@@ -97,7 +101,7 @@ def facts_of(arm: Mapping[str, Any]) -> list[str]:
 def is_compared(arm: Mapping[str, Any]) -> bool:
     """Whether the rows of an arm can be compared with those that its kind explains."""
     kind = KINDS[arm["rows"]]
-    return kind.scored and bool(kind.explains)
+    return arm["action"] != "mask" and kind.scored and bool(kind.explains)
 
 
 def written(arm: Mapping[str, Any]) -> bool:
@@ -178,6 +182,7 @@ KINDS = {
             "insert": "#2166ac",
             "repeat": "#01665e",
             "swap": "#7a0177",
+            "mask": "#8e0152",
         },
         width=2.8,
         dashes="solid",
@@ -193,6 +198,7 @@ KINDS = {
             "insert": "#053061",
             "repeat": "#003c30",
             "swap": "#dd3497",
+            "mask": "#b8e186",
         },
         width=2.4,
         dashes="solid",
@@ -236,6 +242,7 @@ KINDS = {
             "insert": "#67a9cf",
             "repeat": "#5ab4ac",
             "swap": "#fbb4b9",
+            "mask": "#e08214",
         },
         width=1.7,
         dashes=(0, (4, 1.6)),
@@ -299,6 +306,7 @@ KINDS = {
             "insert": "#3f007d",
             "repeat": "#a6d96a",
             "swap": "#225ea8",
+            "mask": "#35a1ab",
         },
         width=2.1,
         dashes=(0, (9, 2)),
@@ -317,6 +325,7 @@ KINDS = {
             "insert": "#c994c7",
             "repeat": "#4d9221",
             "swap": "#78c679",
+            "mask": "#5e3c99",
         },
         width=2.1,
         dashes=(0, (9, 2, 2, 2)),

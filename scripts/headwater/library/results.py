@@ -179,8 +179,9 @@ class Results:
         Returns:
             A line for each row of the window, in training order: `position` (the number
             of the row that the baseline trains there), `step`, `row` that the arm
-            trains there and its `weight`, whether the arm `picked` that row, and
-            whether the place is `changed`: another row, or a weight that is not 1.
+            trains there and its `weight` (the mean of its tokens'), whether the arm
+            `picked` that row, and whether the place is `changed`: another row, or a
+            weight that is not 1.
 
         Example:
             >>> changed = run.arm_rows("remove_top").query("changed")

@@ -42,6 +42,7 @@ def arm_table(path: Path, config: Config, rows: range) -> pd.DataFrame:
     """
     arm, fresh = read_arm(path, config), read_fresh(path, config)
     places = np.arange(len(arm.rows))
+    weights = arm.weights.reshape(len(places), -1).mean(axis=1)  # of its tokens
     own = arm.rows < len(rows)
     sources = np.full(len(arm.rows), "", object)
     if fresh is not None:
@@ -54,9 +55,9 @@ def arm_table(path: Path, config: Config, rows: range) -> pd.DataFrame:
             "step": positions // config["training"]["batch_size"],
             "row": np.where(own, arm.rows + rows.start, FRESH),
             "source": sources,
-            "weight": arm.weights,
+            "weight": weights,
             "picked": np.isin(arm.rows, arm.picked),
-            "changed": (arm.rows != places) | (arm.weights != 1),
+            "changed": (arm.rows != places) | (weights != 1),
         }
     )
 

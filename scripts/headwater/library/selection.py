@@ -104,7 +104,16 @@ def of_arm(
         arm: its name, or that of one of its runs.
         whole: with the rows before the window and after it, as the config's training
             has them.
+
+    Raises:
+        HeadwaterError: the arm masks tokens, which no list of rows can tell.
     """
+    name, _ = arm_and_draw(arm, 0, run.arms)
+    if run.arms[name]["action"] == "mask":
+        raise HeadwaterError(
+            f"{name}: it trains on all rows, but for the losses of masked tokens; "
+            "export an arm that removes, repeats or inserts rows"
+        )
     table = run.arm_rows(arm)
     rows = np.repeat(table["row"].to_numpy(), table["weight"].to_numpy().astype(int))
     window, every = run.rows, run.training
@@ -114,7 +123,6 @@ def of_arm(
         after = np.arange(window.stop, every.stop)
         rows = np.concatenate([before, rows, after])
         told = f"the {len(rows):,} rows of {plain(arm)}, in training order"
-    name, _ = arm_and_draw(arm, 0, run.arms)
     ranked_for = target or run.arms[name].get("target")
     return Selection(rows, told, _scored(run, ranked_for))
 

@@ -138,6 +138,11 @@ ROWS = {
     ),
     "measure_text": Row(leaves=sizes.row_facts, jobs=_facts("text.h5")),
     "measure_lexical": Row(leaves=sizes.row_facts, jobs=_facts("lexical.h5")),
+    "measure_tokens": Row(
+        lambda e: passing(e, e.window_rows * e.points, 0),
+        sizes.token_facts,
+        jobs=_facts(".tokens.h5"),
+    ),
     "measure_gradients": Row(
         lambda e: replace(work.reading(e), units=e.window_rows * e.points),
         sizes.row_facts,

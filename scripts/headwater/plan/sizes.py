@@ -199,6 +199,11 @@ def intervention(e: Experiment) -> Output:
     return Output(kept, ONE_FILE + ONE_FILE)
 
 
+def token_facts(e: Experiment) -> Output:
+    """Two numbers for each predicted token of the window, which compress little."""
+    return Output(e.window_rows * (2 * FLOAT * (e.width - 1)), ONE_FILE)
+
+
 def row_facts(e: Experiment) -> Output:
     """Two numbers for each row of the window, compressed."""
     return Output(e.window_rows * (2 * DOUBLE), ONE_FILE)

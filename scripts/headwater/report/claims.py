@@ -9,8 +9,8 @@ import pandas as pd
 
 from headwater.evaluation.specificity import FINAL, HIGHEST
 from headwater.evaluation.verdicts import FAILS, FEWEST, HOLDS, TOO_FEW
-from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS, alike_of, score_of
+from headwater.interventions.arms import ACTIONS, rows_label
+from headwater.interventions.kinds import alike_of, score_of
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.scores import DEFAULT
 from headwater.report import words
@@ -39,7 +39,7 @@ NOTES = {
 
 def doing(settings: Mapping[str, Any]) -> str:
     """An arm as the beginning of a sentence, by its entry in the config."""
-    rows = KINDS[settings["rows"]].label.format(
+    rows = rows_label(settings).format(
         share=words.percent(settings["fraction"]),
         domain="rows of the top domain",
         alike=words.alike(alike_of(settings)),

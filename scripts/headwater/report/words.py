@@ -8,8 +8,8 @@ import pandas as pd
 
 from headwater.heads.targets import Choice, Target
 from headwater.influence.ranking import TOP_FRACTION
-from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS, alike_of, score_of
+from headwater.interventions.arms import ACTIONS, rows_label
+from headwater.interventions.kinds import alike_of, score_of
 from headwater.interventions.scores import DEFAULT
 from headwater.report.tables import Arms, main_domain
 from headwater.report.visible import plain
@@ -135,6 +135,6 @@ def domain_of(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> st
 
 
 def _rows(arm: Mapping[str, Any], domains: Mapping[str, pd.DataFrame]) -> str:
-    label, share = KINDS[arm["rows"]].label, percent(arm["fraction"])
+    label, share = rows_label(arm), percent(arm["fraction"])
     domain = domain_of(arm, domains) if "{domain}" in label else ""
     return label.format(share=share, domain=domain, alike=alike(alike_of(arm)))

@@ -17,7 +17,8 @@ from headwater.training.ranks import Ranks
 from headwater.training.recipe import Recipe, make_scaler
 
 TokenRows = Int[Tensor, "batch tokens"]  # one token more than the model sees
-Weights = Float[Tensor, " batch"]  # of rows: 0 removed, 1 as trained, 2 seen twice
+# Of rows, or of their predicted tokens: 0 removed, 1 as trained, 2 seen twice.
+Weights = Float[Tensor, "batch ..."]
 Batches = Callable[[int], tuple[TokenRows, Weights]]
 Hook = Callable[[int, float], bool | None]  # True ends the training
 
@@ -42,7 +43,9 @@ def weighted_loss(
 
 def divisor_of(weights: Weights, divisor: str) -> Float[Tensor, ""] | int:
     """By how many rows a batch's loss is divided, see `Recipe`."""
-    return weights.sum().clamp(min=1e-9) if divisor == "kept" else len(weights)
+    if divisor != "kept":
+        return len(weights)
+    return weights.sum().clamp(min=1e-9) / weights[0].numel()
 
 
 def train(
