@@ -119,7 +119,7 @@ def test_tokens_add_up_to_their_rows_scores_and_the_highest_are_masked(
         masked = file["weights"][...] == 0
     assert masked.shape == parts.shape
     assert masked.mean() == pytest.approx(0.1, abs=0.01)
-    assert parts[masked].min() >= np.sort(parts[~masked])[-20]
+    assert (parts[~masked] > parts[masked].min()).mean() < 0.01  # padding alone
 
 
 def test_an_arm_of_masked_tokens_trains(built: Path) -> None:
