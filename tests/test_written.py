@@ -17,17 +17,20 @@ from headwater.config.study import members
 from headwater.corpus.window import WindowRows
 from headwater.errors import HeadwaterError
 from headwater.evaluation.verdicts import claims, controls_of
-from headwater.identity import identity, picked_identity
+from headwater.identity import arm_identity, identity, picked_identity
 from headwater.interventions.arms import arm_rows
 from headwater.interventions.files import FreshRows, read_arm, read_fresh, write_arm
 from headwater.interventions.kinds import KINDS, motifs_of
 from headwater.interventions.places import places_of
+from headwater.library.retrained import FRESH, arm_table
+from headwater.library.selection import of_arm
 from headwater.plan.dag import count_jobs
 from headwater.plan.experiment import NO_SOURCES, Experiment
 from headwater.report import words
 from headwater.report.page.effects import uncontrolled
 from headwater.study.transfer import motif_members
 from headwater.training.batches import arm_batches
+from small_run import SmallRun
 from test_config import base, changed, problems
 from test_config_arms import load
 from test_corpus_support import small_config
@@ -181,6 +184,25 @@ def test_the_trainer_gets_their_tokens_from_the_arm(tmp_path):
     assert read_fresh(tmp_path / "b.h5", config) is None
 
 
+def test_the_library_says_which_rows_are_fresh_and_exports_none(tmp_path):
+    run = SmallRun(tmp_path / "run")
+    name = "insert_random-seed0"
+    made = arm_rows("generate", 64 + np.arange(5), 64, np.random.default_rng(0))
+    fresh = FreshRows(np.zeros((5, 17), np.uint16), np.arange(5) % 2, ["a", "b <i>"])
+    stamp = arm_identity("interventions", run.config, "insert_random", 0)
+    path = tmp_path / f"run/interventions/{name}.h5"
+    write_arm(path, made, stamp, fresh)
+    table = arm_table(path, run.config, range(24, 88))
+    own = table[table["row"] == FRESH]
+    assert len(own) == 5
+    assert sorted(own["source"]) == ["a", "a", "a", "b <i>", "b <i>"]
+    assert own["picked"].all()
+    assert (table["source"] == "").sum() == 59
+    results = SimpleNamespace(arm_rows=lambda _: table)
+    with pytest.raises(HeadwaterError, match="5 of its rows were written afresh and"):
+        of_arm(results, name, None)
+
+
 # In the config
 
 
@@ -309,8 +331,8 @@ def test_the_labels_say_whose_motifs_they_are() -> None:
     }
     assert list(words.arm_labels(arms, {"induction": None}, "induction").values()) == [
         "insert 10 % of rows written after motifs",
-        "insert 10 % of rows written after motifs of small",
-        "insert 10 % of rows written after motifs of a file",
+        "insert 10 % of rows written after motifs (motifs of small)",
+        "insert 10 % of rows written after motifs (motifs of a file)",
     ]
 
 

@@ -179,7 +179,8 @@ class Results:
         Returns:
             A line for each row of the window, in training order: `position` (the number
             of the row that the baseline trains there), `step`, `row` that the arm
-            trains there and its `weight` (the mean of its tokens'), whether the arm
+            trains there (-1 of one that was written afresh, of which `source` says
+            after what) and its `weight` (the mean of its tokens'), whether the arm
             `picked` that row, and whether the place is `changed`: another row, or a
             weight that is not 1.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from headwater.errors import HeadwaterError
 from headwater.library.results import Results
-from headwater.library.retrained import arm_and_draw
+from headwater.library.retrained import FRESH, arm_and_draw
 from headwater.report.visible import plain
 
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
@@ -106,7 +106,8 @@ def of_arm(
             has them.
 
     Raises:
-        HeadwaterError: the arm masks tokens, which no list of rows can tell.
+        HeadwaterError: the arm masks tokens, which no list of rows can tell, or has
+            rows that were written afresh, which have no number.
     """
     name, _ = arm_and_draw(arm, 0, run.arms)
     if run.arms[name]["action"] == "mask":
@@ -115,6 +116,11 @@ def of_arm(
             "export an arm that removes, repeats or inserts rows"
         )
     table = run.arm_rows(arm)
+    if many := int((table["row"] == FRESH).sum()):
+        raise HeadwaterError(
+            f"{plain(arm)}: {many:,} of its rows were written afresh and stand in no "
+            "corpus; `arm_rows` says where, and generate.py writes such rows to a file"
+        )
     rows = np.repeat(table["row"].to_numpy(), table["weight"].to_numpy().astype(int))
     window, every = run.rows, run.training
     told = f"the {len(rows):,} rows of {plain(arm)} in the window, in training order"

@@ -114,9 +114,9 @@ def origin(arm: Mapping[str, Any]) -> str:
     """What a label must add: whose motifs, unless the run's own; which places."""
     text = ""
     if "motifs_of" in arm:
-        text = f" of {arm['motifs_of']}"
+        text = f" (motifs of {arm['motifs_of']})"
     elif "motifs" in arm:
-        text = " of a file"
+        text = " (motifs of a file)"
     if "at" in arm:
         text += f" from step {arm['at']:,} on"
     if "from" in arm and "to" in arm:
