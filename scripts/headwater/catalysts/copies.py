@@ -73,10 +73,14 @@ def sharing(
             theirs = spans(some, length).ravel()
             maybe.append(np.unique(theirs[sieve[_place(theirs)]]))
     known = np.unique(np.concatenate(maybe))
+    sieve[:] = False
+    sieve[_place(known)] = True
     for part in parts if len(known) else []:
         own = spans(rows[part], length)
-        near = np.searchsorted(known, own).clip(max=len(known) - 1)
-        found[part] = (known[near] == own).any(axis=1)
+        row, start = np.nonzero(sieve[_place(own)])  # few, and looked up in full
+        numbers = own[row, start]
+        near = np.searchsorted(known, numbers).clip(max=len(known) - 1)
+        found[part.start + row[known[near] == numbers]] = True
     return found
 
 
