@@ -22,6 +22,7 @@ from headwater.checkpoints.schedule import point_names, saved_steps
 from headwater.interventions import subsets
 from headwater.interventions.facts import fact_files
 from headwater.interventions.kinds import facts_of, is_compared, motifs_of, written
+from headwater.interventions.scores import metagradient_targets
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
 from headwater.command_line import repeated, stop, typed_config
@@ -99,6 +100,7 @@ if FETCHES_ROWS:
 SHARDS = [f"{i:04d}" for i in range(config["corpus"]["row_shards"])]
 GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])
+METAGRADIENT_TARGETS = metagradient_targets(config)  # whose arms are ranked by it
 POINTS = point_names(config["window"])  # where influence is measured
 ARM_RUNS = arm_runs(config)
 RUNS = [run_name(*run) for run in ARM_RUNS]
@@ -217,6 +219,27 @@ def pass_memory(section):
     """Memory of a pass over rows: by the model's size, and more after a failure."""
     size = config[section]["batch_size"]
     return lambda wildcards, attempt: pass_mb(config, size) * attempt
+
+
+def metagradient_memory(wildcards, attempt):
+    """Memory of a training, and of the states that are kept of it."""
+    kept = int(1000 * config["metagradient"]["space_gb"])
+    return (training_mb(config) + kept) * attempt
+
+
+def metagradient_minutes(wildcards, attempt):
+    """As a training's, times what a step costs on the way there and back.
+
+    A job that ends at the limit goes on where it was.
+    """
+    passes = 2 + 3 * max(1, len(METAGRADIENT_TARGETS))
+    return training_minutes(config) * passes * attempt
+
+
+def metagradient_data(wildcards):
+    """The rows of the dataset probes among its targets."""
+    targets = (config["targets"][name] for name in METAGRADIENT_TARGETS)
+    return [target["data"] for target in targets if "data" in target]
 
 
 def more(mb):

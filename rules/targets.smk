@@ -82,6 +82,13 @@ rule influence:
         "<results>/influence/fidelity.tsv",
 
 
+rule metagradient:
+    """The derivative of targets' scores by every row's weight, and how far it holds."""
+    input:
+        rules.differentiate.output if METAGRADIENT_TARGETS else [],
+        rules.check_linearity.output if METAGRADIENT_TARGETS else [],
+
+
 rule examination:
     """How well each ranking finds planted rows (corpus.records), against decoys."""
     input:

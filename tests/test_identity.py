@@ -37,6 +37,7 @@ CONFIG = {
         "random": {"action": "remove", "rows": "random"},
     },
     "retraining": {"divisor": "fixed"},
+    "metagradient": {"metric": "mean", "space_gb": 2.0},
     "evaluation": {"early_tokens": 8},
     "report": {"rows": 10},
 }
@@ -92,7 +93,7 @@ FIRST_STALE = {
 def test_a_change_makes_its_own_stage_and_all_later_ones_stale(key):
     stages = ["corpus", "checkpoints", "heads", "window", "curvature", "gradients"]
     stages.append("influence")
-    assert {*stages, "probe"} == set(SECTIONS)
+    assert {*stages, "probe", "metagradient"} == set(SECTIONS)
     config = changed(key, CHANGES[key])
     stale = [stage for stage in stages if is_stale(identity(stage, CONFIG), config)]
     assert stale == stages[stages.index(FIRST_STALE[key]) :]
@@ -107,7 +108,29 @@ def test_the_gradient_of_a_probe_needs_no_curvature(key):
     assert stale == (before and not key.startswith("curvature."))
 
 
-@pytest.mark.parametrize("key", ["curvature.batch_size", "gradients.batch_size"])
+@pytest.mark.parametrize("key", list(CHANGES))
+def test_a_metagradient_needs_no_store(key):
+    config = changed(key, CHANGES[key])
+    stale = is_stale(identity("metagradient", CONFIG), config)
+    assert stale == is_stale(identity("probe", CONFIG), config)
+
+
+def test_a_metagradient_knows_what_is_differentiated():
+    for key, value in (("metagradient.metric", "end"), ("retraining.divisor", "kept")):
+        config = changed(key, value)
+        stages = [s for s in SECTIONS if is_stale(identity(s, CONFIG), config)]
+        assert stages == ["metagradient"]
+        by_score = {**CONFIG["arms"]["top"], "score": "metagradient"}
+        config["arms"], before = {"top": by_score}, changed("arms.top", by_score)
+        assert is_stale(picked_identity(before, "top", 0), config)
+        plain = changed(key, value)
+        assert not is_stale(picked_identity(CONFIG, "top", 0), plain)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["curvature.batch_size", "gradients.batch_size", "metagradient.space_gb"],
+)
 def test_a_batch_size_makes_nothing_stale(key):
     config = changed(key, 7)
     assert not any(is_stale(identity(stage, CONFIG), config) for stage in SECTIONS)

@@ -46,7 +46,7 @@ def weights_of(seed: int = 0):
     return whole
 
 
-METRIC = Metric("t", PROBES["induction"], unit("L1H0"), repeats(4, 5))
+METRIC = Metric(PROBES["induction"], unit("L1H0"), repeats(4, 5))
 
 
 class Asked(torch.nn.Module):

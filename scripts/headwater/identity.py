@@ -23,6 +23,7 @@ _CURVATURE = (*_WINDOW, "curvature")
 _PROBE = (*_WINDOW, "gradients")
 _GRADIENTS = (*_CURVATURE, "gradients")
 _INFLUENCE = (*_GRADIENTS, "influence")
+_METAGRADIENT = (*_PROBE, "retraining", "metagradient")
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "corpus": _CORPUS,
@@ -33,6 +34,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "probe": _PROBE,  # gradients of probes, which need no curvature
     "gradients": _GRADIENTS,
     "influence": _INFLUENCE,
+    "metagradient": _METAGRADIENT,
 }
 
 # A published checkpoint is what it is, whatever is trained on from it.
@@ -52,7 +54,11 @@ _TRAINED: dict[str, tuple[str, ...]] = {
 # results of the others as they are.
 _BY_NAME = ("targets", "arms")
 
-SPEED = {"curvature": ("batch_size",), "gradients": ("batch_size",)}
+SPEED = {
+    "curvature": ("batch_size",),
+    "gradients": ("batch_size",),
+    "metagradient": ("space_gb",),
+}
 
 FORMAT = 6
 
@@ -110,8 +116,10 @@ def picked_identity(config: Config, arm: str, draw: int) -> dict[str, Any]:
     """
     entry = config["arms"][arm]
     scored = "target" in entry
+    by_metagradient = entry.get("score") == "metagradient"
+    sections = (*_PICKED[scored], *(_METAGRADIENT if by_metagradient else ()))
     settings = {
-        **_settings(_PICKED[scored], config, [entry["target"]] if scored else []),
+        **_settings(sections, config, [entry["target"]] if scored else []),
         "arms": {arm: without_draws(entry)},
     }
     return _of_arm("match", settings, arm, draw)

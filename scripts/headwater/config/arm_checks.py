@@ -10,7 +10,7 @@ from headwater.config.target_checks import target_problem
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS, facts_of, score_of
 from headwater.interventions.runs import BASELINE
-from headwater.interventions.scores import DEFAULT, SCORES
+from headwater.interventions.scores import DEFAULT, METAGRADIENT, SCORES
 from headwater.problems import Key, Problem
 from headwater.suggestions import unknown_name
 from headwater.unreadable import stand_in
@@ -50,7 +50,7 @@ _OF_ACTIONS = {
     "from": "only swap moves rows; remove this key, or set action: swap",
     "to": "only swap moves rows; remove this key, or set action: swap",
 }
-_FROM_STORE = {*SCORES} - {DEFAULT}
+_FROM_STORE = {*SCORES} - {DEFAULT, METAGRADIENT}
 
 
 @entry_check("arms")

@@ -25,7 +25,7 @@ from numpy.random import Generator
 
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
-from headwater.interventions.scores import SCORES
+from headwater.interventions.scores import METAGRADIENT, SCORES
 from headwater.interventions.tokens import MEASURED
 
 DECILES = 10
@@ -39,6 +39,7 @@ _FILES = {
     "gradient_norm": "interventions/facts/{target}.gradients.h5",
     "gradient_dot": "interventions/facts/{target}.gradients.h5",
     "lexical": "interventions/facts/{target}.lexical.h5",
+    METAGRADIENT: "metagradient/{target}.h5",
 }
 _OF_TOKENS = "interventions/facts/{target}.tokens.h5"
 _OTHER_SCORES = "influence/{target}.variants.h5"

@@ -1,15 +1,17 @@
 """The scores of a target that rows can be ranked by (`arms.<name>.score`).
 
-All but `metagradient` follow from the gradients that `mda` stores, one a row and
-checkpoint, so they cost a read of the stores and no pass over the rows. `g` is a row's
-gradient within the unit, `f` the target's probe, `H` the EK-FAC Hessian with its
-damping, `t` the row's place in the window from 0 to 1.
+All but `metagradient` (see the room of that name) follow from the gradients that `mda`
+stores, one a row and checkpoint, so they cost a read of the stores and no pass over the
+rows. `g` is a row's gradient within the unit, `f` the target's probe, `H` the EK-FAC
+Hessian with its damping, `t` the row's place in the window from 0 to 1.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 DEFAULT = "mda"
+METAGRADIENT = "metagradient"
 
 
 @dataclass(frozen=True)
@@ -48,4 +50,17 @@ SCORES: Mapping[str, Score] = {
     "circuit": Score(
         "mda, plus that of the head with the highest previous-token score"
     ),
+    METAGRADIENT: Score(
+        "d f / d weight of the row, through the window's training", trained=True
+    ),
 }
+
+
+def metagradient_targets(config: Mapping[str, Any]) -> list[str]:
+    """The targets of arms that are ranked by the metagradient, in their order."""
+    named = {
+        arm.get("target")
+        for arm in config["arms"].values()
+        if arm.get("score") == METAGRADIENT
+    }
+    return [name for name in config["targets"] if name in named]

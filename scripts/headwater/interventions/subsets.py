@@ -10,6 +10,7 @@ from headwater.identity import Config
 from headwater.interventions.facts import fact_files
 from headwater.interventions.kinds import KINDS, alike_of
 from headwater.interventions.runs import arm_runs
+from headwater.interventions.scores import METAGRADIENT, metagradient_targets
 
 Arms = Mapping[str, Mapping[str, Any]]
 
@@ -67,4 +68,5 @@ def judged_files(config: Config) -> list[str]:
     """Files, under results/<experiment>/, of what a bank judges beside the scores."""
     target = config["window"]["target"]
     variants = [f"influence/{target}.variants.h5"] * stored_whole(config)
-    return ranking_files(config, target) + variants
+    through = [METAGRADIENT] * (target in metagradient_targets(config))
+    return ranking_files(config, target) + variants + fact_files(through, target)

@@ -12,6 +12,7 @@ from headwater.metagradient.adamw import Adjoint, Vector, before
 from headwater.metagradient.metric import Metric
 from headwater.metagradient.products import curvature
 from headwater.metagradient.replay import Replay, Step
+from headwater.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,6 @@ class WayBack:
     Attributes:
         adjoint: of the state that is reached.
         scores: dF / d weight of every row of the window; 0 where not yet known.
-        losses: of every row when it was trained on, nats a token.
         norms: of the adjoint of the weights, before every step of the window and at its
             end.
         jumps: by how much each step multiplied that norm on the way back.
@@ -30,7 +30,6 @@ class WayBack:
 
     adjoint: Adjoint
     scores: Float[Tensor, "targets rows"]
-    losses: Float[Tensor, " rows"]
     norms: Float[Tensor, "targets states"]
     jumps: Float[Tensor, "targets steps"]
     values: Float[Tensor, "targets measured"]
@@ -44,7 +43,6 @@ class WayBack:
         return WayBack(
             Adjoint.zeros(targets, like),
             like.new_zeros(targets, steps * batch_size),
-            like.new_zeros(steps * batch_size),
             empty(targets, steps + 1),
             empty(targets, steps),
             empty(targets, measured),
@@ -84,7 +82,13 @@ class Backward:
         self._steps, self._measured = steps, list(measured)
         self._decay = replay.decay
 
-    def through(self, steps: Sequence[Step], end: Vector, way: WayBack) -> WayBack:
+    def through(
+        self,
+        steps: Sequence[Step],
+        end: Vector,
+        way: WayBack,
+        progress: Progress | None = None,
+    ) -> WayBack:
         """The way back before some steps, given that after them.
 
         Args:
@@ -97,6 +101,8 @@ class Backward:
             self._measure(step.number + 1, weights, adjoint, way)
             adjoint = self._back(step, adjoint, way)
             weights = step.weights
+            if progress:
+                progress.update()
         return WayBack(**{**vars(way), "adjoint": adjoint})
 
     def _measure(
@@ -124,7 +130,6 @@ class Backward:
             adjoint.weights[target] += found.product
             weights = weights.to(found.slopes)
             way.scores[target, part] = found.scores(weights, recipe.divisor)
-            way.losses[part] = found.losses
         norms = adjoint.weights.double().norm(dim=1)
         way.norms[:, place] = norms
         way.jumps[:, place] = norms / way.norms[:, place + 1].clamp(min=1e-300)

@@ -36,9 +36,9 @@ class _Change(torch.autograd.Function):
         labels: Tensor,
         weights: Tensor,
         compute: torch.dtype,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         sums = [torch.zeros_like(x) for x in (hidden, moved, table)]
-        changes, losses = hidden.new_empty(len(hidden)), hidden.new_empty(len(hidden))
+        changes = hidden.new_empty(len(hidden))
         wide, wide_moved = table.to(compute), moved_table.to(compute)
         size = max(1, CHUNK_NUMBERS // len(table))
         for start in range(0, len(hidden), size):
@@ -46,10 +46,8 @@ class _Change(torch.autograd.Function):
             own, own_moved = hidden[part].to(compute), moved[part].to(compute)
             logits = (own @ wide.T).to(hidden.dtype)
             along = (own_moved @ wide.T + own @ wide_moved.T).to(hidden.dtype)
-            log = logits.log_softmax(1)
+            chance = torch.softmax(logits, 1, out=logits)
             target = labels[part, None]
-            losses[part] = -log.gather(1, target)[:, 0]
-            chance = log.exp_()
             mean = (chance * along).sum(1, keepdim=True)
             changes[part] = (mean - along.gather(1, target))[:, 0]
             weight = weights[part, None]
@@ -61,8 +59,8 @@ class _Change(torch.autograd.Function):
             sums[2] += bent.T @ own
             sums[2] += slope.T @ own_moved
         ctx.save_for_backward(*sums)
-        ctx.mark_non_differentiable(changes, losses)
-        return (changes * weights).sum(), changes, losses
+        ctx.mark_non_differentiable(changes)
+        return (changes * weights).sum(), changes
 
     @staticmethod
     @once_differentiable
@@ -76,8 +74,8 @@ def change_of_losses(
     labels: Int[Tensor, " tokens"],
     weights: Tokens,
     compute: torch.dtype | None = None,
-) -> tuple[Float[Tensor, ""], Tokens, Tokens]:
-    """The weighted sum of the tokens' changes, each change, and each loss in nats.
+) -> tuple[Float[Tensor, ""], Tokens]:
+    """The weighted sum of the tokens' changes, and each change.
 
     The sum is differentiable once, in the states, their change and the unembedding.
 
@@ -86,7 +84,7 @@ def change_of_losses(
         unembedding: and its change.
         compute: type of the matrix products; all else is in the states' type.
     """
-    found: tuple[Tensor, Tensor, Tensor] = _Change.apply(
+    found: tuple[Tensor, Tensor] = _Change.apply(
         *hidden, *unembedding, labels, weights, compute or hidden[0].dtype
     )
     return found

@@ -1,13 +1,18 @@
 """F, what is differentiated: the value of a target's probe, at steps of the window."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from headwater.heads.probe_data import probe_data
+from headwater.heads.targets import read_target
+from headwater.identity import Config
 from headwater.metagradient.adamw import Vector
+from headwater.models.sections import unit_of
 from headwater.models.sites import Model
-from headwater.probes import Probe, ProbeData
+from headwater.probes import Probe, ProbeData, find_probe
 from headwater.units import Unit
 
 BATCH = 64  # sequences
@@ -18,12 +23,10 @@ class Metric:
     """A target's probe.
 
     Attributes:
-        target: its name.
         unit: what the probe is asked of.
         data: what it is asked on.
     """
 
-    target: str
     probe: Probe
     unit: Unit
     data: ProbeData
@@ -55,6 +58,25 @@ class Metric:
         finally:
             model.set_attn_implementation(before)
         return total / len(self.data), flat / len(self.data)
+
+
+def metrics_of(
+    targets: Iterable[str | Path], held_out: str, tokenizer: str, config: Config
+) -> dict[str, Metric]:
+    """F of some targets, by name.
+
+    Args:
+        targets: their files `heads/targets/<name>.json`.
+        held_out: the held-out store, which knows the corpus's token counts.
+    """
+    found = {}
+    for path in map(Path, targets):
+        target = read_target(path, config)
+        settings = config["targets"][path.stem]
+        data = probe_data(settings, held_out, tokenizer, config)
+        unit = unit_of(target.unit, config)
+        found[path.stem] = Metric(find_probe(target.probe), unit, data)
+    return found
 
 
 def measured_steps(compared: Sequence[int], metric: str) -> list[int]:

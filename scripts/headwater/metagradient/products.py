@@ -30,12 +30,10 @@ class Curvature:
     Attributes:
         product: H u, H the Hessian of the batch's loss; flat.
         slopes: u . gradient of each row's loss, before its weight and the divisor.
-        losses: of each row, nats a token.
     """
 
     product: Float[Tensor, " parameters"]
     slopes: Float[Tensor, " batch"]
-    losses: Float[Tensor, " batch"]
 
     def scores(self, weights: Weights, divisor: str) -> Float[Tensor, " batch"]:
         """What u makes of the change of the batch's gradient with a row's weight."""
@@ -81,7 +79,7 @@ def curvature(
     parameters = dict(model.named_parameters())
     tangents = unflat(direction, parameters)
     size = recipe.micro_batch_size or len(rows)
-    total, slopes, losses = torch.zeros_like(direction), [], []
+    total, slopes = torch.zeros_like(direction), []
     for part, weight in zip(rows.split(size), weights.split(size), strict=True):
         own = part.to(model.device)
         try:
@@ -93,8 +91,7 @@ def curvature(
             raise
         total += torch.cat([g.flatten() for g in gradient])
         slopes.append(found[1])
-        losses.append(found[2])
-    return Curvature(total, torch.cat(slopes), torch.cat(losses))
+    return Curvature(total, torch.cat(slopes))
 
 
 def unflat(
@@ -113,8 +110,8 @@ def _changes(
     weights: Weights,
     parameters: Mapping[str, Tensor],
     tangents: Mapping[str, Tensor],
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows' weighted change along the tangents; each row's; each row's loss."""
+) -> tuple[Tensor, Tensor]:
+    """The rows' weighted change along the tangents, and each row's."""
     compute, length = recipe.compute, rows.shape[1] - 1
     # No cache of weights: one that was cast with another tangent would be found in it.
     kind = rows.device.type
@@ -131,15 +128,14 @@ def _changes(
         hidden, table = (forward_mode.unpack_dual(x) for x in outputs)
         states = [x.to(table.primal.dtype).flatten(0, 1) for x in hidden]
     repeated = weights.repeat_interleave(length) / length
-    total, changes, losses = change_of_losses(
+    total, changes = change_of_losses(
         (states[0], states[1]),
         (table.primal, table.tangent),
         rows[:, 1:].flatten(),
         repeated,
         compute,
     )
-    changes, losses = (x.view(len(rows), length).mean(1) for x in (changes, losses))
-    return total, changes, losses
+    return total, changes.view(len(rows), length).mean(1)
 
 
 def _once_only(model: Model, error: Exception) -> HeadwaterError:

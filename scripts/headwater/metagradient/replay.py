@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from headwater.errors import HeadwaterError
@@ -17,8 +16,6 @@ from headwater.metagradient.adamw import Update, Vector
 from headwater.models.sites import Model
 from headwater.training.recipe import Recipe, make_scaler
 from headwater.training.trainer import Batches, add_gradient, update
-
-Gradients = Float[Tensor, "steps parameters"]
 
 
 @dataclass(frozen=True)
@@ -126,8 +123,13 @@ class Replay:
         for own, other in zip(self._parameters, self._split(weights), strict=True):
             own.copy_(other)
 
+    def step(self, number: int) -> None:
+        """Make one step of the training, and keep nothing of it."""
+        self._find_gradient(number)
+        update(self.model, self._optimizer, self.recipe, number, self._scaler)
+
     def steps(
-        self, numbers: range, gradients: Gradients | None = None
+        self, numbers: range, gradients: Sequence[Vector] | None = None
     ) -> Iterator[Step]:
         """Go through some steps from the present state, which is that before them.
 

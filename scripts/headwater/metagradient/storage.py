@@ -12,6 +12,7 @@ save a training step each; results are the same.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from headwater.checkpoints.files import load_tensors
 from headwater.errors import HeadwaterError
-from headwater.metagradient.replay import Gradients, State
+from headwater.metagradient.replay import State
 from headwater.publish import publish_file
 
 GB = 10**9
@@ -121,16 +122,19 @@ class Store:
         count = int(found["count"])
         return State(found["weights"], found["first"], found["second"], count)
 
-    def keep_gradients(self, segment: int, gradients: Gradients) -> None:
+    def keep_gradients(self, segment: int, gradients: Sequence[Tensor]) -> None:
         """Keep the gradients of a segment's steps."""
-        self.write(self._gradients(segment), {"gradients": gradients})
+        tensors = {str(place): x for place, x in enumerate(gradients)}
+        self.write(self._gradients(segment), tensors)
 
-    def gradients(self, segment: int) -> Gradients:
+    def gradients(self, segment: int) -> list[Tensor]:
         """The kept gradients of a segment's steps."""
-        return self.read(self._gradients(segment))["gradients"]
+        found = self.read(self._gradients(segment))
+        return [found[str(place)] for place in range(len(found))]
 
-    def drop(self, segment: int) -> None:
-        """Remove what the way back has passed."""
+    def keep_way(self, segment: int, way: dict[str, Tensor]) -> None:
+        """Keep the way back before a segment, and remove what it has passed."""
+        self.write(self.way_back, {**way, "left": torch.tensor(segment)})
         self._state(segment + 1).unlink(missing_ok=True)
         self._gradients(segment).unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from headwater.interventions.facts import fact_files
 from headwater.interventions.kinds import facts_of, is_compared, motifs_of
 from headwater.interventions.runs import arm_runs
+from headwater.interventions.scores import metagradient_targets
 from headwater.interventions.subsets import (
     bank_runs,
     claimed,
@@ -148,6 +149,13 @@ ROWS = {
         sizes.row_facts,
         jobs=_facts("gradients.h5"),
     ),
+    "differentiate": Row(
+        work.differentiating,
+        sizes.metagradients,
+        jobs=1,
+        path="metagradient/smoothness.json",
+    ),
+    "check_linearity": Row(work.checking),
     "build_arm": Row(work.building, sizes.intervention),
     # Asked for by name, but for the motifs that arms of this experiment wait for.
     **dict.fromkeys(
@@ -175,6 +183,7 @@ def _conditions(e: Experiment) -> dict[str, bool]:
         "START": bool(e.sources.revisions),
         "TRAINED": "revisions" not in e.config["checkpoints"],
         'config["influence"]["method"] == "projected"': _stored(e),
+        "METAGRADIENT_TARGETS": bool(metagradient_targets(e.config)),
         "ARM_RUNS": bool(arm_runs(e.config)),
         "CLAIMED": bool(claimed(e.config["arms"])),
         "BANK_RUNS": bool(bank_runs(e.config)),

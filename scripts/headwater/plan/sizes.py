@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
 from headwater.interventions.kinds import written
+from headwater.interventions.scores import metagradient_targets
 from headwater.models.sections import fitted_units
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range, total
@@ -207,6 +208,14 @@ def token_facts(e: Experiment) -> Output:
 def row_facts(e: Experiment) -> Output:
     """Two numbers for each row of the window, compressed."""
     return Output(e.window_rows * (2 * DOUBLE), ONE_FILE)
+
+
+def metagradients(e: Experiment) -> Output:
+    """A score of each row of the window and target, and the states meanwhile."""
+    targets = len(metagradient_targets(e.config))
+    one = row_facts(e)
+    states = Range.exactly(e.config["metagradient"]["space_gb"] * 1e9)
+    return Output(one.kept * targets + SMALL, one.files * targets + ONE_FILE, states)
 
 
 def tables(e: Experiment) -> Output:

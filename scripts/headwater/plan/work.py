@@ -11,6 +11,7 @@ from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
 from headwater.influence import QUANTILES
 from headwater.interventions.kinds import written
+from headwater.interventions.scores import metagradient_targets
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
@@ -36,6 +37,8 @@ COMPARED = Range(5e6, 5e7)  # tokens of training rows a second, with fresh rows
 NETWORK = Range(5e6, 2e8)  # bytes a second
 
 ONCE = Range.exactly(1)
+BACK = Range(2.6, 3.6)  # training steps that one of the way back takes, for each target
+GATES = 3  # trainings that predictions are compared with
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,20 @@ def baseline(e: Experiment) -> Load:
 def arm(e: Experiment) -> Load:
     """The training of an arm: each checkpoint twice, once with moments."""
     return _training(e.config, e.steps, e.arm_saved, 4)
+
+
+def differentiating(e: Experiment) -> Load:
+    """There through the window, perhaps once more, and back for every target."""
+    once = _training(e.config, e.steps, NOTHING, 0)
+    back = BACK * len(metagradient_targets(e.config))
+    passes = Range(1 + back.low, 2 + back.high)
+    return replace(once, operations=once.operations * passes)
+
+
+def checking(e: Experiment) -> Load:
+    """The window trained again for every weight of the gate."""
+    once = arm(e)
+    return replace(once, units=once.units * GATES)
 
 
 def _training(config: Config, steps: Range, saved: Range, copies: int) -> Load:

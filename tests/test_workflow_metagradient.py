@@ -1,0 +1,151 @@
+"""An arm by its metagradient beside one by MDA's, on the finished smoke experiment."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from clone import command, jobs, run
+
+pytestmark = pytest.mark.workflow
+
+CONFIG = "config/metagradient.yaml"
+FILES = ("induction.h5", "previous_token.h5", "smoothness.json", "linearity.tsv")
+
+
+def with_arms(smoke_run: Path, clone: Path, **settings) -> Path:
+    """A copy of the finished run, with arms ranked by metagradients."""
+    shutil.copytree(smoke_run, clone)
+    config = yaml.safe_load((clone / "config/smoke.yaml").read_text(encoding="utf-8"))
+    own = {"action": "remove", "fraction": 0.1, "score": "metagradient"}
+    config["arms"] |= {
+        "remove_meta": {**own, "rows": "top", "target": "induction"},
+        "remove_other": {**own, "rows": "top", "target": "previous_token"},
+    }
+    config["metagradient"] = settings
+    (clone / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    return clone
+
+
+@pytest.fixture(scope="module")
+def made(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole run, with both arms beside the others."""
+    clone = with_arms(smoke_run, tmp_path_factory.mktemp("meta") / "clone")
+    done = run(clone, config=CONFIG)
+    assert done.returncode == 0, done.stdout[-4000:]
+    (clone / "done.txt").write_text(done.stdout, encoding="utf-8")
+    return clone
+
+
+def results(clone: Path) -> Path:
+    return clone / "results/smoke/metagradient"
+
+
+def read(clone: Path, target: str) -> np.ndarray:
+    with h5py.File(results(clone) / f"{target}.h5") as file:
+        return file["metagradient"][...]
+
+
+def test_one_run_has_arms_by_both_scores(made: Path) -> None:
+    done = jobs((made / "done.txt").read_text(encoding="utf-8"))
+    assert done["differentiate"] == done["check_linearity"] == 1
+    assert done["build_arm"] == done["retrain_arm"] == 2
+    scores = read(made, "induction")
+    assert scores.shape == (256,)
+    assert np.isfinite(scores).all()
+    assert (scores > 0).any()
+    assert (scores < 0).any()
+    with h5py.File(made / "results/smoke/interventions/remove_meta-seed0.h5") as file:
+        picked = file["picked"][...]
+    top = np.argsort(-scores, kind="stable")[: len(picked)]
+    assert picked.tolist() == sorted(top)
+    effects = pd.read_csv(made / "results/smoke/evaluation/effects.tsv", sep="\t")
+    assert {"remove_top", "remove_meta", "remove_random"} <= {*effects["arm"]}
+    page = (made / "results/smoke/report/index.html").read_text(encoding="utf-8")
+    assert "remove_meta" in page
+
+
+def test_smoothness_and_linearity_stand_beside_the_scores(made: Path) -> None:
+    text = (results(made) / "smoothness.json").read_text(encoding="utf-8")
+    found = json.loads(text)["targets"]
+    assert {*found} == {"induction", "previous_token"}
+    one = found["induction"]
+    assert [*one["values"]] == ["24", "32", "40", "48"]
+    assert len(one["norms"]) == 33
+    assert one["worst"][0]["factor"] >= one["worst"][1]["factor"] > 0
+    table = pd.read_csv(results(made) / "linearity.tsv", sep="\t")
+    assert table["weight"].tolist() == [0.995, 0.995, 0.95, 0.95, 0, 0]
+    near = table[table["weight"] == 0.995]
+    # Float32 tells such small changes to some per cent.
+    np.testing.assert_allclose(near["ratio"], 1, atol=0.2)
+    log = (made / "logs/smoke/metagradient/differentiate.log").read_text("utf-8")
+    assert "the adjoint grew" in log
+
+
+def test_f_is_that_of_the_baselines_checkpoints(made: Path) -> None:
+    """So the way back went through the very states of the baseline."""
+    from headwater.checkpoints.files import load_model
+    from headwater.config import read_config_file
+    from headwater.metagradient.metric import metrics_of
+
+    config = read_config_file(made / CONFIG)
+    experiment = made / "results/smoke"
+    metric = metrics_of(
+        [experiment / "heads/targets/induction.json"],
+        str(experiment / "corpus/held_out.zarr"),
+        str(experiment / "corpus/tokenizer"),
+        config,
+    )["induction"]
+    text = (results(made) / "smoothness.json").read_text(encoding="utf-8")
+    values = json.loads(text)["targets"]["induction"]["values"]
+    for step, value in values.items():
+        model = load_model(experiment / f"checkpoints/step{step}", config)
+        assert metric.value(model) == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("space", [2.0, 0.004])
+def test_killed_anywhere_it_ends_with_the_same_bytes(
+    made: Path, smoke_run: Path, tmp_path: Path, space: float
+) -> None:
+    clone = with_arms(smoke_run, tmp_path / "clone", space_gb=space)
+    words = command("metagradient", config=CONFIG)
+    kills = 0
+    for seconds in (6, 7, 8, 9, 10, 12):
+        process = subprocess.Popen(
+            words,
+            cwd=clone,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        kills += process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+        process.wait()
+    assert kills
+    done = run(clone, "metagradient", config=CONFIG)
+    assert done.returncode == 0, done.stdout[-4000:]
+    for name in FILES:
+        assert (results(clone) / name).read_bytes() == (
+            results(made) / name
+        ).read_bytes(), name
+
+
+def test_too_little_space_is_told_in_a_line(smoke_run: Path, tmp_path: Path) -> None:
+    clone = with_arms(smoke_run, tmp_path / "clone", space_gb=0.001)
+    done = run(clone, "metagradient", config=CONFIG)
+    assert done.returncode != 0
+    assert "ERROR metagradient.space_gb: 0.001 GB is too little for 32 steps" in (
+        done.stdout
+    )
+    assert "Traceback" not in done.stdout
