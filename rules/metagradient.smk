@@ -6,6 +6,7 @@ if METAGRADIENT_TARGETS:
     rule differentiate:
         input:
             checkpoint="<results>/heads/start",
+            checkpoints=CHECKPOINTS if TRAINED else [],
             window="<results>/heads/window.json",
             targets=expand(
                 "<results>/heads/targets/{target}.json",

@@ -1,11 +1,12 @@
 """The derivative of targets' scores with respect to every row's weight."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from headwater import job
-from headwater.checkpoints.files import load_model, load_optimizer
+from headwater.checkpoints.files import can_resume, load_model
 from headwater.checkpoints.schedule import compared_steps
 from headwater.heads.targets import open_window
 from headwater.identity import identity
@@ -22,15 +23,23 @@ from headwater.training.recipe import make_optimizer
 from headwater.training.run import recipe_of
 
 
-def replay_of(snakemake, rows, config):
+def replay_of(start, rows, config):
     """The training, at the window's start."""
-    start = Path(snakemake.input.checkpoint)
     recipe = recipe_of(config, config["retraining"]["divisor"])
     model = load_model(start, config).to(job.device())
     optimizer = make_optimizer(model, recipe)
-    load_optimizer(start, model, optimizer)
     batches = baseline_batches(rows, config["training"]["batch_size"])
     return Replay(model, optimizer, recipe, batches)
+
+
+def on_disk(start, checkpoints, steps):
+    """By step, the checkpoints of the window from which training can go on."""
+    found = {}
+    for path in map(Path, checkpoints):
+        step = int(path.name.removeprefix("step"))
+        if step in steps and can_resume(path):
+            found[step] = path
+    return {**found, steps.start: start}
 
 
 def main(snakemake):
@@ -41,23 +50,28 @@ def main(snakemake):
         measured = measured_steps(
             compared_steps(choice.window, config), settings["metric"]
         )
-        replay = replay_of(snakemake, window.rows, config)
+        start = Path(inputs.checkpoint)
+        replay = replay_of(start, window.rows, config)
         steps = range(choice.window.start, choice.window.end)
+        known = {
+            step: partial(replay.load, path, config)
+            for step, path in on_disk(start, inputs.checkpoints, steps).items()
+        }
         space = settings["space_gb"] * GB
-        plan = plan_space(steps, replay.size, len(names), space)
+        plan = plan_space(steps, known, replay.size, len(names), space)
         job.logger.info(
-            "metagradient: %d segments of %d steps, %.0f %% of the gradients twice",
-            *(len(plan.segments), plan.length, 100 * plan.repeated),
+            "metagradient: %d segments, %.2f trainings of the window and the way back",
+            *(len(plan.segments), plan.trained),
         )
         corpus = inputs.held_out, inputs.tokenizer
         metrics = [*metrics_of(inputs.targets, *corpus, config).values()]
         *outputs, about = map(Path, snakemake.output)
         stamp = identity("metagradient", config, names)
-        cut = {"length": plan.length, "kept": plan.kept}
-        begun = {**stamp, "made_of": snakemake.made_of, "plan": cut}
+        cut = [[part.start, part.stop] for part in plan.segments]
+        begun = {**stamp, "made_of": snakemake.made_of, "cut": cut, "kept": plan.kept}
         work = about.with_name("run")
         with work_folder(work, begun) as folder:
-            whole = Window(replay, metrics, measured, window.batch_size, plan)
+            whole = Window(replay, known, metrics, measured, window.batch_size, plan)
             way = metagradient(whole, folder)
             found = smoothness(way, names, steps, measured)
             for name, path, scores in zip(names, outputs, way.scores, strict=True):

@@ -13,7 +13,7 @@ from headwater.metagradient.backward import Backward, WayBack
 from headwater.metagradient.metric import Metric
 from headwater.metagradient.products import curvature
 from headwater.metagradient.replay import Replay, check_known
-from headwater.metagradient.storage import plan_space
+from headwater.metagradient.storage import cut, plan_space
 from headwater.probes import PROBES
 from headwater.training.recipe import Recipe, make_optimizer
 from headwater.training.trainer import divisor_of, train
@@ -326,14 +326,28 @@ def test_unknown_updates_are_refused() -> None:
         check_known(make_optimizer(model, RECIPE), replace(RECIPE, precision="fp16"))
 
 
-def test_space_buys_kept_gradients() -> None:
-    steps, size = range(100, 1100), 1_000_000
-    plans = [plan_space(steps, size, 2, gb * 1e9) for gb in (1, 2, 4, 8)]
-    shares = [plan.repeated for plan in plans]
-    assert shares == sorted(shares, reverse=True)
-    assert shares[0] > 0.9
-    assert shares[-1] == 0
-    for plan in plans:
+def test_space_saves_time() -> None:
+    steps, size, checkpoints = range(100, 1100), 1_000_000, range(100, 1101, 100)
+    plans = [plan_space(steps, checkpoints, size, 2, gb * 1e9) for gb in (1, 1.5, 2, 4)]
+    times = [plan.trained for plan in plans]
+    assert times == sorted(times, reverse=True)
+    assert 2 > times[0] > times[-1] == 1
+    assert not plans[-1].there
+    alone = [plan_space(steps, [100], size, 2, gb * 1e9) for gb in (1.2, 2, 5, 20)]
+    for plan in plans + alone:
         assert [s for part in plan.segments for s in part] == list(steps)
-    with pytest.raises(HeadwaterError, match=r"space_gb: 0\.5 GB .* set it to 1 or"):
-        plan_space(steps, size, 2, 0.5e9)
+    assert [plan.trained for plan in alone][::3] == [pytest.approx(1.95, abs=0.05), 1]
+    assert alone[2].kept
+    with pytest.raises(
+        HeadwaterError, match=r"space_gb: 0\.1 GB .* set it to 0\.\d+ or"
+    ):
+        plan_space(steps, checkpoints, size, 2, 0.1e9)
+
+
+def test_segments_go_over_no_checkpoint() -> None:
+    plan = cut(range(10, 30), [10, 16, 20, 40], 4)
+    assert [(s.start, s.stop) for s in plan.segments] == [
+        *((10, 14), (14, 16), (16, 20), (20, 24), (24, 28), (28, 30)),
+    ]
+    assert plan.there == (0, 3, 4)
+    assert cut(range(10, 30), [10], 20).there == ()

@@ -7,13 +7,16 @@ made again, which is elementwise; else the gradient is computed again, too.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from headwater.checkpoints.files import load_optimizer, load_state, load_tensors
 from headwater.errors import HeadwaterError
+from headwater.identity import Config
 from headwater.metagradient.adamw import Update, Vector
-from headwater.models.sites import Model
+from headwater.models.sites import Model, load_published
 from headwater.training.recipe import Recipe, make_scaler
 from headwater.training.trainer import Batches, add_gradient, update
 
@@ -123,10 +126,24 @@ class Replay:
         for own, other in zip(self._parameters, self._split(weights), strict=True):
             own.copy_(other)
 
-    def step(self, number: int) -> None:
-        """Make one step of the training, and keep nothing of it."""
+    def step(self, number: int) -> Vector:
+        """Make one step of the training; returns its gradient before clipping."""
         self._find_gradient(number)
+        gradient = self._gradient(number)
         update(self.model, self._optimizer, self.recipe, number, self._scaler)
+        return gradient
+
+    def load(self, folder: Path, config: Config) -> State:
+        """Go to the state of a checkpoint.
+
+        Raises:
+            HeadwaterError: it is damaged, or has no optimizer state.
+        """
+        load_state(folder, config)
+        load_published(self.model, load_tensors(folder / "model.safetensors"))
+        self._optimizer.state.clear()
+        load_optimizer(folder, self.model, self._optimizer)
+        return self.state()
 
     def steps(
         self, numbers: range, gradients: Sequence[Vector] | None = None

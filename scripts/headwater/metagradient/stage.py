@@ -1,14 +1,16 @@
 """The whole: there through the window, and back; it goes on where it was killed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from headwater.errors import HeadwaterError
 from headwater.logs import logger
 from headwater.metagradient.backward import Backward, WayBack
 from headwater.metagradient.metric import Metric
-from headwater.metagradient.replay import Replay
+from headwater.metagradient.replay import Replay, State
 from headwater.metagradient.storage import Plan, Store
 from headwater.progress import Progress
 
@@ -18,7 +20,9 @@ class Window:
     """What is differentiated.
 
     Attributes:
-        replay: the training, at the window's start.
+        replay: the training.
+        checkpoints: by step, the states that stand on disk, the window's first state
+            among them.
         metrics: F of every target.
         measured: the steps after which F is measured, ascending; it is their mean.
         batch_size: rows of a step.
@@ -26,6 +30,7 @@ class Window:
     """
 
     replay: Replay
+    checkpoints: Mapping[int, Callable[[], State]]
     metrics: Sequence[Metric]
     measured: Sequence[int]
     batch_size: int
@@ -45,32 +50,43 @@ def metagradient(window: Window, folder: Path) -> WayBack:
 
 
 def _there(window: Window, store: Store) -> None:
-    """Train through the window, keeping what the plan says."""
+    """Train to the states before segments where no checkpoint is, and keep them."""
     replay, plan = window.replay, window.plan
-    segments = plan.segments
-    reached = store.reached(len(segments))
-    if reached is None:
-        reached = 0
-        store.keep_state(0, replay.state())
-    else:
-        logger.info(
-            "metagradient: resuming before segment %d, on the way there", reached
-        )
-        replay.put(store.state(reached))
-    done = sum(map(len, segments[:reached]))
-    progress = Progress("metagradient, there", len(plan.steps), "steps", done=done)
-    for number in range(reached, len(segments)):
-        if plan.is_kept(number):
-            gradients = []
-            for step in replay.steps(segments[number]):
-                gradients.append(step.update.gradient)
-                progress.update()
+    left = [number for number in plan.there if not store.has(number + 1)]
+    total, missing = (
+        sum(len(plan.segments[n]) for n in some) for some in (plan.there, left)
+    )
+    progress = Progress("metagradient, there", total, "steps", done=total - missing)
+    for number in left:
+        replay.put(_before(number, window, store))
+        gradients = []
+        for step in plan.segments[number]:
+            gradient = replay.step(step)
+            if number in plan.kept:
+                gradients.append(gradient)
+            progress.update()
+        if number in plan.kept:
             store.keep_gradients(number, gradients)
-        else:
-            for step_number in segments[number]:
-                replay.step(step_number)
-                progress.update()
         store.keep_state(number + 1, replay.state())
+
+
+def _before(number: int, window: Window, store: Store) -> State:
+    """The state before a segment."""
+    step = window.plan.segments[number].start
+    known = window.checkpoints.get(step)
+    return known() if known else store.state(number)
+
+
+def _warn_if_another(window: Window, step: int) -> None:
+    """Say so if the steps made again do not lead to the checkpoint there."""
+    found = window.replay.state().weights
+    if not torch.equal(found, window.checkpoints[step]().weights):
+        logger.warning(
+            "step %d: the training made again is not that of the checkpoints to the "
+            "last bit (other threads, ranks or another machine)",
+            step,
+        )
+    window.replay.put_weights(found)
 
 
 def _back(window: Window, store: Store) -> WayBack:
@@ -94,9 +110,11 @@ def _back(window: Window, store: Store) -> WayBack:
     done = sum(map(len, segments[left:]))
     progress = Progress("metagradient, back", len(plan.steps), "steps", done=done)
     for number in reversed(range(left)):
-        replay.put(store.state(number))
-        kept = store.gradients(number) if plan.is_kept(number) else None
+        replay.put(_before(number, window, store))
+        kept = store.gradients(number) if number in plan.kept else None
         steps = list(replay.steps(segments[number], kept))
+        if segments[number].stop in window.checkpoints:
+            _warn_if_another(window, segments[number].stop)
         way = backward.through(steps, replay.state().weights, way, progress)
         if not way.norms.isfinite().all():
             raise HeadwaterError(

@@ -1,19 +1,22 @@
 """Which states of the window are kept, and which are made again on the way back.
 
-The window is cut into *segments*. On the way there the state before each of them is
-kept on disk, and the gradients of the steps of some of them. On the way back one
-segment at a time has all its states in memory: made again elementwise where its
-gradients were kept, by the trainer where not. More space buys kept gradients, which
-save a training step each; results are the same.
+The window is cut into *segments*. On the way back one segment at a time has all its
+states in memory, made again by the trainer from the state before it. That is a
+checkpoint of the baseline where there is one. Where too many steps lie between two
+checkpoints for the space there is, they are cut further, and the states there are found
+by training on the way there and kept on disk. The gradients of that training are kept,
+too, as far as space allows, so that states follow from them elementwise. Space saves
+time; results are the same.
 
-    states/<segment>.safetensors      `State` before a segment; the last, after all
+    states/<segment>.safetensors      `State` before a segment, where no checkpoint is
     gradients/<segment>.safetensors   of its steps, before clipping
     way_back.safetensors              how far the way back is (`backward`)
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -26,7 +29,8 @@ from headwater.metagradient.replay import State
 from headwater.publish import publish_file
 
 GB = 10**9
-STATE, STEP, GRADIENT = 3, 4, 1  # numbers of a parameter
+NUMBER = 4  # bytes
+STATE, STEP = 3, 4  # numbers of a parameter; a kept gradient is one
 # Besides: the model, its gradient and moments, the vectors in use, and an adjoint of
 # each target with one more while it is written.
 WORK, TARGET = 12, 6
@@ -37,59 +41,79 @@ class Plan:
     """How the window is cut.
 
     Attributes:
-        steps: of the training, in the window.
-        length: steps of a segment, but perhaps the last.
-        kept: how many segments' gradients are kept, those of the last ones.
+        segments: their steps; together those of the window.
+        there: the segments that are trained on the way there, since no checkpoint
+            follows them.
+        kept: those of them whose gradients are kept.
     """
 
-    steps: range
-    length: int
-    kept: int
+    segments: tuple[range, ...]
+    there: tuple[int, ...]
+    kept: tuple[int, ...] = ()
 
     @property
-    def segments(self) -> list[range]:
-        """The steps of each."""
-        return [self.steps[i : i + self.length] for i in self._starts()]
-
-    def is_kept(self, segment: int) -> bool:
-        """Whether its gradients are."""
-        return segment >= len(self._starts()) - self.kept
+    def steps(self) -> range:
+        """Of the training, in the window."""
+        return range(self.segments[0].start, self.segments[-1].stop)
 
     @property
-    def repeated(self) -> float:
-        """Share of the steps whose gradients are computed twice."""
-        again = [s for i, s in enumerate(self.segments) if not self.is_kept(i)]
-        return sum(map(len, again)) / len(self.steps)
+    def trained(self) -> float:
+        """How many trainings of the window are made besides the way back's products."""
+        twice = [n for n in self.there if n not in self.kept]
+        again = sum(len(self.segments[n]) for n in twice)
+        return 1 + again / len(self.steps)
 
-    def _starts(self) -> range:
-        return range(0, len(self.steps), self.length)
+
+def cut(steps: range, checkpoints: Collection[int], length: int) -> Plan:
+    """Segments of at most `length` steps, none over a checkpoint."""
+    ends = sorted({step for step in checkpoints if step in steps} | {steps.stop})
+    starts = [steps.start, *(end for end in ends if end > steps.start)]
+    segments = [
+        range(start, min(start + length, stop))
+        for first, stop in pairwise(starts)
+        for start in range(first, stop, length)
+    ]
+    there = [n for n, part in enumerate(segments) if part.stop not in ends]
+    return Plan(tuple(segments), tuple(there))
 
 
 def plan_space(
-    steps: range, parameters: int, targets: int, budget: float, number: int = 4
+    steps: range,
+    checkpoints: Collection[int],
+    parameters: int,
+    targets: int,
+    budget: float,
 ) -> Plan:
     """The plan that computes least within a budget, on disk and in memory together.
 
     Args:
         steps: of the window.
+        checkpoints: steps with a state to begin at, the window's first among them.
         budget: bytes.
-        number: bytes of one.
 
     Raises:
         HeadwaterError: the budget is too small for any plan.
     """
-    one = number * parameters
-    length = max(1, round(math.sqrt(STATE * len(steps) / STEP)))
-    count = math.ceil(len(steps) / length)
-    least = one * (WORK + TARGET * targets + STATE * (count + 1) + STEP * length)
-    if least > budget:
-        raise HeadwaterError(
-            f"metagradient.space_gb: {budget / GB:g} GB is too little for {len(steps)} "
-            f"steps of {parameters:,} parameters and {targets} targets; set it to "
-            f"{math.ceil(least / GB * 100) / 100:g} or more, or shorten the window"
-        )
-    kept = int((budget - least) // (one * GRADIENT * length))
-    return Plan(steps, length, min(kept, count))
+    one = NUMBER * parameters
+    whole = cut(steps, checkpoints, len(steps))
+    longest = max(len(part) for part in whole.segments)
+    least, found = math.inf, []
+    for pieces in range(1, 2 * math.isqrt(longest) + 2):  # more of them save no space
+        length = math.ceil(longest / pieces)
+        plan = cut(steps, checkpoints, length)
+        states = STATE * len(plan.there) + STEP * length
+        needed = one * (WORK + TARGET * targets + states)
+        if needed <= budget:
+            fit = int((budget - needed) // (one * length))
+            found.append(Plan(plan.segments, plan.there, plan.there[:fit]))
+        least = min(least, needed)
+    if found:
+        return min(found, key=lambda plan: plan.trained)
+    raise HeadwaterError(
+        f"metagradient.space_gb: {budget / GB:g} GB is too little for {len(steps)} "
+        f"steps of {parameters:,} parameters and {targets} targets; set it to "
+        f"{math.ceil(least / GB * 1000) / 1000:g} or more, or shorten the window"
+    )
 
 
 class Store:
@@ -98,14 +122,9 @@ class Store:
     def __init__(self, folder: Path, device: torch.device) -> None:
         self._folder, self._device = folder, device
 
-    def reached(self, segments: int) -> int | None:
-        """The last segment before which a state was kept; None at the very beginning.
-
-        Args:
-            segments: how many there are.
-        """
-        there = (i for i in range(segments, -1, -1) if self._state(i).is_file())
-        return next(there, None)
+    def has(self, segment: int) -> bool:
+        """Whether the state before a segment is kept."""
+        return self._state(segment).is_file()
 
     def keep_state(self, segment: int, state: State) -> None:
         """Keep the state before a segment."""

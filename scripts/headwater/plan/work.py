@@ -108,7 +108,7 @@ def arm(e: Experiment) -> Load:
 
 
 def differentiating(e: Experiment) -> Load:
-    """There through the window, perhaps once more, and back for every target."""
+    """Through the window, perhaps twice, and back for every target."""
     once = _training(e.config, e.steps, NOTHING, 0)
     back = BACK * len(metagradient_targets(e.config))
     passes = Range(1 + back.low, 2 + back.high)
