@@ -75,9 +75,10 @@ def measure(config, precision: str, batch, metric: Metric) -> None:
         way, back = timed(backward.through, steps, end, way)
         scores[products] = way.scores[0].double().numpy()
         print(
-            f"training {precision}, products {products}: a step {plain / STEPS:.3f} s, "
-            f"back {back / plain:.2f} trainings, in all with gradients kept "
-            f"{(plain + rebuilt + back) / plain:.2f}, computed twice "
+            f"training {precision}, products {products}: a step {plain / STEPS:.3f} s; "
+            f"in trainings of the window: back {back / plain:.2f}, made again "
+            f"{again / plain:.2f}, made again from gradients {rebuilt / plain:.2f}; "
+            f"in all {(again + back) / plain:.2f}, without checkpoints "
             f"{(plain + again + back) / plain:.2f}",
             flush=True,
         )
