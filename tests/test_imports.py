@@ -277,7 +277,7 @@ FIGURE = "pandas matplotlib"  # all that a new figure needs
 IMPORTED = {
     "ask": "",
     "build_arm": "zarr h5py",
-    "check_linearity": f"{STORED} pandas",
+    "check_linearity": "torch zarr pandas",
     "check_fidelity": f"{STORED} pandas",
     "compare": "",
     "compare_removals": "pandas",
@@ -285,7 +285,7 @@ IMPORTED = {
     "compare_targets": "pandas zarr h5py",
     "compare_variants": f"{STORED} pandas",
     "describe_catalysts": "pandas scipy zarr h5py",
-    "differentiate": STORED,
+    "differentiate": "torch zarr",
     "evaluate_arm": "torch zarr pandas",
     "examine": "pandas zarr h5py",
     "export": "",

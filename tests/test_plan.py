@@ -134,6 +134,24 @@ def test_jobs_follow_the_config(changes, rule, count) -> None:
     assert sum(of.get(rule, 0) for of in counts.values()) == count
 
 
+def test_a_metagradient_is_priced_where_an_arm_names_it() -> None:
+    config = ready()
+    plain = count_jobs(Experiment(config, TEXT))
+    assert "metagradient" not in plain
+    arm = {**config["arms"]["remove_top"], "score": "metagradient"}
+    config["arms"] = {**config["arms"], "meta": arm}
+    experiment = Experiment(config, TEXT)
+    counts = count_jobs(experiment)
+    assert counts["metagradient"] == {"differentiate": 1, "check_linearity": 1}
+    [load], [training] = (
+        rules()[name].loads(experiment) for name in ("differentiate", "retrain_arm")
+    )
+    times = load.operations.low / training.operations.low
+    assert 3 < times < load.operations.high / training.operations.high < 7
+    states = rules()["differentiate"].leaves(experiment).rewritten
+    assert states.high == config["metagradient"]["space_gb"] * 1e9
+
+
 def test_every_row_is_of_a_rule_and_every_condition_is_known() -> None:
     assert set(ROWS) <= set(rules())
     known = _conditions(Experiment(ready(), TEXT))
