@@ -162,6 +162,14 @@ def test_gradients_must_be_stored_whole(kind: str, base: Path) -> None:
         assert problems(changed(arm, change), base) == [wanted + text]
 
 
+def test_a_metagradient_needs_no_store_but_every_update(base: Path) -> None:
+    arm = ("arms.own", {**TOP, "score": "metagradient", "fraction": 0.1})
+    exact = ("influence", {"method": "exact"})
+    assert load(base, arm, exact)["metagradient"] == {"metric": "mean", "space_gb": 2.0}
+    [line] = problems(changed(arm, ("training.precision", "fp16")), base)
+    assert line.startswith("c.yaml: arms.own.score: fp16 leaves out updates")
+
+
 def test_an_edited_file_is_another_arm(base: Path) -> None:
     own = {"action": "remove", "rows": "file", "file": "mine.tsv", "fraction": 0.1}
     (base / "mine.tsv").write_text("row\n8\n")

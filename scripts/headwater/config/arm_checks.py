@@ -117,6 +117,16 @@ def _score_is_known(config: Config, key: Key, arm: dict[str, Any]) -> Iterator[P
         yield Problem(place, f"{text}; set window.checkpoints, such as 6")
 
 
+@entry_check("arms", "training.precision")
+def _training_can_be_gone_back(
+    config: Config, key: Key, arm: dict[str, Any]
+) -> Iterator[Problem]:
+    precision = config["training"]["precision"]
+    if score_of(arm) == METAGRADIENT and precision == "fp16":
+        text = "fp16 leaves out updates that overflow, through which no metagradient"
+        yield Problem((*key, "score"), f"{text} goes; set training.precision: bf16")
+
+
 @entry_check("arms")
 def _subsets_are_left_out(
     _: Config, key: Key, arm: dict[str, Any]
