@@ -19,7 +19,7 @@ from headwater.report import TEMPLATES
 print(headwater.__file__)
 run = headwater.open("results/small")
 print(len(run.scores("induction")), run.text(3)[:2], len(run.arm_rows("remove_top")))
-print(sorted(path.name for path in TEMPLATES.glob("*")))
+print(sorted(path.name for path in TEMPLATES.rglob("*.html")))
 print("snakemake" in sys.modules or "torch" in sys.modules)
 """
 
@@ -44,5 +44,5 @@ def test_installed_it_reads_a_run_from_anywhere(tmp_path):
     assert Path(where).is_relative_to(site)
     assert counts == "64 漢字 64"
     source = clone / "scripts/headwater/report/templates"
-    assert templates == str(sorted(path.name for path in source.iterdir()))
+    assert templates == str(sorted(path.name for path in source.rglob("*.html")))
     assert heavy == "False"
