@@ -198,7 +198,8 @@ def test_the_library_says_which_rows_are_fresh_and_exports_none(tmp_path):
     assert sorted(own["source"]) == ["a", "a", "a", "b <i>", "b <i>"]
     assert own["picked"].all()
     assert (table["source"] == "").sum() == 59
-    results = SimpleNamespace(arm_rows=lambda _: table)
+    arms = run.config["arms"]
+    results = SimpleNamespace(arm_rows=lambda _: table, arms=arms)
     with pytest.raises(HeadwaterError, match="5 of its rows were written afresh and"):
         of_arm(results, name, None)
 
@@ -233,7 +234,7 @@ def test_motifs_are_of_a_file_of_this_run_or_of_another():
         ({"motifs_of": "../x"}, "motifs_of: expected the name of an experiment"),
         ({"disjoint": True}, "disjoint: motifs rows are compared with no others"),
         ({"at": -1}, "at: "),
-        ({"rows": "top"}, "action: expected remove or insert or repeat for top rows,"),
+        ({"rows": "top"}, "action: expected remove or insert or "),
         (
             {"action": "remove", "rows": "top", "at": 3},
             "at: only insert and generate put rows at a step; remove this key",
