@@ -161,7 +161,5 @@ def test_too_little_space_is_told_in_a_line(smoke_run: Path, tmp_path: Path) -> 
     clone = with_arms(smoke_run, tmp_path / "clone", space_gb=0.001)
     done = run(clone, "metagradient", config=CONFIG)
     assert done.returncode != 0
-    assert "ERROR metagradient.space_gb: 0.001 GB is too little for 32 steps" in (
-        done.stdout
-    )
+    assert "metagradient.space_gb: 0.001 GB is too little for 32 steps" in (done.stdout)
     assert "Traceback" not in done.stdout
