@@ -421,7 +421,8 @@ def test_a_run_of_the_workflow_is_read_whole(smoke_run, monkeypatch):
 def check_whole(results: str, config_file: str) -> None:
     """The library's answers are the files' and the config's own."""
     run, config = headwater.open(results), read_config_file(config_file)
-    assert {"evaluation", "report", "study"} == config.keys() - run.config.keys()
+    unsaid = {"evaluation", "metagradient", "report", "study"}
+    assert unsaid == config.keys() - run.config.keys()
     for section, found in run.config.items():
         wanted = without_speed(section, config[section])
         assert found == wanted, section

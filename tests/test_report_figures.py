@@ -169,6 +169,7 @@ EVERY = {
     | ({"strata": ["loss"]} if "strata" in KINDS[kind].required else {})
     for action in ACTIONS
     for kind in KINDS
+    if action in KINDS[kind].colours
 }
 
 
@@ -195,7 +196,8 @@ def test_every_kind_and_action_is_drawn_and_told() -> None:
         assert label in said
     for row in (*ACTIONS.values(), *KINDS.values()):
         assert row.note in said
-    assert "Tested by removing, inserting and repeating them" in said
+    verbs = "removing, inserting, moving, masking and repeating"
+    assert f"Tested by {verbs} them" in said
 
 
 def test_a_figure_without_controls_of_the_domains_speaks_of_none() -> None:

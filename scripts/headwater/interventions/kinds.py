@@ -382,7 +382,7 @@ KINDS = {
         label="{share} of rows written after motifs",
         noun="rows after motifs",
         colours={"generate": "#d7301f"},
-        width=2.6,
+        width=2.7,
         dashes="solid",
     ),
     # As those, but no slot is filled as it was before: what repeats in the slots is
@@ -413,7 +413,7 @@ KINDS = {
         noun="rows of repeated random tokens",
         colours={"generate": "#41ab5d"},
         width=2.2,
-        dashes=(0, (1.4, 1.2)),
+        dashes=(0, (1.4, 2)),
         explains="motifs",
     ),
 }
