@@ -11,10 +11,10 @@ demo: .venv/run.done  ## install, then the laptop experiment to its figure and s
 install: .venv/run.done  ## install only, into .venv
 
 test: .venv/dev.done lint  ## install, then all checks and tests
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long and not cluster and not browser"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long and not cluster and not browser" --durations 15
 
 test-long: .venv/dev.done  ## more whole experiments, trainings of several processes
-	$(BIN)/pytest -n auto --dist loadfile -m long
+	$(BIN)/pytest -n auto --dist loadfile --durations 15 -m long
 
 test-cluster: .venv/dev.done  ## faults and whole runs on a SLURM, which it starts here
 	$(BIN)/pytest -v -m cluster --durations 0 tests/cluster

@@ -62,6 +62,7 @@ def test_scores_that_come_out_the_same_train_nothing(clone: Path) -> None:
     assert planned(clone, "retraining", config=config) == {}
 
 
+@pytest.mark.long
 def test_arms_whose_rows_are_others_are_trained_and_no_others(clone: Path) -> None:
     config = edited_config(clone, "qk", gradients={"units": "targets", "mode": "qk"})
     before = {stage: under(clone, stage) for stage in ("interventions", "retraining")}
