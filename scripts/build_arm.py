@@ -18,13 +18,7 @@ from headwater.corpus.records import unigram
 from headwater.heads.targets import open_window
 from headwater.identity import arm_identity, picked_identity
 from headwater.influence.files import read_losses, read_scores
-from headwater.interventions.arms import (
-    ACTIONS,
-    arm_rows,
-    overlap,
-    pick_rows,
-    reordered,
-)
+from headwater.interventions.arms import arm_rows, overlap, pick_rows, reordered
 from headwater.interventions.facts import RowFacts, read_facts
 from headwater.interventions.files import FreshRows, Match, write_arm, write_match
 from headwater.interventions.kinds import KINDS, alike_of, is_compared, score_of
@@ -33,7 +27,7 @@ from headwater.interventions.places import places_of, taken_from
 from headwater.interventions.rowfile import check_digest, read_rows
 from headwater.interventions.scores import DEFAULT
 from headwater.interventions.subsets import drawn_by
-from headwater.interventions.tokens import masked_rows, pick_tokens
+from headwater.interventions.tokens import masked_rows, masks, pick_tokens
 from headwater.seeds import stable_seed
 
 
@@ -145,7 +139,7 @@ def main(snakemake):
         generator, kind = np.random.default_rng(seed), KINDS[settings["rows"]]
         rows, about = Path(snakemake.output.rows), Path(snakemake.output.match)
         stamp = arm_identity("interventions", config, arm, draw)
-        if ACTIONS[settings["action"]].change is None:
+        if masks(settings):
             own = inputs, settings, window, generator, config
             made, count = masked_tokens(*own)
             write_match(about, Match(), picked_identity(config, arm, draw))

@@ -75,14 +75,15 @@ def main(snakemake):
                 batches = weighted(window, group, weight, config)
                 start = Path(inputs.checkpoint)
                 train_run(run, start, recipe, batches, config)
-                models = [
-                    load_model(own / step_name(step), config).to(job.device())
-                    for step in measured
-                ]
-                for name, metric in metrics.items():
+                found = {name: [] for name in metrics}
+                for step in measured:
+                    model = load_model(own / step_name(step), config).to(job.device())
+                    for name, metric in metrics.items():
+                        found[name].append(metric.value(model))
+                for name in metrics:
                     values = about["targets"][name]["values"].values()
                     before = float(np.mean([*values]))
-                    after = float(np.mean([metric.value(model) for model in models]))
+                    after = float(np.mean(found[name]))
                     line = line_of(name, weight, scores[name], before, after)
                     lines.append(line)
                     job.logger.info(

@@ -11,6 +11,7 @@ from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS, facts_of, score_of
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.scores import DEFAULT, METAGRADIENT, SCORES
+from headwater.interventions.tokens import masks
 from headwater.problems import Key, Problem
 from headwater.suggestions import unknown_name
 from headwater.unreadable import stand_in
@@ -147,7 +148,7 @@ def _action_goes_with_the_kind(
         text = f"expected {wanted} for {arm['rows']} rows, found {action}"
         yield Problem((*key, "action"), text)
         return
-    if action == "mask":
+    if masks(arm):
         for own in {"score", "disjoint"} & {*arm}:
             text = "masked tokens are ranked by what mda is for each; remove this key"
             yield Problem((*key, own), text)

@@ -24,7 +24,7 @@ from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.files import ArmRows
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.places import Places
-from headwater.interventions.tokens import MASKS
+from headwater.interventions.tokens import MASKS, masks
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,7 @@ ACTIONS = {
 
 def rows_label(arm: Mapping[str, Any]) -> str:
     """The rows or tokens of an arm in a legend, as `Kind.label` has them."""
-    masks = ACTIONS[arm["action"]].change is None
-    return MASKS[arm["rows"]].label if masks else KINDS[arm["rows"]].label
+    return (MASKS if masks(arm) else KINDS)[arm["rows"]].label
 
 
 def pick_rows(

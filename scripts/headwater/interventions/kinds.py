@@ -15,7 +15,7 @@ from headwater.errors import HeadwaterError
 from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.matching import matched_rows, strata_rows, subset_rows
 from headwater.interventions.scores import DEFAULT
-from headwater.interventions.tokens import MASKS, MEASURED
+from headwater.interventions.tokens import MASKS, MEASURED, masks
 
 WRITTEN_KEYS = ("target", "motifs", "motifs_of")  # of arms of rows written afresh
 
@@ -89,7 +89,7 @@ def score_of(arm: Mapping[str, Any]) -> str:
 
 def facts_of(arm: Mapping[str, Any]) -> list[str]:
     """All facts that an arm's rows, or tokens, are picked by, each once."""
-    if arm["action"] == "mask":
+    if masks(arm):
         fact = MASKS[arm["rows"]].fact
         return [fact] if fact in MEASURED else []
     kind = KINDS[arm["rows"]]
@@ -101,7 +101,7 @@ def facts_of(arm: Mapping[str, Any]) -> list[str]:
 def is_compared(arm: Mapping[str, Any]) -> bool:
     """Whether the rows of an arm can be compared with those that its kind explains."""
     kind = KINDS[arm["rows"]]
-    return arm["action"] != "mask" and kind.scored and bool(kind.explains)
+    return not masks(arm) and kind.scored and bool(kind.explains)
 
 
 def written(arm: Mapping[str, Any]) -> bool:

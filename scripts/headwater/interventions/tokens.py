@@ -12,6 +12,7 @@ token_again     whether it stood earlier in the row, after the same token as her
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -51,6 +52,11 @@ MASKS: Mapping[str, Mask] = {
     "loss": Mask("the {share} of tokens with the highest loss", LOSS),
     "repetition": Mask("{share} of tokens, of those that repeat", AGAIN),
 }
+
+
+def masks(arm: Mapping[str, Any]) -> bool:
+    """Whether an arm, by its entry in the config, picks tokens in place of rows."""
+    return bool(arm["action"] == "mask")
 
 
 def again(tokens: Tokens) -> Predicted:
@@ -93,9 +99,9 @@ def pick_tokens(
         HeadwaterError: no token to pick, or fewer of the kind than are wanted.
     """
     mask, free = MASKS[kind], taught(tokens)
+    count = round(fraction * int(free.sum()))
     if mask.fact == AGAIN:
         free &= again(tokens)
-    count = round(fraction * int(taught(tokens).sum()))
     if not 0 < count <= free.sum():
         raise HeadwaterError(
             f"arm: {count} tokens wanted, and {free.sum()} to pick from; "

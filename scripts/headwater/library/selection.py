@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headwater.errors import HeadwaterError
+from headwater.interventions.tokens import masks
 from headwater.library.results import Results
 from headwater.library.retrained import FRESH, arm_and_draw
 from headwater.report.visible import plain
@@ -110,7 +111,7 @@ def of_arm(
             rows that were written afresh, which have no number.
     """
     name, _ = arm_and_draw(arm, 0, run.arms)
-    if run.arms[name]["action"] == "mask":
+    if masks(run.arms[name]):
         raise HeadwaterError(
             f"{name}: it trains on all rows, but for the losses of masked tokens; "
             "export an arm that removes, repeats or inserts rows"

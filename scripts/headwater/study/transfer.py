@@ -8,7 +8,7 @@ import pandas as pd
 from headwater.evaluation.verdicts import controls_of
 from headwater.identity import Config
 from headwater.interventions.kinds import KINDS, written
-from headwater.study.results import Study
+from headwater.study.results import Member, Study
 
 COLUMNS = ["motifs_of", "trained", "arm", "draws", "area", "control", "control_area"]
 
@@ -39,14 +39,13 @@ def transfer(study: Study) -> pd.DataFrame:
         without any. Motifs of files, and of experiments that are no members, are left
         out.
     """
-    found = [line for member in study.judged for line in _lines(study, member.name)]
+    found = [line for member in study.judged for line in _lines(study, member)]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def _lines(study: Study, trained: str) -> Iterator[tuple[Any, ...]]:
+def _lines(study: Study, member: Member) -> Iterator[tuple[Any, ...]]:
     arms = study.config["arms"]
     names = {member.experiment: member.name for member in study.members}
-    member = next(one for one in study.judged if one.name == trained)
     areas = member.areas()
     for arm, settings in arms.items():
         judged = written(settings) and KINDS[settings["rows"]].role == "judged"
@@ -59,7 +58,7 @@ def _lines(study: Study, trained: str) -> Iterator[tuple[Any, ...]]:
         best = str(controls.idxmax()) if len(controls) else ""
         most = float(controls.max()) if len(controls) else float("nan")
         own = float(areas[arm])
-        yield source, trained, arm, settings["draws"], own, best, most
+        yield source, member.name, arm, settings["draws"], own, best, most
 
 
 def matrix(table: pd.DataFrame) -> list[tuple[str, ...]]:
