@@ -236,6 +236,13 @@ def metagradient_minutes(wildcards, attempt):
     return training_minutes(config) * passes * attempt
 
 
+def through_training(wildcards):
+    """The scores that rows are ranked by in place of the paper's, if by any."""
+    if config["influence"]["method"] != "metagradient":
+        return []
+    return f"<results>/metagradient/{wildcards.target}.h5"
+
+
 def metagradient_data(wildcards):
     """The rows of the dataset probes among its targets."""
     targets = (config["targets"][name] for name in METAGRADIENT_TARGETS)

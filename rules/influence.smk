@@ -25,7 +25,7 @@ rule solve_ihvp:
         "../scripts/solve_ihvp.py"
 
 
-if config["influence"]["method"] == "projected":
+if config["influence"]["method"] != "exact":
 
     rule score_rows:
         input:
@@ -100,6 +100,7 @@ rule rank_rows:
             "<results>/influence/{{target}}/{shard}.zarr",
             shard=GRADIENT_SHARDS,
         ),
+        through=through_training,
         window="<results>/heads/window.json",
         rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
     output:

@@ -17,7 +17,7 @@ from headwater.corpus.holdout import token_counts
 from headwater.corpus.records import unigram
 from headwater.heads.targets import open_window
 from headwater.identity import arm_identity, picked_identity
-from headwater.influence.files import read_losses, read_scores
+from headwater.influence.files import read_losses, read_mda
 from headwater.interventions.arms import arm_rows, overlap, pick_rows, reordered
 from headwater.interventions.facts import RowFacts, read_facts
 from headwater.interventions.files import FreshRows, Match, write_arm, write_match
@@ -49,7 +49,7 @@ def known_facts(inputs, settings, window, config):
     for path in map(Path, inputs.facts):
         if path.suffix == ".zarr":
             losses = read_losses([path], config)
-            numbers["score"] = read_scores([path], config)
+            numbers["score"] = read_mda(path, config)
             numbers["loss"] = losses / (window.rows.width - 1)
         else:
             numbers |= read_facts(path, config)

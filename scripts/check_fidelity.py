@@ -15,7 +15,7 @@ from headwater.curvature.files import read_factors
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.influence.average import PointScores, mean_scores
-from headwater.influence.files import read_point_factors, read_product, read_scores
+from headwater.influence.files import read_mda, read_point_factors, read_product
 from headwater.influence.ranking import (
     FIDELITY_TOPS,
     agreement,
@@ -68,7 +68,7 @@ def main(snakemake):
         lines, samples = [], []
         for position, target in enumerate(snakemake.params.targets):
             path = Path(inputs.scores[position])
-            stored = read_scores([path], config)[sample]
+            stored = read_mda(path, config)[sample]
             own = mean_scores(exact[:, position], read_point_factors(path, config))
             found = measures(stored, own)
             both = {"row": sample + window.first, "stored": stored, "exact": own}

@@ -8,7 +8,7 @@ from headwater.corpus.holdout import token_counts
 from headwater.errors import HeadwaterError
 from headwater.heads.targets import open_window
 from headwater.influence.examination import examination
-from headwater.influence.files import read_losses, read_scores
+from headwater.influence.files import read_losses, read_mda
 from headwater.interventions.facts import read_facts
 from headwater.interventions.measures import text_rankings
 from headwater.tables import write_table
@@ -26,10 +26,10 @@ def main(snakemake):
         sources = window.rows.first_sources(window.first, window.first + len(window))
         names = window.rows.sources
         kinds = {kind: sources == names.index(kind) for kind in shares}
-        scores = [Path(inputs.scores)]
+        scores = Path(inputs.scores)
         rankings = {
-            "mda": read_scores(scores, config),
-            "loss": read_losses(scores, config),
+            "mda": read_mda(scores, config),
+            "loss": read_losses([scores], config),
             **text_rankings(window, token_counts(Path(inputs.held_out), config)),
         }
         for path in map(Path, inputs.facts):

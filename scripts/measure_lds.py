@@ -8,7 +8,7 @@ from headwater import job
 from headwater.evaluation.bank import Bank, changes, lacking, write_bank
 from headwater.evaluation.lds import AGAIN, lds_table
 from headwater.heads.targets import open_window, read_target
-from headwater.influence.files import read_losses, read_scores
+from headwater.influence.files import read_losses, read_mda, read_scores
 from headwater.interventions.facts import read_facts
 from headwater.interventions.files import read_arm
 from headwater.seeds import stable_seed
@@ -36,7 +36,7 @@ def scores_of(inputs, config, rows):
     found = {}
     for path in map(Path, inputs.scores):
         name = "mda" if path.stem == own else f"mda_{path.stem}"
-        found[name] = read_scores([path], config)
+        found[name] = read_mda(path, config)
         if path.stem == own:
             found["loss"] = read_losses([path], config)
     points = read_scores([Path(path) for path in inputs.points], config)

@@ -8,6 +8,8 @@ from headwater.identity import identity
 from headwater.influence.average import counted, mean_scores, point_factors
 from headwater.influence.files import read_losses, read_scores, write_scores
 from headwater.influence.ranking import domain_table, ranked_table
+from headwater.interventions.facts import read_facts
+from headwater.interventions.scores import METAGRADIENT
 from headwater.tables import write_table
 
 
@@ -16,8 +18,10 @@ def main(snakemake):
         shards = [Path(p) for p in snakemake.input.scores]
         points = read_scores(shards, config)
         factors = point_factors(points)
-        scores = mean_scores(points, factors)
+        scores, mda = mean_scores(points, factors), None
         inputs = snakemake.input
+        if inputs.through:
+            scores, mda = read_facts(Path(inputs.through), config)[METAGRADIENT], scores
         _, window = open_window(inputs.window, inputs.rows, config)
         losses, target = read_losses(shards, config), snakemake.wildcards.target
         ranked = ranked_table(scores, losses, window, counted(points))
@@ -27,9 +31,9 @@ def main(snakemake):
             (domains, snakemake.output.domains),
         ):
             write_table(Path(path), table)
-        stamp = identity("influence", config, [target], target=target)
+        stamp = identity("ranking", config, [target], target=target)
         path, kept = Path(snakemake.output.scores), factors.tolist()
-        write_scores(path, 0, scores, losses, stamp, point_factors=kept)
+        write_scores(path, 0, scores, losses, stamp, mda, point_factors=kept)
 
 
 main(snakemake)  # noqa: F821

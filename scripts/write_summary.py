@@ -9,6 +9,7 @@ from headwater.interventions.runs import BASELINE
 from headwater.interventions.subsets import claimed
 from headwater.models.sections import unit_of
 from headwater.publish import write_text
+from headwater.report import words
 from headwater.report.sentences import sharing_sentence
 from headwater.report.summary import Tables, summary_text
 from headwater.report.tables import read_tables
@@ -39,7 +40,7 @@ def main(snakemake):
             verdicts=read_table(Path(inputs.verdicts)),
             specificity=about(arms, inputs.specificity),
             planted=planted(config),
-            checkpoints=config["window"]["checkpoints"],
+            ranked_by=words.ranked_by(config),
             shared=sharing_sentence(unit, config),
             hidden=0.0 if planted(config) else sum(generated(config).values()),
         )

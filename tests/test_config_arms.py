@@ -170,6 +170,22 @@ def test_a_metagradient_needs_no_store_but_every_update(base: Path) -> None:
     assert line.startswith("c.yaml: arms.own.score: fp16 leaves out updates")
 
 
+def test_where_it_is_the_method_arms_are_ranked_by_it_unless_they_say_otherwise(
+    base: Path,
+) -> None:
+    method = ("influence", {"method": "metagradient"})
+    paper = ("arms.own", {**TOP, "score": "mda", "fraction": 0.1})
+    masked = {"action": "mask", "rows": "top", "target": "induction", "fraction": 0.1}
+    chance = {"action": "remove", "rows": "random", "fraction": 0.1}
+    others = (("arms.masked", masked), ("arms.chance", chance))
+    arms = load(base, method, paper, *others)["arms"]
+    scores = {name: arm.get("score") for name, arm in arms.items()}
+    assert scores["top"] == "metagradient"
+    assert [scores[name] for name in ("own", "masked", "chance")] == ["mda", None, None]
+    [line] = problems(changed(method, ("training.precision", "fp16")), base)
+    assert line.startswith("c.yaml: influence.method: fp16 leaves out updates")
+
+
 def test_an_edited_file_is_another_arm(base: Path) -> None:
     own = {"action": "remove", "rows": "file", "file": "mine.tsv", "fraction": 0.1}
     (base / "mine.tsv").write_text("row\n8\n")
@@ -186,4 +202,4 @@ def test_an_edited_file_is_another_arm(base: Path) -> None:
 
 def test_other_arms_stay_as_they_are() -> None:
     arms = {"top": {**TOP, "fraction": 0.1, "draws": 1}}
-    assert completed_arms(arms, Path()) == arms
+    assert completed_arms(arms, Path(), "projected") == arms

@@ -30,7 +30,7 @@ CONFIG = {
     "window": {"target": "induction", "start": "auto"},
     "curvature": {"rows": 10},
     "gradients": {"mode": "qkvo"},
-    "influence": {"damping": 0.1},
+    "influence": {"method": "projected", "damping": 0.1},
     "arms": {
         "top": {"action": "remove", "rows": "top", "target": "induction"},
         "domain": {"action": "remove", "rows": "domain", "target": "copies"},
@@ -93,7 +93,7 @@ FIRST_STALE = {
 def test_a_change_makes_its_own_stage_and_all_later_ones_stale(key):
     stages = ["corpus", "checkpoints", "heads", "window", "curvature", "gradients"]
     stages.append("influence")
-    assert {*stages, "probe", "metagradient"} == set(SECTIONS)
+    assert {*stages, "ranking", "probe", "metagradient"} == set(SECTIONS)
     config = changed(key, CHANGES[key])
     stale = [stage for stage in stages if is_stale(identity(stage, CONFIG), config)]
     assert stale == stages[stages.index(FIRST_STALE[key]) :]
@@ -120,6 +120,11 @@ def test_a_metagradient_knows_what_is_differentiated():
         config = changed(key, value)
         stages = [s for s in SECTIONS if is_stale(identity(s, CONFIG), config)]
         assert stages == ["metagradient"]
+        by_meta = changed("influence.method", "metagradient")
+        ranked = {**by_meta, "metagradient": config["metagradient"]}
+        ranked["retraining"] = config["retraining"]
+        assert is_stale(identity("ranking", by_meta), ranked)
+        assert not is_stale(identity("influence", by_meta), ranked)
         by_score = {**CONFIG["arms"]["top"], "score": "metagradient"}
         config["arms"], before = {"top": by_score}, changed("arms.top", by_score)
         assert is_stale(picked_identity(before, "top", 0), config)

@@ -13,6 +13,7 @@ from headwater.report import claims
 from headwater.report.amounts import between, half_way
 from headwater.report.findings import Spread, read_arms
 from headwater.report.summary import Tables, summary_text
+from headwater.report.words import ranked_by
 from test_report_example import CLEAR, Example, Shapes, example
 
 CLAIMS = ("against the baseline", "enough seeds (", "Holds.", "changes most")
@@ -33,7 +34,6 @@ def write(tables: Example, **changes: Any) -> str:
         verdicts=tables.verdicts,
         specificity=tables.specificity,
         planted="records",
-        checkpoints=1,
     )
     return summary_text(replace(inputs, **changes), PLACES)
 
@@ -232,8 +232,15 @@ def test_without_long_documents_no_icl_is_told() -> None:
 
 def test_scores_of_several_checkpoints_are_said_to_be_means() -> None:
     assert "is the mean over those of" not in prose(write(example()))
-    text = prose(write(example(), checkpoints=4))
+    config = {"influence": {"method": "projected"}, "window": {"checkpoints": 4}}
+    text = prose(write(example(), ranked_by=ranked_by(config)))
     assert "is the mean over those of 4 checkpoints" in text
+
+
+def test_another_score_than_the_paper_s_is_named() -> None:
+    config = {"influence": {"method": "metagradient"}, "window": {"checkpoints": 1}}
+    text = prose(write(example(), ranked_by=ranked_by(config)))
+    assert "Rows are ranked by the metagradient" in text
 
 
 def test_heads_that_stay_as_they_are_are_not_named() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+import zarr
 
 from clone import command, jobs, run
 from headwater.checkpoints.files import load_model
@@ -110,6 +111,33 @@ def test_f_is_that_of_the_baselines_checkpoints(made: Path) -> None:
     for step, value in values.items():
         model = load_model(experiment / f"checkpoints/step{step}", config)
         assert metric.value(model) == pytest.approx(value, rel=1e-6)
+
+
+def test_as_the_method_it_ranks_the_rows_beside_the_papers_score(
+    made: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(made, clone)
+    config = yaml.safe_load((clone / "config/smoke.yaml").read_text(encoding="utf-8"))
+    config["influence"] = {"method": "metagradient"}
+    top = config["arms"]["remove_top"]
+    config["arms"] = {"remove_top": top, "remove_mda": {**top, "score": "mda"}}
+    (clone / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    before = zarr.open_group(results(made).parent / "influence/induction.zarr")
+    done = run(clone, config=CONFIG)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "Rows are ranked by the metagradient" in done.stdout
+    assert "differentiate" not in jobs(done.stdout)  # it was there
+    found = zarr.open_group(results(clone).parent / "influence/induction.zarr")
+    np.testing.assert_array_equal(found["scores"], read(made, "induction"))
+    np.testing.assert_array_equal(found["mda"], before["scores"])
+    run_of = results(made).parent / "interventions"
+    for name, same in (("remove_top", "remove_meta"), ("remove_mda", "remove_top")):
+        mine = results(clone).parent / f"interventions/{name}-seed0.h5"
+        with h5py.File(mine) as own, h5py.File(run_of / f"{same}-seed0.h5") as other:
+            assert own["picked"][...].tolist() == other["picked"][...].tolist()
+    page = (results(clone).parent / "report/index.html").read_text(encoding="utf-8")
+    assert "Rows are ranked by the metagradient" in page
 
 
 def written(clone: Path) -> set[tuple[str, int]]:

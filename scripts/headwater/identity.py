@@ -34,6 +34,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "probe": _PROBE,  # gradients of probes, which need no curvature
     "gradients": _GRADIENTS,
     "influence": _INFLUENCE,
+    "ranking": _INFLUENCE,
     "metagradient": _METAGRADIENT,
 }
 
@@ -77,6 +78,8 @@ def identity(
     if stage == "checkpoints" and "stop" in config["training"]:
         # Where the run ends depends on how the window's head is found.
         names, targets = (*names, "heads"), [config["window"]["target"]]
+    if stage == "ranking" and config["influence"]["method"] == "metagradient":
+        names = (*names, *_METAGRADIENT)
     settings = _settings(names, config, targets)
     return {"stage": stage, "format": FORMAT, "settings": settings, **extra}
 

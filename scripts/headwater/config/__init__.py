@@ -86,7 +86,8 @@ def load_config(raw: Mapping[str, Any], file: str, base: Path) -> dict[str, Any]
         raise ConfigError("\n".join(lines))
     settle_precision(config)
     try:
-        config["arms"] = completed_arms(config["arms"], base)
+        method = config["influence"]["method"]
+        config["arms"] = completed_arms(config["arms"], base, method)
     except OSError as error:
         raise ConfigError(f"{file}: arms: {error}") from error
     if "models" in config["study"]:

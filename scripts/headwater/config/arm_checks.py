@@ -102,7 +102,8 @@ def _gradients_are_stored(
         ("influence", "method", "projected"),
         ("gradients", "coordinates", "all"),
     ):
-        if config[section][name] != wanted:
+        stored = {wanted, METAGRADIENT}  # which stores gradients all the same
+        if config[section][name] not in stored:
             text = f"{asked} are found in whole gradient stores"
             text = f"{text}; set {section}.{name}: {wanted}"
             yield Problem((*key, "rows"), text)
@@ -119,13 +120,23 @@ def _score_is_known(config: Config, key: Key, arm: dict[str, Any]) -> Iterator[P
 
 
 @entry_check("arms", "training.precision")
-def _training_can_be_gone_back(
+def _arm_can_be_gone_back(
     config: Config, key: Key, arm: dict[str, Any]
 ) -> Iterator[Problem]:
-    precision = config["training"]["precision"]
-    if score_of(arm) == METAGRADIENT and precision == "fp16":
+    if score_of(arm) == METAGRADIENT:
+        yield from _can_be_gone_back(config, (*key, "score"))
+
+
+@check("influence.method", "training.precision")
+def _training_can_be_gone_back(config: Config) -> Iterator[Problem]:
+    if config["influence"]["method"] == METAGRADIENT:
+        yield from _can_be_gone_back(config, ("influence", "method"))
+
+
+def _can_be_gone_back(config: Config, key: Key) -> Iterator[Problem]:
+    if config["training"]["precision"] == "fp16":
         text = "fp16 leaves out updates that overflow, through which no metagradient"
-        yield Problem((*key, "score"), f"{text} goes; set training.precision: bf16")
+        yield Problem(key, f"{text} goes; set training.precision: bf16")
 
 
 @entry_check("arms")

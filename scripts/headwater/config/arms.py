@@ -1,7 +1,8 @@
 """Arms as the config says them, and as all later stages have them.
 
 A list of fractions becomes an arm for each, and an arm of a file gets the file's
-digest, on which all that is made of it depends.
+digest, on which all that is made of it depends. Where rows are ranked by another score
+than the paper's (`influence.method`), arms that name none are ranked by that.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.rowfile import file_digest
+from headwater.interventions.scores import METAGRADIENT
+from headwater.interventions.tokens import masks
 
 FILES = ("file", "motifs")  # keys that name a file of the user's
 NAME_LENGTH = 64  # as the schema has it
@@ -29,11 +33,12 @@ def arm_name(name: str, fraction: float) -> str:
     return f"{name}_{percent.replace('.', '_')}pct"
 
 
-def completed_arms(arms: Mapping[str, Any], base: Path) -> dict[str, Any]:
+def completed_arms(arms: Mapping[str, Any], base: Path, method: str) -> dict[str, Any]:
     """One arm for each fraction, in the order of the config; files with `sha256`.
 
     Args:
         arms: the section, checked.
+        method: `influence.method`.
 
     Raises:
         OSError: a file cannot be read.
@@ -42,6 +47,8 @@ def completed_arms(arms: Mapping[str, Any], base: Path) -> dict[str, Any]:
     for name, arm in arms.items():
         for file in (arm[key] for key in FILES if key in arm):
             arm = {**arm, "sha256": file_digest(base / file)}
+        if method == METAGRADIENT and KINDS[arm["rows"]].scored and not masks(arm):
+            arm = {"score": METAGRADIENT, **arm}
         several = isinstance(arm["fraction"], list)
         for share in arm_fractions(arm):
             own = arm_name(name, share) if several else name

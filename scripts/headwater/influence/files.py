@@ -5,7 +5,9 @@ ihvp/<point>/<target>.h5   `product` float64, flat in the eigenbasis of the bloc
                            scored; `losses` float32 [rows]; attribute first_row (in the
                            window)
 <target>.zarr              of all rows: `scores` float32 [rows], the mean over the
-                           points; `losses`; attribute point_factors (see `average`)
+                           points; `losses`; attribute point_factors (see `average`).
+                           Where rows are ranked by another score than the paper's
+                           (influence.method), `scores` are that, and `mda` the paper's
 <target>.tokens.h5         `rows` int64 [n], `scores` float32 [n, length], `written`
                            int64 [n, 2, count] (see `gradients.writes`)
 """
@@ -57,6 +59,7 @@ def write_scores(
     scores: Float32[np.ndarray, "rows ..."],
     losses: Float32[np.ndarray, " rows"],
     identity: dict[str, Any],
+    mda: Float32[np.ndarray, " rows"] | None = None,
     **attributes: Any,
 ) -> None:
     """Publish one target's scores of a shard, at every point; or of all rows, as one.
@@ -64,12 +67,15 @@ def write_scores(
     Args:
         first_row: number of the first row in the window.
         losses: summed loss of each row, nats.
+        mda: the paper's scores, where `scores` are others.
         attributes: what else the store says of itself.
     """
     with publish_folder(path, identity) as folder:
         group = create_group(folder, identity, first_row=first_row, **attributes)
         write_array(group, "scores", scores)
         write_array(group, "losses", losses)
+        if mda is not None:
+            write_array(group, "mda", mda)
 
 
 def read_scores(
@@ -77,6 +83,12 @@ def read_scores(
 ) -> Float32[np.ndarray, "rows ..."]:
     """One target's score of every row of the window; its shards in order."""
     return np.concatenate([read(open_group(p, config), "scores") for p in paths])
+
+
+def read_mda(path: Path, config: Config) -> Float32[np.ndarray, " rows"]:
+    """The paper's score of every row, from `<target>.zarr`, whatever ranks them."""
+    group = open_group(path, config)
+    return read(group, "mda" if "mda" in group else "scores")
 
 
 def read_point_factors(path: Path, config: Config) -> Float64[np.ndarray, " points"]:

@@ -57,7 +57,9 @@ SCORES: Mapping[str, Score] = {
 
 
 def metagradient_targets(config: Mapping[str, Any]) -> list[str]:
-    """The targets of arms that are ranked by the metagradient, in their order."""
+    """The targets whose rows reports or arms rank by it, in their order."""
+    if config["influence"]["method"] == METAGRADIENT:
+        return list(config["targets"])
     named = {
         arm.get("target")
         for arm in config["arms"].values()

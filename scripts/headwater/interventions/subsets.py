@@ -54,19 +54,19 @@ def drawn_by(name: str, arm: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def stored_whole(config: Config) -> bool:
     """Whether the gradient stores answer any question to a head."""
-    stored = config["influence"]["method"] == "projected"
-    return bool(stored and config["gradients"]["coordinates"] == "all")
+    whole = config["gradients"]["coordinates"] == "all"
+    return bool(whole and config["influence"]["method"] != "exact")
 
 
 def ranking_files(config: Config, target: str) -> list[str]:
     """Files, under results/<experiment>/, with all facts that rows can be ranked by."""
-    names = ["repetition", "lexical"]
-    return fact_files(names + ["gradient_dot"] * stored_whole(config), target)
+    names = ["repetition", "lexical", *["gradient_dot"] * stored_whole(config)]
+    through = [METAGRADIENT] * (target in metagradient_targets(config))
+    return fact_files(names + through, target)
 
 
 def judged_files(config: Config) -> list[str]:
     """Files, under results/<experiment>/, of what a bank judges beside the scores."""
     target = config["window"]["target"]
     variants = [f"influence/{target}.variants.h5"] * stored_whole(config)
-    through = [METAGRADIENT] * (target in metagradient_targets(config))
-    return ranking_files(config, target) + variants + fact_files(through, target)
+    return ranking_files(config, target) + variants

@@ -42,7 +42,11 @@ PATH = re.compile(r'"<results>/(.+?)"')
 MEMORY = re.compile(r'mem_mb=(?:pass_memory\("(\w+)"\)|(training)_memory)')
 TRAINING = "training"
 # By `influence.method`, the rule that passes every row of the window.
-GRADIENT_RULES = {"projected": "row_gradients", "exact": "stream_scores"}
+GRADIENT_RULES = {
+    "projected": "row_gradients",
+    "exact": "stream_scores",
+    "metagradient": "row_gradients",
+}
 
 Counts = dict[str, dict[str, int]]
 
@@ -70,7 +74,7 @@ class Row:
 
 
 def _stored(e: Experiment) -> bool:
-    return bool(e.config["influence"]["method"] == "projected")
+    return bool(e.config["influence"]["method"] != "exact")
 
 
 def _facts(end: str) -> Callable[[Experiment], int]:
@@ -182,7 +186,7 @@ def _conditions(e: Experiment) -> dict[str, bool]:
         "FETCHES_ROWS": e.sources.fetches_rows,
         "START": bool(e.sources.revisions),
         "TRAINED": "revisions" not in e.config["checkpoints"],
-        'config["influence"]["method"] == "projected"': _stored(e),
+        'config["influence"]["method"] != "exact"': _stored(e),
         "METAGRADIENT_TARGETS": bool(metagradient_targets(e.config)),
         "ARM_RUNS": bool(arm_runs(e.config)),
         "CLAIMED": bool(claimed(e.config["arms"])),

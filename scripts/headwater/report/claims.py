@@ -10,9 +10,8 @@ import pandas as pd
 from headwater.evaluation.specificity import FINAL, HIGHEST
 from headwater.evaluation.verdicts import FAILS, FEWEST, HOLDS, TOO_FEW
 from headwater.interventions.arms import ACTIONS, rows_label
-from headwater.interventions.kinds import alike_of, score_of
+from headwater.interventions.kinds import alike_of
 from headwater.interventions.runs import BASELINE
-from headwater.interventions.scores import DEFAULT
 from headwater.report import words
 from headwater.report.amounts import number
 from headwater.report.tables import Arms
@@ -45,9 +44,7 @@ def doing(settings: Mapping[str, Any]) -> str:
         alike=words.alike(alike_of(settings)),
     )
     text = ACTIONS[settings["action"]].doing.format(rows=rows)
-    if score_of(settings) != DEFAULT:
-        text += f" by {score_of(settings)}"
-    text += words.origin(settings)
+    text += words.by_score(settings) + words.origin(settings)
     return text[0].upper() + text[1:]
 
 

@@ -46,7 +46,7 @@ class Tables:
         specificity: `evaluation/specificity.tsv`.
         planted: name of the generated domain, if there is one.
         hidden: share of the training rows that are generated under natural names.
-        checkpoints: at how many influence was measured.
+        ranked_by: see `words.ranked_by`.
         shared: see `sentences.sharing_sentence`.
     """
 
@@ -61,7 +61,7 @@ class Tables:
     verdicts: pd.DataFrame
     specificity: pd.DataFrame
     planted: str | None
-    checkpoints: int
+    ranked_by: str = ""
     hidden: float = 0.0
     shared: str = ""
 
@@ -138,8 +138,8 @@ def _origins(tables: Tables) -> Iterator[str]:
     top = words.percent(TOP_FRACTION)
     yield f"Where the top {top} of rows come from (in brackets: against all rows)"
     yield from map(_item, origin_texts(tables))
-    if tables.checkpoints > 1:
-        yield _wrapped(words.MEAN_SCORES.format(checkpoints=tables.checkpoints))
+    if tables.ranked_by:
+        yield _wrapped(tables.ranked_by)
     yield _wrapped(sentences.fidelity_sentence(tables.fidelity))
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from headwater.heads.targets import Choice, Target
+from headwater.identity import Config
 from headwater.influence.ranking import TOP_FRACTION
 from headwater.interventions.arms import ACTIONS, rows_label
-from headwater.interventions.kinds import alike_of, score_of
-from headwater.interventions.scores import DEFAULT
+from headwater.interventions.kinds import KINDS, alike_of, score_of
+from headwater.interventions.scores import DEFAULT, METAGRADIENT
 from headwater.report.tables import Arms, main_domain
 from headwater.report.visible import plain
 
@@ -46,6 +47,19 @@ MEAN_SCORES = (
     "A row's score is the mean over those of {checkpoints} checkpoints that it is "
     "trained after, each brought to the spread of the first's (root mean square)."
 )
+THROUGH = (
+    "Rows are ranked by the metagradient: how the target's probe changes with a row's "
+    "weight, through the training of the window. What is said of fidelity and of "
+    "single tokens is of the paper's score (mda)."
+)
+
+
+def ranked_by(config: Config) -> str:
+    """What must be told of the score that rows are ranked by; "" of the paper's own."""
+    if config["influence"]["method"] == METAGRADIENT:
+        return THROUGH
+    checkpoints = config["window"]["checkpoints"]
+    return MEAN_SCORES.format(checkpoints=checkpoints) if checkpoints > 1 else ""
 
 
 def percent(share: float) -> str:
@@ -99,15 +113,20 @@ def arm_labels(
         label = ACTIONS[arm["action"]].label.format(rows=_rows(arm, domains))
         if arm.get("target", window_target) != window_target:
             label += f" for {arm['target']}"
-        if score_of(arm) != DEFAULT:
-            label += f" by {score_of(arm)}"
-        label += origin(arm)
+        label += by_score(arm) + origin(arm)
         labels[name] = label + (f" ({arm['draws']} draws)" if arm["draws"] > 1 else "")
     often = Counter(labels.values())
     return {
         name: f"{label} [{name}]" if often[label] > 1 else label
         for name, label in labels.items()
     }
+
+
+def by_score(arm: Mapping[str, Any]) -> str:
+    """What a label must add: by which score, where the rows depend on another one."""
+    kind, score = KINDS[arm["rows"]], score_of(arm)
+    depends = kind.role == "judged" or arm.get("disjoint", kind.disjoint)
+    return f" by {score}" if depends and score != DEFAULT else ""
 
 
 def origin(arm: Mapping[str, Any]) -> str:

@@ -64,9 +64,7 @@ def answer(run: Inputs) -> Answer:
         sentences.origin_sentence(one.name, one.target, one.domains)
         for one in run.rankings
     ]
-    checkpoints = run.config["window"]["checkpoints"]
-    if checkpoints > 1:
-        lead.append(words.MEAN_SCORES.format(checkpoints=checkpoints))
+    lead += [text for text in (words.ranked_by(run.config),) if text]
     told = []
     limits = _limits(run)
     if run.tests is not None and rise is not None:
@@ -139,7 +137,7 @@ def _tables(run: Inputs, tests: Tests) -> summary.Tables:
         verdicts=tests.verdicts,
         specificity=tests.specificity,
         planted=planted(config),
-        checkpoints=config["window"]["checkpoints"],
+        ranked_by=words.ranked_by(config),
         shared=_shared(run),
         hidden=_hidden(run),
     )
