@@ -40,6 +40,7 @@ rule write_report:
         motifs=own_motifs,
         lds="<results>/evaluation/lds.tsv" if BANK_RUNS else [],
         match="<results>/interventions/match.tsv" if COMPARED_RUNS else [],
+        linearity=rules.check_linearity.output if METAGRADIENT_TARGETS else [],
         runs=expand("<results>/evaluation/{arm}", arm=ARMS) if CLAIMED else [],
         arms=built(RUNS) if CLAIMED else [],
         effects="<results>/evaluation/effects.tsv" if CLAIMED else [],

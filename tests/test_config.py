@@ -105,6 +105,19 @@ def test_more_controls_go_with_the_laptop_experiment(base: Path) -> None:
         assert {*controls_of(top, config["arms"])} == own - {top}
 
 
+def test_with_rows_ranked_by_the_metagradient_the_papers_score_is_a_control(
+    base: Path,
+) -> None:
+    first, more = (
+        read_config(ROOT / f"config/{n}.yaml") for n in ("config", "metagradient")
+    )
+    arms = load_config(merged([first, more]), "config.yaml", base)["arms"]
+    for action in ("remove", "insert"):
+        own = {name for name in arms if name.startswith(action)}
+        assert {*controls_of(f"{action}_top", arms)} == own - {f"{action}_top"}
+        assert f"{action}_mda" in own
+
+
 PAPER = {  # rows of the window; rows removed, rows added
     "pythia-14m": (1_024_000, 100_000, 100_000),
     "pythia-31m": (1_228_800, 120_000, 120_000),

@@ -77,6 +77,7 @@ def test_one_run_has_arms_by_both_scores(made: Path) -> None:
     assert {"remove_top", "remove_meta", "remove_random"} <= {*effects["arm"]}
     page = (made / "results/smoke/report/index.html").read_text(encoding="utf-8")
     assert "remove_meta" in page
+    assert "How far sums of metagradients reach" in page
 
 
 def test_smoothness_and_linearity_stand_beside_the_scores(made: Path) -> None:

@@ -43,6 +43,8 @@ EXTRA = {
     "lds": "How well scores predict runs without random rows (LDS)",
     "examination": "How well rankings find rows whose truth is known",
     "variants": "Scores of other choices beside these",
+    "linearity": "How far sums of metagradients reach: a random tenth of the rows at "
+    "other weights",
 }
 
 

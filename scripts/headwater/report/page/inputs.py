@@ -27,7 +27,8 @@ from headwater.report.page.catalysts import Catalysts, read_catalysts
 from headwater.report.tables import Arms, read_tables
 from headwater.tables import read_table
 
-NAMED = ("examination", "variants", "lds", "match")  # tables that a run may have
+# Tables that a run may have.
+NAMED = ("examination", "variants", "lds", "match", "linearity")
 
 
 @dataclass(frozen=True)
