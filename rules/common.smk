@@ -21,7 +21,13 @@ from headwater.checkpoints.revisions import source_names
 from headwater.checkpoints.schedule import point_names, saved_steps
 from headwater.interventions import subsets
 from headwater.interventions.facts import fact_files
-from headwater.interventions.kinds import facts_of, is_compared, motifs_of, written
+from headwater.interventions.kinds import (
+    facts_of,
+    is_compared,
+    motif_file,
+    motifs_of,
+    written,
+)
 from headwater.interventions.scores import metagradient_targets
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
@@ -331,12 +337,10 @@ def if_there(name):
 
 def own_motifs(wildcards):
     """The motifs of this experiment that are there, or that its arms wait for."""
-    there = if_there("catalysts/{target}.motifs.json")(wildcards)
-    asked = (motifs_of(a, config["experiment"]) for a in config["arms"].values())
-    own = expand(
-        f"results/{config['experiment']}/catalysts/{{t}}.motifs.json", t=TARGETS
-    )
-    return [path for path in own if path in {*there, *asked}]
+    name = config["experiment"]
+    own = [motif_file(name, target) for target in TARGETS]
+    asked = {motifs_of(arm, name) for arm in config["arms"].values()}
+    return [path for path in own if path in asked or Path(path).exists()]
 
 
 def arm_file(wildcards):

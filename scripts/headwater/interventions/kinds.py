@@ -109,6 +109,11 @@ def written(arm: Mapping[str, Any]) -> bool:
     return KINDS[arm["rows"]].written
 
 
+def motif_file(experiment: str, target: str) -> str:
+    """Where an experiment has the motifs of a target's top rows."""
+    return f"results/{experiment}/catalysts/{target}.motifs.json"
+
+
 def motifs_of(arm: Mapping[str, Any], experiment: str) -> str | None:
     """The file of motifs that an arm's rows are written after; None without any.
 
@@ -119,8 +124,7 @@ def motifs_of(arm: Mapping[str, Any], experiment: str) -> str | None:
         return None
     if "motifs" in arm:
         return str(arm["motifs"])
-    of = arm.get("motifs_of", experiment)
-    return f"results/{of}/catalysts/{arm['target']}.motifs.json"
+    return motif_file(arm.get("motifs_of", experiment), arm["target"])
 
 
 def _top(facts: RowFacts, count: int, _: Generator) -> Picked:

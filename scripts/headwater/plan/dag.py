@@ -15,7 +15,12 @@ from math import prod
 from pathlib import Path
 
 from headwater.interventions.facts import fact_files
-from headwater.interventions.kinds import facts_of, is_compared, motifs_of
+from headwater.interventions.kinds import (
+    facts_of,
+    is_compared,
+    motif_file,
+    motifs_of,
+)
 from headwater.interventions.runs import arm_runs
 from headwater.interventions.scores import metagradient_targets
 from headwater.interventions.subsets import (
@@ -94,7 +99,7 @@ def _own_motifs(e: Experiment) -> int:
     """How many targets' motifs arms wait for, of this experiment."""
     name = e.config["experiment"]
     files = {motifs_of(arm, name) for arm in e.config["arms"].values()}
-    own = {f"results/{name}/catalysts/{t}.motifs.json" for t in e.config["targets"]}
+    own = {motif_file(name, target) for target in e.config["targets"]}
     return len(files & own)
 
 
