@@ -17,7 +17,7 @@ from headwater.study.page import study_page
 from headwater.study.results import Study, ended_early, grew_none, read_member
 from headwater.study.running import Runs
 from headwater.study.summary import summary_text
-from headwater.study.transfer import motif_members, transfer
+from headwater.study.transfer import motif_members, transfer, without_motifs
 from headwater.tables import write_table
 
 TRANSFER = "transfer.tsv"
@@ -43,21 +43,36 @@ def commands(found, folder, words):
 
 
 def run_members(found, folder, words, logs, at_once):
+    """Run members side by side; returns why some failed, by name."""
+    if not found:
+        return {}
+    runs = Runs(commands(found, folder, words), logs)
+    failed = runs.run(at_once)
+    if runs.interrupted:
+        sys.exit(128 + runs.interrupted)
+    return failed
+
+
+def run_all(config, found, folder, words, logs, at_once):
     """Run all members; before that those whose motifs others wait for, up to these.
 
+    Arms after motifs of a member that has none are left out of the study.
+
     Returns:
-        Why members failed, by name.
+        The study's config and the members, as they were run, and why members failed.
     """
-    failed = {}
-    for target, names in ((["motifs"], motif_members(found)), ([], list(found))):
-        wanted = {name: found[name] for name in names if name not in failed}
-        if wanted:
-            typed = commands(wanted, folder, [*target, *words])
-            runs = Runs(typed, logs.joinpath(*target))
-            failed |= runs.run(at_once)
-            if runs.interrupted:
-                sys.exit(128 + runs.interrupted)
-    return failed
+    first = {name: found[name] for name in motif_members(found)}
+    typed = ["motifs", *words]
+    failed = run_members(first, folder, typed, logs / "motifs", at_once)
+    lost = {found[name]["experiment"] for name in failed}
+    kept = without_motifs(config, lost)
+    if gone := [name for name in config["arms"] if name not in kept["arms"]]:
+        text = "without the arms %s: there are no motifs of %s"
+        job.logger.warning(text, ", ".join(gone), ", ".join(sorted(lost)))
+    found = {name: without_motifs(member, lost) for name, member in found.items()}
+    left = {name: member for name, member in found.items() if name not in failed}
+    failed |= run_members(left, folder, words, logs, at_once)
+    return kept, found, failed
 
 
 def judge(config, found, failed, results):
@@ -116,8 +131,9 @@ def main(snakemake):
         folder = results / config["experiment"] / "study"
         logs = Path(snakemake.log[0]).parent / "study/members"
         with exclusive(folder):
-            failed = run_members(found, folder, words, logs, at_once)
-            print("\n" + write(judge(config, found, failed, results), folder, results))
+            own = config, found, folder, words, logs, at_once
+            kept, found, failed = run_all(*own)
+            print("\n" + write(judge(kept, found, failed, results), folder, results))
         failed = [name for name, reason in failed.items() if not grew_none(reason)]
         if failed:
             raise HeadwaterError(

@@ -11,7 +11,12 @@ from headwater.config.study import members
 from headwater.study.page import study_page
 from headwater.study.results import JUDGED, Member, Study
 from headwater.study.summary import summary_text
-from headwater.study.transfer import matrix, motif_members, transfer
+from headwater.study.transfer import (
+    matrix,
+    motif_members,
+    transfer,
+    without_motifs,
+)
 from test_config_study import load
 from test_report_example import WINDOW, example
 
@@ -111,6 +116,16 @@ def test_motifs_are_made_first_where_others_wait_for_them(of: str) -> None:
     config = load({"models": models}, arms={"arm": arm})
     wanted = ["small"] if of == "smoke-small" else []
     assert motif_members(members(config)) == wanted
+
+
+def test_without_a_members_motifs_the_study_is_of_the_other_arms() -> None:
+    found = study("small", "large")
+    kept = without_motifs(found.config, {"lab-small"})
+    assert [*kept["arms"]] == ["of_large", "of_file", "of_others", "chance"]
+    assert [*found.config["arms"]] == [*ARMS]
+    assert without_motifs(found.config, set()) == found.config
+    table = transfer(Study(kept, found.members))
+    assert {*table["motifs_of"]} == {"large"}
 
 
 def test_every_word_of_the_matrix_is_escaped(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Motifs across members: whose motifs help in whose training, beside the controls."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -28,6 +28,16 @@ def motif_members(members: Mapping[str, Config]) -> list[str]:
         if "motifs_of" in arm
     }
     return [name for name, one in members.items() if one["experiment"] in named]
+
+
+def without_motifs(config: Config, experiments: Collection[str]) -> dict[str, Any]:
+    """A config without the arms whose rows are after motifs of these experiments."""
+    kept = {
+        name: arm
+        for name, arm in config["arms"].items()
+        if arm.get("motifs_of") not in experiments
+    }
+    return {**config, "arms": kept}
 
 
 def transfer(study: Study) -> pd.DataFrame:
