@@ -78,7 +78,7 @@ def test_one_run_is_told_with_its_numbers_and_has_no_verdict() -> None:
     )
     assert "Inserting copies of the top 10 % of rows: area +" in text
     assert text.count("Not enough seeds") == 2
-    assert "no verdict before 5 seeds (`study` in the config)" in text
+    assert "no verdict before 5 seeds (section study of the config)" in text
     assert "induction (L1H3): records 67 % (2.7x)" in text
     assert "agree closely with exact ones (Spearman 0.991, 0.984; 512" in text
     assert "'records' is planted" in text

@@ -80,7 +80,7 @@ def origin_sentence(name: str, target: Target, table: pd.DataFrame) -> str:
     """Which domains a target's top rows come from."""
     ordered = table.sort_values("share_top", ascending=False).head(3)
     parts = [
-        f"{plain(str(line['domain']))} {100 * line['share_top']:.0f} % "
+        f"{plain(str(line['domain']))} {words.whole_percent(line['share_top'])} "
         f"({words.factor(line['enrichment'])})"
         for _, line in ordered.iterrows()
         if np.isfinite(line["enrichment"])

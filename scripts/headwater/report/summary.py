@@ -24,7 +24,7 @@ NOTE = (
 )
 ONE_RUN = (
     "These are the numbers of one run, and chance of seed and order is in them: no "
-    f"verdict before {FEWEST} seeds (`study` in the config)."
+    f"verdict before {FEWEST} seeds (section study of the config)."
 )
 COPYING = (
     " copying: nats that spans of held-out text lose where they are repeated; mean "

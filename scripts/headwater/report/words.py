@@ -62,6 +62,11 @@ def ranked_by(config: Config) -> str:
     return MEAN_SCORES.format(checkpoints=checkpoints) if checkpoints > 1 else ""
 
 
+def whole_percent(share: float) -> str:
+    """A share as a whole percentage, halves rounded up as people do."""
+    return f"{int(100 * share + 0.5)} %"
+
+
 def percent(share: float) -> str:
     """A share as a percentage, such as `10 %` or `2.5 %`."""
     return f"{100 * share:.3g} %"
@@ -89,7 +94,10 @@ def how_chosen(target: Target, choice: Choice) -> str:
     what = "Head and window were"
     if not (head and window):
         what = "The head was" if head else "The window was"
-    return f"{what} chosen after seeing the baseline."
+    found = f"{what} chosen after seeing the baseline"
+    if not head:
+        return f"{found}."
+    return f"{found}: of all heads, it has the highest {SCORE_NAMES[target.score]}."
 
 
 def listed(words: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from headwater.corpus.domains import generated, planted
 from headwater.evaluation.effects import series
 from headwater.heads.targets import curve_of
 from headwater.interventions.runs import BASELINE
+from headwater.interventions.scores import METAGRADIENT
 from headwater.models.sections import unit_of
 from headwater.report import findings, sentences, summary, words
 from headwater.report.findings import Rise
@@ -74,6 +75,8 @@ def answer(run: Inputs) -> Answer:
         limits = [
             *summary.limit_texts(tables, rise),
             *uncontrolled_texts(run.tests.verdicts, run.tests.arms),
+            *_untested(run, run.tests),
+            *_ranked(run),
             TIP,
         ]
     return Answer(lead, notes, origins, list(_facts(run)), told, limits)
@@ -86,9 +89,35 @@ def _limits(run: Inputs) -> list[str]:
         sentences.planted_sentence(domains, planted(run.config)),
         sentences.hidden_sentence(_hidden(run)),
         _shared(run),
+        *_ranked(run),
         TIP,
     ]
     return [text for text in texts if text]
+
+
+def _untested(run: Inputs, tests: Tests) -> Iterator[str]:
+    """That no arm is of a target's rows."""
+    own = {arm.get("target") for arm in tests.arms.values()}
+    for one in run.rankings:
+        if one.name not in own:
+            yield (
+                f"No arm is of the rows ranked for {one.name} ({one.target.unit}): "
+                "what they do is not tested."
+            )
+
+
+def _ranked(run: Inputs) -> Iterator[str]:
+    """Which rows are ranked, and at which checkpoint."""
+    window = run.choice.window
+    yield (
+        f"Ranked are the {len(run.window):,} rows of the window; what was trained on "
+        f"before step {window.start:,} has no score."
+    )
+    if len(run.points) == 1 and run.config["influence"]["method"] != METAGRADIENT:
+        yield (
+            f"All rows are scored by one model, that of step {run.points[0]:,}, also "
+            "those that came later."
+        )
 
 
 def _facts(run: Inputs) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from headwater.corpus.detectors import SUFFIX
 from headwater.report import sentences
 from headwater.report.page.answer import answer
 from headwater.report.page.catalysts import catalysts
-from headwater.report.page.causal import match_table, same_probe
+from headwater.report.page.causal import DIVISORS, match_table, same_probe
 from headwater.report.page.census import heads_of, metrics_of
 from headwater.report.page.chunks import MOST, Chunks, chunks
 from headwater.report.page.document import Document, document
@@ -99,6 +99,7 @@ def _html(run: Inputs, shown: Shown, found: Document, parts: Chunks) -> str:
         extra=[(EXTRA[n], table) for n, table in run.tables.items() if n in EXTRA],
         match=match_table(run.tables["match"]) if "match" in run.tables else [],
         same_probe=same_probe(run),
+        divisor=DIVISORS[run.config["retraining"]["divisor"]],
         few=few_seeds(run.tests.verdicts) if run.tests else "",
         tips=[tips_sentence(lines) for lines in report["enrichment"]],
         repetition=[repetition_sentence(shown, one) for one in run.rankings],

@@ -74,6 +74,14 @@ def metrics(run: Inputs) -> list[Metric]:
     ]
 
 
+# How a step's loss is summed where rows are missing (retraining.divisor).
+DIVISORS = {
+    "fixed": "A removed row leaves a gap: the loss of its step is still divided by the "
+    "full number of rows.",
+    "kept": "Where rows are removed, the loss of a step is divided by the number left.",
+}
+
+
 def same_probe(run: Inputs) -> bool:
     """Whether the probe's curve is the head's score itself, and tells nothing more."""
     if run.tests is None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from headwater.corpus.domains import planted
 from headwater.report import words
-from headwater.report.page.causal import arm_list, curves
+from headwater.report.page.causal import arm_list, curves, same_probe
 from headwater.report.page.census import census, census_column
 from headwater.report.page.effects import chips, effects
 from headwater.report.page.enrichment import documents_of, enrichment
@@ -82,7 +82,7 @@ def _chips(run: Inputs) -> list[dict[str, str]]:
     if run.tests is None:
         return []
     target = run.config["window"]["target"]
-    return chips(run.tests.verdicts, run.tests.arms, target)
+    return chips(run.tests.verdicts, run.tests.arms, target, same_probe(run))
 
 
 def _target(run: Inputs, place: int) -> dict[str, Any]:

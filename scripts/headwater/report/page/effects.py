@@ -1,6 +1,6 @@
 """Section `effects`: every claim of the verdict table, and the chips of the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ METRICS = {
         "Area",
         "% of the baseline's",
         "Area under the head-score curve over the window, above its value at the "
-        "start, divided by the baseline's: 100 % = no effect, 0 % = no rise.",
+        "start, as a share of the baseline's; arm less control, in points of per cent. "
+        "0 = the arm does what its control does.",
     ),
     "half_way": (
         "Half-way",
@@ -116,12 +117,10 @@ def uncontrolled_texts(verdicts: pd.DataFrame, arms: Arms) -> Iterator[str]:
     """A sentence for every judged arm that lacks controls."""
     for arm, rivals in uncontrolled(verdicts, arms).items():
         if rivals:
-            like = (
-                "such rows" if written(arms[arm]) else "rows like the top ones in that"
-            )
+            like = "such rows" if written(arms[arm]) else "rows like its own in that"
             yield (
-                f"{arm} has no control for {words.listed(rivals)}: what it does may be "
-                f"what any {like} would do."
+                f"{arm} has no control for {words.listed(rivals)}: any {like} might do "
+                "the same."
             )
 
 
@@ -134,14 +133,18 @@ def few_seeds(verdicts: pd.DataFrame) -> str:
     return f"{seeds}: no verdict before {FEWEST}."
 
 
-def chips(verdicts: pd.DataFrame, arms: Arms, target: str) -> list[dict[str, Any]]:
+def chips(
+    verdicts: pd.DataFrame, arms: Arms, target: str, same_probe: bool = False
+) -> list[dict[str, Any]]:
     """A line for each judged arm and control, and one for the controls that it lacks.
 
     Args:
         target: the window's; of arms ranked for others (not `own`) a control unit is
             meant.
+        same_probe: whether the probe is the head's score, and would be told twice.
     """
     found: list[dict[str, Any]] = []
+    shown = ("area", "icl" if same_probe else "probe")
     missing = uncontrolled(verdicts, arms)
     for arm, lines in verdicts.groupby("arm", sort=False):
         settings = arms[str(arm)]
@@ -155,7 +158,7 @@ def chips(verdicts: pd.DataFrame, arms: Arms, target: str) -> list[dict[str, Any
                     **shared,
                     "control": str(control),
                     "question": f"{arm} against {_control(str(control), arms, target)}",
-                    "answer": _answer(own),
+                    "answer": _answer(own, shown),
                     "verdict": _verdict(own),
                 }
             )
@@ -185,11 +188,11 @@ def _verdict(lines: pd.DataFrame) -> str:
     return str((area if len(area) else lines)["verdict"].iloc[0])
 
 
-def _answer(lines: pd.DataFrame) -> str:
-    """The effects on head and probe, and their verdicts where there are any."""
+def _answer(lines: pd.DataFrame, shown: Sequence[str]) -> str:
+    """The effects on some metrics, and their verdicts where there are any."""
     by_metric = lines.set_index("metric")
     parts = {}
-    for metric in ("area", "probe"):
+    for metric in shown:
         if metric in by_metric.index:
             line = by_metric.loc[metric]
             unit = " points" if metric == "area" else ""

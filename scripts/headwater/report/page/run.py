@@ -28,6 +28,7 @@ def run_facts(run: Inputs) -> dict[str, Any]:
     return {
         "config": yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
         "changed": list(changed(config)),
+        "notes": list(notes(run)),
         "code": provenance.commit(),
         "versions": provenance.versions(),
         "machine": provenance.machine(),
@@ -51,8 +52,25 @@ def amounts(run: Inputs) -> dict[str, int]:
         "rows up to it": rows,
         "tokens up to it": rows * run.length,
         "rows in the window": len(run.window),
-        "tokens of a row": run.length,
+        "tokens predicted in a row": run.length,
     }
+
+
+def notes(run: Inputs) -> Iterator[str]:
+    """What keys of the config mean that this page seems to contradict."""
+    config, steps = run.config, int(run.heads["step"].max())
+    if "stop" in config["training"] and steps < config["training"]["steps"]:
+        after = config["training"]["stop"]["after"]
+        yield (
+            f"training.steps is the most: this training ended at step {steps:,}, "
+            f"{after:,} steps after its head had been found."
+        )
+    if config["study"]:
+        yield "study is for `snakemake study`: this page is of one run, with one seed."
+    rows = config["report"]["rows"]
+    if rows != "all":
+        yield "report.rows counts either end of a ranking."
+    yield "corpus.seq_len tokens of a row are read; one more is only predicted."
 
 
 def _stated(config: Config) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import numpy as np
 from headwater.report import words
 from headwater.report.page.inputs import Ranking
 from headwater.report.page.rows import Shown
-from headwater.report.sentences import ENRICHED
 from headwater.report.visible import plain
 
 NAMED = 3  # domains of a tip
@@ -19,14 +18,16 @@ LONG = 16  # tokens of a repeated span
 def tips_sentence(lines: Sequence[Mapping[str, Any]]) -> str:
     """Which domains the highest and the lowest 10 % of rows have more of than all.
 
+    Named are those whose interval lies above 1.
+
     Args:
         lines: of `enrichment.enrichment`.
     """
     top = _domains(lines, [line["top"]["10"] for line in lines])
     bottom = _domains(lines, [line["bottom"] for line in lines])
     return (
-        f"Against the whole window, the highest 10 % of rows have more of {top}; the "
-        f"lowest 10 % have more of {bottom}."
+        f"More than chance of the documents can give, the highest 10 % of rows hold "
+        f"{top}; the lowest 10 % hold {bottom}."
     )
 
 
@@ -36,11 +37,11 @@ def _domains(
     known = [
         (tip["ratio"], str(line["domain"]))
         for line, tip in zip(lines, tips, strict=True)
-        if (tip["ratio"] or 0) >= ENRICHED and tip["share"] >= LEAST
+        if (tip["low"] or 0) > 1 and tip["share"] >= LEAST
     ]
     most = sorted(known, key=lambda pair: -pair[0])[:NAMED]
     told = [f"{plain(name)} ({words.factor(ratio)})" for ratio, name in most]
-    return words.listed(told) if told else "no domain"
+    return f"more {words.listed(told)}" if told else "no domain more than all rows do"
 
 
 def repetition_sentence(shown: Shown, ranking: Ranking) -> str:
