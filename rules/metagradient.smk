@@ -106,6 +106,7 @@ if SMOOTHINGS:
             "<logs>/metagradient/smooth_metagradient-{smoothing}.log",
         benchmark:
             "<benchmarks>/metagradient/smooth_metagradient-{smoothing}.tsv"
+        priority: 10
         conda:
             "../envs/headwater.yaml"
         threads: config["training"]["threads"]

@@ -64,7 +64,7 @@ SCORES: Mapping[str, Score] = {
         trained=True,
     ),
     SMOOTHED["subsets"]: Score(
-        "metagradient, its mean over trainings without random halves of the rows",
+        "metagradient, its mean over trainings on random halves of the rows",
         trained=True,
     ),
     SMOOTHED["path"]: Score(

@@ -5,8 +5,8 @@ only. Each *smoothing* asks at others, or not so far:
 
     segments   the training itself; F is asked at the end of each segment of steps, and
                the way back begins anew there, so no row is followed any further
-    subsets    each draw leaves out a random half of the rows: the mean effect of a row
-               in the company of others, as datamodels define it
+    subsets    each draw leaves out a random half of the rows, the next the other half:
+               the mean effect of a row in the company of others, as of datamodels
     path       all rows at weight a, for a in the middles of equal parts of 0 to 1:
                integrated gradients on the way from no row to all of them
     orders     each draw has the rows in another order; the first is the true one
@@ -16,16 +16,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from headwater.errors import HeadwaterError
 from headwater.interventions.files import ArmRows
 from headwater.seeds import stable_seed
-
-# Half, so each row is as often with the others as without them, and any two draws
-# differ as much as they can.
-LEFT_OUT = 0.5
 
 SEGMENTS = "segments"  # the one that makes no training of its own
 SAMPLED = ("subsets", "orders")  # at random, so a mean has a standard error
@@ -39,35 +35,35 @@ def draws_of(smoothing: str, rows: int, draws: int, seed: int) -> list[ArmRows]:
         rows: of the window.
         seed: the experiment's.
     """
-    make = {"subsets": _without_half, "path": _on_path, "orders": _in_order}[smoothing]
-    found = []
-    for draw in range(draws):
-        own = stable_seed(seed, "metagradient", smoothing, draw)
-        found.append(make(rows, draw, draws, np.random.default_rng(own)))
-    return found
+    make = {"subsets": _half, "path": _on_path, "orders": _in_order}[smoothing]
+    return [make(rows, draw, draws, seed) for draw in range(draws)]
 
 
-def _without_half(
-    rows: int, draw: int, draws: int, generator: np.random.Generator
-) -> ArmRows:
-    picked = generator.choice(rows, round(LEFT_OUT * rows), replace=False)
+def _half(rows: int, draw: int, draws: int, seed: int) -> ArmRows:
+    # Half of the rows, so that any two draws differ as much as they can; then the other
+    # half, so that every row is there as often.
+    order = _permutation(rows, seed, "subsets", draw // 2)
+    picked = order[rows // 2 :] if draw % 2 else order[: rows // 2]
     weights = np.ones(rows, np.float32)
     weights[picked] = 0
     return ArmRows(np.arange(rows), weights, np.sort(picked))
 
 
-def _on_path(
-    rows: int, draw: int, draws: int, generator: np.random.Generator
-) -> ArmRows:
+def _on_path(rows: int, draw: int, draws: int, seed: int) -> ArmRows:
     weights = np.full(rows, (draw + 0.5) / draws, np.float32)
     return ArmRows(np.arange(rows), weights, np.arange(rows))
 
 
-def _in_order(
-    rows: int, draw: int, draws: int, generator: np.random.Generator
-) -> ArmRows:
-    order = generator.permutation(rows) if draw else np.arange(rows)
-    return ArmRows(order, np.ones(rows, np.float32), np.arange(rows))
+def _in_order(rows: int, draw: int, draws: int, seed: int) -> ArmRows:
+    numbers = np.arange(rows)
+    order = _permutation(rows, seed, "orders", draw) if draw else numbers
+    return ArmRows(order, np.ones(rows, np.float32), numbers)
+
+
+def _permutation(rows: int, *parts: object) -> Int64[np.ndarray, " rows"]:
+    seed, *rest = parts
+    own = stable_seed(seed, "metagradient", *rest)
+    return np.random.default_rng(own).permutation(rows)
 
 
 def check_divided(draws: Sequence[ArmRows], batch_size: int, divisor: str) -> None:
@@ -111,16 +107,25 @@ def segment_ends(compared: Sequence[int], length: int) -> list[int]:
 def by_row(
     scores: Float[Tensor, "targets positions"], draw: ArmRows
 ) -> Float[Tensor, "targets rows"]:
-    """Scores by position as those of the rows that stood there."""
+    """Scores by position as those of the rows that stood there.
+
+    NaN where a row has no weight: nothing of its rarest tokens is in AdamW's second
+    moments then, and by its derivative they would move without bound.
+    """
     found = torch.empty_like(scores)
-    found[:, torch.from_numpy(draw.rows)] = scores
+    present = torch.from_numpy(draw.weights > 0).to(scores.device)
+    found[:, torch.from_numpy(draw.rows)] = scores.where(present, torch.nan)
     return found
 
 
 def mean_and_error(
     draws: Float[Tensor, "draws rows"],
 ) -> tuple[Float32[np.ndarray, " rows"], Float32[np.ndarray, " rows"]]:
-    """Mean over draws, and its standard error by their spread."""
+    """Mean over the draws in which a row has a score, and its standard error.
+
+    That is by their spread, so each row must have scores in two draws at least.
+    """
     values = draws.cpu().numpy().astype(np.float64)
-    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-    return values.mean(axis=0).astype(np.float32), error.astype(np.float32)
+    count = (~np.isnan(values)).sum(axis=0)
+    error = np.nanstd(values, axis=0, ddof=1) / np.sqrt(count)
+    return np.nanmean(values, axis=0).astype(np.float32), error.astype(np.float32)
