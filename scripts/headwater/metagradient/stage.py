@@ -50,16 +50,19 @@ def averaged(windows: Sequence[Callable[[], Window]], folder: Path) -> list[WayB
     """
     ways = []
     for number, make in enumerate(windows):
-        done, work = folder / f"{number}.safetensors", folder / str(number)
+        done = folder / f"{number}.safetensors"
         if not done.is_file():
             logger.info("metagradient: training %d of %d", number + 1, len(windows))
-            window = make()
-            with work_folder(work, window.plan.identity) as own:
-                found = metagradient(window, own).passed()
-                Store(folder, window.replay.model.device).write(done, found.tensors())
-                discard_work(work)
+            _go_through(make(), folder / str(number), done)
         ways.append(WayBack.of(load_tensors(done)))
     return ways
+
+
+def _go_through(window: Window, work: Path, done: Path) -> None:
+    with work_folder(work, window.plan.identity) as folder:
+        found = metagradient(window, folder).passed()
+        Store(folder, window.replay.model.device).write(done, found.tensors())
+        discard_work(work)
 
 
 def metagradient(window: Window, folder: Path) -> WayBack:
