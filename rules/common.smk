@@ -28,7 +28,13 @@ from headwater.interventions.kinds import (
     motifs_of,
     written,
 )
-from headwater.interventions.scores import metagradient_targets
+from headwater.interventions.scores import (
+    SMOOTHED,
+    THROUGH,
+    metagradient_targets,
+    smoothed_targets,
+    smoothings,
+)
 from headwater.interventions.runs import BASELINE as BASELINE_RUN
 from headwater.interventions.runs import arm_runs, run_name
 from headwater.command_line import repeated, stop, typed_config
@@ -48,7 +54,7 @@ from headwater.plan.estimate import (
 from headwater.plan.experiment import Experiment, sources_of
 from headwater.plan.limits import rule_limits, shard_warning, size_problem
 from headwater.runs import RunGuard
-from headwater.identity import without_draws, without_speed
+from headwater.identity import section_of, without_draws
 from headwater.models.sections import fitted_besides
 
 
@@ -71,7 +77,7 @@ def too_large(found):
 
 def section(*names):
     """These sections of the config, for `params`: what a rule's results depend on."""
-    return {name: without_speed(name, config[name]) for name in names}
+    return {name: section_of(config, name) for name in names}
 
 
 given = checked()
@@ -107,6 +113,7 @@ SHARDS = [f"{i:04d}" for i in range(config["corpus"]["row_shards"])]
 GRADIENT_SHARDS = [f"{i:04d}" for i in range(config["gradients"]["shards"])]
 TARGETS = list(config["targets"])
 METAGRADIENT_TARGETS = metagradient_targets(config)  # whose arms are ranked by it
+SMOOTHINGS, SMOOTHED_TARGETS = smoothings(config), smoothed_targets(config)
 POINTS = point_names(config["window"])  # where influence is measured
 ARM_RUNS = arm_runs(config)
 RUNS = [run_name(*run) for run in ARM_RUNS]
@@ -138,6 +145,7 @@ WILDCARD_VALUES = {  # what a target on the command line may name
     "revision": list(source_names(config["checkpoints"])),
     "target": TARGETS,
     "point": ROLES,
+    "smoothing": SMOOTHINGS,
     "arm": ARMS,
     "draw": [str(draw) for draw in range(MOST_DRAWS)],
 }
@@ -242,17 +250,33 @@ def metagradient_minutes(wildcards, attempt):
     return training_minutes(config) * passes * attempt
 
 
+def smoothing_minutes(wildcards, attempt):
+    """The same for every draw. Where no smoothing is meant, as in the plan, the most."""
+    passes = 2 + 3 * max(1, len(SMOOTHED_TARGETS))
+    draws = config["metagradient"]["draws"]
+    if getattr(wildcards, "smoothing", None) == "segments":
+        draws = 1
+    return training_minutes(config) * passes * draws * attempt
+
+
+def smoothing_settings(wildcards):
+    """What a smoothed derivative depends on, for `params`."""
+    if wildcards.smoothing == "segments":
+        return section("metagradient.segment", "retraining")
+    return section("metagradient", "metagradient.draws", "retraining")
+
+
 def through_training(wildcards):
     """The scores that rows are ranked by in place of the paper's, if by any."""
-    if config["influence"]["method"] != "metagradient":
-        return []
-    return f"<results>/metagradient/{wildcards.target}.h5"
+    method = config["influence"]["method"]
+    paths = fact_files([method] if method in THROUGH else [], wildcards.target)
+    return [f"<results>/{path}" for path in paths]
 
 
-def metagradient_data(wildcards):
-    """The rows of the dataset probes among its targets."""
-    targets = (config["targets"][name] for name in METAGRADIENT_TARGETS)
-    return [target["data"] for target in targets if "data" in target]
+def data_of(targets):
+    """The rows of the dataset probes among some targets."""
+    entries = (config["targets"][name] for name in targets)
+    return [entry["data"] for entry in entries if "data" in entry]
 
 
 def more(mb):
@@ -410,3 +434,4 @@ wildcard_constraints:
     point=r"start|end|point[1-9]\d*",
     arm="[a-z][a-z0-9_]*",
     draw=r"\d+",
+    smoothing="segments|subsets|path|orders",

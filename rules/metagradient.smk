@@ -14,7 +14,7 @@ if METAGRADIENT_TARGETS:
             ),
             held_out="<results>/corpus/held_out.zarr",
             tokenizer="<results>/corpus/tokenizer",
-            data=metagradient_data,
+            data=data_of(METAGRADIENT_TARGETS),
             rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         output:
             expand(
@@ -56,7 +56,7 @@ if METAGRADIENT_TARGETS:
             ),
             held_out="<results>/corpus/held_out.zarr",
             tokenizer="<results>/corpus/tokenizer",
-            data=metagradient_data,
+            data=data_of(METAGRADIENT_TARGETS),
             rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
         output:
             "<results>/metagradient/linearity.tsv",
@@ -77,3 +77,46 @@ if METAGRADIENT_TARGETS:
             targets=METAGRADIENT_TARGETS,
         script:
             "../scripts/check_linearity.py"
+
+
+# The same smoothed: along shorter segments, or as the mean over other trainings.
+
+if SMOOTHINGS:
+
+    rule smooth_metagradient:
+        input:
+            checkpoint="<results>/heads/start",
+            checkpoints=CHECKPOINTS if TRAINED else [],
+            window="<results>/heads/window.json",
+            targets=expand(
+                "<results>/heads/targets/{target}.json",
+                target=SMOOTHED_TARGETS,
+            ),
+            held_out="<results>/corpus/held_out.zarr",
+            tokenizer="<results>/corpus/tokenizer",
+            data=data_of(SMOOTHED_TARGETS),
+            rows=expand("<results>/corpus/{shard}.zarr", shard=SHARDS),
+        output:
+            expand(
+                "<results>/metagradient/{target}.{{smoothing}}.h5",
+                target=SMOOTHED_TARGETS,
+            ),
+            "<results>/metagradient/{smoothing}.json",
+        log:
+            "<logs>/metagradient/smooth_metagradient-{smoothing}.log",
+        benchmark:
+            "<benchmarks>/metagradient/smooth_metagradient-{smoothing}.tsv"
+        priority: 10
+        conda:
+            "../envs/headwater.yaml"
+        threads: config["training"]["threads"]
+        resources:
+            gpu=1,
+            mem_mb=metagradient_memory,
+            runtime=smoothing_minutes,
+        params:
+            code=digest("smooth_metagradient"),
+            settings=smoothing_settings,
+            targets=SMOOTHED_TARGETS,
+        script:
+            "../scripts/smooth_metagradient.py"

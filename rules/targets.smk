@@ -87,6 +87,10 @@ rule metagradient:
     input:
         rules.differentiate.output if METAGRADIENT_TARGETS else [],
         rules.check_linearity.output if METAGRADIENT_TARGETS else [],
+        [
+            expand(path, smoothing=SMOOTHINGS)
+            for path in (rules.smooth_metagradient.output if SMOOTHINGS else [])
+        ],
 
 
 rule examination:

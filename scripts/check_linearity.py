@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from headwater import job
 from headwater.checkpoints.files import load_model
@@ -12,6 +11,7 @@ from headwater.checkpoints.schedule import compared_steps
 from headwater.heads.targets import open_window
 from headwater.identity import identity
 from headwater.interventions.facts import read_facts
+from headwater.interventions.files import ArmRows
 from headwater.interventions.scores import METAGRADIENT
 from headwater.metagradient.linearity import (
     WEIGHTS,
@@ -24,22 +24,16 @@ from headwater.publish import discard_work, work_folder
 from headwater.seeds import stable_seed
 from headwater.steps import step_name
 from headwater.tables import write_table
-from headwater.training.batches import baseline_batches
+from headwater.training.batches import arm_batches
 from headwater.training.run import Run, recipe_of, train_run
 
 
-def weighted(window, group, weight, config):
+def weighted(window, group, weight):
     """The baseline's batches with the group's rows at another weight."""
-    weights = torch.ones(len(window))
+    weights = np.ones(len(window), np.float32)
     weights[group] = weight
-    size = window.batch_size
-    plain = baseline_batches(window.rows, size)
-
-    def batch(step):
-        place = (step - window.start) * size
-        return plain(step)[0], weights[place : place + size]
-
-    return batch
+    rows = ArmRows(np.arange(len(window)), weights, group)
+    return arm_batches(window, rows, window.start)
 
 
 def main(snakemake):
@@ -72,7 +66,7 @@ def main(snakemake):
                     identity=stamp,
                     device=str(job.device()),
                 )
-                batches = weighted(window, group, weight, config)
+                batches = weighted(window, group, weight)
                 start = Path(inputs.checkpoint)
                 train_run(run, start, recipe, batches, config)
                 found = {name: [] for name in metrics}

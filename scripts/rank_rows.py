@@ -9,7 +9,6 @@ from headwater.influence.average import counted, mean_scores, point_factors
 from headwater.influence.files import read_losses, read_scores, write_scores
 from headwater.influence.ranking import domain_table, ranked_table
 from headwater.interventions.facts import read_facts
-from headwater.interventions.scores import METAGRADIENT
 from headwater.tables import write_table
 
 
@@ -21,7 +20,8 @@ def main(snakemake):
         scores, mda = mean_scores(points, factors), None
         inputs = snakemake.input
         if inputs.through:
-            scores, mda = read_facts(Path(inputs.through), config)[METAGRADIENT], scores
+            method = config["influence"]["method"]
+            scores, mda = read_facts(Path(inputs.through), config)[method], scores
         _, window = open_window(inputs.window, inputs.rows, config)
         losses, target = read_losses(shards, config), snakemake.wildcards.target
         ranked = ranked_table(scores, losses, window, counted(points))

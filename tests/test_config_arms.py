@@ -9,6 +9,7 @@ from headwater.config import load_config
 from headwater.config.arms import arm_name, completed_arms
 from headwater.identity import picked_identity
 from headwater.interventions.runs import arm_runs
+from headwater.interventions.scores import THROUGH
 from headwater.plan.dag import count_jobs
 from headwater.plan.experiment import NO_SOURCES, Experiment
 from test_config import base, changed, problems
@@ -165,14 +166,35 @@ def test_gradients_must_be_stored_whole(kind: str, base: Path) -> None:
 def test_a_metagradient_needs_no_store_but_every_update(base: Path) -> None:
     arm = ("arms.own", {**TOP, "score": "metagradient", "fraction": 0.1})
     exact = ("influence", {"method": "exact"})
-    assert load(base, arm, exact)["metagradient"] == {"metric": "mean", "space_gb": 2.0}
-    [line] = problems(changed(arm, ("training.precision", "fp16")), base)
-    assert line.startswith("c.yaml: arms.own.score: fp16 leaves out updates")
+    defaults = {"metric": "mean", "space_gb": 2.0, "segment": 100, "draws": 4}
+    assert load(base, arm, exact)["metagradient"] == defaults
+    for score in THROUGH:
+        arm = ("arms.own", {**TOP, "score": score, "fraction": 0.1})
+        assert load(base, arm, exact)["arms"]["own"]["score"] == score
+        [line] = problems(changed(arm, ("training.precision", "fp16")), base)
+        assert line.startswith("c.yaml: arms.own.score: fp16 leaves out updates")
+
+
+def test_a_path_of_weights_needs_a_divisor_that_they_do_not_change(base: Path) -> None:
+    arm = ("arms.own", {**TOP, "score": "metagradient_path", "fraction": 0.1})
+    kept = ("retraining", {"divisor": "kept"})
+    [line] = problems(changed(arm, kept), base)
+    assert line == (
+        "c.yaml: arms.own.score: a weight of all rows is divided out again by "
+        "retraining.divisor: kept; set it to fixed, or take another score"
+    )
+    [line] = problems(changed(kept, ("influence.method", "metagradient_path")), base)
+    assert line.startswith("c.yaml: influence.method: a weight of all rows is divided")
+    orders = ("arms.own", {**TOP, "score": "metagradient_orders", "fraction": 0.1})
+    load(base, orders, kept)
 
 
 def test_where_it_is_the_method_arms_are_ranked_by_it_unless_they_say_otherwise(
     base: Path,
 ) -> None:
+    for name in THROUGH:
+        top = load(base, ("influence", {"method": name}))["arms"]["top"]
+        assert top["score"] == name
     method = ("influence", {"method": "metagradient"})
     paper = ("arms.own", {**TOP, "score": "mda", "fraction": 0.1})
     masked = {"action": "mask", "rows": "top", "target": "induction", "fraction": 0.1}

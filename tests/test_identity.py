@@ -15,6 +15,7 @@ from headwater.identity import (
     identity,
     picked_identity,
 )
+from headwater.interventions.scores import SMOOTHED, THROUGH
 
 CONFIG = {
     "experiment": "test",
@@ -37,7 +38,7 @@ CONFIG = {
         "random": {"action": "remove", "rows": "random"},
     },
     "retraining": {"divisor": "fixed"},
-    "metagradient": {"metric": "mean", "space_gb": 2.0},
+    "metagradient": {"metric": "mean", "space_gb": 2.0, "segment": 100, "draws": 4},
     "evaluation": {"early_tokens": 8},
     "report": {"rows": 10},
 }
@@ -93,7 +94,7 @@ FIRST_STALE = {
 def test_a_change_makes_its_own_stage_and_all_later_ones_stale(key):
     stages = ["corpus", "checkpoints", "heads", "window", "curvature", "gradients"]
     stages.append("influence")
-    assert {*stages, "ranking", "probe", "metagradient"} == set(SECTIONS)
+    assert {*stages, "ranking", "probe", *THROUGH} == set(SECTIONS)
     config = changed(key, CHANGES[key])
     stale = [stage for stage in stages if is_stale(identity(stage, CONFIG), config)]
     assert stale == stages[stages.index(FIRST_STALE[key]) :]
@@ -108,18 +109,49 @@ def test_the_gradient_of_a_probe_needs_no_curvature(key):
     assert stale == (before and not key.startswith("curvature."))
 
 
+@pytest.mark.parametrize("score", THROUGH)
 @pytest.mark.parametrize("key", list(CHANGES))
-def test_a_metagradient_needs_no_store(key):
+def test_a_metagradient_needs_no_store(key, score):
     config = changed(key, CHANGES[key])
-    stale = is_stale(identity("metagradient", CONFIG), config)
+    stale = is_stale(identity(score, CONFIG), config)
     assert stale == is_stale(identity("probe", CONFIG), config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "scores"),
+    [
+        ("metagradient.segment", 50, ["segments"]),
+        ("metagradient.draws", 5, ["subsets", "path", "orders"]),
+    ],
+)
+def test_only_what_is_smoothed_so_knows_how(key, value, scores):
+    config, names = changed(key, value), [SMOOTHED[name] for name in scores]
+    assert [s for s in SECTIONS if is_stale(identity(s, CONFIG), config)] == names
+    for score in THROUGH:
+        by_score = {**CONFIG["arms"]["top"], "score": score}
+        before = changed("arms.top", by_score)
+        after = {**before, "metagradient": config["metagradient"]}
+        stale = is_stale(picked_identity(before, "top", 0), after)
+        assert stale == (score in names)
+        ranked = changed("influence.method", score)
+        after = {**ranked, "metagradient": config["metagradient"]}
+        assert is_stale(identity("ranking", ranked), after) == (score in names)
+    with pytest.raises(HeadwaterError, match=rf"{key} is .* there, {value} here"):
+        check_identity(identity(names[0], CONFIG), config, STORE)
+
+
+def test_a_metagradient_of_a_config_without_smoothing_stays():
+    """Results from before there was any are as good as they were."""
+    found = identity("metagradient", CONFIG)
+    assert found["settings"]["metagradient"] == {"metric": "mean"}
 
 
 def test_a_metagradient_knows_what_is_differentiated():
     for key, value in (("metagradient.metric", "end"), ("retraining.divisor", "kept")):
         config = changed(key, value)
         stages = [s for s in SECTIONS if is_stale(identity(s, CONFIG), config)]
-        assert stages == ["metagradient"]
+        whole = [s for s in THROUGH if s != SMOOTHED["segments"]]
+        assert stages == (whole if key == "metagradient.metric" else [*THROUGH])
         by_meta = changed("influence.method", "metagradient")
         ranked = {**by_meta, "metagradient": config["metagradient"]}
         ranked["retraining"] = config["retraining"]

@@ -323,6 +323,7 @@ IMPORTED = {
     "select_target": "pandas",
     "select_window": "pandas",
     "shell": "",
+    "smooth_metagradient": "torch zarr",
     "solve_ihvp": STORED,
     "status": "",
     "stream_scores": STORED,

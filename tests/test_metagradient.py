@@ -106,34 +106,44 @@ class Toy:
 
     def value(self, weights) -> float:
         """F after a training of the window with these weights."""
+        return self.value_of_training(batches(weights))
+
+    def value_of_training(self, batch) -> float:
+        """F after a training of the window on these batches."""
         toy, found = self.copy(), []
 
         def after(step, _):
             if step in self.measured:
                 found.append(value_of(toy.model))
 
-        toy._train(batches(weights), STEPS, after)
+        toy._train(batch, STEPS, after)
         assert len(found) == len(self.measured)
         return sum(found) / len(found)
 
     def replay(self, weights) -> Replay:
+        return self.replay_of(batches(weights))
+
+    def replay_of(self, batch) -> Replay:
         toy = self.copy()
-        return Replay(toy.model, toy.optimizer, self.recipe, batches(weights))
+        return Replay(toy.model, toy.optimizer, self.recipe, batch)
 
 
 def batches(weights):
     return lambda step: (rows_of(step), weights[step - STEPS.start])
 
 
-def derivative(toy: Toy, weights, segments=(STEPS,)) -> WayBack:
-    replay = toy.replay(weights)
-    back = Backward(replay, [Asked()], STEPS, toy.measured)
+def derivative(toy: Toy, weights, segments=(STEPS,), anew=False) -> WayBack:
+    return there_and_back(toy.replay(weights), toy.measured, segments, anew)
+
+
+def there_and_back(replay: Replay, measured, segments=(STEPS,), anew=False) -> WayBack:
+    back = Backward(replay, [Asked()], STEPS, measured, anew)
     states = []
     for segment in segments:
         states.append(replay.state())
         list(replay.steps(segment))
     end = replay.state().weights
-    way = WayBack.begin(end, 1, len(STEPS), ROWS, len(toy.measured))
+    way = WayBack.begin(end, 1, len(STEPS), ROWS, len(measured))
     for state, segment in reversed([*zip(states, segments, strict=True)]):
         replay.put(state)
         steps = list(replay.steps(segment))

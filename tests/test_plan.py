@@ -18,6 +18,7 @@ from headwater.config import load_config
 from headwater.corpus import rowstore
 from headwater.corpus.rowstore import RowBlock, RowWriter
 from headwater.influence.files import write_scores
+from headwater.interventions.scores import SMOOTHED
 from headwater.models.sections import unit_of
 from headwater.plan import rates, shape
 from headwater.plan.dag import ROWS, _conditions, count_jobs, rule_names, rules
@@ -33,7 +34,7 @@ from headwater.plan.limits import (
     time_warning,
 )
 from headwater.plan.ranges import Range
-from headwater.plan.sizes import checkpoint_bytes, row_store, score_store
+from headwater.plan.sizes import Output, checkpoint_bytes, row_store, score_store
 from headwater.plan.sizes import gradient_store as planned_store
 from headwater.plan.table import PlanRow, as_tsv, duration, render
 from headwater.plan.work import START, Load
@@ -150,6 +151,30 @@ def test_a_metagradient_is_priced_where_an_arm_names_it() -> None:
     assert 3 < times < load.operations.high / training.operations.high < 7
     states = rules()["differentiate"].leaves(experiment).rewritten
     assert states.high == config["metagradient"]["space_gb"] * 1e9
+
+
+def test_smoothed_metagradients_are_priced_by_their_trainings() -> None:
+    config = ready()
+    config["metagradient"] = {**config["metagradient"], "draws": 5}
+
+    def made(*smoothings: str) -> tuple[int, Load, Output]:
+        top = config["arms"]["remove_top"]
+        arms = {name: {**top, "score": SMOOTHED[name]} for name in smoothings}
+        experiment = Experiment({**config, "arms": {**config["arms"], **arms}}, TEXT)
+        counts = count_jobs(experiment)["metagradient"]
+        assert {*counts} == {"smooth_metagradient"}
+        rule = rules()["smooth_metagradient"]
+        [load] = rule.loads(experiment)
+        return counts["smooth_metagradient"], load, rule.leaves(experiment)
+
+    (one, once, leaves), (_, draws, _) = made("segments"), made("orders")
+    assert one == 1
+    assert draws.units == once.units * 5
+    assert draws.operations == once.operations
+    assert leaves.rewritten.high == config["metagradient"]["space_gb"] * 1e9
+    jobs, load, _ = made("segments", "subsets", "path", "orders")
+    assert jobs == load.jobs == 4
+    assert load.units == once.units * 4  # the mean of 1, 5, 5 and 5
 
 
 def test_every_row_is_of_a_rule_and_every_condition_is_known() -> None:

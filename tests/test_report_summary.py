@@ -241,6 +241,9 @@ def test_another_score_than_the_paper_s_is_named() -> None:
     config = {"influence": {"method": "metagradient"}, "window": {"checkpoints": 1}}
     text = prose(write(example(), ranked_by=ranked_by(config)))
     assert "Rows are ranked by the metagradient" in text
+    config["influence"]["method"] = "metagradient_orders"
+    text = prose(write(example(), ranked_by=ranked_by(config)))
+    assert "Rows are ranked by metagradient_orders: metagradient, its mean" in text
 
 
 def test_heads_that_stay_as_they_are_are_not_named() -> None:

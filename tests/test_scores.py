@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -11,11 +12,14 @@ from headwater.checkpoints.files import TrainerState, adam_steps, save_checkpoin
 from headwater.evaluation.verdicts import controls_of
 from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions
+from headwater.identity import identity
 from headwater.influence.derived import derived_scores, own_time
-from headwater.interventions.facts import fact_files
+from headwater.interventions.facts import fact_files, read_facts, write_facts
 from headwater.interventions.kinds import facts_of
-from headwater.interventions.scores import SCORES
+from headwater.interventions.scores import SCORES, SMOOTHED, THROUGH
+from headwater.interventions.subsets import judged_files
 from headwater.models.sites import block_of
+from test_identity import CONFIG
 from tiny import random_rows, tiny_model, unit
 
 NAN = float("nan")
@@ -125,6 +129,41 @@ def test_an_arm_by_another_score_reads_that_and_the_loss() -> None:
 
 def test_the_page_of_scores_has_every_score_and_its_formula() -> None:
     page = Path(__file__).parents[1].joinpath("docs/scores.md").read_text("utf-8")
+    for name, score in SCORES.items():
+        formula = score.formula.replace("|", "\\|")
+        assert f"| `{name}` | {formula} |" in page
+
+
+@pytest.mark.parametrize("score", THROUGH)
+def test_a_bank_judges_the_scores_through_the_training_that_an_arm_names(score) -> None:
+    config = copy.deepcopy(CONFIG)
+    config["window"]["target"] = "induction"
+    config["gradients"]["coordinates"] = "all"
+    plain = judged_files(config)
+    config["arms"]["other"] = {**config["arms"]["top"], "score": score}
+    more = [file for file in judged_files(config) if file not in plain]
+    assert more == fact_files([score], "induction")
+    assert more[0].startswith("metagradient/induction.")
+    config["arms"]["other"]["target"] = "copies"
+    assert judged_files(config) == plain
+    by_it = {**config["influence"], "method": score}
+    assert more[0] in judged_files({**config, "influence": by_it})
+
+
+def test_a_standard_error_is_no_score(tmp_path: Path) -> None:
+    path, name = tmp_path / "facts.h5", SMOOTHED["orders"]
+    scores, errors = np.array([1.0, 2.0]), np.array([0.1, 0.2])
+    stamp = identity(name, CONFIG)
+    write_facts(path, {name: scores}, stamp, {name: errors})
+    found = read_facts(path, CONFIG)
+    assert {*found} == {name}
+    assert found[name].tolist() == [1.0, 2.0]
+    with h5py.File(path) as file:
+        assert file[f"standard_errors/{name}"][...].tolist() == [0.1, 0.2]
+
+
+def test_the_docs_have_every_score_with_its_formula() -> None:
+    page = (Path(__file__).parents[1] / "docs/scores.md").read_text(encoding="utf-8")
     for name, score in SCORES.items():
         formula = score.formula.replace("|", "\\|")
         assert f"| `{name}` | {formula} |" in page

@@ -19,6 +19,7 @@ from clone import command, jobs, run
 from headwater.checkpoints.files import load_model
 from headwater.checkpoints.needs import parameters
 from headwater.config import read_config_file
+from headwater.interventions.scores import SMOOTHED
 from headwater.metagradient.metric import metrics_of
 
 pytestmark = pytest.mark.workflow
@@ -139,6 +140,37 @@ def test_as_the_method_it_ranks_the_rows_beside_the_papers_score(
             assert own["picked"][...].tolist() == other["picked"][...].tolist()
     page = (results(clone).parent / "report/index.html").read_text(encoding="utf-8")
     assert "Rows are ranked by the metagradient" in page
+
+
+def test_smoothed_scores_are_made_where_arms_name_them(
+    made: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(made, clone)
+    config = yaml.safe_load((clone / CONFIG).read_text(encoding="utf-8"))
+    arm = config["arms"]["remove_meta"]
+    config["arms"] |= {n: {**arm, "score": score} for n, score in SMOOTHED.items()}
+    config["metagradient"] = {"segment": 20}
+    (clone / CONFIG).write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = run(clone, "metagradient", config=CONFIG)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert jobs(done.stdout) == {"smooth_metagradient": 4, "metagradient": 1}
+    text = (results(made) / "smoothness.json").read_text(encoding="utf-8")
+    plain, values = json.loads(text)["targets"]["induction"]["values"], {}
+    for name, score in SMOOTHED.items():
+        with h5py.File(results(clone) / f"induction.{name}.h5") as file:
+            scores = file[score][...]
+            assert ("standard_errors" in file) == (name in ("subsets", "orders"))
+        assert scores.shape == (256,)
+        assert np.isfinite(scores).all()
+        # So it is of the same rows: what is smoothed is not another thing.
+        assert np.corrcoef(scores, read(made, "induction"))[0, 1] > 0.5
+        text = (results(clone) / f"{name}.json").read_text(encoding="utf-8")
+        found = json.loads(text)["trainings"]
+        values[name] = [one["induction"]["values"] for one in found]
+    assert values["segments"] == [{step: plain[step] for step in ("32", "48")}]
+    assert values["orders"][0] == plain
+    assert len(values["subsets"]) == len(values["path"]) == 4
 
 
 def written(clone: Path) -> set[tuple[str, int]]:

@@ -24,6 +24,15 @@ _PROBE = (*_WINDOW, "gradients")
 _GRADIENTS = (*_CURVATURE, "gradients")
 _INFLUENCE = (*_GRADIENTS, "influence")
 _METAGRADIENT = (*_PROBE, "retraining", "metagradient")
+_DRAWN = (*_METAGRADIENT, "metagradient.draws")
+# By the score. Segments end where they end, whatever is the mean's or the end's F.
+_THROUGH = {
+    "metagradient": _METAGRADIENT,
+    "metagradient_segments": (*_PROBE, "retraining", "metagradient.segment"),
+    "metagradient_subsets": _DRAWN,
+    "metagradient_path": _DRAWN,
+    "metagradient_orders": _DRAWN,
+}
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "corpus": _CORPUS,
@@ -35,7 +44,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "gradients": _GRADIENTS,
     "influence": _INFLUENCE,
     "ranking": _INFLUENCE,
-    "metagradient": _METAGRADIENT,
+    **_THROUGH,
 }
 
 # A published checkpoint is what it is, whatever is trained on from it.
@@ -61,6 +70,9 @@ SPEED = {
     "metagradient": ("space_gb",),
 }
 
+# Keys that few results of their section depend on: these name them as `section.key`.
+APART = {"metagradient": ("segment", "draws")}
+
 FORMAT = 6
 
 
@@ -78,8 +90,8 @@ def identity(
     if stage == "checkpoints" and "stop" in config["training"]:
         # Where the run ends depends on how the window's head is found.
         names, targets = (*names, "heads"), [config["window"]["target"]]
-    if stage == "ranking" and config["influence"]["method"] == "metagradient":
-        names = (*names, *_METAGRADIENT)
+    if stage == "ranking":
+        names = (*names, *_THROUGH.get(config["influence"]["method"], ()))
     settings = _settings(names, config, targets)
     return {"stage": stage, "format": FORMAT, "settings": settings, **extra}
 
@@ -87,7 +99,7 @@ def identity(
 def _settings(
     sections: Iterable[str], config: Config, targets: Iterable[str]
 ) -> dict[str, Any]:
-    settings = {section: _section(config, section) for section in sections}
+    settings = {section: section_of(config, section) for section in sections}
     names = {*targets, config["window"]["target"]} if "window" in settings else targets
     entries = {name: config["targets"][name] for name in sorted(names)}
     return {**settings, "targets": entries} if entries else settings
@@ -97,14 +109,19 @@ def without_speed(section: str, settings: Any) -> Any:
     """A section of the config without the keys that no result depends on.
 
     So a batch that was too large for a machine can be made smaller, and what is done
-    stays.
+    stays. Nor has it the keys that stand `APART`.
     """
-    if section in SPEED and isinstance(settings, Mapping):
-        return {k: v for k, v in settings.items() if k not in SPEED[section]}
+    without = (*SPEED.get(section, ()), *APART.get(section, ()))
+    if without and isinstance(settings, Mapping):
+        return {k: v for k, v in settings.items() if k not in without}
     return settings
 
 
-def _section(config: Config, section: str) -> Any:
+def section_of(config: Config, section: str) -> Any:
+    """What results depend on in a section of the config, or in one `section.key`."""
+    name, _, key = section.partition(".")
+    if key:
+        return config[name][key]
     # `checkpoints` is the section that most experiments leave out.
     found = config.get(section, {}) if section == "checkpoints" else config[section]
     return without_speed(section, found)
@@ -119,8 +136,7 @@ def picked_identity(config: Config, arm: str, draw: int) -> dict[str, Any]:
     """
     entry = config["arms"][arm]
     scored = "target" in entry
-    by_metagradient = entry.get("score") == "metagradient"
-    sections = (*_PICKED[scored], *(_METAGRADIENT if by_metagradient else ()))
+    sections = (*_PICKED[scored], *_THROUGH.get(entry.get("score"), ()))
     settings = {
         **_settings(sections, config, [entry["target"]] if scored else []),
         "arms": {arm: without_draws(entry)},
@@ -168,7 +184,7 @@ def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None
             f"{FORMAT}; {again(path)}"
         )
     for section, stored in found["settings"].items():
-        wanted = without_speed(section, config.get(section, {}))
+        wanted = _wanted(config, section)
         if section in _BY_NAME:
             wanted = {name: without_draws(wanted.get(name)) for name in stored}
             stored = {name: without_draws(entry) for name, entry in stored.items()}
@@ -178,6 +194,12 @@ def check_identity(found: Mapping[str, Any], config: Config, path: Path) -> None
                 f"{path}: made under another config: {difference}; use another "
                 f"`experiment` name, or {again(path)}"
             )
+
+
+def _wanted(config: Config, section: str) -> Any:
+    name, _, key = section.partition(".")
+    found = config.get(name, {})
+    return found.get(key) if key else without_speed(section, found)
 
 
 def _first_difference(key: str, stored: Any, wanted: Any) -> str | None:

@@ -10,7 +10,7 @@ from headwater.config.target_checks import target_problem
 from headwater.interventions.arms import ACTIONS
 from headwater.interventions.kinds import KINDS, facts_of, score_of
 from headwater.interventions.runs import BASELINE
-from headwater.interventions.scores import DEFAULT, METAGRADIENT, SCORES
+from headwater.interventions.scores import DEFAULT, SCORES, SMOOTHED, THROUGH
 from headwater.interventions.tokens import masks
 from headwater.problems import Key, Problem
 from headwater.suggestions import unknown_name
@@ -51,7 +51,7 @@ _OF_ACTIONS = {
     "from": "only swap moves rows; remove this key, or set action: swap",
     "to": "only swap moves rows; remove this key, or set action: swap",
 }
-_FROM_STORE = {*SCORES} - {DEFAULT, METAGRADIENT}
+_FROM_STORE = {*SCORES} - {DEFAULT, *THROUGH}
 
 
 @entry_check("arms")
@@ -102,7 +102,7 @@ def _gradients_are_stored(
         ("influence", "method", "projected"),
         ("gradients", "coordinates", "all"),
     ):
-        stored = {wanted, METAGRADIENT}  # which stores gradients all the same
+        stored = {wanted, *THROUGH}  # which store gradients all the same
         if config[section][name] not in stored:
             text = f"{asked} are found in whole gradient stores"
             text = f"{text}; set {section}.{name}: {wanted}"
@@ -119,24 +119,26 @@ def _score_is_known(config: Config, key: Key, arm: dict[str, Any]) -> Iterator[P
         yield Problem(place, f"{text}; set window.checkpoints, such as 6")
 
 
-@entry_check("arms", "training.precision")
+@entry_check("arms", "training.precision", "retraining.divisor")
 def _arm_can_be_gone_back(
     config: Config, key: Key, arm: dict[str, Any]
 ) -> Iterator[Problem]:
-    if score_of(arm) == METAGRADIENT:
-        yield from _can_be_gone_back(config, (*key, "score"))
+    yield from _can_be_gone_back(config, (*key, "score"), score_of(arm))
 
 
-@check("influence.method", "training.precision")
+@check("influence.method", "training.precision", "retraining.divisor")
 def _training_can_be_gone_back(config: Config) -> Iterator[Problem]:
-    if config["influence"]["method"] == METAGRADIENT:
-        yield from _can_be_gone_back(config, ("influence", "method"))
+    method = config["influence"]["method"]
+    yield from _can_be_gone_back(config, ("influence", "method"), method)
 
 
-def _can_be_gone_back(config: Config, key: Key) -> Iterator[Problem]:
-    if config["training"]["precision"] == "fp16":
+def _can_be_gone_back(config: Config, key: Key, score: str) -> Iterator[Problem]:
+    if score in THROUGH and config["training"]["precision"] == "fp16":
         text = "fp16 leaves out updates that overflow, through which no metagradient"
         yield Problem(key, f"{text} goes; set training.precision: bf16")
+    if score == SMOOTHED["path"] and config["retraining"]["divisor"] == "kept":
+        text = "a weight of all rows is divided out again by retraining.divisor: kept"
+        yield Problem(key, f"{text}; set it to fixed, or take another score")
 
 
 @entry_check("arms")

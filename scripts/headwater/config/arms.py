@@ -12,7 +12,7 @@ from typing import Any
 
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.rowfile import file_digest
-from headwater.interventions.scores import METAGRADIENT
+from headwater.interventions.scores import THROUGH
 from headwater.interventions.tokens import masks
 
 FILES = ("file", "motifs")  # keys that name a file of the user's
@@ -47,8 +47,8 @@ def completed_arms(arms: Mapping[str, Any], base: Path, method: str) -> dict[str
     for name, arm in arms.items():
         for file in (arm[key] for key in FILES if key in arm):
             arm = {**arm, "sha256": file_digest(base / file)}
-        if method == METAGRADIENT and KINDS[arm["rows"]].scored and not masks(arm):
-            arm = {"score": METAGRADIENT, **arm}
+        if method in THROUGH and KINDS[arm["rows"]].scored and not masks(arm):
+            arm = {"score": method, **arm}
         several = isinstance(arm["fraction"], list)
         for share in arm_fractions(arm):
             own = arm_name(name, share) if several else name

@@ -25,7 +25,7 @@ from numpy.random import Generator
 
 from headwater.errors import HeadwaterError
 from headwater.identity import Config
-from headwater.interventions.scores import METAGRADIENT, SCORES
+from headwater.interventions.scores import METAGRADIENT, SCORES, SMOOTHED
 from headwater.interventions.tokens import MEASURED
 
 DECILES = 10
@@ -40,7 +40,9 @@ _FILES = {
     "gradient_dot": "interventions/facts/{target}.gradients.h5",
     "lexical": "interventions/facts/{target}.lexical.h5",
     METAGRADIENT: "metagradient/{target}.h5",
+    **{score: f"metagradient/{{target}}.{name}.h5" for name, score in SMOOTHED.items()},
 }
+ERRORS = "standard_errors"  # the group beside facts that have some
 _OF_TOKENS = "interventions/facts/{target}.tokens.h5"
 _OTHER_SCORES = "influence/{target}.variants.h5"
 
@@ -135,13 +137,21 @@ def random_rows(
 
 
 def write_facts(
-    path: Path, facts: Mapping[str, np.ndarray], identity: dict[str, Any]
+    path: Path,
+    facts: Mapping[str, np.ndarray],
+    identity: dict[str, Any],
+    errors: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Publish facts of all rows, as datasets of an HDF5 file."""
+    """Publish facts of all rows, as datasets of an HDF5 file.
+
+    Args:
+        errors: the standard errors of some, in a group beside them.
+    """
     from headwater.hdf5 import publish_hdf5
 
+    beside = {f"{ERRORS}/{name}": values for name, values in (errors or {}).items()}
     with publish_hdf5(path, identity) as file:
-        for name, values in facts.items():
+        for name, values in {**facts, **beside}.items():
             file.create_dataset(name, data=values, compression="gzip", shuffle=True)
 
 
@@ -150,4 +160,4 @@ def read_facts(path: Path, config: Config) -> dict[str, np.ndarray]:
     from headwater.hdf5 import open_file
 
     with open_file(path, config) as file:
-        return {name: file[name][...] for name in file}
+        return {name: file[name][...] for name in file if name != ERRORS}

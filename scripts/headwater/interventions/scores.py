@@ -1,9 +1,10 @@
 """The scores of a target that rows can be ranked by (`arms.<name>.score`).
 
-All but `metagradient` (see the room of that name) follow from the gradients that `mda`
-stores, one a row and checkpoint, so they cost a read of the stores and no pass over the
-rows. `g` is a row's gradient within the unit, `f` the target's probe, `H` the EK-FAC
-Hessian with its damping, `t` the row's place in the window from 0 to 1.
+All but those through the training (see the room `metagradient`) follow from the
+gradients that `mda` stores, one a row and checkpoint, so they cost a read of the stores
+and no pass over the rows. `g` is a row's gradient within the unit, `f` the target's
+probe, `H` the EK-FAC Hessian with its damping, `t` the row's place in the window from 0
+to 1.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,11 @@ from typing import Any
 
 DEFAULT = "mda"
 METAGRADIENT = "metagradient"
+# By the name of a smoothing, the score that is the metagradient smoothed so.
+SMOOTHED = {
+    name: f"{METAGRADIENT}_{name}" for name in ("segments", "subsets", "path", "orders")
+}
+THROUGH = (METAGRADIENT, *SMOOTHED.values())  # the window's training
 
 
 @dataclass(frozen=True)
@@ -53,16 +59,52 @@ SCORES: Mapping[str, Score] = {
     METAGRADIENT: Score(
         "d f / d weight of the row, through the window's training", trained=True
     ),
+    SMOOTHED["segments"]: Score(
+        "metagradient of f at the end of the row's own segment of the window",
+        trained=True,
+    ),
+    SMOOTHED["subsets"]: Score(
+        "metagradient, its mean over trainings on random halves of the rows",
+        trained=True,
+    ),
+    SMOOTHED["path"]: Score(
+        "metagradient, its mean over trainings with all rows at weights from 0 to 1",
+        trained=True,
+    ),
+    SMOOTHED["orders"]: Score(
+        "metagradient, its mean over random orders of the window's rows", trained=True
+    ),
 }
 
 
 def metagradient_targets(config: Mapping[str, Any]) -> list[str]:
     """The targets whose rows reports or arms rank by it, in their order."""
-    if config["influence"]["method"] == METAGRADIENT:
+    return _ranked_by({METAGRADIENT}, config)
+
+
+def smoothings(config: Mapping[str, Any]) -> list[str]:
+    """The smoothings of the metagradient that reports or arms rank by."""
+    named = {arm.get("score") for arm in config["arms"].values()}
+    named.add(config["influence"]["method"])
+    return [name for name, score in SMOOTHED.items() if score in named]
+
+
+def smoothed_targets(config: Mapping[str, Any]) -> list[str]:
+    """The targets for which each of the `smoothings` is made, in their order."""
+    return _ranked_by({*SMOOTHED.values()}, config)
+
+
+def through_scores(config: Mapping[str, Any], target: str) -> list[str]:
+    """The scores through the training that are made for a target."""
+    plain = [METAGRADIENT] * (target in metagradient_targets(config))
+    if target not in smoothed_targets(config):
+        return plain
+    return [*plain, *(SMOOTHED[name] for name in smoothings(config))]
+
+
+def _ranked_by(scores: set[str], config: Mapping[str, Any]) -> list[str]:
+    if config["influence"]["method"] in scores:
         return list(config["targets"])
-    named = {
-        arm.get("target")
-        for arm in config["arms"].values()
-        if arm.get("score") == METAGRADIENT
-    }
+    arms = config["arms"].values()
+    named = {arm.get("target") for arm in arms if arm.get("score") in scores}
     return [name for name in config["targets"] if name in named]

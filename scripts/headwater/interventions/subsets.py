@@ -10,7 +10,7 @@ from headwater.identity import Config
 from headwater.interventions.facts import fact_files
 from headwater.interventions.kinds import KINDS, alike_of
 from headwater.interventions.runs import arm_runs
-from headwater.interventions.scores import METAGRADIENT, metagradient_targets
+from headwater.interventions.scores import through_scores
 
 Arms = Mapping[str, Mapping[str, Any]]
 
@@ -61,8 +61,7 @@ def stored_whole(config: Config) -> bool:
 def ranking_files(config: Config, target: str) -> list[str]:
     """Files, under results/<experiment>/, with all facts that rows can be ranked by."""
     names = ["repetition", "lexical", *["gradient_dot"] * stored_whole(config)]
-    through = [METAGRADIENT] * (target in metagradient_targets(config))
-    return fact_files(names + through, target)
+    return fact_files(names + through_scores(config, target), target)
 
 
 def judged_files(config: Config) -> list[str]:

@@ -53,6 +53,11 @@ def _add(config: Config, settings: Config) -> None:
         if section in ("targets", "arms"):
             for name, entry in found.items():
                 config[section].setdefault(name, entry)
+        elif "." in section:
+            name, key = section.split(".")
+            config.setdefault(name, {})[key] = found
+        elif isinstance(found, dict):
+            config[section] = {**found, **config.get(section, {})}
         else:
             config.setdefault(section, found)
 

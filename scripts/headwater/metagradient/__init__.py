@@ -23,6 +23,8 @@ theta through the Hessian of the batch's loss: H u.
     metric        F, and its gradient, at a checkpoint
     backward      the way back through one segment of the window
     stage         the whole, which goes on where it was killed
+    draws         other trainings of the window, over which it is smoothed
+    windows       the trainings of an experiment's window, ready to be gone through
     smoothness    how the adjoint grew, and what to do about it
     linearity     predictions beside what trainings do
 """

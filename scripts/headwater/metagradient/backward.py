@@ -48,6 +48,12 @@ class WayBack:
             empty(targets, measured),
         )
 
+    def passed(self) -> "WayBack":
+        """The same at the window's start, without the adjoint that led there."""
+        adjoint = self.adjoint
+        nothing = Adjoint.zeros(len(adjoint.weights), adjoint.weights[0, :0])
+        return WayBack(**{**vars(self), "adjoint": nothing})
+
     def tensors(self) -> dict[str, Tensor]:
         """All of it, by name."""
         own = {k: v for k, v in vars(self).items() if k != "adjoint"}
@@ -69,6 +75,8 @@ class Backward:
         metrics: F of every target.
         steps: of the window.
         measured: the steps after which F is measured, ascending.
+        anew: whether the adjoint begins anew at each of them, with F there, and what
+            comes after is forgotten; else F is their mean.
     """
 
     def __init__(
@@ -77,9 +85,11 @@ class Backward:
         metrics: Sequence[Metric],
         steps: range,
         measured: Sequence[int],
+        anew: bool = False,
     ) -> None:
         self._replay, self._metrics = replay, metrics
         self._steps, self._measured = steps, list(measured)
+        self._anew = anew
         self._decay = replay.decay
 
     def through(
@@ -111,10 +121,14 @@ class Backward:
         if reached in self._measured:
             place = self._measured.index(reached)
             self._replay.put_weights(weights)
+            if self._anew:
+                for part in vars(adjoint).values():
+                    part.zero_()
+            count = 1 if self._anew else len(self._measured)
             for target, metric in enumerate(self._metrics):
                 found = metric.value_and_gradient(self._replay.model)
                 way.values[target, place] = found[0]
-                adjoint.weights[target] += found[1] / len(self._measured)
+                adjoint.weights[target] += found[1] / count
         norms = adjoint.weights.double().norm(dim=1)
         way.norms[:, reached - self._steps.start] = norms
 

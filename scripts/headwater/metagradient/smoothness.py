@@ -6,6 +6,8 @@ lies before that update is scored by that one direction, and a step of any size 
 the range in which the derivative holds.
 """
 
+from itertools import pairwise
+from math import prod
 from typing import Any
 
 from headwater.logs import logger
@@ -20,10 +22,18 @@ ADVICE = (
     "scores of rows before step {step} may be noise: take a larger training.eps "
     "(1e-6), metagradient.metric: mean, or a shorter window"
 )
+ADVICE_ANEW = (
+    "scores of rows before step {step}, in its segment, may be noise: take a larger "
+    "training.eps (1e-6), or a shorter metagradient.segment"
+)
 
 
 def smoothness(
-    way: WayBack, targets: list[str], steps: range, measured: list[int]
+    way: WayBack,
+    targets: list[str],
+    steps: range,
+    measured: list[int],
+    anew: bool = False,
 ) -> dict[str, Any]:
     """What is told of every target: F, the adjoint's growth, and advice where needed.
 
@@ -31,15 +41,17 @@ def smoothness(
         targets: their names, in the order of the arrays.
         steps: of the window.
         measured: the steps after which F was measured.
+        anew: whether the adjoint began anew there; then its growth is that of the
+            segment in which it grew most.
     """
     return {
-        name: _of_target(way, number, steps, measured)
+        name: _of_target(way, number, steps, measured, anew)
         for number, name in enumerate(targets)
     }
 
 
 def _of_target(
-    way: WayBack, target: int, steps: range, measured: list[int]
+    way: WayBack, target: int, steps: range, measured: list[int], anew: bool
 ) -> dict[str, Any]:
     jumps, norms = way.jumps[target].tolist(), way.norms[target].tolist()
     size = way.scores.shape[1] // len(steps)
@@ -52,16 +64,22 @@ def _of_target(
         }
         for place in order[:SHOWN]
     ]
-    last = max(norms[s - steps.start] for s in measured)
-    growth = norms[0] / last if last else 0.0
+    ends = [s - steps.start for s in measured]
+    if anew:
+        parts = pairwise([0, *ends])
+        growth = max(prod(jumps[start:stop]) for start, stop in parts)
+    else:
+        last = max(norms[end] for end in ends)
+        growth = norms[0] / last if last else 0.0
     lost = jumps[order[0]] > JUMP or growth > GROWTH
+    advice = ADVICE_ANEW if anew else ADVICE
     return {
         "values": dict(
             zip(map(str, measured), way.values[target].tolist(), strict=True)
         ),
         "growth": growth,
         "smooth": not lost,
-        "advice": ADVICE.format(step=steps[order[0]]) if lost else "",
+        "advice": advice.format(step=steps[order[0]]) if lost else "",
         "worst": worst,
         "norms": dict(zip(map(str, [*steps, steps.stop]), norms, strict=True)),
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from headwater.checkpoints.files import load_tensors
 from headwater.errors import HeadwaterError
 from headwater.logs import logger
 from headwater.metagradient.backward import Backward, WayBack
@@ -13,6 +14,7 @@ from headwater.metagradient.metric import Metric
 from headwater.metagradient.replay import Replay, State
 from headwater.metagradient.storage import Plan, Store
 from headwater.progress import Progress
+from headwater.publish import discard_work, work_folder
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Window:
             among them.
         metrics: F of every target.
         measured: the steps after which F is measured, ascending; it is their mean.
+        anew: or each is an F of its own, of the steps since the one before it.
         batch_size: rows of a step.
         plan: how the window is cut.
     """
@@ -35,6 +38,31 @@ class Window:
     measured: Sequence[int]
     batch_size: int
     plan: Plan
+    anew: bool = False
+
+
+def averaged(windows: Sequence[Callable[[], Window]], folder: Path) -> list[WayBack]:
+    """The way back to the window's start of each of some trainings, in turn.
+
+    Args:
+        windows: each is made when its turn comes.
+        folder: what is kept meanwhile; a killed run goes on in the training it was in.
+    """
+    ways = []
+    for number, make in enumerate(windows):
+        done = folder / f"{number}.safetensors"
+        if not done.is_file():
+            logger.info("metagradient: training %d of %d", number + 1, len(windows))
+            _go_through(make(), folder / str(number), done)
+        ways.append(WayBack.of(load_tensors(done)))
+    return ways
+
+
+def _go_through(window: Window, work: Path, done: Path) -> None:
+    with work_folder(work, window.plan.identity) as folder:
+        found = metagradient(window, folder).passed()
+        Store(folder, window.replay.model.device).write(done, found.tensors())
+        discard_work(work)
 
 
 def metagradient(window: Window, folder: Path) -> WayBack:
@@ -106,7 +134,9 @@ def _back(window: Window, store: Store) -> WayBack:
             window.batch_size,
             len(window.measured),
         )
-    backward = Backward(replay, window.metrics, plan.steps, window.measured)
+    backward = Backward(
+        replay, window.metrics, plan.steps, window.measured, window.anew
+    )
     done = sum(map(len, segments[left:]))
     progress = Progress("metagradient, back", len(plan.steps), "steps", done=done)
     for number in reversed(range(left)):

@@ -57,6 +57,12 @@ class Plan:
         return range(self.segments[0].start, self.segments[-1].stop)
 
     @property
+    def identity(self) -> dict[str, object]:
+        """What must be the same for a killed run to go on, JSON-able."""
+        segments = [[part.start, part.stop] for part in self.segments]
+        return {"cut": segments, "kept": self.kept}
+
+    @property
     def trained(self) -> float:
         """How many trainings of the window are made besides the way back's products."""
         twice = [n for n in self.there if n not in self.kept]

@@ -22,7 +22,7 @@ from headwater.interventions.kinds import (
     motifs_of,
 )
 from headwater.interventions.runs import arm_runs
-from headwater.interventions.scores import metagradient_targets
+from headwater.interventions.scores import THROUGH, metagradient_targets, smoothings
 from headwater.interventions.subsets import (
     bank_runs,
     claimed,
@@ -50,7 +50,7 @@ TRAINING = "training"
 GRADIENT_RULES = {
     "projected": "row_gradients",
     "exact": "stream_scores",
-    "metagradient": "row_gradients",
+    **dict.fromkeys(THROUGH, "row_gradients"),
 }
 
 Counts = dict[str, dict[str, int]]
@@ -165,6 +165,12 @@ ROWS = {
         path="metagradient/smoothness.json",
     ),
     "check_linearity": Row(work.checking),
+    "smooth_metagradient": Row(
+        work.smoothing,
+        sizes.smoothed,
+        jobs=lambda e: len(smoothings(e.config)),
+        path="metagradient/{smoothing}.json",
+    ),
     "build_arm": Row(work.building, sizes.intervention),
     # Asked for by name, but for the motifs that arms of this experiment wait for.
     **dict.fromkeys(
@@ -193,6 +199,7 @@ def _conditions(e: Experiment) -> dict[str, bool]:
         "TRAINED": "revisions" not in e.config["checkpoints"],
         'config["influence"]["method"] != "exact"': _stored(e),
         "METAGRADIENT_TARGETS": bool(metagradient_targets(e.config)),
+        "SMOOTHINGS": bool(smoothings(e.config)),
         "ARM_RUNS": bool(arm_runs(e.config)),
         "CLAIMED": bool(claimed(e.config["arms"])),
         "BANK_RUNS": bool(bank_runs(e.config)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
 from headwater.interventions.kinds import written
-from headwater.interventions.scores import metagradient_targets
+from headwater.interventions.scores import metagradient_targets, smoothed_targets
 from headwater.models.sections import fitted_units
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range, total
@@ -212,7 +212,15 @@ def row_facts(e: Experiment) -> Output:
 
 def metagradients(e: Experiment) -> Output:
     """A score of each row of the window and target, and the states meanwhile."""
-    targets = len(metagradient_targets(e.config))
+    return _through_training(e, len(metagradient_targets(e.config)))
+
+
+def smoothed(e: Experiment) -> Output:
+    """The same of one smoothing; with standard errors."""
+    return _through_training(e, len(smoothed_targets(e.config)))
+
+
+def _through_training(e: Experiment, targets: int) -> Output:
     one = row_facts(e)
     states = Range.exactly(e.config["metagradient"]["space_gb"] * 1e9)
     return Output(one.kept * targets + SMALL, one.files * targets + ONE_FILE, states)

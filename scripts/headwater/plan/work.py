@@ -11,7 +11,11 @@ from headwater.checkpoints.needs import parameters, vocabulary
 from headwater.corpus.domains import generated
 from headwater.influence import QUANTILES
 from headwater.interventions.kinds import written
-from headwater.interventions.scores import metagradient_targets
+from headwater.interventions.scores import (
+    metagradient_targets,
+    smoothed_targets,
+    smoothings,
+)
 from headwater.plan.experiment import Experiment
 from headwater.plan.ranges import NOTHING, Range
 from headwater.plan.shape import (
@@ -109,8 +113,20 @@ def arm(e: Experiment) -> Load:
 
 def differentiating(e: Experiment) -> Load:
     """Through the window, perhaps twice, and back for every target."""
+    return _there_and_back(e, len(metagradient_targets(e.config)))
+
+
+def smoothing(e: Experiment) -> Load:
+    """The same once for segments, and for others once a draw; the mean of the jobs."""
+    once = _there_and_back(e, len(smoothed_targets(e.config)))
+    named, draws = smoothings(e.config), e.config["metagradient"]["draws"]
+    trainings = sum(1 if name == "segments" else draws for name in named)
+    return replace(once, units=once.units * (trainings / max(1, len(named))))
+
+
+def _there_and_back(e: Experiment, targets: int) -> Load:
     once = _training(e.config, e.steps, NOTHING, 0)
-    back = BACK * len(metagradient_targets(e.config))
+    back = BACK * targets
     passes = Range(1 + back.low, 2 + back.high)
     return replace(once, operations=once.operations * passes)
 

@@ -11,7 +11,7 @@ from headwater.identity import Config
 from headwater.influence.ranking import TOP_FRACTION
 from headwater.interventions.arms import ACTIONS, rows_label
 from headwater.interventions.kinds import KINDS, alike_of, score_of
-from headwater.interventions.scores import DEFAULT, METAGRADIENT
+from headwater.interventions.scores import DEFAULT, METAGRADIENT, SCORES, THROUGH
 from headwater.report.tables import Arms, main_domain
 from headwater.report.visible import plain
 
@@ -47,17 +47,24 @@ MEAN_SCORES = (
     "A row's score is the mean over those of {checkpoints} checkpoints that it is "
     "trained after, each brought to the spread of the first's (root mean square)."
 )
-THROUGH = (
+BY_METAGRADIENT = (
     "Rows are ranked by the metagradient: how the target's probe changes with a row's "
     "weight, through the training of the window. What is said of fidelity and of "
     "single tokens is of the paper's score (mda)."
 )
 
+BY_SMOOTHED = (
+    "Rows are ranked by {name}: {formula}. What is said of fidelity and of single "
+    "tokens is of the paper's score (mda)."
+)
+
 
 def ranked_by(config: Config) -> str:
     """What must be told of the score that rows are ranked by; "" of the paper's own."""
-    if config["influence"]["method"] == METAGRADIENT:
-        return THROUGH
+    if (method := config["influence"]["method"]) == METAGRADIENT:
+        return BY_METAGRADIENT
+    if method in THROUGH:
+        return BY_SMOOTHED.format(name=method, formula=SCORES[method].formula)
     checkpoints = config["window"]["checkpoints"]
     return MEAN_SCORES.format(checkpoints=checkpoints) if checkpoints > 1 else ""
 
