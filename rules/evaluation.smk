@@ -93,6 +93,7 @@ if BANK_RUNS:
         output:
             lds="<results>/evaluation/lds.tsv",
             runs="<results>/evaluation/bank/runs.tsv",
+            sums="<results>/evaluation/bank/sums.tsv",
             lacks="<results>/evaluation/bank/rows.tsv.gz",
             window="<results>/evaluation/bank/window.tsv.gz",
         log:

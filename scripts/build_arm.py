@@ -26,13 +26,14 @@ from headwater.interventions.matching import achieved
 from headwater.interventions.places import places_of, taken_from
 from headwater.interventions.rowfile import check_digest, read_rows
 from headwater.interventions.scores import DEFAULT
+from headwater.interventions.slopes import reweighted_rows, reweights
 from headwater.interventions.subsets import drawn_by
 from headwater.interventions.tokens import masked_rows, masks, pick_tokens
 from headwater.seeds import stable_seed
 
 
 def masked_tokens(inputs, settings, window, generator, config):
-    """The arm of masked tokens, and how many there are."""
+    """The arm of masked tokens, and how many there are in words."""
     facts = {}
     for path in map(Path, inputs.facts):
         facts |= read_facts(path, config)
@@ -40,7 +41,15 @@ def masked_tokens(inputs, settings, window, generator, config):
     picked = pick_tokens(
         settings["rows"], settings["fraction"], facts, tokens, generator
     )
-    return masked_rows(picked), int(picked.sum())
+    return masked_rows(picked), f"mask {picked.sum()} tokens"
+
+
+def reweighted(inputs, settings, window, generator, config):
+    """The arm of lowered weights, and what they lose in words."""
+    numbers = known_facts(inputs, settings, window, config).numbers
+    count = round(settings["fraction"] * len(window))
+    made = reweighted_rows(settings["rows"], count, numbers, generator)
+    return made, f"take the weight of {count} rows"
 
 
 def known_facts(inputs, settings, window, config):
@@ -139,13 +148,13 @@ def main(snakemake):
         generator, kind = np.random.default_rng(seed), KINDS[settings["rows"]]
         rows, about = Path(snakemake.output.rows), Path(snakemake.output.match)
         stamp = arm_identity("interventions", config, arm, draw)
-        if masks(settings):
-            own = inputs, settings, window, generator, config
-            made, count = masked_tokens(*own)
+        if masks(settings) or reweights(settings):
+            make = masked_tokens if masks(settings) else reweighted
+            made, told = make(inputs, settings, window, generator, config)
             write_match(about, Match(), picked_identity(config, arm, draw))
             write_arm(rows, made, stamp)
-            text = "%s: mask %d tokens in %d of %d rows"
-            job.logger.info(text, arm, count, len(made.picked), len(window))
+            text = "%s: %s in %d of %d rows"
+            job.logger.info(text, arm, told, len(made.picked), len(window))
             return
         count = round(settings["fraction"] * len(window))
         whole = known_facts(inputs, settings, window, config)

@@ -3,8 +3,9 @@
     .venv/bin/python scripts/league.py --configfile config/bank.yaml
     .venv/bin/python scripts/league.py --configfile config/bank.yaml --output league.tsv
 
-With a section `study` in the config its members are judged together, and intervals are
-over them. docs/scores.md has such a table and says how to read it.
+With a section `study` in the config its members are judged together: intervals are over
+them, and all scores together are fitted on some and judged on another. docs/scores.md
+says how to read it.
 """
 
 import sys
@@ -17,6 +18,7 @@ from headwater.logs import escape_unprintable
 from headwater.options import Options
 
 TABLES = ("lds.tsv", "effects.tsv")
+SUMS = ("bank/runs.tsv", "bank/sums.tsv")
 COUNTED = ("natural_copy_gain", "copy_gain", "mean_score", "final_score", "icl")
 
 
@@ -64,21 +66,29 @@ def main():
     found = finished(members(config) or {config["experiment"]: config})
 
     # Slow to import, and nothing for a command that was misspelt.
-    from headwater.evaluation.league import Judged, league_table, page
+    from headwater.evaluation.fitted import Sums, why_not
+    from headwater.evaluation.league import Judged, league_table, page, sums_of
     from headwater.report.asking import write_answer
     from headwater.seals import check
     from headwater.tables import read_table, table_text
 
     judged = {}
-    for name, (member, folder) in found.items():
-        for table in TABLES:
+
+    def read(folder, names):
+        for table in names:
             check(folder / table)
-        tables = [read_table(folder / table) for table in TABLES]
-        judged[name] = Judged(member["arms"], *tables)
+        return [read_table(folder / table) for table in names]
+
+    for name, (member, folder) in found.items():
+        known = (folder / SUMS[-1]).is_file()
+        sums = Sums(*read(folder, SUMS)) if known else None
+        judged[name] = Judged(member["arms"], *read(folder, TABLES), sums)
     table = league_table(judged, config["window"]["target"])
     if args.output:
         write_answer(args.output, table_text(table))
     print("\n".join(page(table, args.response)))
+    if told := why_not(sums_of(judged)):
+        print(told)
 
 
 if __name__ == "__main__":

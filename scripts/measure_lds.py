@@ -6,7 +6,7 @@ import numpy as np
 
 from headwater import job
 from headwater.evaluation.bank import Bank, changes, lacking, write_bank
-from headwater.evaluation.lds import AGAIN, lds_table
+from headwater.evaluation.lds import AGAIN, lds_table, sums_table
 from headwater.heads.targets import open_window, read_target
 from headwater.influence.files import read_losses, read_mda, read_scores
 from headwater.interventions.facts import read_facts
@@ -54,8 +54,10 @@ def main(snakemake):
         inputs = snakemake.input
         _, window = open_window(inputs.window, inputs.rows, config)
         bank = bank_of(snakemake, config, window)
-        table = lds_table(scores_of(inputs, config, len(window)), bank)
+        scores = scores_of(inputs, config, len(window))
+        table = lds_table(scores, bank)
         write_bank(Path(snakemake.output.runs).parent, bank)
+        write_table(Path(snakemake.output.sums), sums_table(scores, bank))
         write_table(Path(snakemake.output.lds), table)
         best = table[table["score"] != AGAIN].sort_values("lds", ascending=False)
         for _, line in best.groupby(["arm", "response"], sort=False).head(1).iterrows():

@@ -258,7 +258,7 @@ MISTAKES = [
     (
         ("arms.random.action", REMOVE),
         "arms.random.action: missing; expected remove or insert or repeat or generate "
-        "or swap or mask",
+        "or swap or mask or reweight",
     ),
     (
         ("arms.Remove-Top", {"action": "remove", "rows": "random", "fraction": 0.1}),

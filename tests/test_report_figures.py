@@ -196,7 +196,7 @@ def test_every_kind_and_action_is_drawn_and_told() -> None:
         assert label in said
     for row in (*ACTIONS.values(), *KINDS.values()):
         assert row.note in said
-    verbs = "removing, inserting, moving, masking and repeating"
+    verbs = "removing, inserting, moving, masking, reweighting and repeating"
     assert f"Tested by {verbs} them" in said
 
 

@@ -82,6 +82,25 @@ def test_every_score_is_judged(judged: Path) -> None:
     assert table["lds"].between(-1, 1).all()
 
 
+def test_the_banks_sums_are_what_scores_predict_of_runs(judged: Path) -> None:
+    """So that scores are combined over members from small tables alone."""
+    results = judged / "results/smoke"
+    bank = read_bank(results / "evaluation/bank")
+    sums = pd.read_csv(results / "evaluation/bank/sums.tsv", sep="\t")
+    assert sums["run"].tolist() == bank.runs["run"].tolist()
+    lines = pd.read_csv(results / "evaluation/lds.tsv", sep="\t")
+    assert {*sums} - {"run"} == {*lines["score"]} - {AGAIN}
+    ranked = pd.read_csv(results / "influence/induction.tsv", sep="\t")
+    scores = ranked.set_index("row")["score"].reindex(bank.rows).to_numpy()
+    np.testing.assert_allclose(sums["mda"], -(bank.lacks @ scores), rtol=1e-4)
+    command = [sys.executable, "scripts/league.py", "--configfile", CONFIG]
+    said = subprocess.run(
+        command, cwd=judged, capture_output=True, text=True, check=True
+    ).stdout
+    assert "fitted: scores are combined by the banks of some members" in said
+    assert "| fitted |" not in said
+
+
 def test_the_reports_are_about_the_other_arms(judged: Path) -> None:
     report = judged / "results/smoke/report"
     for name in ("summary.md", "index.html", "emergence.svg"):

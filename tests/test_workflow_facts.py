@@ -20,6 +20,7 @@ from headwater.gradients.flat import gradients_of
 from headwater.gradients.passes import PassOptions
 from headwater.heads.targets import open_window
 from headwater.interventions.kinds import KINDS
+from headwater.interventions.slopes import SLOPES
 from headwater.interventions.tokens import MASKS
 from headwater.models.sections import unit_of
 
@@ -62,6 +63,8 @@ def built(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         | ({"target": "induction"} if KINDS[kind].scored else {})
         for kind in MASKS
     }
+    slope = {"action": "reweight", "target": "induction", "fraction": 0.1}
+    config["arms"] |= {f"reweight_{kind}": {**slope, "rows": kind} for kind in SLOPES}
     (clone / "config/every.yaml").write_text(yaml.safe_dump(config))
     rows = [str(row) for row in range(383, 343, -1)]
     (clone / "mine.tsv").write_text("\n".join(["row", *rows]))
@@ -81,7 +84,7 @@ def test_what_arms_pick_by_is_measured_once_and_nothing_else(built: Path) -> Non
     done = jobs((built / "done.txt").read_text())
     assert done["measure_text"] == done["compare_rows"] == 1
     assert done["measure_lexical"] == done["measure_gradients"] == done["examine"] == 2
-    assert done["build_arm"] == len(KINDS) + 2 + len(MASKS)
+    assert done["build_arm"] == len(KINDS) + 2 + len(MASKS) + len(SLOPES)
     assert done["measure_tokens"] == 1
     assert not {"retrain_arm", "row_gradients", "score_rows"} & {*done}
 
@@ -128,6 +131,22 @@ def test_an_arm_of_masked_tokens_trains(built: Path) -> None:
     done = run(built, arm, config="config/every.yaml")
     assert done.returncode == 0, done.stdout[-4000:]
     assert sorted(path.name for path in (built / arm).glob("step*"))
+
+
+def test_as_much_weight_is_taken_as_rows_are_removed(built: Path) -> None:
+    results = built / "results/smoke"
+    group = zarr.open_group(results / "influence/induction.zarr", mode="r")
+    scores, weights = group["scores"][...], {}
+    for kind in SLOPES:
+        with h5py.File(results / f"interventions/reweight_{kind}-seed0.h5") as file:
+            weights[kind] = file["weights"][...]
+            assert file["rows"][...].tolist() == [*range(len(scores))]
+    taken = {kind: (1 - own.astype(float)).sum() for kind, own in weights.items()}
+    assert taken == pytest.approx(dict.fromkeys(SLOPES, 26), abs=1e-4)
+    assert ((weights["top"] < 1) == (scores > 0)).all()
+    assert (
+        sorted(weights["random"]) == sorted(weights["loss"]) == sorted(weights["top"])
+    )
 
 
 def test_the_match_is_tabulated(built: Path) -> None:

@@ -8,9 +8,10 @@ from headwater.config.arms import FILES, NAME_LENGTH, arm_fractions, arm_name
 from headwater.config.registry import Config, check, entry_check, names
 from headwater.config.target_checks import target_problem
 from headwater.interventions.arms import ACTIONS
-from headwater.interventions.kinds import KINDS, facts_of, score_of
+from headwater.interventions.kinds import KINDS, facts_of, score_of, scored
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.scores import DEFAULT, SCORES, SMOOTHED, THROUGH
+from headwater.interventions.slopes import reweights
 from headwater.interventions.tokens import masks
 from headwater.problems import Key, Problem
 from headwater.suggestions import unknown_name
@@ -69,8 +70,8 @@ def _kind_has_what_it_needs(
         yield Problem((*key, "rows"), unknown_name("kind of rows", name, KINDS))
         return
     kind = KINDS[name]
-    takes = {*kind.keys, *(("target", "score") if kind.scored else ())}
-    needs = {*kind.required, *(("target",) if kind.scored else ())}
+    takes = {*kind.keys, *(("target", "score") if scored(arm) else ())}
+    needs = {*kind.required, *(("target",) if scored(arm) else ())}
     for own, (needless, missing) in _OWN.items():
         if own in arm and own not in takes:
             yield Problem((*key, own), needless.format(kind=name))
@@ -165,6 +166,9 @@ def _action_goes_with_the_kind(
         for own in {"score", "disjoint"} & {*arm}:
             text = "masked tokens are ranked by what mda is for each; remove this key"
             yield Problem((*key, own), text)
+    if reweights(arm) and "disjoint" in arm:
+        text = "weights are taken from all rows; remove this key"
+        yield Problem((*key, "disjoint"), text)
     takes, needs = ACTIONS[action].keys, ACTIONS[action].required
     for own, needless in _OF_ACTIONS.items():
         if own in arm and own not in takes:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from headwater.interventions.kinds import KINDS
+from headwater.interventions.kinds import scored
 from headwater.interventions.rowfile import file_digest
 from headwater.interventions.scores import THROUGH
 from headwater.interventions.tokens import masks
@@ -47,7 +47,7 @@ def completed_arms(arms: Mapping[str, Any], base: Path, method: str) -> dict[str
     for name, arm in arms.items():
         for file in (arm[key] for key in FILES if key in arm):
             arm = {**arm, "sha256": file_digest(base / file)}
-        if method in THROUGH and KINDS[arm["rows"]].scored and not masks(arm):
+        if method in THROUGH and scored(arm) and not masks(arm):
             arm = {"score": method, **arm}
         several = isinstance(arm["fraction"], list)
         for share in arm_fractions(arm):

@@ -1,6 +1,7 @@
 """A bank of retrained runs, by which scores of rows can be judged: `evaluation/bank/`.
 
-Three tables of tab-separated text with a header; they need nothing else to be read.
+Tables of tab-separated text with a header; the first three are all that is needed to
+judge scores of rows.
 
     window.tsv.gz  row, domain: every row of the window in training order; `row` is its
                    number in the whole run, as in `influence/<target>.tsv`
@@ -12,6 +13,8 @@ Three tables of tab-separated text with a header; they need nothing else to be r
                    probe          of the target, mean over the window
                    copy_gain, natural_copy_gain   nats, mean over the window
                    icl            nats, at the window's end; lower = learns more
+    sums.tsv       run, and a column for every score of the experiment: what it predicts
+                   of the run, minus the sum of the scores of the rows that it lacks
 """
 
 import gzip

@@ -50,6 +50,29 @@ def predictions(
     return np.asarray(-(bank.lacks @ scores.astype(np.float64)), np.float64)
 
 
+def sums_table(
+    scores: Mapping[str, Float[np.ndarray, " rows"]], bank: Bank
+) -> pd.DataFrame:
+    """A line for every run, a column for every score: `evaluation/bank/sums.tsv`."""
+    own = {name: predictions(values, bank) for name, values in scores.items()}
+    return pd.DataFrame({"run": bank.runs["run"], **own})
+
+
+def correlation(
+    predicted: Float[np.ndarray, " runs"],
+    changed: Float[np.ndarray, " runs"],
+    arms: Shaped[np.ndarray, " runs"],
+) -> float:
+    """The linear datamodeling score of predictions of runs, as `lds` in the table.
+
+    Args:
+        arms: name of every run's arm, whose mean is taken from it.
+    """
+    judge = _Sampler(np.empty((len(arms), 0)), arms, samples=0)
+    one, other = (judge.sample(values).ranks[0] for values in (predicted, changed))
+    return float((one * other).sum())
+
+
 def lds_table(
     scores: Mapping[str, Float[np.ndarray, " rows"]], bank: Bank
 ) -> pd.DataFrame:
@@ -64,7 +87,7 @@ def lds_table(
     """
     predicted = {name: predictions(values, bank) for name, values in scores.items()}
     lines = []
-    for arm, members in _groups(bank.runs):
+    for arm, members in groups(bank.runs):
         again = _measured_again(bank, members)
         judge = _Sampler(bank.mix()[members], bank.runs["arm"].to_numpy()[members])
         own = {
@@ -83,7 +106,8 @@ def lds_table(
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _groups(runs: pd.DataFrame) -> Iterator[tuple[str, Int64[np.ndarray, " _runs"]]]:
+def groups(runs: pd.DataFrame) -> Iterator[tuple[str, Int64[np.ndarray, " _runs"]]]:
+    """The runs that are judged together, by name: an arm's, and those of several."""
     arms = {str(arm): group.index for arm, group in runs.groupby("arm", sort=False)}
     for arm, members in arms.items():
         if len(members) >= FEWEST:
@@ -130,15 +154,17 @@ class _Sampler:
     Args:
         mix: how many rows of each domain every run lacks.
         arms: name of every run's arm.
+        samples: besides the runs themselves.
     """
 
     def __init__(
         self,
         mix: Float[np.ndarray, "runs domains"],
         arms: Shaped[np.ndarray, " runs"],
+        samples: int = SAMPLES,
     ) -> None:
         runs = len(mix)
-        drawn = np.random.default_rng(0).integers(runs, size=(SAMPLES, runs))
+        drawn = np.random.default_rng(0).integers(runs, size=(samples, runs))
         self._drawn = np.concatenate([np.arange(runs)[None], drawn])
         self._arms = (arms[:, None] == np.unique(arms)).astype(np.float64)
         self._design = np.column_stack([self._arms, mix])

@@ -1,8 +1,9 @@
 """The scores side by side, over the banks of several members: `docs/scores.md`.
 
-A bank judges scores in two ways. `lds`: how well sums of a score predict what runs
-without random rows change (`lds`). `area`: what a run without a score's highest rows
-leaves of the area under the head's curve, or reaches with copies of them.
+A bank judges scores in two ways. `lds`: how well sums of a score, or of all of them
+together (`fitted`), predict what runs without random rows change (`lds`). `area`: what
+a run without a score's highest rows leaves of the area under the head's curve, or
+reaches with copies of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from headwater.evaluation.fitted import FITTED, Sums, fitted_lds, why_not
 from headwater.evaluation.lds import AGAIN
 from headwater.evaluation.verdicts import CONFIDENCE
 from headwater.interventions.kinds import KINDS, score_of
@@ -35,11 +37,13 @@ class Judged:
         arms: the config's section.
         lds: `evaluation/lds.tsv`.
         effects: `evaluation/effects.tsv`.
+        sums: of its bank; None of one that was judged before there were any.
     """
 
     arms: Mapping[str, Mapping[str, Any]]
     lds: pd.DataFrame
     effects: pd.DataFrame
+    sums: Sums | None = None
 
 
 def league_table(members: Mapping[str, Judged], target: str) -> pd.DataFrame:
@@ -53,11 +57,24 @@ def league_table(members: Mapping[str, Judged], target: str) -> pd.DataFrame:
         target: whose rows were ranked; arms of other targets are left out.
     """
     found: dict[tuple[str, str, str, str], list[float]] = {}
-    for judged in members.values():
-        for key, value in (*_predicted(judged.lds), *_left(judged, target)):
+    banks = sums_of(members)
+    fits = () if why_not(banks) else banks
+    for name, judged in members.items():
+        own = [*_predicted(judged.lds), *_left(judged, target)]
+        if name in fits:
+            own += [
+                ((FITTED, LDS, arm, response), value)
+                for arm, response, value in fitted_lds(banks, name)
+            ]
+        for key, value in own:
             found.setdefault(key, []).append(value)
     lines = [(*key, *_summed(values)) for key, values in found.items()]
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def sums_of(members: Mapping[str, Judged]) -> dict[str, Sums]:
+    """The sums of every member's bank, where they are known."""
+    return {name: one.sums for name, one in members.items() if one.sums is not None}
 
 
 def _predicted(lds: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str, str], float]]:
@@ -119,6 +136,8 @@ def page(table: pd.DataFrame, response: str) -> Iterator[str]:
     for name in names:
         if name in SCORES:
             yield f"- `{name}`: {SCORES[name].formula}"
+    if FITTED in names:
+        yield f"- `{FITTED}`: all scores, weighted to predict the other members' runs"
     if AGAIN in names:
         yield f"- `{AGAIN}`: the same rows left out in another order of the rows"
 

@@ -58,7 +58,7 @@ CONTROL_METRICS = ("area", "half_way", "probe")  # the others are of the whole m
 PRIMARY = "area"  # the metric whose claims have half of the level
 # Of the rows' own effect.
 ACTION_SIGNS = {
-    **{"remove": -1, "mask": -1},
+    **{"remove": -1, "mask": -1, "reweight": -1},
     **{"insert": 1, "repeat": 1, "generate": 1, "swap": 1},
 }
 

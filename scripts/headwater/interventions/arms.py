@@ -7,6 +7,7 @@ An arm is, for every position of the window, the row trained there and its weigh
     insert   random other positions train copies of the picked rows instead of their own
     generate the same with rows that were written afresh
     mask     picked tokens get weight 0, and their rows are read as they are (`tokens`)
+    reweight all rows lose weight in proportion to their scores (`slopes`)
     swap     the picked rows, all of one part of the window, change places with random
              rows of another part; every row is trained once
 
@@ -24,6 +25,7 @@ from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.files import ArmRows
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.places import Places
+from headwater.interventions.slopes import SLOPES, reweights
 from headwater.interventions.tokens import MASKS, masks
 
 
@@ -33,7 +35,7 @@ class Action:
 
     Attributes:
         change: changes the rows and weights of the window as it was trained; None if
-            it picks tokens in place of rows.
+            it does not pick rows, but tokens or weights.
         label: in a legend, of `{rows}`.
         doing: at the beginning of a sentence, of `{rows}`.
         note: what a figure must add to the label.
@@ -115,12 +117,20 @@ ACTIONS = {
         "masking {rows}",
         note="Masked tokens are read, but their losses do not count",
     ),
+    "reweight": Action(
+        None,
+        "reweight {rows}",
+        "reweighting {rows}",
+        note="Reweighted rows lose in all as much weight as removed ones",
+    ),
     "repeat": Action(_repeat, "count {rows} twice", "repeating {rows}"),
 }
 
 
 def rows_label(arm: Mapping[str, Any]) -> str:
     """The rows or tokens of an arm in a legend, as `Kind.label` has them."""
+    if reweights(arm):
+        return SLOPES[arm["rows"]].label
     return (MASKS if masks(arm) else KINDS)[arm["rows"]].label
 
 
@@ -179,7 +189,7 @@ def arm_rows(
     rows = np.arange(total, dtype=np.int64)
     arm = ArmRows(rows, np.ones(total, np.float32), picked)
     change = ACTIONS[action].change
-    assert change is not None, "tokens are picked by `tokens.pick_tokens`"
+    assert change is not None, "of tokens and weights see `tokens` and `slopes`"
     change(arm, places, generator)
     return arm
 

@@ -15,6 +15,7 @@ from headwater.errors import HeadwaterError
 from headwater.interventions.facts import Picked, RowFacts, random_rows
 from headwater.interventions.matching import matched_rows, strata_rows, subset_rows
 from headwater.interventions.scores import DEFAULT
+from headwater.interventions.slopes import reweights
 from headwater.interventions.tokens import MASKS, MEASURED, masks
 
 WRITTEN_KEYS = ("target", "motifs", "motifs_of")  # of arms of rows written afresh
@@ -87,6 +88,11 @@ def score_of(arm: Mapping[str, Any]) -> str:
     return str(arm.get("score", DEFAULT))
 
 
+def scored(arm: Mapping[str, Any]) -> bool:
+    """Whether an arm needs scores of a target, for its rows or their weights."""
+    return KINDS[arm["rows"]].scored or reweights(arm)
+
+
 def facts_of(arm: Mapping[str, Any]) -> list[str]:
     """All facts that an arm's rows, or tokens, are picked by, each once."""
     if masks(arm):
@@ -94,14 +100,15 @@ def facts_of(arm: Mapping[str, Any]) -> list[str]:
         return [fact] if fact in MEASURED else []
     kind = KINDS[arm["rows"]]
     own = score_of(arm)
-    scores = ("score" if own == DEFAULT else own, "loss") if kind.scored else ()
+    scores = ("score" if own == DEFAULT else own, "loss") if scored(arm) else ()
     return list(dict.fromkeys((*scores, *kind.facts, *alike_of(arm))))
 
 
 def is_compared(arm: Mapping[str, Any]) -> bool:
     """Whether the rows of an arm can be compared with those that its kind explains."""
     kind = KINDS[arm["rows"]]
-    return not masks(arm) and kind.scored and bool(kind.explains)
+    picks_rows = not (masks(arm) or reweights(arm))
+    return picks_rows and kind.scored and bool(kind.explains)
 
 
 def written(arm: Mapping[str, Any]) -> bool:
@@ -187,6 +194,7 @@ KINDS = {
             "repeat": "#01665e",
             "swap": "#7a0177",
             "mask": "#8e0152",
+            "reweight": "#7f0000",
         },
         width=2.8,
         dashes="solid",
@@ -203,6 +211,7 @@ KINDS = {
             "repeat": "#003c30",
             "swap": "#dd3497",
             "mask": "#b8e186",
+            "reweight": "#dfc27d",
         },
         width=2.4,
         dashes="solid",
@@ -247,6 +256,7 @@ KINDS = {
             "repeat": "#5ab4ac",
             "swap": "#fbb4b9",
             "mask": "#e08214",
+            "reweight": "#b2abd2",
         },
         width=1.7,
         dashes=(0, (4, 1.6)),
@@ -311,6 +321,7 @@ KINDS = {
             "repeat": "#a6d96a",
             "swap": "#225ea8",
             "mask": "#35a1ab",
+            "reweight": "#1d91c0",
         },
         width=2.1,
         dashes=(0, (9, 2)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headwater.errors import HeadwaterError
+from headwater.interventions.slopes import reweights
 from headwater.interventions.tokens import masks
 from headwater.library.results import Results
 from headwater.library.retrained import FRESH, arm_and_draw
@@ -107,13 +108,15 @@ def of_arm(
             has them.
 
     Raises:
-        HeadwaterError: the arm masks tokens, which no list of rows can tell, or has
-            rows that were written afresh, which have no number.
+        HeadwaterError: the arm masks tokens or lowers weights, which no list of rows
+            can tell, or has rows that were written afresh, which have no number.
     """
     name, _ = arm_and_draw(arm, 0, run.arms)
-    if masks(run.arms[name]):
+    masked, reweighted = (does(run.arms[name]) for does in (masks, reweights))
+    if masked or reweighted:
+        which = "losses of masked tokens" if masked else "weight that they lose"
         raise HeadwaterError(
-            f"{name}: it trains on all rows, but for the losses of masked tokens; "
+            f"{name}: it trains on all rows, but for the {which}; "
             "export an arm that removes, repeats or inserts rows"
         )
     table = run.arm_rows(arm)

@@ -12,6 +12,7 @@ from headwater.influence.ranking import TOP_FRACTION
 from headwater.interventions.arms import ACTIONS, rows_label
 from headwater.interventions.kinds import KINDS, alike_of, score_of
 from headwater.interventions.scores import DEFAULT, METAGRADIENT, SCORES, THROUGH
+from headwater.interventions.slopes import reweights
 from headwater.report.tables import Arms, main_domain
 from headwater.report.visible import plain
 
@@ -138,9 +139,10 @@ def arm_labels(
 
 
 def by_score(arm: Mapping[str, Any]) -> str:
-    """What a label must add: by which score, where the rows depend on another one."""
+    """What a label must add: by which score, where the arm depends on another."""
     kind, score = KINDS[arm["rows"]], score_of(arm)
     depends = kind.role == "judged" or arm.get("disjoint", kind.disjoint)
+    depends = depends or reweights(arm)
     return f" by {score}" if depends and score != DEFAULT else ""
 
 
