@@ -21,7 +21,7 @@ def main(snakemake):
         inputs = snakemake.input
         if inputs.through:
             method = config["influence"]["method"]
-            scores, mda = read_facts(Path(inputs.through), config)[method], scores
+            scores, mda = read_facts(Path(inputs.through[0]), config)[method], scores
         _, window = open_window(inputs.window, inputs.rows, config)
         losses, target = read_losses(shards, config), snakemake.wildcards.target
         ranked = ranked_table(scores, losses, window, counted(points))
