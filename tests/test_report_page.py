@@ -22,6 +22,7 @@ from headwater.report.page.data import write_data
 from headwater.report.page.effects import chips, few_seeds
 from headwater.report.page.run import changed
 from headwater.report.page.values import rounded, script_json
+from headwater.report.visible import visible
 from page_example import report_of, run_of
 
 HOSTILE = "<script>window.canary=1</script><!--]]>{{7*7}}${x}\"'\x00\u202e\u2066é\ud800"
@@ -475,3 +476,20 @@ def test_costs_are_summed_by_stage_without_the_reports_own(tmp_path) -> None:
     assert provenance.costs(tmp_path) == [
         {"stage": "heads", "jobs": 2, "seconds": 4, "cpu_seconds": 2, "most_mb": 300}
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(8.43e-07, "+0.0000"), (-9.75e-05, "-0.0001"), (0.0, "+0"), (-0.0204, "-0.0204")],
+)
+def test_small_changes_have_four_decimals(value: float, shown: str) -> None:
+    assert render.change(value) == shown
+
+
+def test_marks_of_white_space_are_no_part_of_the_text() -> None:
+    text = "a\n\tb<c>\u202e"
+    html = visible(text)
+    assert html.striptags().count("\u21b5") == 0
+    assert '<span class="mark lf">\n</span><span class="mark tab">\t</span>' in html
+    assert '<span class="mark">\\u202e</span>' in html
+    assert "mark" not in visible("a\nb\n", breaks=False)

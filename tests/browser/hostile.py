@@ -146,7 +146,7 @@ def shown(text: str) -> str:
 
 def _written(letter: str, kind: str) -> str:
     if letter in "\n\t":
-        return {"\n": "↵", "\t": "⇥  "}[letter]
+        return letter  # the style shows signs at them
     if kind not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") and letter != "\ufffd":
         return letter
     number = ord(letter)

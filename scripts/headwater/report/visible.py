@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-_WHITE = {"\n": "↵\n", "\t": "⇥\t"}
-_MARK = Markup('<span class="mark">{}</span>')
+_WHITE = {"\n": "mark lf", "\t": "mark tab"}  # classes: the style shows a sign there
+_MARK = Markup('<span class="{}">{}</span>')
 
 # Cc control, Cf format (direction, zero width), Cs lone surrogates, Co private,
 # Cn not assigned, Zl and Zp line and paragraph separators.
@@ -27,30 +27,36 @@ def plain(text: str) -> str:
     return "".join(escape for escape, _ in _pieces(spaced))
 
 
-def visible(text: str) -> Markup:
+def visible(text: str, breaks: bool = True) -> Markup:
     """The text as HTML: escaped, with white space and unseen characters marked.
 
-    A line break shows as `↵`, a tab as `⇥`, both before the real one; anything else
-    that cannot be seen shows as its escape. Marks stand in `<span class="mark">`.
+    Line breaks and tabs stay as they are, so that the text can be copied; the style
+    shows `↵` and `⇥` before them. Anything else that cannot be seen shows as its
+    escape. Marks stand in `<span class="mark">`.
+
+    Args:
+        breaks: whether line breaks are marked; not those of a listing.
     """
     html = Markup()
-    for piece, marked in _pieces(text):
-        html += _MARK.format(piece) if marked else piece
+    for piece, names in _pieces(text):
+        marked = names and (breaks or piece != "\n")
+        html += _MARK.format(names, piece) if marked else piece
     return html
 
 
-def _pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """The text in pieces; those that stand for unseen characters are marked."""
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """The text in pieces; those that stand for unseen characters have a class."""
     start = 0
     for place, letter in enumerate(text):
-        shown = _WHITE.get(letter) or _escape(letter)
+        white = _WHITE.get(letter)
+        shown = letter if white else _escape(letter)
         if shown:
             if start < place:
-                yield text[start:place], False
-            yield shown, True
+                yield text[start:place], ""
+            yield shown, white or "mark"
             start = place + 1
     if start < len(text):
-        yield text[start:], False
+        yield text[start:], ""
 
 
 def _escape(letter: str) -> str:

@@ -21,6 +21,7 @@ from headwater.report.visible import plain, visible
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 SCRIPT, STYLE = "report.js", "report.css"
+SMALL = 1e-3  # of a change
 MARKS = {HOLDS: "yes", FAILS: "no", TOO_FEW: "unclear", NO_CONTROL: "none"}
 
 
@@ -98,6 +99,7 @@ def _environment() -> Environment:
         cell=cell,
         tidy=tidy,
         signed=signed,
+        change=change,
         percent=percent,
         correlation=correlation,
         file_of=file_of,
@@ -125,6 +127,13 @@ def tidy(value: Any) -> str:
 def signed(value: float | None) -> str:
     """A change, with its sign."""
     return "–" if value is None else f"{value:+.3g}"
+
+
+def change(value: float | None) -> str:
+    """As `signed`, of a score or a loss: small ones to four decimals."""
+    if value is None or value == 0 or abs(value) >= SMALL:
+        return signed(value)
+    return f"{value:+.4f}"
 
 
 def percent(share: float | None) -> str:

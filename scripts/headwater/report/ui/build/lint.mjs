@@ -17,6 +17,7 @@ const FORBIDDEN = [
   /setAttribute\s*\(\s*["'](style|on\w+)["']/,
   /\bstyle="/,
   /javascript:/i,
+  /\bstyle=\{\{(.*,)?\s*(width|height|top|left)\s*(,|\}|:(?!\s*(px\(|`|")))/, // a number has no unit
 ];
 const MOST_LINES = 300;
 

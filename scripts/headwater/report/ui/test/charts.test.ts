@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Curves } from "../src/data/report.ts";
 import { apart, powers } from "../src/charts/axes.tsx";
 import { armCurves, band, dodge, nearest } from "../src/charts/curvedata.ts";
-import { byChance } from "../src/charts/chance.ts";
+import { byChance, hatched } from "../src/charts/chance.ts";
 import { collapse, columnEdges } from "../src/charts/mapdata.ts";
 
 test("a band is the draws' range below five, and Student's interval from there", () => {
@@ -70,11 +70,15 @@ test("ticks of powers, none too near to another", () => {
   assert.deepEqual(apart([0, 1, 10], (value) => value, 5), [0, 10]);
 });
 
-test("what random arms reach begins at no change, whichever way they went", () => {
-  for (const value of [0, 0.1, 0.2]) assert.equal(byChance([0.2, 0.2], value), true);
-  for (const value of [-0.01, 0.21]) assert.equal(byChance([0.2, 0.2], value), false);
-  assert.equal(byChance([-0.2, -0.1], -0.05), true);
-  assert.equal(byChance([-0.2, 0.1], 0.1), true);
+test("chance reaches as far down as up, whichever way the random arms went", () => {
+  for (const value of [0, 0.1, 0.2, -0.01, -0.2]) assert.equal(byChance([0.2, 0.2], value), true);
+  for (const value of [-0.21, 0.21]) assert.equal(byChance([0.2, 0.2], value), false);
+  for (const range of [[-0.2, -0.1], [-0.2, 0.1]] as [number, number][]) {
+    assert.equal(byChance(range, 0.2), true);
+    assert.equal(byChance(range, 0.21), false);
+  }
   assert.equal(byChance([-0.2, 0.1], null), false);
+  assert.match(hatched(1), /one random run/);
+  assert.match(hatched(3), /largest of the 3/);
   assert.equal(byChance(null, 0), false);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { rowsWithin } from "../src/charts/bars.ts";
 import { MOST, likeness } from "../src/rows/alike.ts";
 import { gzipSync } from "node:zlib";
 import { test } from "node:test";
@@ -9,7 +10,8 @@ import type { Rows } from "../src/data/rows.ts";
 import { jsonLine, shortest, textCell, tsvHead, tsvLine } from "../src/rows/export.ts";
 import { EVERY, domainCounts, massShares, ofDocuments, passing } from "../src/rows/filters.ts";
 import { positionAt, topOf } from "../src/rows/layout.ts";
-import { ascending, descending, inOrder, nameRanks } from "../src/rows/sorting.ts";
+import { placeWords } from "../src/rows/place.ts";
+import { ascending, descending, inOrder, nameRanks, turned } from "../src/rows/sorting.ts";
 import { Searcher } from "../src/rows/worker.ts";
 import { highForOne, overlap, rankCorrelation, wholeTop } from "../src/units/pairs.ts";
 import { cellKey, compareKeys } from "../src/view/tables.ts";
@@ -126,6 +128,8 @@ test("orders are stable, with what is no number at the end of both", () => {
   assert.deepEqual([...descending(values)], [0, 3, 2, 4, 1]);
   assert.deepEqual([...inOrder(descending(values), Uint8Array.from([1, 1, 0, 1, 0]))], [0, 3, 1]);
   assert.deepEqual([...nameRanks(["xml", "code", "xml"])], [1, 0, 2]);
+  assert.deepEqual([...turned(descending(values), values)], [4, 2, 3, 0, 1], "equal ones turn, too");
+  assert.deepEqual([...turned(descending([NaN, NaN]), [NaN, NaN])], [0, 1]);
 });
 
 test("the list's places are those of a sum over its rows", () => {
@@ -206,6 +210,40 @@ test("searches find text as written or whatever the case, and by expressions", (
   assert.deepEqual(find("a", true, true), [0, 0, 0]);
   assert.equal(find("(", true), "refused");
   assert.deepEqual(find("("), [0, 0, 0]);
+});
+
+test("a search takes any white space for any other, as a slow one does", () => {
+  const words: [number, string][] = [[0, "A"], [1, "b"], [2, " "], [3, "\n\t"], [4, "\u00a0 "], [5, "."]];
+  const width = 5;
+  let seed = 1;
+  const next = (below: number) => (seed = (seed * 48271) % 2147483647) % below;
+  const ids = Uint16Array.from({ length: 200 * width }, () => next(6));
+  const texts = Array.from({ length: 200 }, (_, i) =>
+    [...ids.subarray(i * width, (i + 1) * width)].map((id) => words[id][1]).join(""),
+  );
+  const searcher = new Searcher({ kind: "load", ids, width, none: 9, words });
+  const squeezed = (text: string) => text.split(/\s/).filter((part, i, all) => i === 0 || i === all.length - 1 || part).join(" ");
+  for (const sensitive of [true, false])
+    for (const query of ["A b", "a\nb", " ", "b .", "\u00a0", "b\t\t a", "."]) {
+      const answer = searcher.find({ kind: "find", id: 1, text: query, regex: false, sensitive }, () => undefined);
+      const same = (text: string) => (sensitive ? squeezed(text) : squeezed(text).toLowerCase());
+      const wanted = texts.map((text) => Number(same(text).includes(same(query))));
+      assert.deepEqual(answer.kind === "found" && [...answer.mask], wanted, JSON.stringify(query));
+    }
+});
+
+test("a place in a ranking is told from the nearer end", () => {
+  assert.equal(placeWords(1, 4000), "highest");
+  assert.equal(placeWords(40, 4000), "top 1 %");
+  assert.equal(placeWords(3997, 4000), "bottom 0.1 %");
+  assert.equal(placeWords(4000, 4000), "lowest");
+});
+
+test("a range of a histogram counts the rows of its bars, if it is made of bars", () => {
+  const [edges, totals] = [[-1, 0, 0.5, 2], [3, 4, 5]];
+  assert.equal(rowsWithin([0, 2], edges, totals), 9);
+  assert.equal(rowsWithin([-Infinity, 0.5], edges, totals), 7);
+  assert.equal(rowsWithin([0.1, 2], edges, totals), null);
 });
 
 test("two rankings are compared only as far as the page's rows tell", () => {

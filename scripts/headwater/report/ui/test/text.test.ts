@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { percent, short, signed, whole } from "../src/text/format.ts";
+import { flat, placeOf } from "../src/text/flat.ts";
+import { changed, percent, short, signed, whole } from "../src/text/format.ts";
 import { rowText, tokenTexts, vocabulary } from "../src/text/tokens.ts";
 import { letters } from "../src/text/utf8.ts";
 import { MOST_LETTERS, escape, pieces, plain } from "../src/text/visible.ts";
@@ -16,9 +17,37 @@ test("names are on one line, with escapes for what cannot be seen", () => {
 
 test("white space is marked, and stays", () => {
   const shown = pieces("a\tb\nc");
-  assert.deepEqual(shown.filter((piece) => piece.mark).map((piece) => piece.text), ["⇥\t", "↵\n"]);
-  assert.equal(pieces("a b", true)[1].text, "·");
+  assert.equal(shown.map((piece) => piece.text).join(""), "a\tb\nc");
+  assert.deepEqual(shown.filter((piece) => piece.mark).map((piece) => piece.white), ["tab", "lf"]);
+  assert.deepEqual(pieces("a b", true)[1], { text: " ", mark: true, white: "sp" });
   assert.deepEqual(pieces("a b"), [{ text: "a b", mark: false }]);
+});
+
+test("an escape knows the letter that it stands for", () => {
+  assert.deepEqual(pieces("a\u202e"), [
+    { text: "a", mark: false },
+    { text: "\\u202e", mark: true, real: "\u202e" },
+  ]);
+});
+
+test("runs of white space are alike when texts are looked for, and nothing else is special", () => {
+  const text = "Usize::new(0),\n\t\tAtomicUsize::new(0)";
+  assert.deepEqual(placeOf("usize::new(0), AtomicUsize::new(0)", text), [0, text.length]);
+  assert.deepEqual(placeOf("0), ", text), [11, 17]);
+  assert.equal(placeOf("new(0),Atomic", text), null);
+  assert.equal(placeOf(".*", text), null);
+  assert.equal(placeOf("", text), null);
+  assert.deepEqual(placeOf("[a-b]{2}/\\", "x[a-b]{2}/\\"), [1, 11]);
+  assert.equal(flat("a \n\r\n b\tc"), "a b c");
+});
+
+test("a change that is noise reads as zero, and no change as none", () => {
+  assert.equal(changed(8.43e-7), "+0.0000");
+  assert.equal(changed(-8.43e-7), "−0.0000");
+  assert.equal(changed(0), "0");
+  assert.equal(changed(-9.75e-5), "−0.0001");
+  assert.equal(changed(-0.0012), "−0.0012");
+  assert.equal(changed(null), "–");
 });
 
 test("a letter carries eight combining marks at most; the others are counted", () => {

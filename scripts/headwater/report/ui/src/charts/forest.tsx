@@ -2,7 +2,7 @@
 import { scaleLinear } from "d3-scale";
 import { useState } from "preact/hooks";
 import type { Arm, EffectRow, Effects, Report } from "../data/report.ts";
-import { signed } from "../text/format.ts";
+import { changed, signed } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
 import { useWidth } from "../view/size.ts";
 import { useStore } from "../view/state.ts";
@@ -130,11 +130,11 @@ function Words({ row, unit }: { row: EffectRow; unit: string }) {
         {plain(row.arm)} minus {plain(row.control)}
       </bdi>
       <b>
-        {signed(row.effect)} {unit}
+        {changed(row.effect)} {unit}
       </b>
       {row.low !== null && row.high !== null && (
         <span>
-          [{signed(row.low)}, {signed(row.high)}]
+          [{changed(row.low)}, {changed(row.high)}]
         </span>
       )}
       <span>{row.n === 1 ? "1 seed" : `${row.n} seeds`}</span>

@@ -11,6 +11,7 @@ import { useWidth } from "../view/size.ts";
 import { change, useParam, useStore, useSwitch, view } from "../view/state.ts";
 import { dark } from "../view/theme.ts";
 import { Bottom, Left, MARGINS, Plot, powers } from "./axes.tsx";
+import { rowsWithin } from "./bars.ts";
 import { DomainKey, colourPlace, domainColours, domainWords } from "./domains.tsx";
 
 const HEIGHT = 240;
@@ -97,6 +98,7 @@ export function HistogramChart({ report, target, histogram }: Props) {
           const bin = binAt(event);
           if (drag && at !== null) take(Math.min(at, bin), Math.max(at, bin));
           setDrag(null);
+          setAt(null); // the range is told, not the bar that it began at
         }}
         onPointerLeave={() => !drag && setAt(null)}
         onPointerCancel={() => setDrag(null)}
@@ -109,29 +111,63 @@ export function HistogramChart({ report, target, histogram }: Props) {
           <Bottom scale={x} at={HEIGHT - MARGINS.bottom} ticks={scoreTicks(edges)} words={short} title="score" />
         </Plot>
       </div>
-      <p class="readout" aria-live="polite">
-        {at === null ? (
-          <span class="faint">drag over a range to see its rows below</span>
-        ) : (
-          <>
-            <b>
-              {short(edges[at])} to {short(edges[at + 1])}
-            </b>
-            <span>{whole(totals[at])} rows</span>
-            {series
-              .filter((one) => one.counts[at] > 0)
-              .sort((a, b) => b.counts[at] - a.counts[at])
-              .slice(0, 4)
-              .map((one) => (
-                <span key={one.name}>
-                  <bdi>{one.name}</bdi> {percent(one.counts[at] / totals[at])}
-                </span>
-              ))}
-          </>
-        )}
-      </p>
+      {brushed && <RangeWords range={brushed} {...{ edges, totals }} done={!drag} />}
+      {!drag && (
+        <p class="readout" aria-live="polite">
+          {at !== null ? (
+            <BinWords {...{ at, edges, totals, series }} />
+          ) : (
+            !brushed && <span class="faint">drag over a range to see its rows below</span>
+          )}
+        </p>
+      )}
       <DomainKey names={series.map((one) => one.name)} colours={series.map((one) => one.colour)} />
     </div>
+  );
+}
+
+interface RangeProps {
+  range: [number, number];
+  edges: number[];
+  totals: number[];
+  /** Whether the range is taken, so that its rows are listed. */
+  done: boolean;
+}
+
+function RangeWords({ range, edges, totals, done }: RangeProps) {
+  const count = rowsWithin(range, edges, totals);
+  return (
+    <p class="readout" aria-live="polite" data-testid="range">
+      <b>
+        {short(Math.max(range[0], edges[0]))} to {short(Math.min(range[1], edges[edges.length - 1]))}
+      </b>
+      {count !== null && <span>{count === 1 ? "1 row" : `${whole(count)} rows`} of the window</span>}
+      {done && <a href="#rows">read those that the page holds</a>}
+    </p>
+  );
+}
+
+interface BinProps {
+  at: number;
+  edges: number[];
+  totals: number[];
+  series: Series[];
+}
+
+function BinWords({ at, edges, totals, series }: BinProps) {
+  const most = series.filter((one) => one.counts[at] > 0).sort((a, b) => b.counts[at] - a.counts[at]);
+  return (
+    <>
+      <b>
+        {short(edges[at])} to {short(edges[at + 1])}
+      </b>
+      <span>{whole(totals[at])} rows</span>
+      {most.slice(0, 4).map((one) => (
+        <span key={one.name}>
+          <bdi>{one.name}</bdi> {percent(one.counts[at] / totals[at])}
+        </span>
+      ))}
+    </>
   );
 }
 

@@ -49,12 +49,11 @@ export function LorenzChart({ lorenz }: { lorenz: Lorenz }) {
         </Plot>
       </div>
       <p class="readout" aria-live="polite">
-        <b>{words(at)} of the rows</b>
         <span>
-          hold <b class="plus">{percent(massAt(lorenz.positive, at))}</b> of the positive mass
+          the highest {words(at)} of the rows hold <b class="plus">{percent(massAt(lorenz.positive, at))}</b> of the positive mass,
         </span>
         <span>
-          and <b class="minus">{percent(massAt(lorenz.negative, at))}</b> of the negative
+          the lowest {words(at)} <b class="minus">{percent(massAt(lorenz.negative, at))}</b> of the negative
         </span>
       </p>
     </div>

@@ -48,12 +48,16 @@ export function CensusMap(props: MapProps) {
   );
   const edges = columnEdges(steps.map((step) => x(step)), LEFT, right);
   const value = (one: Cell) => data.values[one.step * data.heads.length + one.head];
-  const find = (event: MouseEvent): Cell | null => {
+  const headAt = (event: MouseEvent): number => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
     const head = Math.floor((event.clientY - box.top - TOP) / line);
-    const left = event.clientX - box.left;
+    return head < data.heads.length && event.clientX - box.left < right ? head : -1;
+  };
+  const find = (event: MouseEvent): Cell | null => {
+    const left = event.clientX - (event.currentTarget as Element).getBoundingClientRect().left;
     const step = edges.findIndex((edge, i) => left >= edge && left < edges[i + 1]);
-    return head >= 0 && head < data.heads.length && step >= 0 ? { head, step } : null;
+    const head = headAt(event);
+    return head >= 0 && step >= 0 ? { head, step } : null;
   };
   const frame = (head: number) => ({ x: LEFT, width: right - LEFT, y: TOP + head * line, height: line });
   return (
@@ -67,8 +71,8 @@ export function CensusMap(props: MapProps) {
         onMouseMove={(event) => setCell(find(event))}
         onMouseLeave={() => setCell(null)}
         onClick={(event) => {
-          const found = find(event);
-          if (found && pick) turn(data.heads[found.head]);
+          const head = headAt(event); // its label, too
+          if (head >= 0 && pick) turn(data.heads[head]);
         }}
         onKeyDown={(event) => {
           const next = moved(event.key, cell, data);

@@ -1,20 +1,21 @@
 /** Who else moved: the change of every head's score, and of every domain's loss. */
 import { useState } from "preact/hooks";
 import type { Maybe, Report, Specificity } from "../data/report.ts";
-import { short, signed } from "../text/format.ts";
+import { changed, short } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
-import { useWidth } from "../view/size.ts";
+import { px, useWidth } from "../view/size.ts";
 import { useStore } from "../view/state.ts";
 import { dark } from "../view/theme.ts";
 import { Plot, fit } from "./axes.tsx";
-import { byChance, hatched } from "./chance.ts";
+import { byChance, hatched, reachOf } from "./chance.ts";
 import type { Range } from "./chance.ts";
 import { signColour } from "./colour.ts";
 
-const LEFT = 128;
+const MOST_LEFT = 128;
+const LETTER = 6.8; // pixels, in the mean
 const TOP = 58;
 const LINE = 24;
-const LEAST = 20; // pixels a column
+const LEAST = 18; // pixels a column
 
 export function SpecificityChart({ report, data }: { report: Report; data: Specificity }) {
   const arms = data.arms;
@@ -59,14 +60,17 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
   const isDark = useStore(dark);
   const [cell, setCell] = useState<[number, number] | null>(null);
   const [place, room] = useWidth();
-  const each = Math.max(LEAST, Math.min(56, (room - LEFT - 10) / columns.length));
-  const width = Math.ceil(LEFT + columns.length * each + 10);
+  const longest = (names: string[]) => LETTER * Math.max(...names.map((name) => plain(name).length));
+  const left = Math.min(MOST_LEFT, Math.ceil(longest(arms) + 14));
+  const right = Math.ceil(8 + 0.6 * Math.min(62, longest(columns))); // the last name leans over
+  const each = Math.max(LEAST, Math.min(56, (room - left - right) / columns.length));
+  const width = Math.ceil(left + columns.length * each + right);
   const known = values.flat().filter((value): value is number => typeof value === "number");
   const most = Math.max(1e-12, ...known.map(Math.abs));
   const find = (event: MouseEvent) => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
     const line = Math.floor((event.clientY - box.top - TOP) / LINE);
-    const column = Math.floor((event.clientX - box.left - LEFT) / each);
+    const column = Math.floor((event.clientX - box.left - left) / each);
     const there = line >= 0 && line < arms.length && column >= 0 && column < columns.length;
     setCell(there ? [line, column] : null);
   };
@@ -78,6 +82,8 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
     const within = (value: number, count: number) => Math.max(0, Math.min(count - 1, value));
     setCell([within(line, arms.length), within(column, columns.length)]);
   };
+  const here = cell ? (values[cell[0]]?.[cell[1]] ?? null) : null;
+  const reach = cell ? reachOf(random?.[cell[1]]) : null;
   return (
     <div class="panel heat" ref={place}>
       <h3>{title}</h3>
@@ -88,7 +94,7 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
         aria-label={`${title}: ${arms.length} arms by ${columns.length}; arrow keys read the cells`}
         onKeyDown={move}
       >
-        <div onMouseMove={find} onMouseLeave={() => setCell(null)} style={{ width }}>
+        <div onMouseMove={find} onMouseLeave={() => setCell(null)} style={{ width: px(width) }}>
           <Plot label={title} width={width} height={TOP + arms.length * LINE + 6}>
             <defs>
               <pattern id="hatch" width={5} height={5} patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
@@ -99,23 +105,23 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
               <text
                 key={j}
                 class={outlined.has(name) ? "head on" : "head"}
-                transform={`translate(${LEFT + (j + 0.5) * each + 4},${TOP - 6}) rotate(-55)`}
+                transform={`translate(${left + (j + 0.5) * each + 4},${TOP - 6}) rotate(-55)`}
               >
                 {fit(plain(name), 62)}
               </text>
             ))}
             {arms.map((arm, i) => (
               <g key={arm} transform={`translate(0,${TOP + i * LINE})`}>
-                <text class="name" x={LEFT - 8} y={LINE / 2} dy="0.32em" text-anchor="end">
-                  {fit(plain(arm), LEFT - 10)}
+                <text class="name" x={left - 8} y={LINE / 2} dy="0.32em" text-anchor="end">
+                  {fit(plain(arm), left - 10)}
                 </text>
                 {columns.map((name, j) => {
                   const value = values[i]?.[j] ?? null;
                   const strength = value === null ? 0 : ((swapped ? -1 : 1) * value) / most;
-                  const box = { x: LEFT + j * each, width: each - 1, height: LINE - 1 };
+                  const box = { x: left + j * each, width: each - 1, height: LINE - 1 };
                   return (
                     <g key={j}>
-                      <rect class="cell" {...box} fill={signColour(Math.sign(strength) * Math.abs(strength) ** 0.7, isDark, 0.9)} />
+                      <rect class="cell" {...box} fill={signColour(Math.sign(strength) * Math.abs(strength) ** (isDark ? 0.5 : 0.7), isDark, 0.9)} />
                       {byChance(random?.[j], value) && <rect class="chance" {...box} fill="url(#hatch)" />}
                       {outlined.has(name) && <rect class="outline" {...box} />}
                       {cell?.[0] === i && cell[1] === j && <rect class="here" {...box} />}
@@ -132,10 +138,10 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
           <>
             <bdi>{plain(arms[cell[0]])}</bdi>
             <bdi>{plain(columns[cell[1]])}</bdi>
-            <b>{signed(values[cell[0]]?.[cell[1]])}</b>
-            {random?.[cell[1]] && (
+            <b title={String(here)}>{changed(here)}</b>
+            {reach !== null && (
               <span>
-                random arms: {short(random[cell[1]]?.[0])} to {short(random[cell[1]]?.[1])}
+                {byChance(random?.[cell[1]], here) ? "within chance" : "beyond chance"}: random runs go to ±{short(reach)}
               </span>
             )}
           </>

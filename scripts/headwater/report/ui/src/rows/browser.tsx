@@ -2,20 +2,21 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { missing } from "../data/beside.ts";
 import { plain } from "../text/visible.ts";
-import { Choice, Select, Switch } from "../view/controls.tsx";
-import { useChoice, useStore, useSwitch } from "../view/state.ts";
+import { Select } from "../view/controls.tsx";
+import { useStore } from "../view/state.ts";
 import { readChoices, set, useChoices } from "./choices.ts";
 import type { Choices } from "./choices.ts";
 import { Filters, SearchBar, Status } from "./controls.tsx";
 import { download } from "./copy.ts";
 import { jsonLine, tsvHead, tsvLine } from "./export.ts";
 import { domainCounts, massShares, ofDocuments, passing } from "./filters.ts";
-import { Heads, Order } from "./heads.tsx";
+import { Heads, Order, barWords, besides } from "./heads.tsx";
 import { Help } from "./help.tsx";
 import { List, largestScore } from "./list.tsx";
 import type { Model } from "./model.ts";
 import { Search } from "./search.ts";
 import { inOrder } from "./sorting.ts";
+import { useTokenSwitches } from "./tokentools.tsx";
 import { view } from "../view/state.ts";
 
 export function Browser({ model }: { model: Model }) {
@@ -60,10 +61,11 @@ export function Browser({ model }: { model: Model }) {
       </details>
       <Status {...{ model, choices, shares }} left={shown.length} searching={search.busy} />
       <Missing />
-      <Heads choices={choices} most={most} />
+      <Heads {...{ report, choices, most }} />
       {shown.length > 0 ? (
         <List
           {...{ model, shown, opened, switches }}
+          by={besides(report, choices) === null ? "" : choices.sort.key}
           target={choices.filter.target}
           onTurn={turn}
           query={choices.regex || choices.sensitive ? "" : choices.query}
@@ -72,7 +74,6 @@ export function Browser({ model }: { model: Model }) {
         <p class="no-rows">No row is like this. Clear a filter, or search for less.</p>
       )}
       <div class="tools foot">
-        <TokenTools />
         <span class="spacer" />
         <button type="button" class="quiet" data-testid="export-jsonl" onClick={() => save(model, shown, choices, "jsonl")}>
           Save as JSONL
@@ -84,7 +85,7 @@ export function Browser({ model }: { model: Model }) {
           Keys <kbd>?</kbd>
         </button>
       </div>
-      <Help open={helping} onClose={() => help(false)} />
+      <Help open={helping} bars={barWords(most)} onClose={() => help(false)} />
     </div>
   );
 }
@@ -182,44 +183,6 @@ function closeSome(event: KeyboardEvent, choices: Choices): void {
     item?.querySelector<HTMLElement>(".row-line")?.focus(); // what had the focus goes
     set("open", "");
   }
-}
-
-function useTokenSwitches() {
-  const [spaces] = useSwitch("rows", "ws");
-  const [codes] = useSwitch("rows", "cp");
-  const [oneLine] = useSwitch("rows", "nowrap");
-  const [scale] = useChoice("rows", "scale", ["row", "target"] as const);
-  return useMemo(
-    () => ({ spaces, codes, wrap: !oneLine, byTarget: scale === "target" }),
-    [spaces, codes, oneLine, scale],
-  );
-}
-
-function TokenTools() {
-  const [spaces, setSpaces] = useSwitch("rows", "ws");
-  const [codes, setCodes] = useSwitch("rows", "cp");
-  const [oneLine, setOneLine] = useSwitch("rows", "nowrap");
-  const [scale, setScale] = useChoice("rows", "scale", ["row", "target"] as const);
-  return (
-    <>
-      <Choice
-        label="Colours by"
-        name="scale"
-        value={scale}
-        choices={[["row", "row"], ["target", "all rows"]]}
-        onPick={setScale}
-      />
-      <Switch name="ws" on={spaces} onTurn={setSpaces}>
-        spaces
-      </Switch>
-      <Switch name="cp" on={codes} onTurn={setCodes}>
-        code points
-      </Switch>
-      <Switch name="nowrap" on={oneLine} onTurn={setOneLine}>
-        one line
-      </Switch>
-    </>
-  );
 }
 
 function save(model: Model, shown: Uint32Array, choices: Choices, kind: "jsonl" | "tsv"): void {

@@ -263,6 +263,11 @@ export function Status({ model, choices, left, shares, searching }: StatusProps)
           </>
         )}
         {choices.like !== null && `, most like row ${whole(choices.like)} by the runs of ${RUN} tokens that they share, rare ones most`}
+        {choices.document && (
+          <>
+            , of document <bdi>{plain(choices.document)}</bdi>
+          </>
+        )}
         {searching && " · searching"}
       </span>
       {(filtered || choices.query) && (

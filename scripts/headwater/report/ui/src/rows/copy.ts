@@ -21,6 +21,19 @@ function copyBySelection(text: string): boolean {
   return done;
 }
 
+/** Copy selected tokens as the text that they are: no signs, numbers or names between. */
+export function copyReal(event: ClipboardEvent): void {
+  const selection = document.getSelection();
+  if (!event.clipboardData || !selection?.rangeCount) return;
+  const chosen = document.createElement("div");
+  chosen.append(selection.getRangeAt(0).cloneContents());
+  for (const beside of chosen.querySelectorAll("sup, small, .border")) beside.remove();
+  for (const mark of chosen.querySelectorAll<HTMLElement>("[data-real]"))
+    mark.textContent = mark.dataset.real ?? "";
+  event.clipboardData.setData("text/plain", chosen.textContent ?? "");
+  event.preventDefault();
+}
+
 /** Offer lines as a file, under a name of harmless letters. */
 export function download(name: string, lines: string[], type: string): void {
   const blob = new Blob(

@@ -1,10 +1,11 @@
-/** The headings of the list: each sorts by its column. */
+/** The headings of the list: each sorts by its column, and says if it does. */
 import type { Report } from "../data/report.ts";
 import { signed } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
 import { Select } from "../view/controls.tsx";
 import { set } from "./choices.ts";
 import type { Choices } from "./choices.ts";
+import { lowestFirst } from "./sorting.ts";
 
 const HEADS = [
   ["rank", "score", "rank"],
@@ -14,6 +15,7 @@ const HEADS = [
   ["loss", "loss", "nats"],
   ["start", "row", "text (sorts by row number)"],
 ] as const;
+const SHOWN = ["score", "domain", "step", "loss"];
 
 /** An order as the address says it; the usual one is not said. */
 function name({ like }: Choices, key: string, down: boolean): string {
@@ -21,13 +23,35 @@ function name({ like }: Choices, key: string, down: boolean): string {
   return key === usual && down ? "" : `${down ? "-" : ""}${key}`;
 }
 
-export function Heads({ choices, most }: { choices: Choices; most: number }) {
-  const { key, down } = choices.sort;
+/** What the rows are sorted by and no column shows: its heading, or null. */
+export function besides(report: Report, choices: Choices): string | null {
+  const { key } = choices.sort;
+  const own = `score@${report.targets[choices.filter.target].name}`;
+  if (key === own || SHOWN.includes(key)) return null;
+  if (key.startsWith("score@")) return `score of ${plain(key.slice("score@".length))}`;
+  return { span: "repeat", like: "likeness" }[key] ?? key;
+}
+
+/** What a bar's length says. */
+export const barWords = (most: number) => `bars: linear, from ${signed(-most)} to ${signed(most)}`;
+
+interface HeadsProps {
+  report: Report;
+  choices: Choices;
+  most: number;
+}
+
+export function Heads({ report, choices, most }: HeadsProps) {
+  const { down } = choices.sort;
+  const by = besides(report, choices);
+  const key = by === null && choices.sort.key.startsWith("score@") ? "score" : choices.sort.key;
+  const heads: (readonly [string, string, string])[] = [...HEADS];
+  if (by !== null) heads.splice(-1, 0, ["by", key, by]);
   return (
-    <div class="heads" role="group" aria-label="Sort the rows">
-      {HEADS.map(([place, column, words]) => {
-        const here = column === key && place !== "rank";
-        const first = column === "score" || column === "loss"; // highest first
+    <div class={by === null ? "heads" : "heads with-by"} role="group" aria-label="Sort the rows">
+      {heads.map(([place, column, words]) => {
+        const here = column === key && place !== "rank" && (by === null || place === "by");
+        const first = !lowestFirst(column);
         return (
           <button
             key={place}
@@ -35,7 +59,7 @@ export function Heads({ choices, most }: { choices: Choices; most: number }) {
             class={`sort ${place}`}
             data-testid={`sort-${place}`}
             aria-pressed={here}
-            title={place === "score" ? `bars: linear, from ${signed(-most)} to ${signed(most)}` : undefined}
+            title={place === "score" ? barWords(most) : place === "by" ? words : undefined}
             onClick={() => set("s", name(choices, column, here ? !down : first))}
           >
             {words}
@@ -69,7 +93,7 @@ export function Order({ report, choices }: { report: Report; choices: Choices })
           ["span", "longest repeat"],
           ...(choices.like === null ? [] : [["like", "likeness"] as const]),
         ]}
-        onPick={(next) => set("s", name(choices, next, !["step", "row", "domain"].includes(next)))}
+        onPick={(next) => set("s", name(choices, next, !lowestFirst(next)))}
       />
       <button type="button" class="quiet" data-testid="turn-order" onClick={() => set("s", name(choices, key, !down))}>
         {down ? "↓ highest first" : "↑ lowest first"}

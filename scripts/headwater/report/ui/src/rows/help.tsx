@@ -10,7 +10,14 @@ const KEYS = [
   ["?", "this list"],
 ] as const;
 
-export function Help({ open, onClose }: { open: boolean; onClose: () => void }) {
+interface HelpProps {
+  open: boolean;
+  /** What the bars' length says. */
+  bars: string;
+  onClose: () => void;
+}
+
+export function Help({ open, bars, onClose }: HelpProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     if (open && !dialog.current?.open) dialog.current?.showModal();
@@ -29,7 +36,7 @@ export function Help({ open, onClose }: { open: boolean; onClose: () => void }) 
           </div>
         ))}
       </dl>
-      <p>Bars show a row's score around zero; their length goes with its square root.</p>
+      <p>A row's score around zero as a bar; {bars}.</p>
       <button type="button" onClick={onClose}>
         Close
       </button>

@@ -1,5 +1,6 @@
 /** The list of rows: only those in sight are in the page. */
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { px } from "../view/size.ts";
 import { positionAt, topOf } from "./layout.ts";
 import type { Layout } from "./layout.ts";
 import type { Model } from "./model.ts";
@@ -16,10 +17,12 @@ interface Props {
   opened: Set<number>;
   onTurn: (index: number) => void;
   query: string;
+  /** What the rows are sorted by, where no column shows it; else "". */
+  by: string;
   switches: TokenSwitches;
 }
 
-export function List({ model, target, shown, opened, onTurn, query, switches }: Props) {
+export function List({ model, target, shown, opened, onTurn, query, by, switches }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [height, sight] = useSight(box);
   const [scrolled, setScrolled] = useState(0);
@@ -90,7 +93,7 @@ export function List({ model, target, shown, opened, onTurn, query, switches }: 
       onPointerDown={() => (moved.current = true)}
       onScroll={(event) => setScrolled(Math.floor(event.currentTarget.scrollTop / height) * height)}
     >
-      <div class="list-all" role="presentation" style={{ height: topOf(layout, shown.length) }}>
+      <div class="list-all" role="presentation" style={{ height: px(topOf(layout, shown.length)) }}>
         {positions.map((position) => (
           <Item
             key={shown[position]}
@@ -98,7 +101,7 @@ export function List({ model, target, shown, opened, onTurn, query, switches }: 
             count={shown.length}
             {...{ height, measured }}
             row={{
-              ...{ model, target, position, query, switches, most, onTurn },
+              ...{ model, target, position, query, by, switches, most, onTurn },
               index: shown[position],
               open: opened.has(shown[position]),
               focusable: position === cursor,

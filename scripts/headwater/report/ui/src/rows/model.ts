@@ -11,13 +11,14 @@ import {
   rowParts,
 } from "../data/rows.ts";
 import type { Documents, Parts, Rows, Spans, Tokens, Written } from "../data/rows.ts";
+import { percent, signed, whole } from "../text/format.ts";
 import { tokenTexts, vocabulary } from "../text/tokens.ts";
 import type { Vocabulary } from "../text/tokens.ts";
 import { Store } from "../view/state.ts";
 import { likeness } from "./alike.ts";
 import type { Exported } from "./export.ts";
 import { sourceName } from "./filters.ts";
-import { ascending, descending, nameRanks } from "./sorting.ts";
+import { ascending, descending, lowestFirst, nameRanks, turned } from "./sorting.ts";
 
 export interface Passage {
   token: number;
@@ -134,12 +135,14 @@ export class Model {
     return found;
   }
 
-  /** All rows, sorted by a column; sorted once. */
+  /** All rows, sorted by a column, and in its less usual direction exactly turned; sorted once. */
   order(key: string, down: boolean): Uint32Array {
     const name = `${down ? "-" : ""}${key}`;
     let order = this.orders.get(name);
     if (!order) {
-      order = (down ? descending : ascending)(this.sortColumn(key));
+      const values = this.sortColumn(key);
+      const usual = (lowestFirst(key) ? ascending : descending)(values);
+      order = down === lowestFirst(key) ? turned(usual, values) : usual;
       if (key !== "like" && (key !== "span" || this.longest)) this.orders.set(name, order);
     }
     return order;
@@ -166,6 +169,15 @@ export class Model {
     }
     const target = report.targets.findIndex(({ name }) => key === `score@${name}`);
     return rows.score[target < 0 ? report.main : target];
+  }
+
+  /** What a row is sorted by, in words, where its line does not show that anyway. */
+  sortedBy(key: string, i: number): string {
+    if (key === "row") return whole(this.rows.row[i]);
+    const value = this.sortColumn(key)[i];
+    if (key === "span") return this.longest ? `${whole(value)} tokens` : "…";
+    if (key === "like") return Number.isFinite(value) ? percent(value) : "itself";
+    return signed(value);
   }
 
   /** A row for files, without anything cut or escaped. */

@@ -1,13 +1,16 @@
 /** A row of the list: one line, and all of it when it is open. */
 import { memo } from "../view/memo.ts";
 import { useState } from "preact/hooks";
-import { percent, short, signed, whole } from "../text/format.ts";
+import { short, signed, whole } from "../text/format.ts";
+import { placeOf } from "../text/flat.ts";
 import { plain } from "../text/visible.ts";
 import { change, useStore } from "../view/state.ts";
 import { FILTERS, set } from "./choices.ts";
 import { copyText } from "./copy.ts";
 import { jsonLine } from "./export.ts";
 import type { Model } from "./model.ts";
+import { placeWords } from "./place.ts";
+import { TokenTools } from "./tokentools.tsx";
 import { TokenView } from "./tokenview.tsx";
 import type { TokenSwitches } from "./tokenview.tsx";
 
@@ -22,13 +25,14 @@ export interface RowProps {
   focusable: boolean;
   most: number;
   query: string;
+  by: string;
   switches: TokenSwitches;
   onTurn: (index: number) => void;
   onFocus: (position: number) => void;
 }
 
 function RowItem(props: RowProps) {
-  const { model, index, target, position, open, focusable, most, query, onTurn, onFocus } = props;
+  const { model, index, target, position, open, focusable, most, query, by, onTurn, onFocus } = props;
   const { rows, report } = model;
   const domain = report.domains[rows.domain[index]];
   const score = rows.score[target][index];
@@ -36,7 +40,7 @@ function RowItem(props: RowProps) {
     <>
       <button
         type="button"
-        class="row-line"
+        class={by ? "row-line with-by" : "row-line"}
         aria-expanded={open}
         tabIndex={focusable ? 0 : -1}
         data-position={position}
@@ -61,6 +65,7 @@ function RowItem(props: RowProps) {
           {short(rows.loss[index])}
           <span class="sr"> nats a token</span>
         </span>
+        {by && <SortedBy {...{ model, by, index }} />}
         <span class="start" dir="ltr">
           <Start {...{ model, index, query }} />
         </span>
@@ -83,17 +88,22 @@ function Bar({ share }: { share: number }) {
   );
 }
 
+/** What the row is sorted by, where no other column shows it. */
+function SortedBy({ model, by, index }: { model: Model; by: string; index: number }) {
+  useStore(model.read);
+  return <span class="by">{model.sortedBy(by, index)}</span>;
+}
+
 /** The text's start, or where the search found it. */
 function Start({ model, index, query }: { model: Model; index: number; query: string }) {
   useStore(model.read);
   if (!model.tokens) return <span class="faint">…</span>;
   const text = model.texts(index).join("");
-  const found = query ? text.toLowerCase().indexOf(query.toLowerCase()) : -1;
+  const [found, end] = placeOf(query, text) ?? [-1, -1];
   const from = found > 40 ? found - 24 : 0;
   const shown = (start: number, end: number) => plain(wholeLetters(text, start, end));
   const dots = from > 0 ? "…" : "";
   if (found < 0) return <>{dots + shown(from, from + LINE_LETTERS)}</>;
-  const end = found + query.length;
   return (
     <>
       {dots + shown(from, found)}
@@ -156,7 +166,7 @@ function Opened({ model, index, target, switches }: RowProps) {
             <dd>
               {signed(rows.score[t][index], 4)}
               {rows.rank[t][index] > 0 && (
-                <span class="faint"> rank {whole(rows.rank[t][index])}, top {percent(rows.rank[t][index] / report.rows.window)}</span>
+                <span class="faint"> rank {whole(rows.rank[t][index])}, {placeWords(rows.rank[t][index], report.rows.window)}</span>
               )}
             </dd>
           </div>
@@ -169,14 +179,15 @@ function Opened({ model, index, target, switches }: RowProps) {
               key={i}
               type="button"
               class="link"
-              title="show the rows of this document only"
+              title="all rows of this document"
               onClick={() => set("doc", passage.name)}
             >
-              <bdi>{plain(passage.name)}</bdi>
+              <bdi>{plain(passage.name)}</bdi> <span class="go">all its rows ›</span>
             </button>
           ))}
         </p>
       )}
+      <TokenTools row={rows.row[index]} />
       <TokenView {...{ model, index, target, switches }} />
       <Pushed sides={model.pushed(target, index)} />
       <p class="actions">

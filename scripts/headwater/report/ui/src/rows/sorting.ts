@@ -1,5 +1,14 @@
 /** The order of rows. A column is sorted once; a filter then only leaves rows out. */
 
+/** An order the other way round, equal ones too; NaN still at the end. */
+export function turned(order: Uint32Array, values: ArrayLike<number>): Uint32Array {
+  let known = order.length;
+  while (known > 0 && Number.isNaN(values[order[known - 1]])) known--;
+  const other = order.slice();
+  other.subarray(0, known).reverse();
+  return other;
+}
+
 /** The rows' numbers, lowest value first; equal ones as they stand, NaN at the end. */
 export function ascending(values: ArrayLike<number>): Uint32Array {
   const order = Uint32Array.from({ length: values.length }, (_, i) => i);
@@ -19,6 +28,9 @@ function compare(a: number, b: number, swapped = false): number {
   const [first, second] = swapped ? [b, a] : [a, b];
   return Number(Number.isNaN(first)) - Number(Number.isNaN(second));
 }
+
+/** Whether a column is usually read from its lowest value on. */
+export const lowestFirst = (key: string) => ["step", "row", "domain"].includes(key);
 
 /** The passing rows, in an order. */
 export function inOrder(order: Uint32Array, passes: Uint8Array): Uint32Array {

@@ -5,6 +5,7 @@ import { percent, signed } from "../text/format.ts";
 import { plain, pieces } from "../text/visible.ts";
 import { useStore } from "../view/state.ts";
 import { dark } from "../view/theme.ts";
+import { copyReal } from "./copy.ts";
 import type { Model, Passage, Span } from "./model.ts";
 
 export interface TokenSwitches {
@@ -45,6 +46,16 @@ export function TokenView({ model, index, target, switches }: Props) {
   };
   return (
     <div class="tokens-place">
+      <p class="readout token-line" aria-live="polite" data-testid="token-line">
+        {token === null || token >= texts.length ? (
+          <span class="faint">
+            {parts ? "blue adds to the score, orange takes from it" : "no parts are known for this row"}
+            {spans.length > 0 && "; underlined: repeated spans, one number for the same tokens"}
+          </span>
+        ) : (
+          <Words {...{ token, texts, parts, spans }} offset={model.rows.offset[index]} most={largest(parts)} id={model.ids(index)[token]} />
+        )}
+      </p>
       <div
         ref={box}
         class={switches.wrap ? "tokens" : "tokens one-line"}
@@ -58,6 +69,7 @@ export function TokenView({ model, index, target, switches }: Props) {
         onMouseOver={(event) => setHovered(tokenOf(event))}
         onMouseLeave={() => setHovered(null)}
         onClick={(event) => setAt(tokenOf(event))}
+        onCopy={copyReal}
       >
         {texts.map((text, i) => (
           <Box
@@ -71,16 +83,6 @@ export function TokenView({ model, index, target, switches }: Props) {
           />
         ))}
       </div>
-      <p class="readout token-line" aria-live="polite" data-testid="token-line">
-        {token === null || token >= texts.length ? (
-          <span class="faint">
-            {parts ? "blue adds to the score, orange takes from it" : "no parts are known for this row"}
-            {spans.length > 0 && "; underlined: repeated spans, one number for the same tokens"}
-          </span>
-        ) : (
-          <Words {...{ token, texts, parts, spans }} offset={model.rows.offset[index]} most={largest(parts)} id={model.ids(index)[token]} />
-        )}
-      </p>
     </div>
   );
 }
@@ -115,17 +117,22 @@ function Box({ text, i, passage, colour, spans, lit, here, switches }: BoxProps)
       )}
       {starts && <sup aria-hidden="true">{starts.id + 1}</sup>}
       <span class={names.join(" ")} data-token={i} style={{ backgroundColor: colour }}>
-        {shown.map((piece, j) => (piece.mark ? <span class="mark" key={j}>{onOneLine(piece.text)}</span> : piece.text))}
-        {text === "" && <span class="mark" title="part of the character before">‥</span>}
+        {shown.map((piece, j) =>
+          piece.mark ? (
+            <span class={piece.white ? `mark ${piece.white}` : "mark"} data-real={piece.real} key={j}>
+              {piece.text}
+            </span>
+          ) : (
+            piece.text
+          ),
+        )}
+        {text === "" && <span class="mark" data-real="" title="part of the character before">‥</span>}
         {switches.codes && text !== "" && <small>{codes(text)}</small>}
       </span>
       {breaks && <br />}
     </>
   );
 }
-
-/** A break inside a box would tear it: its mark is enough, the break comes after. */
-const onOneLine = (text: string) => text.replace("\n", "").replace("\t", "  ");
 
 function codes(text: string): string {
   const found = Array.from(text.slice(0, 24), (letter) => (letter.codePointAt(0) ?? 0).toString(16));

@@ -1,5 +1,6 @@
 /** The worker that searches texts: apart from the page, so that it may be stopped. */
 import type { Entry } from "../data/report.ts";
+import { flat } from "../text/flat.ts";
 import { rowText } from "../text/tokens.ts";
 
 export interface Load {
@@ -28,14 +29,15 @@ export const BEAT = 50; // milliseconds between signs of life
 /** Searches rows; `alive` is called now and then while it works. */
 export class Searcher {
   private texts: string[] | null = null;
-  private lower: string[] | null = null;
+  private flat: string[] | null = null; // as `flat` gives them, which lists show
+  private lower: string[] | null = null; // the same in small letters
 
   constructor(private load: Load) {}
 
   find(query: Query, alive: () => void): Answer {
     const test = this.tester(query);
     if (typeof test === "string") return { kind: "refused", id: query.id, why: test };
-    const texts = this.read(query.sensitive || query.regex, alive);
+    const texts = this.read(query, alive);
     const mask = new Uint8Array(texts.length);
     const tick = ticker(alive);
     for (let i = 0; i < texts.length; i++) {
@@ -47,7 +49,7 @@ export class Searcher {
 
   private tester({ text, regex, sensitive }: Query): ((row: string) => boolean) | string {
     if (!regex) {
-      const wanted = sensitive ? text : text.toLowerCase();
+      const wanted = sensitive ? flat(text) : flat(text).toLowerCase();
       return (row) => row.includes(wanted);
     }
     try {
@@ -58,7 +60,7 @@ export class Searcher {
     }
   }
 
-  private read(asWritten: boolean, alive: () => void): string[] {
+  private read({ regex, sensitive }: Query, alive: () => void): string[] {
     const tick = ticker(alive);
     if (!this.texts) {
       const { ids, width, none, words } = this.load;
@@ -70,11 +72,15 @@ export class Searcher {
         return rowText(end < 0 ? row : row.subarray(0, end), vocabulary);
       });
     }
-    if (asWritten) return this.texts;
-    this.lower ??= this.texts.map((text) => {
-      tick();
-      return text.toLowerCase();
-    });
+    if (regex) return this.texts;
+    const each = (texts: string[], make: (text: string) => string) =>
+      texts.map((text) => {
+        tick();
+        return make(text);
+      });
+    this.flat ??= each(this.texts, flat);
+    if (sensitive) return this.flat;
+    this.lower ??= each(this.flat, (text) => text.toLowerCase());
     return this.lower;
   }
 }

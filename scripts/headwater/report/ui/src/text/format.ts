@@ -1,6 +1,7 @@
 /** Numbers as people read them: a true minus, few digits, thousands apart. */
 
 const MINUS = "\u2212";
+const SMALL = 1e-3; // of a change
 
 /** A whole number with its thousands apart: 12,345. */
 export function whole(value: number): string {
@@ -22,6 +23,12 @@ export function short(value: number | null | undefined, digits = 3): string {
 export function signed(value: number | null | undefined, digits = 3): string {
   const text = short(value, digits);
   return typeof value === "number" && value > 0 ? `+${text}` : text;
+}
+
+/** A change of a score or a loss, with its sign: a small one to four decimals, noise is zeros. */
+export function changed(value: number | null | undefined): string {
+  if (typeof value !== "number" || value === 0 || !(Math.abs(value) < SMALL)) return signed(value);
+  return `${value > 0 ? "+" : MINUS}${Math.abs(value).toFixed(4)}`;
 }
 
 export function percent(share: number | null | undefined): string {

@@ -3,9 +3,13 @@
 export interface Piece {
   text: string;
   mark: boolean;
+  /** White space that the style puts a mark at, by the name of the mark's class. */
+  white?: "lf" | "tab" | "sp";
+  /** The letter that an escape stands for. */
+  real?: string;
 }
 
-const WHITE: Record<string, string> = { "\n": "↵\n", "\t": "⇥\t" };
+const WHITE: Record<string, Piece["white"]> = { "\n": "lf", "\t": "tab" };
 
 // Cc control, Cf format (direction, zero width), Cs lone surrogates, Co private,
 // Cn not assigned, Zl and Zp line and paragraph separators; and what stands for bytes
@@ -27,9 +31,9 @@ export function plain(text: string): string {
 /**
  * The text in pieces; those that stand for unseen characters are marked.
  *
- * A line break shows as `↵`, a tab as `⇥`, both before the real one. A letter carries
- * at most 8 combining marks, and a piece of text at most 1,000 letters: what is left
- * out is counted in a marked piece.
+ * A line break, a tab and (with `spaces`) a space stay what they are, in pieces of their
+ * own, and the style shows a sign at them. A letter carries at most 8 combining marks, and
+ * a piece of text at most 1,000 letters: what is left out is counted in a marked piece.
  */
 export function pieces(text: string, spaces = false): Piece[] {
   const cut = text.length > MOST_LETTERS ? head(text) : text;
@@ -66,11 +70,12 @@ function split(text: string, spaces: boolean): Piece[] {
       continue;
     }
     if (left) flush();
-    const shown = WHITE[letter] ?? (spaces && letter === " " ? "·" : escape(letter));
-    if (shown) {
-      flush();
-      found.push({ text: shown, mark: true });
-    } else run += letter;
+    const white = spaces && letter === " " ? "sp" : WHITE[letter];
+    const shown = white ? "" : escape(letter);
+    if (white || shown) flush();
+    if (white) found.push({ text: letter, mark: true, white });
+    else if (shown) found.push({ text: shown, mark: true, real: letter });
+    else run += letter;
   }
   flush();
   return found;

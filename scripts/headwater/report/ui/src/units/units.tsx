@@ -1,5 +1,5 @@
 /** Two units: their scores of the same rows, and what is high for one of them only. */
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { short, whole } from "../text/format.ts";
 import { plain } from "../text/visible.ts";
 import { percent } from "../text/format.ts";
@@ -26,6 +26,11 @@ export function Units({ model }: { model: Model }) {
   const chosen = picked === "" ? -1 : rows.row.indexOf(Number(picked));
   const choices = report.targets.map((target) => [target.name, plain(target.shown || target.name)] as const);
   const open = (i: number) => pick(String(rows.row[i]));
+  const place = useRef<HTMLDivElement>(null);
+  const openFromList = (i: number) => {
+    open(i);
+    requestAnimationFrame(() => place.current?.scrollIntoView({ block: "nearest" }));
+  };
   return (
     <div class="units" data-testid="units">
       <div class="tools">
@@ -34,10 +39,10 @@ export function Units({ model }: { model: Model }) {
       </div>
       <Numbers {...{ model, a, b }} />
       <Scatter {...{ model, a, b, chosen }} onPick={open} />
-      {chosen >= 0 && <Pair {...{ model, a, b }} index={chosen} />}
+      <div ref={place}>{chosen >= 0 && <Pair {...{ model, a, b }} index={chosen} />}</div>
       <div class="multiples" data-columns="2">
-        <OneOnly {...{ model }} high={a} low={b} onPick={open} />
-        <OneOnly {...{ model }} high={b} low={a} onPick={open} />
+        <OneOnly {...{ model }} high={a} low={b} onPick={openFromList} />
+        <OneOnly {...{ model }} high={b} low={a} onPick={openFromList} />
       </div>
     </div>
   );
@@ -118,11 +123,12 @@ function OneOnly({ model, high, low, onPick }: OneOnlyProps) {
         High for <bdi>{plain(report.targets[high].name)}</bdi> only
       </h3>
       <p class="note">Among its {whole(top)} highest rows, those that stand lowest for the other.</p>
+      <p class="only-head faint">its rank / the other's rank</p>
       <ol class="only">
         {found.map((i) => (
           <li key={i}>
             <button type="button" class="row-line" onClick={() => onPick(i)}>
-              <span class="rank">
+              <span class="rank" title={`rank ${whole(rows.rank[high][i])} for ${plain(report.targets[high].name)}, ${whole(rows.rank[low][i])} for ${plain(report.targets[low].name)}`}>
                 {whole(rows.rank[high][i])} / {whole(rows.rank[low][i])}
               </span>
               <bdi class="domain">{plain(report.domains[rows.domain[i]]?.name ?? "")}</bdi>
@@ -137,16 +143,17 @@ function OneOnly({ model, high, low, onPick }: OneOnlyProps) {
   );
 }
 
-/** One row twice: its tokens lit by each target's parts. */
+/** One row twice: its tokens lit by each target's parts, that which ranks it higher first. */
 function Pair({ model, a, b, index }: { model: Model; a: number; b: number; index: number }) {
   const { rows, report } = model;
+  const order = rows.rank[b][index] < rows.rank[a][index] ? [b, a] : [a, b];
   return (
     <div class="pair-rows" data-testid="pair">
       <h3>Row {whole(rows.row[index])}</h3>
-      {[a, b].map((target) => (
+      {order.map((target) => (
         <div key={target} class="panel">
           <p class="note">
-            <bdi>{plain(report.targets[target].name)}</bdi>: score {short(rows.score[target][index])}, rank{" "}
+            Parts for <bdi>{plain(report.targets[target].name)}</bdi>: score {short(rows.score[target][index])}, rank{" "}
             {whole(rows.rank[target][index])}
           </p>
           <TokenView model={model} index={index} target={target} switches={SWITCHES} />

@@ -1,5 +1,6 @@
-/** A canvas of a size in the page's pixels. */
-import { useLayoutEffect, useRef } from "preact/hooks";
+/** A canvas of a size in the page's pixels, sharp on every screen. */
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { px } from "./size.ts";
 
 interface Props {
   width: number;
@@ -12,14 +13,26 @@ interface Props {
 
 export function Canvas({ width, height, draw, when }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const ratio = useRatio();
   useLayoutEffect(() => {
     const context = canvas.current?.getContext("2d");
-    if (!canvas.current || !context) return;
-    const ratio = window.devicePixelRatio || 1;
-    canvas.current.width = width * ratio;
-    canvas.current.height = height * ratio;
-    context.scale(ratio, ratio);
+    if (!canvas.current || !context || !width || !height) return;
+    canvas.current.width = Math.round(width * ratio); // whole pixels: the rest is scaled
+    canvas.current.height = Math.round(height * ratio);
+    context.scale(canvas.current.width / width, canvas.current.height / height);
     return draw(context) ?? undefined;
-  }, [width, height, ...when]);
-  return <canvas ref={canvas} aria-hidden="true" style={{ width, height }} />;
+  }, [width, height, ratio, ...when]);
+  return <canvas ref={canvas} aria-hidden="true" style={{ width: px(width), height: px(height) }} />;
+}
+
+/** Pixels of the screen in one of the page's; it changes with the zoom, and between screens. */
+function useRatio(): number {
+  const [ratio, setRatio] = useState(window.devicePixelRatio || 1);
+  useEffect(() => {
+    const query = window.matchMedia(`(resolution: ${ratio}dppx)`);
+    const changed = () => setRatio(window.devicePixelRatio || 1);
+    query.addEventListener("change", changed);
+    return () => query.removeEventListener("change", changed);
+  }, [ratio]);
+  return ratio;
 }

@@ -1,6 +1,8 @@
 /** Tables that sort: a button in every heading; the order is in the address. */
 import { change, view } from "./state.ts";
 
+const LONG = 24; // letters of a heading that would become a tower
+
 type Order = { column: number; down: boolean };
 
 /** What a cell sorts by: its raw number, else its text. */
@@ -22,8 +24,32 @@ export function compareKeys(a: number | string, b: number | string, down: boolea
 }
 
 export function enhanceTables(): void {
+  for (const cell of document.querySelectorAll<HTMLTableCellElement>("main td.n[data-v]")) exact(cell);
+  for (const cell of document.querySelectorAll<HTMLTableCellElement>("main th, main td:not(.n)")) breakable(cell);
   const tables = [...document.querySelectorAll<HTMLTableElement>("table.sortable")];
   tables.forEach((table, i) => enhance(table, `sort${i}`));
+}
+
+/**
+ * A number says all its digits to who points at it. It breaks nowhere, but for an interval,
+ * which may stand below its number.
+ */
+function exact(cell: HTMLTableCellElement): void {
+  const { v = "" } = cell.dataset;
+  const text = cell.textContent ?? "";
+  if (v !== "" && v !== text) cell.title = v;
+  if (!cell.childElementCount) cell.textContent = text.replace(/ (?!\[)/g, "\u00a0");
+}
+
+/** Names such as remove_random_domain may break after a `_`, so that columns are narrow. */
+function breakable(cell: HTMLTableCellElement): void {
+  if (cell.tagName === "TH" && (cell.textContent ?? "").length > LONG) cell.classList.add("long");
+  for (const node of [...cell.childNodes]) {
+    const parts = node.nodeType === Node.TEXT_NODE ? (node.textContent ?? "").split(/(?<=_)/) : [];
+    if (parts.length < 2) continue;
+    const pieces = parts.flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part]));
+    (node as Text).replaceWith(...pieces);
+  }
 }
 
 function enhance(table: HTMLTableElement, key: string): void {
