@@ -99,6 +99,7 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
             <defs>
               <pattern id="hatch" width={5} height={5} patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
                 <line class="hatch" y2={5} />
+                <line class="under" x1={1} x2={1} y2={5} />
               </pattern>
             </defs>
             {columns.map((name, j) => (
