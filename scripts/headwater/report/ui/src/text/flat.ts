@@ -1,10 +1,11 @@
 /** Texts as lists show them, where a line break looks like a space: what a search compares. */
 
-const RUN = /\s+/g;
+const RUN = /\s+/;
+const UNEVEN = /\s{2,}|[^\S ]/g; // a run that is not one space already: most are
 const SPECIAL = /[\\^$.*+?()[\]{}|/]/g;
 
 /** Every run of white space as one space. */
-export const flat = (text: string) => text.replace(RUN, " ");
+export const flat = (text: string) => text.replace(UNEVEN, " ");
 
 /** Where a text stands in another, whatever the case and the white space: [start, end]. */
 export function placeOf(wanted: string, text: string): [number, number] | null {
