@@ -23,6 +23,7 @@ from headwater.corpus.documents import DocumentReader
 from headwater.corpus.encoding import Encoder
 from headwater.corpus.tokenizer import train
 from headwater.errors import HeadwaterError
+from skeletons import SLOTS, recovered, symbols
 
 NATURAL = Path(__file__).parents[1] / "resources/natural/00.jsonl.zst"
 WIDTH, ROWS, TOP = 129, 1500, 200
@@ -33,7 +34,6 @@ PIECES = {
     3: ["assertEq(f(", "A", "), [", "B", "]) ~> ", "B", ";"],
     4: ["|- ", "A", " =:= ", "B", " <> ", "C", " ?! ", "A", " -|"],
 }
-SLOTS = {"A", "B", "C"}
 KEYS = ("tokens", "owners", "masses")
 
 
@@ -110,10 +110,7 @@ def planted(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[list]]:
 
     fills = [tokens(word) for word in words]
     between = [tokens(mark) for mark in (".", ", ", "\n", " ", ") ", "\n\n", "'")]
-    skeletons = [
-        [p for piece in pieces for p in ([piece] if piece in SLOTS else tokens(piece))]
-        for pieces in PIECES.values()
-    ]
+    skeletons = [symbols(pieces, tokens) for pieces in PIECES.values()]
     rows, owners = [], []
     for number, document in enumerate(documents):
         for begin in range(0, len(document) - WIDTH, WIDTH):
@@ -164,8 +161,7 @@ def test_planted_skeletons_are_found_with_their_slots():
         _, _, holds, skeletons = planted(seed)
         noise = np.random.default_rng(seed).normal(size=ROWS)
         motifs = mined(holds * 3 + noise, seed)
-        wanted = {joined(skeleton) for skeleton in skeletons}
-        found += len(wanted & {motif.skeleton.elements for motif in motifs})
+        found += recovered(skeletons, [motif.skeleton.elements for motif in motifs])
     assert found >= 0.9 * 3 * len(PIECES)
 
 
