@@ -327,11 +327,11 @@ IMPORTED = {
     "solve_ihvp": STORED,
     "status": "",
     "stream_scores": STORED,
-    "study": f"{FIGURE} zarr h5py",
+    "study": f"{FIGURE} zarr h5py scipy",
     "tokenize_source": "zarr",
     "train_baseline": "",
     "train_tokenizer": "",
-    "write_report": "pandas zarr h5py",
+    "write_report": "pandas zarr h5py scipy",
     "write_summary": "pandas",
 }
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from headwater.influence import QUANTILES
 from headwater.influence.shown import BOTTOM, DRAWN, TOP, shown_rows
 from headwater.report.page.build import build
-from headwater.report.page.enrichment import ratio_intervals
 from headwater.report.page.fidelity import correlation_interval
 from headwater.report.page.rows import LEVELS, Shown
 from headwater.report.page.spans import MOST, SHORTEST, repeats
@@ -214,29 +213,6 @@ def test_the_longest_repeat_of_a_row_is_marked() -> None:
 
 
 # Intervals
-
-
-def test_intervals_over_documents_cover_the_truth() -> None:
-    """Rows of a document share their luck; intervals over documents allow for it."""
-    generator = np.random.default_rng(1)
-    covered, tries = 0, 60
-    for _ in range(tries):
-        documents = np.repeat(np.arange(150), 4)
-        domain_of = generator.random(150) < 0.4
-        chance = np.clip(generator.beta(0.6, 1.4, 150), 0, 1)  # of one document's rows
-        wanted = generator.random(600) < chance[documents]
-        low, high = ratio_intervals(
-            domain_of[documents].astype(int), wanted, documents, 2, generator
-        )[1:, 1]
-        covered += low <= 1 <= high
-    assert 0.85 * tries <= covered
-
-
-def test_a_domain_without_rows_has_no_interval() -> None:
-    domains, wanted = np.zeros(8, int), np.arange(8) < 4
-    found = ratio_intervals(domains, wanted, np.arange(8), 2, np.random.default_rng(0))
-    assert np.isnan(found[:, 1]).all()
-    assert found[0, 0] == 1
 
 
 def test_the_interval_of_a_correlation_covers_it() -> None:

@@ -18,7 +18,8 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy import sparse, stats
+from scipy import sparse
+from scipy.special import stdtrit  # the page does without scipy.stats, slow to import
 
 SAMPLES, CONFIDENCE = 1000, 0.95
 FEWEST = 5.0  # documents expected in a band
@@ -121,7 +122,7 @@ class Documents:
         expected = _effective(beside[:, :-1]) * share
         ratio = _divided(means, references)
         spread = self._spread(inside, beside, typical)
-        t = stats.t.ppf(0.5 + CONFIDENCE / 2, np.maximum(1.0, expected - 1))
+        t = stdtrit(np.maximum(1.0, expected - 1), 0.5 + CONFIDENCE / 2)
         low, high = ratio * np.exp(-t * spread), ratio * np.exp(t * spread)
         none = own[:-1] == 0
         bound = -np.log((1 - CONFIDENCE) / 2)

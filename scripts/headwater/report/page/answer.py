@@ -7,7 +7,9 @@ import pandas as pd
 
 from headwater.corpus.domains import generated, planted
 from headwater.evaluation.effects import series
+from headwater.evaluation.specificity import FINAL
 from headwater.heads.targets import curve_of
+from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
 from headwater.interventions.scores import METAGRADIENT
 from headwater.models.sections import unit_of
@@ -75,6 +77,7 @@ def answer(run: Inputs) -> Answer:
         limits = [
             *summary.limit_texts(tables, rise),
             *uncontrolled_texts(run.tests.verdicts, run.tests.arms),
+            *_noise(run, run.tests),
             *_untested(run, run.tests),
             *_ranked(run),
             TIP,
@@ -93,6 +96,20 @@ def _limits(run: Inputs) -> list[str]:
         TIP,
     ]
     return [text for text in texts if text]
+
+
+def _noise(run: Inputs, tests: Tests) -> Iterator[str]:
+    """How far arms of random rows move the head; nobody can tell less from chance."""
+    table = tests.specificity
+    own = table[(table["what"] == FINAL) & (table["name"] == run.main.head)]
+    for arm, settings in tests.arms.items():
+        change = own.loc[own["arm"] == arm, "change"]
+        if KINDS[settings["rows"]].role == "chance" and len(change):
+            most = change.iloc[int(change.abs().argmax())]
+            yield (
+                f"Chance is not small: at the window's end {arm} alone moves "
+                f"{run.main.head} by {most:+.3f}."
+            )
 
 
 def _untested(run: Inputs, tests: Tests) -> Iterator[str]:

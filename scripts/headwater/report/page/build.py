@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from headwater.catalysts.documents import SAMPLES
 from headwater.corpus.detectors import SUFFIX
 from headwater.report import sentences
 from headwater.report.page.answer import answer
@@ -15,7 +16,6 @@ from headwater.report.page.census import heads_of, metrics_of
 from headwater.report.page.chunks import MOST, Chunks, chunks
 from headwater.report.page.document import Document, document
 from headwater.report.page.effects import few_seeds
-from headwater.report.page.enrichment import SAMPLES
 from headwater.report.page.inputs import Inputs
 from headwater.report.page.render import render
 from headwater.report.page.rows import Shown

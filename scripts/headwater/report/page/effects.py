@@ -63,6 +63,11 @@ CHANCE = "chance"
 RIVALS = (CHANCE, "domain", "loss", "repetition", "time")
 WRITTEN_RIVALS = (CHANCE, "top", "shuffled", "records")  # of rows written afresh
 NO_CONTROL = "no control"
+SHORT = {  # of metrics, in chips
+    "area": "area",
+    "probe": "probe",
+    "icl": "in-context learning (lower is more)",
+}
 
 
 def effects(verdicts: pd.DataFrame, arms: Arms) -> dict[str, Any]:
@@ -197,7 +202,7 @@ def _answer(lines: pd.DataFrame, shown: Sequence[str]) -> str:
             line = by_metric.loc[metric]
             unit = " points" if metric == "area" else ""
             value = claims.amount(line, metric, unit)
-            parts[f"{claims.METRICS[metric][2]} {value}"] = str(line["verdict"])
+            parts[f"{SHORT[metric]} {value}"] = str(line["verdict"])
     if {*parts.values()} == {TOO_FEW}:
         return ", ".join(parts)
     return "; ".join(f"{value}: {verdict}" for value, verdict in parts.items())

@@ -26,7 +26,7 @@ def tips_sentence(lines: Sequence[Mapping[str, Any]]) -> str:
     top = _domains(lines, [line["top"]["10"] for line in lines])
     bottom = _domains(lines, [line["bottom"] for line in lines])
     return (
-        f"More than chance of the documents can give, the highest 10 % of rows hold "
+        f"Against all rows, where the 95 % interval is above 1: the highest 10 % hold "
         f"{top}; the lowest 10 % hold {bottom}."
     )
 

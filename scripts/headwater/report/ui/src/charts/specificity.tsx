@@ -20,12 +20,13 @@ const LEAST = 18; // pixels a column
 export function SpecificityChart({ report, data }: { report: Report; data: Specificity }) {
   const arms = data.arms;
   const outlined = new Set(report.targets.map((target) => target.head ?? ""));
-  const note = hatched(data.random_runs ?? 0);
+  const runs = data.random_runs ?? 0;
+  const note = hatched(runs);
   return (
     <>
       <Heat
         title="Change of each head's score"
-        {...{ arms, outlined, note }}
+        {...{ arms, outlined, note, runs }}
         columns={data.heads}
         values={data.change}
         random={data.random}
@@ -33,7 +34,7 @@ export function SpecificityChart({ report, data }: { report: Report; data: Speci
       {data.domains?.length > 0 && data.loss_change && (
         <Heat
           title="Change of the loss on each domain, nats a token"
-          {...{ arms, outlined, note }}
+          {...{ arms, outlined, note, runs }}
           columns={data.domains}
           values={data.loss_change}
           random={data.loss_random ?? null}
@@ -52,11 +53,13 @@ interface HeatProps {
   random: Range[] | null;
   outlined: Set<string>;
   note?: string;
+  /** Random ones, of which there may be one only. */
+  runs: number;
   /** Whether more is worse: the colours then say so. */
   swapped?: boolean;
 }
 
-function Heat({ title, arms, columns, values, random, outlined, note, swapped }: HeatProps) {
+function Heat({ title, arms, columns, values, random, outlined, note, runs, swapped }: HeatProps) {
   const isDark = useStore(dark);
   const [cell, setCell] = useState<[number, number] | null>(null);
   const [place, room] = useWidth();
@@ -142,7 +145,7 @@ function Heat({ title, arms, columns, values, random, outlined, note, swapped }:
             <b title={String(here)}>{changed(here)}</b>
             {reach !== null && (
               <span>
-                {byChance(random?.[cell[1]], here) ? "within chance" : "beyond chance"}: random runs go to ±{short(reach)}
+                {byChance(random?.[cell[1]], here) ? "no more than" : "more than"} {runs === 1 ? "the one random run" : "any random run"} does, {short(reach)}
               </span>
             )}
           </>

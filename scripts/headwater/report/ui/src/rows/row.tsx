@@ -4,8 +4,8 @@ import { useState } from "preact/hooks";
 import { short, signed, whole } from "../text/format.ts";
 import { placeOf } from "../text/flat.ts";
 import { plain } from "../text/visible.ts";
-import { change, useStore } from "../view/state.ts";
-import { FILTERS, set } from "./choices.ts";
+import { step, useStore } from "../view/state.ts";
+import { FILTERS } from "./choices.ts";
 import { copyText } from "./copy.ts";
 import { jsonLine } from "./export.ts";
 import type { Model } from "./model.ts";
@@ -139,7 +139,7 @@ function Pushed({ sides }: { sides: [string[], string[]] }) {
 /** The rows nearest to one, and no filter besides. */
 function showLike(row: number): void {
   const none = Object.fromEntries(FILTERS.map((key) => [key, ""]));
-  change("rows", { ...none, s: "", like: String(row), open: String(row) });
+  step("rows", { ...none, s: "", like: String(row), open: String(row) });
 }
 
 function Opened({ model, index, target, switches }: RowProps) {
@@ -180,7 +180,7 @@ function Opened({ model, index, target, switches }: RowProps) {
               type="button"
               class="link"
               title="all rows of this document"
-              onClick={() => set("doc", passage.name)}
+              onClick={() => step("rows", { doc: passage.name })}
             >
               <bdi>{plain(passage.name)}</bdi> <span class="go">all its rows ›</span>
             </button>

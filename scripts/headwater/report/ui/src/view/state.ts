@@ -47,14 +47,23 @@ export function change(section: string, params: Record<string, string>): void {
     else next.set(key, value);
   view.set({ section: section || view.get().section, params: next });
   clearTimeout(writing);
-  writing = window.setTimeout(writeHash, 120); // browsers limit how often it may change
+  writing = window.setTimeout(() => writeHash(), 120); // browsers limit how often it may change
 }
 
-function writeHash(): void {
+/** The same as a step of its own: Back leads to what was there before. */
+export function step(section: string, params: Record<string, string>): void {
+  writeHash(); // what has not been written yet is what Back leads to
+  change(section, params);
+  clearTimeout(writing);
+  writeHash(true);
+}
+
+function writeHash(anew = false): void {
   const hash = formatHash(view.get());
   if (hash === location.hash) return;
   try {
-    history.replaceState(null, "", hash || "#");
+    if (anew) history.pushState(null, "", hash || "#");
+    else history.replaceState(null, "", hash || "#");
   } catch {
     // inside a data: page an address cannot change: the view still works
   }
