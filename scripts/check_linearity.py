@@ -18,6 +18,7 @@ from headwater.metagradient.linearity import (
     group_of,
     line_of,
     linearity_table,
+    unpredicted,
 )
 from headwater.metagradient.metric import measured_steps, metrics_of
 from headwater.publish import discard_work, work_folder
@@ -84,7 +85,10 @@ def main(snakemake):
                         "%s: weights x %g: predicted %.4g, found %.4g",
                         *(name, weight, line[3], line[4]),
                     )
-            write_table(Path(snakemake.output[0]), linearity_table(lines))
+            table = linearity_table(lines)
+            write_table(Path(snakemake.output[0]), table)
+            for warning in unpredicted(table):
+                job.logger.warning(warning)
             discard_work(work)
 
 

@@ -136,3 +136,17 @@ def test_the_files_that_the_figures_page_names_are_those_that_are_made() -> None
     text = (ROOT / "docs/figures.md").read_text(encoding="utf-8")
     drawn = text.partition("| figure | shows |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)`", drawn, re.M) == list(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("name", "arms"),
+    [
+        ("README.md", ("of_small", "chance", "copies", "repeats")),
+        ("docs/catalysts.md", ("of_small", "chance", "shuffled", "repeats", "copies")),
+    ],
+)
+def test_what_fresh_rows_do_across_sizes_is_told_as_its_table_says(name, arms) -> None:
+    members = read_table(RUNS / "sizes-study/members.tsv")
+    for arm in arms:
+        first, second, third = (f"{100 * v:.0f}" for v in members[f"area_{arm}"])
+        assert f"{first}, {second} and {third} %" in page(name), arm

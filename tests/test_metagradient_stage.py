@@ -136,6 +136,30 @@ def test_a_step_that_multiplies_the_adjoint_is_named(jump, caplog) -> None:
     assert ("may be noise" in caplog.text) == (jump > 5)
 
 
+def test_small_factors_of_many_steps_are_told_too() -> None:
+    """What F adds at its checkpoints does not hide how often it is multiplied."""
+    steps = range(200)
+    for factor, smooth in ((1.01, True), (1.04, False)):
+        norms = torch.full((1, 201), 9.0).double()
+        jumps = torch.full((1, 200), factor).double()
+        values = torch.zeros(1, 4).double()
+        way = WayBack(None, torch.zeros(1, 400), norms, jumps, values)
+        one = smoothness(way, ["t"], steps, [50, 100, 150, 200])["t"]
+        assert one["growth"] == pytest.approx(factor**200, rel=1e-4)
+        assert one["smooth"] is smooth
+
+
+def test_a_gate_that_fails_is_told_in_a_line() -> None:
+    scores = np.full(4, 0.1, np.float32)
+    lines = [
+        linearity.line_of(name, weight, scores, 0.5, 0.5 + change)
+        for name, change in (("good", -0.0021), ("bad", 0.003))
+        for weight in linearity.WEIGHTS
+    ]
+    [told] = linearity.unpredicted(linearity.linearity_table(lines))
+    assert told.startswith("bad: a random tenth of the rows x 0.995 changed F by 0.003")
+
+
 def test_the_gate_compares_what_scores_add_up_to() -> None:
     group = linearity.group_of(40, np.random.default_rng(0))
     assert len(group) == 4

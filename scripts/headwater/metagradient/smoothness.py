@@ -14,8 +14,9 @@ from headwater.logs import logger
 from headwater.metagradient.backward import WayBack
 
 # One step that multiplied the adjoint 27 times made noise of all scores before it;
-# where the worst step was 1.7, 400 steps multiplied it 25 times and scores were right.
-JUMP, GROWTH = 5.0, 1000.0
+# where the worst step was 1.7, 400 steps multiplied it 25 times and scores were right;
+# where it was 1.5, and 500 steps multiplied it 1,000 times, they were noise.
+JUMP, GROWTH = 5.0, 100.0
 SHOWN = 5  # of the steps that multiply it most
 
 ADVICE = (
@@ -64,13 +65,9 @@ def _of_target(
         }
         for place in order[:SHOWN]
     ]
-    ends = [s - steps.start for s in measured]
-    if anew:
-        parts = pairwise([0, *ends])
-        growth = max(prod(jumps[start:stop]) for start, stop in parts)
-    else:
-        last = max(norms[end] for end in ends)
-        growth = norms[0] / last if last else 0.0
+    ends = [s - steps.start for s in measured] if anew else [len(steps)]
+    parts = pairwise([0, *ends])
+    growth = max(prod(jumps[start:stop]) for start, stop in parts)
     lost = jumps[order[0]] > JUMP or growth > GROWTH
     advice = ADVICE_ANEW if anew else ADVICE
     return {
