@@ -150,3 +150,13 @@ def test_what_fresh_rows_do_across_sizes_is_told_as_its_table_says(name, arms) -
     for arm in arms:
         first, second, third = (f"{100 * v:.0f}" for v in members[f"area_{arm}"])
         assert f"{first}, {second} and {third} %" in page(name), arm
+
+
+def test_the_gate_of_the_metagradient_is_told_as_its_table_says() -> None:
+    table = read_table(RUNS / "metagradient/linearity.tsv")
+    own = table[table["target"] == "induction"].set_index("weight")
+    text = page("docs/scores.md")
+    for weight in (0.995, 0.0):
+        line = own.loc[weight]
+        assert f"{line['found']:+.4f}" in text
+        assert f"{line['predicted']:+.4f}" in text
