@@ -253,7 +253,7 @@ FIGURES = {"name": "n-", "size": "", "form": "svg"}  # no wildcards, but of a li
 FILLED = {
     **{"shard": "0000", "point": "start", "role": "start", "POINTS[0]": "start"},
     **{"draw": "0", "step": "0", "source": "s-", "revision": "r-"},
-    **{"target": "t_", "arm": "a_"},
+    **{"target": "t_", "arm": "a_", "smoothing": "s_"},
     **FIGURES,
 }
 
