@@ -60,9 +60,8 @@ def _in_order(rows: int, draw: int, draws: int, seed: int) -> ArmRows:
     return ArmRows(order, np.ones(rows, np.float32), numbers)
 
 
-def _permutation(rows: int, *parts: object) -> Int64[np.ndarray, " rows"]:
-    seed, *rest = parts
-    own = stable_seed(seed, "metagradient", *rest)
+def _permutation(rows: int, seed: int, *parts: object) -> Int64[np.ndarray, " rows"]:
+    own = stable_seed(seed, "metagradient", *parts)
     return np.random.default_rng(own).permutation(rows)
 
 

@@ -11,7 +11,7 @@ from headwater.evaluation.specificity import FINAL
 from headwater.heads.targets import curve_of
 from headwater.interventions.kinds import KINDS
 from headwater.interventions.runs import BASELINE
-from headwater.interventions.scores import METAGRADIENT
+from headwater.interventions.scores import THROUGH
 from headwater.models.sections import unit_of
 from headwater.report import findings, sentences, summary, words
 from headwater.report.findings import Rise
@@ -67,7 +67,8 @@ def answer(run: Inputs) -> Answer:
         sentences.origin_sentence(one.name, one.target, one.domains)
         for one in run.rankings
     ]
-    lead += [text for text in (words.ranked_by(run.config),) if text]
+    if ranked_by := words.ranked_by(run.config):
+        lead.append(ranked_by)
     told = []
     limits = _limits(run)
     if run.tests is not None and rise is not None:
@@ -130,7 +131,7 @@ def _ranked(run: Inputs) -> Iterator[str]:
         f"Ranked are the {len(run.window):,} rows of the window; what was trained on "
         f"before step {window.start:,} has no score."
     )
-    if len(run.points) == 1 and run.config["influence"]["method"] != METAGRADIENT:
+    if len(run.points) == 1 and run.config["influence"]["method"] not in THROUGH:
         yield (
             f"All rows are scored by one model, that of step {run.points[0]:,}, also "
             "those that came later."
