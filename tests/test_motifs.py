@@ -12,12 +12,11 @@ import pytest
 from headwater.catalysts.contrast import Sample
 from headwater.catalysts.copies import longest_shared, sharing, spans
 from headwater.catalysts.generator import Generator
-from headwater.catalysts.growth import grow
-from headwater.catalysts.mining import Space, mine
+from headwater.catalysts.growth import grow, unit
 from headwater.catalysts.motiffile import Program, read_motifs, write_motifs
-from headwater.catalysts.motifs import Motif, motif_of
+from headwater.catalysts.motifs import Motif, merged
 from headwater.catalysts.repeats import repetition
-from headwater.catalysts.shapes import as_shapes, as_tokens, token_kinds
+from headwater.catalysts.search import find_motifs
 from headwater.catalysts.skeleton import Fixed, Skeleton, Slot, as_text, joined
 from headwater.corpus.documents import DocumentReader
 from headwater.corpus.encoding import Encoder
@@ -85,6 +84,30 @@ def test_what_repeats_is_told_once_and_ends_with_the_line():
     assert skeleton.elements == (Slot("A"), Fixed((3, 4)), Slot("B"), Fixed((9,)))
 
 
+@pytest.mark.parametrize(
+    ("symbols", "once"),
+    [
+        ([1, 2, 3, "A", 4, "B", 1, 2, 3], [1, 2, 3, "A", 4]),
+        ([1, 2, "A", 4, "B", 1, 2], [1, 2, "A", 4, "B", 1, 2]),
+        ([9, 5, "A", 6, "A", 7, "B", 5, "C", 6, "C", 7, "D"], [5, "A", 6, "A", 7]),
+        (["A", 7, "B", 5, "C", 6, "C", 7, "D", 5, "E", 6], [5, "C", 6, "C", 7]),
+    ],
+    ids=["begun again", "too little", "not from its beginning", "in its middle"],
+)
+def test_what_repeats_is_told_once_wherever_it_begins(symbols, once):
+    assert unit(symbols, frozenset()) == once
+
+
+def test_slots_that_always_stand_together_are_one():
+    """`<{a}{b}>{c}<{a}{b}>`: a and b are one slot; c, alone, is another."""
+    names = [None, "a", "b", None, "c", None, "a", "b", None]
+    elements = [Slot(name) if name else Fixed((n,)) for n, name in enumerate(names)]
+    numbers = [found for _, found in merged(elements, names)]
+    assert numbers == [[0], [1, 2], [3], [4], [5], [6, 7], [8]]
+    names[7] = "c"  # a is not always before b now
+    assert [1] in [found for _, found in merged(elements, names)]
+
+
 # Planted truth
 
 
@@ -141,17 +164,9 @@ def mined(scores: np.ndarray, seed: int) -> list[Motif]:
     encoder, _ = natural()
     order = np.argsort(-scores, kind="stable")
     masses = np.maximum(scores[order], 0)
-    top = np.arange(ROWS) < TOP
-    sample = Sample(tokens[order], owners[order], masses, top)
+    sample = Sample(tokens[order], owners[order], masses, np.arange(ROWS) < TOP)
     texts = encoder.decode_many(list(np.arange(encoder.vocabulary)[:, None]))
-    kinds = token_kinds(texts)
-    spaces = [
-        Space(as_tokens(sample, len(kinds)), (4, 3, 2)),
-        Space(as_shapes(sample, kinds), (6, 5, 4, 3)),
-    ]
-    ends = frozenset(i for i, text in enumerate(texts) if "\n" in text)
-    found = mine(spaces, sample, 24, seed, ends)
-    return [motif_of(one, sample, kinds) for one in found]
+    return find_motifs(sample, texts, seed)
 
 
 def test_planted_skeletons_are_found_with_their_slots():

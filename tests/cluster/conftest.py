@@ -1,7 +1,7 @@
 """Fixtures of the cluster tests: the cluster, and clones to run on it."""
 
 import os
-import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,7 +65,16 @@ def cluster() -> Iterator[Cluster]:
         kill_heads()
         if lab and own:
             lab.down()
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove_behind(scratch)
+
+
+def remove_behind(folder: Path) -> None:
+    """Remove a folder while something else goes on: of many clones it takes minutes.
+
+    Its name is free at once.
+    """
+    gone = folder.rename(folder.with_name(f"{folder.name}.removed"))
+    subprocess.Popen(["rm", "-rf", gone], start_new_session=True)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ most a twentieth of what the real top rows have there; so that of what passes ab
 in twenty is chance. There may be no such bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -170,6 +170,12 @@ class Holding:
         products = np.bincount(self._values, found * usual[self._documents], count)
         variance = squares - 2 * share * products + share**2 * (usual**2).sum()
         return np.asarray(stats.norm.sf(difference / np.sqrt(variance.clip(1e-300))))
+
+
+def p_of(rows: Collection[int], sample: Sample) -> float:
+    """The same of one value, by the numbers of the rows that hold it."""
+    own = np.array([*rows], np.int64)
+    return float(Holding(sample, 0 * own, own, 1).contrast(sample.top).p[0])
 
 
 def bound_of(

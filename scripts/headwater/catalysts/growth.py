@@ -18,6 +18,7 @@ BY_CHANCE = 0.3  # how much more often a slot's end is reached than by chance
 LEFT = 0.5  # share of the first occurrences that a skeleton must keep
 LONGEST = 12  # tokens of a slot
 AGAIN = 5  # fixed tokens by which a repetition is known
+BEGUN = 3  # the same, if it ends with them
 TURNS = 3  # each to the right and to the left: what is left behind clears the way
 MOST_SYMBOLS = 64  # fixed tokens and slots
 
@@ -165,7 +166,7 @@ def grow(
             symbols = [*own[::-1], *symbols] if turned else [*symbols, *own]
         if len(symbols) == grown:
             break
-    return _named(_unit(symbols, line_ends), [one.fills for one in found])
+    return _named(unit(symbols, line_ends), [one.fills for one in found])
 
 
 def _walker(one: _Occurrence, turned: bool) -> _Walker:
@@ -183,37 +184,48 @@ def _arrived(walker: _Walker, turned: bool) -> _Occurrence:
     return replace(begun, start=begun.start - walker.place, fills=fills)
 
 
-def _unit(symbols: list[int | str], line_ends: frozenset[int]) -> list[int | str]:
+def unit(
+    symbols: Sequence[int | str], line_ends: frozenset[int]
+) -> Sequence[int | str]:
     """What repeats, once; everything where nothing does.
 
     It repeats where it goes on as it began, for as long again or for `AGAIN` fixed
-    tokens; what comes behind them may be grown from fewer rows. Of the places to cut
-    it, one is taken that leaves slots together that recur; then the shortest part; then
-    the most of such slots; then one behind the end of a line; then the first.
+    tokens (`BEGUN`, if it ends with them); what comes behind them may be grown from
+    fewer rows. What stands before may be shorter than it, if it repeats to the end.
+
+    Of the places to cut it, one is taken that leaves slots together that recur; then
+    the shortest part; then the most of such slots; then one behind the end of a line;
+    then one without slots at its ends; then the first.
     """
     shape = [None if isinstance(symbol, str) else symbol for symbol in symbols]
     parts = []
-    for period in _periods(shape):
-        for cut in range(len(shape) - period + 1):
+    for begin, period in _periods(shape):
+        for cut in range(begin, len(shape) - period + 1):
             behind = cut > 0 and shape[cut - 1] in line_ends
             part = symbols[cut : cut + period]
             part = part if behind else _trimmed(part)
             recurring = _recurring(part)
-            parts.append((recurring > 0, -period, recurring, behind, -cut, part))
+            places = behind, -len(part), -cut
+            parts.append((recurring > 0, -period, recurring, *places, part))
     return max(parts, key=lambda entry: entry[:-1])[-1] if parts else symbols
 
 
-def _periods(shape: list[int | None]) -> Iterator[int]:
-    for period in range(1, len(shape)):
-        again = 0
-        while period + again < len(shape) and shape[period + again] == shape[again]:
-            again += 1
-        fixed = sum(symbol is not None for symbol in shape[:again])
-        if again >= period or fixed >= AGAIN:
-            yield period
+def _periods(shape: Sequence[int | None]) -> Iterator[tuple[int, int]]:
+    """Where something begins that repeats, and its length."""
+    for begin in range(len(shape)):
+        own = shape[begin:]
+        for period in range(begin + 1, len(own)):
+            again = 0
+            while period + again < len(own) and own[period + again] == own[again]:
+                again += 1
+            fixed = sum(symbol is not None for symbol in own[:again])
+            to_the_end = period + again == len(own)
+            enough = BEGUN if to_the_end and not begin else AGAIN
+            if (again >= period or fixed >= enough) and (to_the_end or not begin):
+                yield begin, period
 
 
-def _trimmed(symbols: list[int | str]) -> list[int | str]:
+def _trimmed(symbols: Sequence[int | str]) -> Sequence[int | str]:
     """Without slots at the ends that stand nowhere else."""
     kept = [n for n, s in enumerate(symbols) if isinstance(s, int)]
     if not kept:
@@ -227,12 +239,12 @@ def _trimmed(symbols: list[int | str]) -> list[int | str]:
     return symbols[first:last]
 
 
-def _recurring(symbols: list[int | str]) -> int:
+def _recurring(symbols: Sequence[int | str]) -> int:
     names = [symbol for symbol in symbols if isinstance(symbol, str)]
     return len(names) - len({*names})
 
 
-def _named(symbols: list[int | str], fills: Sequence[Fills]) -> Skeleton:
+def _named(symbols: Sequence[int | str], fills: Sequence[Fills]) -> Skeleton:
     """A skeleton whose slots are called A, B, ... in their order."""
     old = [*dict.fromkeys(symbol for symbol in symbols if isinstance(symbol, str))]
     names = {slot: slot_name(number) for number, slot in enumerate(old)}

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from headwater.catalysts.contrast import FEWEST, Holding, Sample, bound_of
+from headwater.catalysts.contrast import FEWEST, Holding, Sample, bound_of, p_of
 from headwater.catalysts.growth import LONGEST, grow
 from headwater.catalysts.shapes import Symbols
-from headwater.catalysts.skeleton import Fixed, Found, Skeleton, as_text
+from headwater.catalysts.skeleton import Fixed, Found, Skeleton
 from headwater.interventions.measures import ngrams
 
 FIXED = 3  # tokens of a skeleton that are fixed, at least
@@ -234,12 +234,8 @@ def _left(
 def _tested(
     space: Space, skeleton: Skeleton, sample: Sample, bound: float, false: float
 ) -> Mined:
-    lists = space.symbols.lists
-    every = ((n, [*skeleton.find(as_text(row))]) for n, row in enumerate(lists))
-    found = {number: places for number, places in every if places}
-    rows = rows_of(found)
-    one = Holding(sample, 0 * rows, rows, 1).contrast(sample.top)
-    return Mined(space, skeleton, found, float(one.p[0]), bound, false)
+    found = skeleton.find_all(space.symbols.lists)
+    return Mined(space, skeleton, found, p_of(found, sample), bound, false)
 
 
 def _cover(mined: Mined, covered: np.ndarray) -> None:

@@ -83,8 +83,7 @@ def motif_of(mined: Mined, sample: Sample, kinds: Int8[np.ndarray, " ids"]) -> M
     inside = [entry for entry in inside if _as_fixed(entry, elements, lists)]
     names = _names(elements, inside, lists)
     alike = [entry for entry in every if _alike(entry, names, lists)]
-    merged = _merged(elements, names)
-    return _finished(mined, merged, alike, lists, kinds)
+    return _finished(mined, merged(elements, names), alike, lists, kinds)
 
 
 def _elements(skeleton: Skeleton, symbols: Symbols) -> list[Element]:
@@ -182,14 +181,15 @@ def _alike(entry: Entry, names: Sequence[str | None], lists: Lists) -> bool:
     )
 
 
-def _merged(
+def merged(
     elements: Sequence[Element], names: Sequence[str | None]
 ) -> list[tuple[Element, list[int]]]:
     """Elements with the numbers of those that they are made of.
 
-    Fixed tokens in a row become one, and slots in a row that stand nowhere else.
+    Fixed tokens in a row become one, and slots that stand beside each other wherever
+    either of them stands.
     """
-    often = Counter(names)
+    together = _together(names)
     found: list[tuple[Element, list[int]]] = []
     for number, (element, name) in enumerate(zip(elements, names, strict=True)):
         last = found[-1] if found else None
@@ -198,35 +198,44 @@ def _merged(
             found[-1] = Fixed(tokens), [*last[1], number]
         elif isinstance(element, Fixed):
             found.append((element, [number]))
-        elif (
-            last
-            and isinstance(last[0], Slot)
-            and often[last[0].name] == 1 == often[name]
-        ):
+        elif last and (names[number - 1], name) in together:
             last[1].append(number)
         else:
             found.append((Slot(str(name)), [number]))
     return found
 
 
+def _together(names: Sequence[str | None]) -> set[tuple[str | None, str | None]]:
+    """Pairs of slots of which neither stands anywhere without the other beside it."""
+    pairs = [*pairwise([None, *names, None])]
+    return {
+        (one, other)
+        for one, other in pairs
+        if one is not None
+        and other not in (None, one)
+        and {b for a, b in pairs if a == one} == {other}
+        and {a for a, b in pairs if b == other} == {one}
+    }
+
+
 def _finished(
     mined: Mined,
-    merged: Sequence[tuple[Element, list[int]]],
+    parts: Sequence[tuple[Element, list[int]]],
     entries: Sequence[Entry],
     lists: Lists,
     kinds: Int8[np.ndarray, " ids"],
 ) -> Motif:
-    slots = [*dict.fromkeys(e.name for e, _ in merged if isinstance(e, Slot))]
+    slots = [*dict.fromkeys(e.name for e, _ in parts if isinstance(e, Slot))]
     letters = {name: slot_name(number) for number, name in enumerate(slots)}
     elements = tuple(
-        Slot(letters[e.name]) if isinstance(e, Slot) else e for e, _ in merged
+        Slot(letters[e.name]) if isinstance(e, Slot) else e for e, _ in parts
     )
     found: dict[int, list[Found]] = {}
     lengths: dict[str, tuple[int, int]] = {}
     words = {*letters.values()}
     for row, places in entries:
         fills = {}
-        for element, numbers in merged:
+        for element, numbers in parts:
             if isinstance(element, Slot):
                 start, stop = places[numbers[0]][0], places[numbers[-1]][1]
                 name, fill = letters[element.name], tuple(lists[row][start:stop])

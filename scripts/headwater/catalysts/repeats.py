@@ -4,9 +4,7 @@ Its skeleton is `{A}{B}{A}`: a span, what lies between, the span again. It is fo
 n-grams, not by a pattern, and told only where the top rows have it more often.
 """
 
-import numpy as np
-
-from headwater.catalysts.contrast import Holding, Sample
+from headwater.catalysts.contrast import Sample, p_of
 from headwater.catalysts.motifs import Motif
 from headwater.catalysts.skeleton import Found, Skeleton, Slot
 
@@ -22,9 +20,7 @@ def repetition(sample: Sample) -> Motif | None:
         for number, row in enumerate(sample.lists)
         if (places := _repeats(row))
     }
-    rows = np.array([*found], np.int64)
-    one = Holding(sample, 0 * rows, rows, 1).contrast(sample.top)
-    p = float(one.p[0])
+    p = p_of(found, sample)
     if p >= LEVEL:
         return None
     elements = (Slot(SPANNED), Slot(BETWEEN), Slot(SPANNED))

@@ -102,6 +102,13 @@ class Skeleton:
             }
             yield Found(match.start(), match.end(), fills)
 
+    def find_all(self, rows: Sequence[Sequence[int]]) -> dict[int, list[Found]]:
+        """Occurrences by the number of the row, of those that hold it."""
+        every = (
+            (number, [*self.find(as_text(row))]) for number, row in enumerate(rows)
+        )
+        return {number: found for number, found in every if found}
+
     def fixed_places(self, found: Found) -> list[int]:
         """Where the fixed tokens of an occurrence stand."""
         places: list[int] = []

@@ -135,7 +135,8 @@ def page(table: pd.DataFrame, response: str) -> Iterator[str]:
     yield ""
     for name in names:
         if name in SCORES:
-            yield f"- `{name}`: {SCORES[name].formula}"
+            score = SCORES[name]
+            yield f"- `{name}`: {score.formula} (passes: {score.cost})"
     if FITTED in names:
         yield f"- `{FITTED}`: all scores, weighted to predict the other members' runs"
     if AGAIN in names:

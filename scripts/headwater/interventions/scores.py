@@ -26,27 +26,38 @@ class Score:
 
     Attributes:
         formula: what it is, in a line.
+        cost: in passes over the rows of the window, there and back, for all targets
+            together unless it says otherwise. A training of the window is one pass.
         several: whether it needs several checkpoints of the window.
         trained: whether it needs an optimizer's state.
     """
 
     formula: str
+    cost: str = "1 a checkpoint, and the factors"
     several: bool = False
     trained: bool = False
 
 
+_NO_FACTORS = "1 a checkpoint"
+_THROUGH = "4.4 a target"  # as measured: benchmarks/metagradient.md
+_DRAWN = "4.5 a target and draw"
+
 SCORES: Mapping[str, Score] = {
     DEFAULT: Score("-g' (H + damping)^-1 grad f; its mean over checkpoints"),
-    "first_checkpoint": Score("mda at the first checkpoint alone", several=True),
+    "first_checkpoint": Score(
+        "mda at the first checkpoint alone", "1, and the factors", several=True
+    ),
     "own_time": Score("mda at the last checkpoint before the row", several=True),
     "remaining": Score("mda x (1 - t): what a row moves, lasts for the rest"),
     "own_time_remaining": Score("own_time x (1 - t)", several=True),
     "signed_norm": Score("|g|, with the sign of mda"),
     "per_loss": Score("mda of the logarithm of the row's loss: mda / loss"),
-    "adam": Score("-g' (sqrt(v) + eps)^-1 grad f, v as AdamW has it", trained=True),
+    "adam": Score(
+        "-g' (sqrt(v) + eps)^-1 grad f, v as AdamW has it", _NO_FACTORS, trained=True
+    ),
     "diagonal": Score("mda with the Fisher's diagonal as H"),
-    "gradient_dot": Score("-g' grad f: no Hessian"),
-    "gradient_norm": Score("|g|"),
+    "gradient_dot": Score("-g' grad f: no Hessian", _NO_FACTORS),
+    "gradient_norm": Score("|g|", _NO_FACTORS),
     "damping_hundredth": Score("mda with a hundredth of the damping"),
     "damping_tenth": Score("mda with a tenth of the damping"),
     "damping_tenfold": Score("mda with ten times the damping"),
@@ -57,22 +68,29 @@ SCORES: Mapping[str, Score] = {
         "mda, plus that of the head with the highest previous-token score"
     ),
     METAGRADIENT: Score(
-        "d f / d weight of the row, through the window's training", trained=True
+        "d f / d weight of the row, through the window's training",
+        _THROUGH,
+        trained=True,
     ),
     SMOOTHED["segments"]: Score(
         "metagradient of f at the end of the row's own segment of the window",
+        _THROUGH,
         trained=True,
     ),
     SMOOTHED["subsets"]: Score(
         "metagradient, its mean over trainings on random halves of the rows",
+        _DRAWN,
         trained=True,
     ),
     SMOOTHED["path"]: Score(
         "metagradient, its mean over trainings with all rows at weights from 0 to 1",
+        _DRAWN,
         trained=True,
     ),
     SMOOTHED["orders"]: Score(
-        "metagradient, its mean over random orders of the window's rows", trained=True
+        "metagradient, its mean over random orders of the window's rows",
+        _DRAWN,
+        trained=True,
     ),
 }
 
