@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -160,3 +162,18 @@ def test_the_gate_of_the_metagradient_is_told_as_its_table_says() -> None:
         line = own.loc[weight]
         assert f"{line['found']:+.4f}" in text
         assert f"{line['predicted']:+.4f}" in text
+
+
+def test_what_is_planted_is_told_as_its_table_says() -> None:
+    table = read_table(RUNS / "skeletons/shares.tsv")
+    shares = dict(zip(table["scored_at"], table["top_tenth"], strict=True))
+    first, risen, later, last = (f"{100 * shares[s]:.0f} %" for s in sorted(shares))
+    text = " ".join(page("docs/catalysts.md").split())
+    assert f"Of the top tenth {first} were planted then" in text
+    assert f"further on, as here, {risen} are" in text
+    assert f"{later} and {last} of the top tenth are planted" in text
+    with h5py.File(RUNS / "skeletons/window.h5") as file:
+        names = list(file["domain"].attrs["names"])
+        own = file["domain"][...] == names.index("skeletons")
+        top = np.argsort(-file["scores"][...], kind="stable")[: len(own) // 10]
+    assert shares[1050] == round(own[top].mean(), 3)

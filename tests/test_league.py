@@ -71,3 +71,9 @@ def test_the_page_has_the_best_first() -> None:
     assert names[2:] == ["own_time", "mda", "loss"]
     assert "| own_time | 60 % |" in "\n".join(lines)
     assert any(line.startswith("- `own_time`: mda at the last") for line in lines)
+
+
+def test_a_score_that_predicts_nothing_has_a_dash() -> None:
+    lines = list(page(league_table({"a": judged(0.0)}, "t"), "icl"))
+    assert lines[0].endswith("| LDS, ten |")
+    assert next(line for line in lines if line.startswith("| mda |")).endswith("| - |")

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from headwater.catalysts.contrast import Sample, p_of
 from headwater.catalysts.growth import slot_name, unit
-from headwater.catalysts.mining import Space, mine
+from headwater.catalysts.mining import FIXED, Space, mine, rows_of
 from headwater.catalysts.motifs import Motif, motif_of
 from headwater.catalysts.repeats import repetition
 from headwater.catalysts.shapes import as_shapes, as_tokens, token_kinds
@@ -41,6 +41,8 @@ def mined_rows(
 def find_motifs(sample: Sample, texts: Sequence[str], seed: int) -> list[Motif]:
     """The skeletons that the top rows have more often, and spans that come again.
 
+    The ones first that cover the most influence.
+
     Args:
         texts: of every token.
         seed: of the exchanges that the test's bound is measured by.
@@ -56,7 +58,12 @@ def find_motifs(sample: Sample, texts: Sequence[str], seed: int) -> list[Motif]:
     for one in mined:
         motif = _once(motif_of(one, sample, kinds), sample, ends)
         motifs.setdefault(motif.skeleton.elements, motif)
-    return [*motifs.values(), *filter(None, [repetition(sample)])]
+    found = sorted(motifs.values(), key=lambda one: -_mass(one, sample))
+    return [*found, *filter(None, [repetition(sample)])]
+
+
+def _mass(motif: Motif, sample: Sample) -> float:
+    return sample.covered(rows_of(motif.found))[0]
 
 
 def _once(motif: Motif, sample: Sample, ends: frozenset[int]) -> Motif:
@@ -78,4 +85,4 @@ def _once(motif: Motif, sample: Sample, ends: frozenset[int]) -> Motif:
     p = p_of(found, sample)
     words = frozenset(letters[name] for name in motif.words & letters.keys())
     once = Motif(skeleton, words, found, p, motif.false)
-    return once if p <= motif.p else motif
+    return once if p <= motif.p and skeleton.fixed >= FIXED else motif

@@ -160,5 +160,7 @@ def _cell(cells: pd.DataFrame, key: tuple[str, str, str]) -> str:
     line = cells.loc[key]
     scale, form = (100, ".0f") if key[1] == AREA else (1, "+.2f")
     mean, low, high = (scale * float(line[name]) for name in ("mean", "low", "high"))
+    if not np.isfinite(mean):  # a score that is the same for all rows
+        return "-"
     around = f" [{low:{form}}, {high:{form}}]" if np.isfinite(low) else ""
     return f"{mean:{form}}{' %' if key[1] == AREA else ''}{around}"
