@@ -310,6 +310,7 @@ IMPORTED = {
     "order_rows": "zarr",
     "plan": "",
     "plot_figures": f"{FIGURE} zarr h5py",
+    "propose": "",
     "probe_gradient": STORED,
     "rank_rows": "pandas zarr h5py",
     "retrain_arm": "",

@@ -1,7 +1,10 @@
 """Arms of every kind and the examination, on the finished smoke experiment."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -23,6 +26,8 @@ from headwater.interventions.kinds import KINDS
 from headwater.interventions.slopes import SLOPES
 from headwater.interventions.tokens import MASKS
 from headwater.models.sections import unit_of
+from hub_server import serve
+from test_proposals import Scripted, answered
 
 pytestmark = pytest.mark.workflow
 
@@ -69,7 +74,10 @@ def built(smoke_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [str(row) for row in range(383, 343, -1)]
     (clone / "mine.tsv").write_text("\n".join(["row", *rows]))
     (clone / "mine.json").write_text(json.dumps(MOTIFS))
-    done = run(clone, "interventions", "examination", config="config/every.yaml")
+    motifs = "results/smoke/catalysts/induction.motifs.json"
+    done = run(
+        clone, "interventions", "examination", motifs, config="config/every.yaml"
+    )
     assert done.returncode == 0, done.stdout[-4000:]
     (clone / "done.txt").write_text(done.stdout)
     return clone
@@ -194,3 +202,30 @@ def test_rankings_are_examined(built: Path) -> None:
         assert {*table.index} == {*names.split()}
         assert table["auc_all"].between(0, 1).all()
         assert table["auc_all"]["repetition"] > 0.9  # nothing else repeats here
+
+
+def test_a_service_is_asked_for_motifs_and_not_believed(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of chance: no proposal can be borne out, and nothing is written."""
+    proposed = {"motifs": [{"elements": [{"text": "the "}, {"slot": "A"}]}]}
+    monkeypatch.setattr(Scripted, "answers", [answered(json.dumps(proposed))])
+    monkeypatch.setattr(Scripted, "asked", [])
+    words = ["induction", "--model", "m", "--output", "proposed.json"]
+    with serve(tmp_path, Scripted) as server:
+        script = [sys.executable, "scripts/propose.py", *words, "--url", server.url]
+        done = subprocess.run(
+            [*script, "--configfile", "config/every.yaml"],
+            cwd=built,
+            env={**os.environ, "OPENAI_API_KEY": "sk-none"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "nothing was written" in done.stderr.splitlines()[-1]
+    assert not (built / "proposed.json").exists()
+    assert "sk-none" not in done.stdout + done.stderr
+    [(path, key, body)] = Scripted.asked
+    assert (path, key) == ("/chat/completions", "Bearer sk-none")
+    assert len(json.loads(json.loads(body)["messages"][-1]["content"])["top rows"]) > 9

@@ -1,17 +1,26 @@
 """All motifs of a ranking: which rows are mined, and what is found in them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from headwater.catalysts.contrast import Sample, p_of
+from headwater.catalysts.files import read_looks
 from headwater.catalysts.growth import slot_name, unit
 from headwater.catalysts.mining import FIXED, Space, mine, rows_of
 from headwater.catalysts.motifs import Motif, motif_of
+from headwater.catalysts.motifwords import Named
 from headwater.catalysts.repeats import repetition
 from headwater.catalysts.shapes import as_shapes, as_tokens, token_kinds
 from headwater.catalysts.skeleton import Skeleton, joined, symbols_of
+from headwater.corpus.encoding import Encoder
+from headwater.heads.targets import open_window
+from headwater.identity import Config
+from headwater.influence.files import read_scores
+from headwater.seeds import stable_seed
 
 TOP, MOST_TOP = 0.1, 2000  # share of the rows that are mined, and how many at most
 TIMES = 9  # random rows for each top row, at most
@@ -36,6 +45,50 @@ def mined_rows(
     most = min(TIMES * count, MOST_TOKENS // width)
     rows = np.concatenate([order[:count], np.sort(others[:most])])
     return rows, np.arange(len(rows)) < count
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a sample is read from.
+
+    Attributes:
+        window: `heads/window.json`.
+        rows: the shards of the corpus.
+        tokenizer: `corpus/tokenizer`.
+        scores: `influence/<target>.zarr`.
+        features: `catalysts/features/<shard>.h5`, in order.
+    """
+
+    window: Path
+    rows: Sequence[Path]
+    tokenizer: Path
+    scores: Path
+    features: Sequence[Path]
+
+
+def read_sample(
+    files: Files, config: Config, target: str
+) -> tuple[Sample, Named, Encoder, int]:
+    """The rows that are mined for a target, what they are called, and the seed."""
+    _, window = open_window(files.window, files.rows, config)
+    encoder = Encoder.open(files.tokenizer, config)
+    scores = read_scores([files.scores], config)
+    owners = read_looks(files.features, config).owners
+    seed = stable_seed(config["seed"], "motifs", target)
+    rows, top = mined_rows(scores, window.rows.width, seed)
+    masses = np.maximum(scores[rows], 0.0).astype(np.float64)
+    sample = Sample(window.take(rows), owners[rows], masses, top)
+    texts = encoder.decode_many(list(np.arange(encoder.vocabulary)[:, None]))
+    names = np.array(window.rows.domain_names, object)
+    named = Named(
+        rows=rows + window.first,
+        steps=window.step_of(rows),
+        domains=names[window.domains()[rows]].tolist(),
+        kinds=token_kinds(texts),
+        texts=texts,
+        decode=lambda tokens: encoder.decode_many([np.array(tokens)])[0],
+    )
+    return sample, named, encoder, seed
 
 
 def find_motifs(sample: Sample, texts: Sequence[str], seed: int) -> list[Motif]:

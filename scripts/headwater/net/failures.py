@@ -40,6 +40,8 @@ ADVICE = (
     "download` into the same HF_HOME, or anywhere, and give their local paths"
 )
 
+_GO_ON = f"run again to go on where it stopped. {ADVICE}"
+
 Place = HubPlace | str
 T = TypeVar("T")
 
@@ -73,11 +75,14 @@ def ask(place: Place, request: Callable[[], T]) -> T:
     return tries(place)(in_words(place)(request))
 
 
-def tries(place: Place) -> Retrying:
+def tries(place: Place, advice: str = _GO_ON) -> Retrying:
     """Tries of what may fail for a while, to call or to iterate over.
 
     Each failure is a line of the log, the last one a `HeadwaterError`. Whoever got
     something new before a failure sets the `attempt_number` back to 1.
+
+    Args:
+        advice: what to do after the last one.
     """
 
     def log(state: RetryCallState) -> None:
@@ -87,8 +92,7 @@ def tries(place: Place) -> Retrying:
     def give_up(state: RetryCallState) -> None:
         raise HeadwaterError(
             f"{place}: cannot be fetched ({reason(_error(state))}; "
-            f"{state.attempt_number} tries); run again to go on where it stopped. "
-            f"{ADVICE}"
+            f"{state.attempt_number} tries); {advice}"
         ) from _error(state)
 
     return Retrying(
