@@ -8,6 +8,7 @@ sample and put to the test that mined ones pass.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import jsonschema
 import numpy as np
@@ -18,7 +19,7 @@ from headwater.catalysts.mining import FIXED
 from headwater.catalysts.motifs import Motif, spelled
 from headwater.catalysts.motifwords import Named
 from headwater.catalysts.shapes import NO_WORD
-from headwater.catalysts.skeleton import Skeleton, joined
+from headwater.catalysts.skeleton import Skeleton, Slot, joined
 from headwater.errors import HeadwaterError
 from headwater.strictjson import loads
 
@@ -148,7 +149,7 @@ def judged(
         motif = _motif(skeleton, sample, named)
         documents = {int(sample.documents[n]) for n in motif.found if sample.top[n]}
         if len(documents) < FEWEST:
-            why = f"in the top rows of {len(documents)} documents; {FEWEST} are needed"
+            why = f"documents with it on top: {len(documents)}; {FEWEST} are needed"
         elif motif.p * len(proposals) >= LEVEL:
             why = f"top rows do not have it more often (p {motif.p:.2g})"
         yield Judged(text, None if why else motif, why)
@@ -166,13 +167,12 @@ def _skeleton(
 
 def _too_wide(skeleton: Skeleton) -> str:
     """Why it is not searched for: it could stand anywhere, or take for ever to find."""
-    places = [element for element in skeleton.elements if hasattr(element, "name")]
+    slots = [isinstance(element, Slot) for element in skeleton.elements]
     if skeleton.fixed < FIXED:
         return f"{skeleton.fixed} tokens are fixed; {FIXED} are needed"
-    if len(skeleton.slots) > MOST_SLOTS or len(places) > MOST_PLACES:
+    if len(skeleton.slots) > MOST_SLOTS or sum(slots) > MOST_PLACES:
         return f"more than {MOST_SLOTS} slots or {MOST_PLACES} places for them"
-    pairs = zip(skeleton.elements, skeleton.elements[1:], strict=False)
-    if any(hasattr(a, "name") and hasattr(b, "name") for a, b in pairs):
+    if any(map(all, pairwise(slots))):
         return "two slots beside each other"
     return ""
 
