@@ -177,3 +177,29 @@ def test_what_is_planted_is_told_as_its_table_says() -> None:
         own = file["domain"][...] == names.index("skeletons")
         top = np.argsort(-file["scores"][...], kind="stable")[: len(own) // 10]
     assert shares[1050] == round(own[top].mean(), 3)
+
+
+def test_what_scores_do_on_three_seeds_is_told_as_their_table_says() -> None:
+    table = read_table(RUNS / "scores/league.tsv")
+    text = " ".join(page("docs/scores.md").split())
+    arms = pd.concat(
+        read_table(path) for path in sorted(RUNS.glob("scores/*/effects.tsv"))
+    )
+    ten = arms.loc[arms["arm"] == "ten", "area_ratio"]
+    assert f"leave {100 * ten.min():.0f} to {100 * ten.max():.0f} % of the area" in text
+
+    def told(score: str, form: str, *, lds: str = "") -> str:
+        own = table[table["score"] == score]
+        asked = own["asked"] == (lds or "remove 10 %")
+        probe = own["response"].isna() | own["response"].isin(["", "probe"])
+        [values] = own.loc[asked & probe, "values"]
+        *some, last = (form.format(float(one)) for one in str(values).split())
+        return f"{', '.join(some)} and {last}" if some else last
+
+    for score in (
+        *("mda", "own_time", "own_time_remaining", "adam", "signed_norm"),
+        *("metagradient_segments", "remove_matched", "remove_loss"),
+    ):
+        assert f"{told(score, '{:.0%}').replace('%', '')} %" in text, score
+    for bank in ("ten", "half"):
+        assert told("mda", "{:+.2f}", lds=bank) in text

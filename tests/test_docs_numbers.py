@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headwater.report.claims import verdict_table
-from headwater.tables import read_table
+from headwater.tables import read_table, table_text
 
 REPOSITORY = Path(__file__).parents[1]
 RUNS = REPOSITORY / "docs/runs"
@@ -21,7 +21,7 @@ def benchmark(name: str):
     return module
 
 
-quote, lds, catalysts = map(benchmark, ("quote", "lds", "catalysts"))
+quote, lds, catalysts, league = map(benchmark, ("quote", "lds", "catalysts", "league"))
 TEXTS = {page.name: page.read_text(encoding="utf-8") for page in quote.PAGES}
 
 
@@ -67,6 +67,15 @@ def test_the_scores_of_the_bank_are_those_of_its_table() -> None:
     lines = "\n".join(lds.lines(read_table(RUNS / "bank/lds.tsv"))) + "\n"
     assert lines == (RUNS / "bank/summary.md").read_text(encoding="utf-8")
     assert lines.count("\n") > 15
+
+
+def test_the_league_of_scores_is_that_of_its_banks() -> None:
+    table, text = league.league()
+    kept = RUNS / "scores/league.tsv"
+    assert table_text(table) == kept.read_text(encoding="utf-8")
+    assert text == kept.with_suffix(".md").read_text(encoding="utf-8")
+    assert league.shown(text) == TEXTS["scores.md"]
+    assert len(league.SHOWN.findall(TEXTS["scores.md"])) == 1
 
 
 def test_what_the_top_rows_share_is_told_as_its_tables_say() -> None:

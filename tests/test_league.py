@@ -52,6 +52,13 @@ def test_a_line_has_the_mean_over_members_and_students_interval() -> None:
     np.testing.assert_allclose(lds["mean"], 0.25)
 
 
+def test_no_interval_passes_what_a_value_can_be() -> None:
+    table = league_table({"a": judged(0.0), "b": judged(0.5)}, "t")
+    lines = table.set_index(["score", "measure", "response"])
+    assert [*lines.loc[("mda", LDS, "probe"), ["low", "high"]]] == [-1, 1]
+    assert lines.loc[("own_time", AREA, ""), "low"] == 0
+
+
 def test_arms_of_other_targets_and_of_the_bank_have_no_area() -> None:
     table = league_table({"a": judged(0.0)}, "t")
     areas = table[table["measure"] == AREA]

@@ -25,6 +25,7 @@ COLUMNS = [
     *("n", "mean", "low", "high", "values"),
 ]
 LDS, AREA = "lds", "area"
+_ENDS = {LDS: (-1.0, 1.0), AREA: (0.0, np.inf)}  # what no interval passes
 # Kinds whose rows are the highest of a score; other kinds are a ranking of their own.
 _RANKED = ("top", "strata")
 
@@ -68,7 +69,7 @@ def league_table(members: Mapping[str, Judged], target: str) -> pd.DataFrame:
             ]
         for key, value in own:
             found.setdefault(key, []).append(value)
-    lines = [(*key, *_summed(values)) for key, values in found.items()]
+    lines = [(*key, *_summed(values, _ENDS[key[1]])) for key, values in found.items()]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -101,7 +102,9 @@ def _of(arm: Mapping[str, Any], target: str) -> bool:
     return bool(arm.get("target", target) == target)
 
 
-def _summed(values: list[float]) -> tuple[int, float, float, float, str]:
+def _summed(
+    values: list[float], ends: tuple[float, float]
+) -> tuple[int, float, float, float, str]:
     known = np.array([value for value in values if np.isfinite(value)])
     count, mean = len(known), float(known.mean()) if len(known) else float("nan")
     half = float("nan")
@@ -109,7 +112,8 @@ def _summed(values: list[float]) -> tuple[int, float, float, float, str]:
         error = float(known.std(ddof=1)) / np.sqrt(count)
         half = float(student.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
     each = " ".join(f"{value:.4g}" for value in values)
-    return count, mean, mean - half, mean + half, each
+    low, high = np.clip([mean - half, mean + half], *ends)
+    return count, mean, float(low), float(high), each
 
 
 def page(table: pd.DataFrame, response: str) -> Iterator[str]:
