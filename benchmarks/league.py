@@ -13,13 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from headwater.config import read_config_file  # noqa: E402
 from headwater.config.study import members  # noqa: E402
+from headwater.evaluation.bank import read_bank  # noqa: E402
 from headwater.evaluation.fitted import Sums  # noqa: E402
 from headwater.evaluation.league import Judged, league_table, page  # noqa: E402
 from headwater.publish import write_text  # noqa: E402
@@ -49,6 +52,37 @@ def keep(results: Path) -> None:
                 shutil.copyfile(own / table, RUN / name / table)
 
 
+def ceilings(results: Path) -> pd.DataFrame:
+    """How far any prediction could come, a line for each member and arm of its bank.
+
+    `copy_gain` is Spearman's correlation of two measures of the same runs, the head's
+    score and the copy gain; `datamodel` that of the head's score with a ridge on which
+    rows a run lacks, fitted on the other runs of the arm.
+    """
+    found = []
+    for name, config in study()[1].items():
+        bank = read_bank(results / config["experiment"] / "evaluation/bank")
+        for arm, runs in bank.runs.groupby("arm", sort=False):
+            lacks = bank.lacks[runs.index.to_numpy()].toarray()
+            changed = runs[RESPONSE].to_numpy()
+            ranks = spearmanr(changed, runs["copy_gain"])[0]
+            own = spearmanr(changed, _datamodel(lacks - lacks.mean(0), changed))[0]
+            found.append((name, arm, len(runs), round(ranks, 2), round(own, 2)))
+    return pd.DataFrame(found, columns=["member", "arm", "n", "copy_gain", "datamodel"])
+
+
+def _datamodel(lacks: np.ndarray, changed: np.ndarray) -> np.ndarray:
+    products = lacks @ lacks.T
+    penalty = 0.1 * np.trace(products) / len(changed)
+    predicted = []
+    for run in range(len(changed)):
+        others = np.arange(len(changed)) != run
+        fitted = products[np.ix_(others, others)] + penalty * np.eye(others.sum())
+        rest = changed[others] - changed[others].mean()
+        predicted.append(products[run, others] @ np.linalg.solve(fitted, rest))
+    return np.array(predicted)
+
+
 def league() -> tuple[pd.DataFrame, str]:
     """The league of the members that are kept: its table, and what is printed."""
     target, configs = study()
@@ -71,5 +105,6 @@ if __name__ == "__main__":
     keep(Path(sys.argv[1]))
     found, text = league()
     write_table(RUN / "league.tsv", found)
+    write_table(RUN / "ceilings.tsv", ceilings(Path(sys.argv[1])))
     write_text(RUN / "league.md", text)
     write_text(PAGE, shown(text))

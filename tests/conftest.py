@@ -1,6 +1,7 @@
 """Shapes checked, the order of the tests, and the experiment that several look at."""
 
 import fcntl
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,10 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def smoke_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A clone in which the smoke experiment has run; all workers share it: read only.
 
-    What Snakemake printed is in `output.txt`.
+    What Snakemake printed is in `output.txt`. Where HEADWATER_SMOKE_RUN names a folder
+    for it, all runs of pytest share it.
     """
     base = tmp_path_factory.getbasetemp()
-    clone = (base if worker_id == "master" else base.parent) / "smoke-run"
+    shared = base if worker_id == "master" else base.parent
+    clone = Path(os.environ.get("HEADWATER_SMOKE_RUN", shared)) / "smoke-run"
     clone.mkdir(exist_ok=True)
     with (clone.parent / "smoke-run.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -203,3 +203,15 @@ def test_what_scores_do_on_three_seeds_is_told_as_their_table_says() -> None:
         assert f"{told(score, '{:.0%}').replace('%', '')} %" in text, score
     for bank in ("ten", "half"):
         assert told("mda", "{:+.2f}", lds=bank) in text
+    ceilings = read_table(RUNS / "scores/ceilings.tsv").set_index(["member", "arm"])
+    for column, arm in (
+        ("copy_gain", "ten"),
+        ("copy_gain", "half"),
+        ("datamodel", "ten"),
+    ):
+        first, second = (
+            ceilings.loc[(seed, arm), column] for seed in ("seed0", "seed2")
+        )
+        assert f"{first:+.2f} and {second:+.2f} for {arm.replace('ten', 'tenth')}" in (
+            text.replace("halves", "half")
+        )

@@ -17,11 +17,10 @@ OTHER_SYNTAX = {"fit_factors": {"gpu": 0, "gres": "gpu:1"}}
 
 @dataclass
 class Finished:
-    """The experiment, run whole in two clones."""
+    """The experiment, run whole on the cluster."""
 
     workspace: Workspace
     head: Head
-    local: Workspace
 
     def submitted(self, rule: str) -> tuple[str, dict[str, str]]:
         """Of a rule's first job: the command, and what SLURM knows of it."""
@@ -31,21 +30,15 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def finished(cluster: Cluster) -> Finished:
-    """On the cluster, and at the same time on this machine."""
     folder = Path(tempfile.mkdtemp(prefix="smoke-", dir=cluster.scratch))
-    workspace = Workspace.new(
-        folder / "cluster", cluster.site, set_resources=OTHER_SYNTAX
-    )
-    local = Workspace.new(folder / "local", cluster.site)
-    head, beside = workspace.start(), local.start_locally()
+    workspace = Workspace.new(folder, cluster.site, set_resources=OTHER_SYNTAX)
+    head = workspace.start()
     head.succeed(900)
-    beside.succeed()
-    return Finished(workspace, head, local)
+    return Finished(workspace, head)
 
 
-def test_results_are_those_of_one_machine(finished: Finished) -> None:
-    ours = contents(finished.workspace.folder)
-    theirs = contents(finished.local.folder)
+def test_results_are_those_of_one_machine(finished: Finished, smoke_run: Path) -> None:
+    ours, theirs = contents(finished.workspace.folder), contents(smoke_run)
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if ours[name] != theirs[name]] == []
 
