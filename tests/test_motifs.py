@@ -159,14 +159,18 @@ def planted(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[list]]:
     return np.array(rows), np.array(owners), holds, skeletons
 
 
-def mined(scores: np.ndarray, seed: int) -> list[Motif]:
+def sample_of(scores: np.ndarray, seed: int) -> tuple[Sample, list[str]]:
+    """The planted rows as these scores rank them, and the texts of all tokens."""
     tokens, owners, _, _ = planted(seed)
     encoder, _ = natural()
     order = np.argsort(-scores, kind="stable")
     masses = np.maximum(scores[order], 0)
     sample = Sample(tokens[order], owners[order], masses, np.arange(ROWS) < TOP)
-    texts = encoder.decode_many(list(np.arange(encoder.vocabulary)[:, None]))
-    return find_motifs(sample, texts, seed)
+    return sample, encoder.decode_many(list(np.arange(encoder.vocabulary)[:, None]))
+
+
+def mined(scores: np.ndarray, seed: int) -> list[Motif]:
+    return find_motifs(*sample_of(scores, seed), seed)
 
 
 def test_planted_skeletons_are_found_with_their_slots():

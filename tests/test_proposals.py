@@ -27,7 +27,7 @@ from headwater.net import chat, failures
 from headwater.net.chat import Service
 from hub_server import HubServer, serve
 from skeletons import SLOTS
-from test_motifs import PIECES, ROWS, TOP, natural, planted
+from test_motifs import PIECES, ROWS, natural, planted, sample_of
 
 KEY = "sk-never-to-be-seen"
 MESSAGES = [{"role": "user", "content": "which motifs?"}]
@@ -42,13 +42,10 @@ def encode(text: str) -> list[int]:
 
 def looked_at() -> tuple[Sample, Named]:
     """Rows that are ranked by whether a skeleton is planted in them, and some noise."""
-    tokens, owners, holds, _ = planted(0)
+    holds = planted(0)[2]
     scores = holds * 3 + np.random.default_rng(0).normal(size=ROWS)
-    order = np.argsort(-scores, kind="stable")
-    masses = np.maximum(scores[order], 0)
-    sample = Sample(tokens[order], owners[order], masses, np.arange(ROWS) < TOP)
+    sample, texts = sample_of(scores, 0)
     encoder, _ = natural()
-    texts = encoder.decode_many(list(np.arange(encoder.vocabulary)[:, None]))
     numbers = np.arange(ROWS)
     named = Named(
         rows=numbers,

@@ -8,7 +8,7 @@ ends where too few would be left.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headwater.catalysts.skeleton import Fills, Skeleton, joined
@@ -246,8 +246,7 @@ def _recurring(symbols: Sequence[int | str]) -> int:
 
 def _named(symbols: Sequence[int | str], fills: Sequence[Fills]) -> Skeleton:
     """A skeleton whose slots are called A, B, ... in their order."""
-    old = [*dict.fromkeys(symbol for symbol in symbols if isinstance(symbol, str))]
-    names = {slot: slot_name(number) for number, slot in enumerate(old)}
+    names = slot_names(symbol for symbol in symbols if isinstance(symbol, str))
     lengths = {}
     for slot, name in names.items():
         found = [len(own[slot]) for own in fills]
@@ -256,7 +255,11 @@ def _named(symbols: Sequence[int | str], fills: Sequence[Fills]) -> Skeleton:
     return Skeleton(joined(named), lengths)
 
 
-def slot_name(number: int) -> str:
-    """A, B, ..., Z, A1, B1, ..."""
+def slot_names(slots: Iterable[str]) -> dict[str, str]:
+    """What slots are called in their order: A, B, ..., Z, A1, B1, ..."""
+    return {slot: _letter(number) for number, slot in enumerate(dict.fromkeys(slots))}
+
+
+def _letter(number: int) -> str:
     turn, letter = divmod(number, 26)
     return chr(ord("A") + letter) + (str(turn) if turn else "")

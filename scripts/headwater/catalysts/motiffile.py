@@ -77,10 +77,23 @@ def check_motifs(value: Any, name: str) -> None:
     Raises:
         HeadwaterError: names the place, and what is wrong there.
     """
-    validator = jsonschema.Draft202012Validator(_schema())
+    check_schema(value, _schema(), name, "the file")
+
+
+def check_schema(value: Any, schema: Mapping[str, Any], name: str, whole: str) -> None:
+    """Refuse what a JSON schema does not allow, in one line.
+
+    Args:
+        name: of what is read.
+        whole: the place that is named where all of it is wrong.
+
+    Raises:
+        HeadwaterError: names the place, and what is wrong there.
+    """
+    validator = jsonschema.Draft202012Validator(schema)
     error = jsonschema.exceptions.best_match(validator.iter_errors(value))
     if error is not None:
-        place = ".".join(map(str, error.absolute_path)) or "the file"
+        place = ".".join(map(str, error.absolute_path)) or whole
         message = " ".join(str(error.message).split())
         if len(message) > 200:
             message = message[:200] + "…"

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Int8
 
 from headwater.catalysts.contrast import Sample
-from headwater.catalysts.growth import MOST_ALIKE, slot_name
+from headwater.catalysts.growth import MOST_ALIKE, slot_names
 from headwater.catalysts.mining import Mined
 from headwater.catalysts.shapes import NO_WORD, Symbols
 from headwater.catalysts.skeleton import Element, Fixed, Found, Skeleton, Slot
@@ -225,8 +225,7 @@ def _finished(
     lists: Lists,
     kinds: Int8[np.ndarray, " ids"],
 ) -> Motif:
-    slots = [*dict.fromkeys(e.name for e, _ in parts if isinstance(e, Slot))]
-    letters = {name: slot_name(number) for number, name in enumerate(slots)}
+    letters = slot_names(e.name for e, _ in parts if isinstance(e, Slot))
     elements = tuple(
         Slot(letters[e.name]) if isinstance(e, Slot) else e for e, _ in parts
     )

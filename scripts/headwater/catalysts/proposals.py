@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import jsonschema
 import numpy as np
 
 from headwater.catalysts.contrast import FEWEST, Sample, p_of
 from headwater.catalysts.growth import LONGEST
 from headwater.catalysts.mining import FIXED
+from headwater.catalysts.motiffile import check_schema
 from headwater.catalysts.motifs import Motif, spelled
 from headwater.catalysts.motifwords import Named
 from headwater.catalysts.shapes import NO_WORD
@@ -115,12 +115,7 @@ def read_answer(text: str) -> list[list[dict[str, str]]]:
         value = loads(inside)
     except ValueError as error:
         raise HeadwaterError(f"the answer is no JSON ({error})") from error
-    validator = jsonschema.Draft202012Validator(_SCHEMA)
-    wrong = jsonschema.exceptions.best_match(validator.iter_errors(value))
-    if wrong is not None:
-        place = ".".join(map(str, wrong.absolute_path)) or "the whole"
-        message = " ".join(str(wrong.message).split())[:200]
-        raise HeadwaterError(f"the answer: {place}: {message}")
+    check_schema(value, _SCHEMA, "the answer", "the whole")
     return [motif["elements"] for motif in value["motifs"]]
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from headwater.catalysts.contrast import Sample, p_of
 from headwater.catalysts.files import read_looks
-from headwater.catalysts.growth import slot_name, unit
+from headwater.catalysts.growth import slot_names, unit
 from headwater.catalysts.mining import FIXED, Space, mine, rows_of
 from headwater.catalysts.motifs import Motif, motif_of
 from headwater.catalysts.motifwords import Named
@@ -128,8 +128,7 @@ def _once(motif: Motif, sample: Sample, ends: frozenset[int]) -> Motif:
     part = unit(symbols, ends)
     if len(part) == len(symbols):
         return motif
-    names = {s: None for s in part if isinstance(s, str)}
-    letters = {name: slot_name(number) for number, name in enumerate(names)}
+    letters = slot_names(symbol for symbol in part if isinstance(symbol, str))
     skeleton = Skeleton(
         joined([letters[s] if isinstance(s, str) else s for s in part]),
         {letter: motif.skeleton.lengths[name] for name, letter in letters.items()},
